@@ -1,0 +1,548 @@
+"""Element types of values: which there are, which are canonical, and how they promote.
+
+In come dtypes, scalar types and values; out go NumPy dtypes. The one idea: promotion is a lattice.
+Its nodes are the dtypes and three weak nodes for Python's ``int``, ``float`` and ``complex``
+(``i*``, ``f*``, ``c*``), which lie below every dtype of their kind. The result of an operation is
+the least upper bound of its operands. All bounds of pairs are computed once, at import.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any, Literal, overload
+
+import ml_dtypes
+import numpy as np
+
+from ..config import config
+
+DType = np.dtype[Any]
+Node = str
+"""A node of the promotion lattice: the short name of a dtype, or ``i*``, ``f*``, ``c*``."""
+
+
+class TypePromotionError(ValueError):
+    """Raised when operands have no common dtype under the promotion rules in force."""
+
+
+class extended(np.void):
+    """Abstract scalar class of dtypes that are not numbers, for use with `issubdtype`."""
+
+
+class prng_key(extended):
+    """Abstract scalar class of the dtypes of PRNG keys, for use with `issubdtype`."""
+
+
+class fry(prng_key):
+    """Scalar class of keys of the Threefry generator: two 32-bit words."""
+
+
+bfloat16: type[Any] = ml_dtypes.bfloat16
+key_dtype: DType = np.dtype((fry, [("hi", np.uint32), ("lo", np.uint32)]))
+float0: DType = np.dtype([("float0", np.void, 0)])
+
+_SHORT_NAMES: dict[DType, Node] = {
+    np.dtype(type_): name
+    for type_, name in (
+        (np.bool_, "bool"),
+        (np.int8, "i8"),
+        (np.int16, "i16"),
+        (np.int32, "i32"),
+        (np.int64, "i64"),
+        (np.uint8, "u8"),
+        (np.uint16, "u16"),
+        (np.uint32, "u32"),
+        (np.uint64, "u64"),
+        (np.float16, "f16"),
+        (bfloat16, "bf16"),
+        (np.float32, "f32"),
+        (np.float64, "f64"),
+        (np.complex64, "c64"),
+        (np.complex128, "c128"),
+    )
+}
+_BY_SHORT_NAME: dict[Node, DType] = {name: dt for dt, name in _SHORT_NAMES.items()}
+_HALVED: dict[DType, DType] = {
+    np.dtype(np.int64): np.dtype(np.int32),
+    np.dtype(np.uint64): np.dtype(np.uint32),
+    np.dtype(np.float64): np.dtype(np.float32),
+    np.dtype(np.complex128): np.dtype(np.complex64),
+}
+_PYTHON_SCALARS: dict[type, DType] = {
+    bool: np.dtype(np.bool_),
+    int: np.dtype(np.int64),
+    float: np.dtype(np.float64),
+    complex: np.dtype(np.complex128),
+}
+_WIDEST_OF_KIND: dict[str, DType] = {
+    "b": np.dtype(np.bool_),
+    "i": np.dtype(np.int64),
+    "u": np.dtype(np.uint64),
+    "f": np.dtype(np.float64),
+    "c": np.dtype(np.complex128),
+}
+_WEAK_NODES: dict[Node, DType] = {
+    "i*": np.dtype(np.int64),
+    "f*": np.dtype(np.float64),
+    "c*": np.dtype(np.complex128),
+}
+_WEAK_TYPES: dict[type, Node] = {int: "i*", float: "f*", complex: "c*"}
+
+_BFLOAT16_ANCESTORS = frozenset({bfloat16, np.floating, np.inexact, np.number, np.generic})
+
+supported_dtypes: frozenset[DType] = frozenset(_SHORT_NAMES)
+
+
+# Classes of dtypes
+
+
+def _scalar_class(x: Any) -> type:
+    """The NumPy scalar class of a dtype, of a scalar class or of a Python scalar type."""
+    if isinstance(x, np.dtype):
+        return x.type
+    if isinstance(x, type) and issubclass(x, np.generic):
+        return x
+    return np.dtype(x).type
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_subclass(a: type, b: type) -> bool:
+    if a is bfloat16:
+        return b in _BFLOAT16_ANCESTORS
+    return issubclass(a, b)
+
+
+def issubdtype(a: Any, b: Any) -> bool:
+    """Whether dtype `a` lies at or below `b` in the hierarchy of scalar types.
+
+    Like `numpy.issubdtype`, but bfloat16 counts as `np.floating`, and the dtype of PRNG keys lies
+    below `prng_key` and `extended`.
+    """
+    return _is_subclass(_scalar_class(a), _scalar_class(b))
+
+
+def is_key_dtype(dtype: Any) -> bool:
+    """Whether `dtype` is the dtype of PRNG keys."""
+    # A plain struct of two words equals key_dtype; only the scalar class tells them apart.
+    return isinstance(dtype, np.dtype) and issubclass(dtype.type, prng_key)
+
+
+def _kind(dtype: DType) -> str:
+    return "f" if dtype.type is bfloat16 else dtype.kind
+
+
+# Canonical dtypes
+
+
+def _supported(dtype: Any) -> DType:
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(
+            f"{dtype!r} is not a dtype. Give a NumPy dtype, its name or a scalar type, "
+            "such as 'float32' or np.int32."
+        ) from error
+    if found in _SHORT_NAMES or found == float0 or is_key_dtype(found):
+        return found
+    names = ", ".join(dt.name for dt in _SHORT_NAMES)
+    raise TypeError(
+        f"dtype {found} is not supported. Convert the value with .astype to one of {names}."
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _canonicalize(dtype: Any, scalar_class: Any, x64: bool) -> DType:
+    del scalar_class  # part of the cache key only: a plain struct equals key_dtype and hashes alike
+    found = _supported(dtype)
+    return found if x64 else _HALVED.get(found, found)
+
+
+def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> DType:
+    """The dtype that a value asked for as `dtype` has: 32 bits in place of 64 unless x64 is on.
+
+    Args:
+        dtype: a dtype, its name, a NumPy scalar type, or bool, int, float or complex.
+        allow_extended_dtype: pass dtypes of PRNG keys through instead of refusing them.
+    Raises:
+        TypeError: values of this dtype are not supported.
+        ValueError: a dtype of PRNG keys where a numeric one is needed.
+    """
+    found = _canonicalize(dtype, getattr(dtype, "type", None), config.enable_x64)
+    if not allow_extended_dtype and issubclass(found.type, extended):
+        raise ValueError(
+            f"dtype {short_name(found)} is not numeric. Use random.key_data to get the words of a "
+            "key as uint32 values."
+        )
+    return found
+
+
+def _canonicalize_requested(dtype: DType, fun_name: str, stacklevel: int) -> DType:
+    canonical = canonicalize_dtype(dtype, allow_extended_dtype=True)
+    if canonical != dtype:
+        where = f" asked for in {fun_name}" if fun_name else ""
+        warnings.warn(
+            f"dtype {dtype.name}{where} is not available while x64 is off; {canonical.name} is "
+            f"used instead. Ask for {canonical.name}, or turn 64-bit values on with "
+            "config.update('enable_x64', True) or the environment variable FUNCGRAD_ENABLE_X64=1.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+    return canonical
+
+
+def check_user_dtype_supported(dtype: Any, fun_name: str = "") -> DType:
+    """The canonical form of a dtype that a user asked for by name.
+
+    Python's bool, int, float and complex ask for the default of their kind and never warn.
+
+    Args:
+        dtype: what the user gave as ``dtype=``.
+        fun_name: the public function it was given to, for the message.
+    Raises:
+        TypeError: values of this dtype are not supported.
+        ValueError: `dtype` is None or a value rather than a dtype.
+    Warns:
+        UserWarning: a 64-bit dtype was asked for while x64 is off.
+    """
+    if dtype is None or hasattr(dtype, "shape") and not isinstance(dtype, (np.dtype, type)):
+        where = f" in {fun_name}" if fun_name else ""
+        raise ValueError(
+            f"A dtype is needed{where}, got {type(dtype).__name__}. "
+            "Give a dtype such as 'float32', or x.dtype for that of a value x."
+        )
+    if isinstance(dtype, type) and dtype in _PYTHON_SCALARS:
+        return canonicalize_dtype(_PYTHON_SCALARS[dtype])
+    return _canonicalize_requested(_supported(dtype), fun_name, stacklevel=4)
+
+
+# Dtypes of values
+
+
+def is_python_scalar(x: Any) -> bool:
+    """Whether `x` is exactly a Python bool, int, float or complex."""
+    return type(x) in _PYTHON_SCALARS
+
+
+def is_weakly_typed(x: Any) -> bool:
+    """Whether the dtype of `x` gives way to those it meets.
+
+    So do Python's int, float and complex, and values computed from nothing else. A Python bool has
+    the lowest dtype anyhow and counts as strong.
+    """
+    if type(x) in _WEAK_TYPES:
+        return True
+    return not isinstance(x, (np.ndarray, np.generic, type)) and (
+        getattr(x, "weak_type", False) is True
+    )
+
+
+def dtype(x: Any) -> DType:
+    """The dtype of a value, a dtype or a scalar type.
+
+    Python scalars and NumPy arrays have the canonical form of their dtype; values of funcgrad keep
+    the dtype they have.
+
+    Raises:
+        TypeError: `x` has no dtype, or one that is not supported.
+        ValueError: `x` is None.
+    Warns:
+        UserWarning: `x` is a 64-bit dtype or NumPy scalar type while x64 is off.
+    """
+    python = _PYTHON_SCALARS.get(type(x))
+    if python is not None:
+        return canonicalize_dtype(python)
+    if isinstance(x, (np.ndarray, np.generic)):
+        found: Any = x.dtype
+        return canonicalize_dtype(found, allow_extended_dtype=True)
+    if isinstance(x, (type, str, np.dtype)):
+        return _dtype_of_type(x)
+    found = getattr(x, "dtype", None)
+    if isinstance(found, np.dtype):
+        if hasattr(x, "weak_type"):
+            return found
+        return canonicalize_dtype(found, allow_extended_dtype=True)
+    if x is None:
+        raise ValueError("None has no dtype. Give a value, a dtype or a scalar type.")
+    if isinstance(x, (int, float, complex)):
+        return canonicalize_dtype(np.asarray(x).dtype)
+    raise TypeError(
+        f"A value of type {type(x).__name__} has no dtype: {x!r}. "
+        "Convert it to an array first, for example with numpy.asarray."
+    )
+
+
+def _dtype_of_type(x: Any) -> DType:
+    if x in _PYTHON_SCALARS:
+        return canonicalize_dtype(_PYTHON_SCALARS[x])
+    return _canonicalize_requested(_supported(x), "dtype", stacklevel=5)
+
+
+def scalar_type_of(x: Any) -> type:
+    """The Python type (bool, int, float or complex) of the elements of `x`.
+
+    Raises:
+        TypeError: the elements of `x` are not numbers.
+    """
+    found = dtype(x)
+    kinds: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
+    kind = _kind(found)
+    if kind not in kinds:
+        raise TypeError(
+            f"dtype {short_name(found)} has no Python scalar type. "
+            "Only booleans, integers, floats and complex numbers have one."
+        )
+    return kinds[kind]
+
+
+@functools.lru_cache(maxsize=256)
+def _short_name(dtype: DType, scalar_class: Any) -> str:
+    if issubclass(scalar_class, prng_key):
+        return f"key<{scalar_class.__name__}>"
+    if dtype == float0:
+        return "float0"
+    return _SHORT_NAMES.get(dtype, dtype.name)
+
+
+def short_name(dtype: Any) -> str:
+    """The name of a dtype in jaxprs and messages: ``f32``, ``bf16``, ``i32``, ``key<fry>``, ..."""
+    found = np.dtype(dtype)
+    return _short_name(found, found.type)
+
+
+# Neighbours of a dtype
+
+
+def to_numeric_dtype(dtype: Any) -> DType:
+    """`dtype` itself, or int32 for booleans."""
+    found = np.dtype(dtype)
+    return np.dtype(np.int32) if found.kind == "b" else found
+
+
+def to_inexact_dtype(dtype: Any) -> DType:
+    """`dtype` itself if it is inexact; float64 for 64-bit integers, float32 for the others."""
+    found = np.dtype(dtype)
+    if found.kind not in "biu":
+        return found
+    return np.dtype(np.float64 if found.itemsize == 8 else np.float32)
+
+
+def to_floating_dtype(dtype: Any) -> DType:
+    """The real inexact dtype of `dtype`: that of the parts of a complex number."""
+    found = to_inexact_dtype(dtype)
+    if found.kind == "c":
+        return np.dtype(np.float64 if found.itemsize == 16 else np.float32)
+    return finfo(found).dtype
+
+
+def to_complex_dtype(dtype: Any) -> DType:
+    """complex128 for dtypes whose inexact form is float64 or complex128, complex64 for the rest."""
+    double = to_inexact_dtype(dtype) in (np.dtype(np.float64), np.dtype(np.complex128))
+    return np.dtype(np.complex128 if double else np.complex64)
+
+
+def tangent_dtype(dtype: Any) -> DType:
+    """The dtype of tangents of values of `dtype`: its own if inexact, else `float0`."""
+    found = np.dtype(dtype)
+    return found if _kind(found) in "fc" else float0
+
+
+def finfo(dtype: Any) -> Any:
+    """Limits of a floating or complex dtype, bfloat16 included."""
+    return ml_dtypes.finfo(dtype)
+
+
+def iinfo(dtype: Any) -> Any:
+    """Limits of an integer dtype."""
+    return ml_dtypes.iinfo(dtype)
+
+
+def itemsize_bits(dtype: Any) -> int:
+    """Bits per element of a numeric dtype.
+
+    Raises:
+        ValueError: `dtype` is None or not numeric.
+    """
+    if dtype is None or np.dtype(dtype) not in _SHORT_NAMES:
+        raise ValueError(f"A numeric dtype is needed, got {dtype!r}. Give one such as 'float32'.")
+    return 8 * np.dtype(dtype).itemsize
+
+
+# Promotion
+
+_EDGES = """
+bool: i*
+i*: u8 i8
+u8: i16 u16
+u16: i32 u32
+u32: i64 u64
+u64: f*
+i8: i16
+i16: i32
+i32: i64
+i64: f*
+f*: bf16 f16 c*
+bf16: f32
+f16: f32
+f32: f64 c64
+f64: c128
+c*: c64
+c64: c128
+c128:
+"""
+_STRICT_EDGES = """
+bool:
+i*: f* u8 u16 u32 u64 i8 i16 i32 i64
+f*: c* bf16 f16 f32 f64
+c*: c64 c128
+"""
+
+
+def _parse_edges(text: str) -> dict[Node, list[Node]]:
+    lines = (line.partition(":") for line in text.strip().splitlines())
+    above = {node: uppers.split() for node, _, uppers in lines}
+    return {node: above.get(node, []) for node in (*_BY_SHORT_NAME, *_WEAK_NODES)}
+
+
+def _upper_bounds(above: dict[Node, list[Node]]) -> dict[Node, frozenset[Node]]:
+    """For each node, itself and all nodes above it."""
+
+    @functools.cache
+    def reach(node: Node) -> frozenset[Node]:
+        return frozenset({node}).union(*(reach(upper) for upper in above[node]))
+
+    return {node: reach(node) for node in above}
+
+
+def _join_table(above: dict[Node, list[Node]]) -> dict[tuple[Node, Node], Node]:
+    """The least upper bound of every pair of nodes that has one."""
+    bounds = _upper_bounds(above)
+    table: dict[tuple[Node, Node], Node] = {}
+    for a in bounds:
+        for b in bounds:
+            common = bounds[a] & bounds[b]
+            least = [node for node in common if common <= bounds[node]]
+            if least:
+                table[a, b] = least[0]
+    return table
+
+
+def _joins() -> dict[tuple[bool, bool], dict[tuple[Node, Node], Node]]:
+    wide = _parse_edges(_EDGES)
+    # u32 with a signed dtype needs i64, which must not appear out of 32-bit operands with x64 off.
+    narrow = {**wide, "u32": ["i32", "u64"]}
+    strict = _join_table(_parse_edges(_STRICT_EDGES))
+    return {
+        (False, True): _join_table(wide),
+        (False, False): _join_table(narrow),
+        (True, True): strict,
+        (True, False): strict,
+    }
+
+
+_JOINS = _joins()
+
+
+def _describe(node: Node) -> str:
+    weak = {"i*": "a Python int", "f*": "a Python float", "c*": "a Python complex"}
+    return weak.get(node, node)
+
+
+def _join(nodes: list[Node], strict: bool, x64: bool) -> Node:
+    table = _JOINS[strict, x64]
+    bound = nodes[0]
+    for node in nodes[1:]:
+        joined = table.get((bound, node))
+        if joined is None:
+            names = ", ".join(_describe(node) for node in dict.fromkeys(nodes))
+            remedy = (
+                "Cast the operands to one dtype with .astype, or set numpy_dtype_promotion to "
+                "'standard'; it is 'strict' now."
+                if strict
+                else "Cast the operands to one dtype with .astype."
+            )
+            raise TypePromotionError(f"dtypes {names} do not promote to a common dtype. {remedy}")
+        bound = joined
+    return bound
+
+
+def _node(dtype: DType, weak: bool) -> Node:
+    node = _SHORT_NAMES.get(dtype)
+    if node is None:
+        raise TypePromotionError(
+            f"dtype {short_name(dtype)} does not promote with other dtypes. "
+            "All operands must have it, or none."
+        )
+    return {"b": node, "i": "i*", "u": "i*", "f": "f*", "c": "c*"}[_kind(dtype)] if weak else node
+
+
+@functools.lru_cache(maxsize=4096)
+def _promote(
+    operands: tuple[tuple[DType, bool], ...], mode: str, x64: bool
+) -> tuple[DType, bool]:
+    """The dtype and weakness of the result of combining (dtype, weak) pairs."""
+    first = operands[0][0]
+    all_weak = all(weak for _, weak in operands)
+    if all(dt == first for dt, _ in operands):
+        found, weak = first, all_weak
+    else:
+        # Among weak operands alone their dtypes decide, and the result is weak again.
+        nodes_are_weak = not all_weak or mode == "strict"
+        nodes = [_node(dt, weak and nodes_are_weak) for dt, weak in operands]
+        bound = _join(nodes, mode == "strict", x64)
+        weak = all_weak or bound in _WEAK_NODES
+        found = _WEAK_NODES[bound] if bound in _WEAK_NODES else _BY_SHORT_NAME[bound]
+        found = found if x64 else _HALVED.get(found, found)
+    if weak and found.kind != "b":
+        found = _WIDEST_OF_KIND[_kind(found)]
+        return (found if x64 else _HALVED[found]), True
+    return found, False
+
+
+def _operand(x: Any) -> tuple[DType, bool]:
+    if isinstance(x, type):
+        return dtype(x), x in _WEAK_TYPES
+    if x is None:
+        return canonicalize_dtype(float), False
+    return dtype(x), is_weakly_typed(x)
+
+
+@overload
+def result_type(*args: Any, return_weak_type_flag: Literal[True]) -> tuple[DType, bool]: ...
+@overload
+def result_type(*args: Any, return_weak_type_flag: Literal[False] = False) -> DType: ...
+def result_type(*args: Any, return_weak_type_flag: bool = False) -> DType | tuple[DType, bool]:
+    """The dtype in which values and dtypes combine: their least upper bound in the lattice.
+
+    Args:
+        args: values, dtypes, or scalar types; int, float and complex are weak, None is the
+            default float.
+        return_weak_type_flag: return (dtype, weak) instead of the dtype.
+    Raises:
+        TypePromotionError: there is no such dtype.
+        ValueError: no arguments.
+    """
+    if not args:
+        raise ValueError("result_type needs at least one value or dtype.")
+    operands = tuple(map(_operand, args))
+    first, weak = operands[0]
+    # The common case on the path of every eager operation: one strong dtype throughout.
+    if not weak and all(dt is first and not other for dt, other in operands):
+        result = (first, False)
+    else:
+        result = _promote(operands, config.numpy_dtype_promotion, config.enable_x64)
+    return result if return_weak_type_flag else result[0]
+
+
+def promote_types(a: Any, b: Any) -> DType:
+    """The least upper bound of two dtypes; int, float and complex stand for the weak nodes.
+
+    Raises:
+        TypePromotionError: there is no such dtype.
+    """
+    nodes = [
+        _WEAK_TYPES[t] if isinstance(t, type) and t in _WEAK_TYPES else _node(_supported(t), False)
+        for t in (a, b)
+    ]
+    bound = _join(nodes, config.numpy_dtype_promotion == "strict", config.enable_x64)
+    return _WEAK_NODES[bound] if bound in _WEAK_NODES else _BY_SHORT_NAME[bound]
