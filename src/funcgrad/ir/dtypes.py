@@ -1,9 +1,8 @@
 """Element types of values: which there are, which are canonical, and how they promote.
 
-In come dtypes, scalar types and values; out go NumPy dtypes. The one idea: promotion is a lattice.
-Its nodes are the dtypes and three weak nodes for Python's ``int``, ``float`` and ``complex``
-(``i*``, ``f*``, ``c*``), which lie below every dtype of their kind. The result of an operation is
-the least upper bound of its operands. All bounds of pairs are computed once, at import.
+In come dtypes, scalar types and values; out go NumPy dtypes. The one idea: a dtype belongs to a
+node of the promotion lattice (`lattice.py`), and operands combine in the least upper bound of
+their nodes. All answers are cached, because every eager operation asks.
 """
 
 from __future__ import annotations
@@ -16,14 +15,10 @@ import ml_dtypes
 import numpy as np
 
 from ..config import config
+from .lattice import Node, least_upper_bound
+from .lattice import TypePromotionError as TypePromotionError
 
 DType = np.dtype[Any]
-Node = str
-"""A node of the promotion lattice: the short name of a dtype, or ``i*``, ``f*``, ``c*``."""
-
-
-class TypePromotionError(ValueError):
-    """Raised when operands have no common dtype under the promotion rules in force."""
 
 
 class extended(np.void):
@@ -183,8 +178,8 @@ def _canonicalize_requested(dtype: DType, fun_name: str, stacklevel: int) -> DTy
         where = f" asked for in {fun_name}" if fun_name else ""
         warnings.warn(
             f"dtype {dtype.name}{where} is not available while x64 is off; {canonical.name} is "
-            f"used instead. Ask for {canonical.name}, or turn 64-bit values on with "
-            "config.update('enable_x64', True) or the environment variable FUNCGRAD_ENABLE_X64=1.",
+            f"used instead. Ask for {canonical.name}, or turn on the configuration option "
+            "enable_x64.",
             UserWarning,
             stacklevel=stacklevel,
         )
@@ -205,7 +200,7 @@ def check_user_dtype_supported(dtype: Any, fun_name: str = "") -> DType:
     Warns:
         UserWarning: a 64-bit dtype was asked for while x64 is off.
     """
-    if dtype is None or hasattr(dtype, "shape") and not isinstance(dtype, (np.dtype, type)):
+    if dtype is None or (hasattr(dtype, "shape") and not isinstance(dtype, (np.dtype, type))):
         where = f" in {fun_name}" if fun_name else ""
         raise ValueError(
             f"A dtype is needed{where}, got {type(dtype).__name__}. "
@@ -370,101 +365,6 @@ def itemsize_bits(dtype: Any) -> int:
 
 # Promotion
 
-_EDGES = """
-bool: i*
-i*: u8 i8
-u8: i16 u16
-u16: i32 u32
-u32: i64 u64
-u64: f*
-i8: i16
-i16: i32
-i32: i64
-i64: f*
-f*: bf16 f16 c*
-bf16: f32
-f16: f32
-f32: f64 c64
-f64: c128
-c*: c64
-c64: c128
-c128:
-"""
-_STRICT_EDGES = """
-bool:
-i*: f* u8 u16 u32 u64 i8 i16 i32 i64
-f*: c* bf16 f16 f32 f64
-c*: c64 c128
-"""
-
-
-def _parse_edges(text: str) -> dict[Node, list[Node]]:
-    lines = (line.partition(":") for line in text.strip().splitlines())
-    above = {node: uppers.split() for node, _, uppers in lines}
-    return {node: above.get(node, []) for node in (*_BY_SHORT_NAME, *_WEAK_NODES)}
-
-
-def _upper_bounds(above: dict[Node, list[Node]]) -> dict[Node, frozenset[Node]]:
-    """For each node, itself and all nodes above it."""
-
-    @functools.cache
-    def reach(node: Node) -> frozenset[Node]:
-        return frozenset({node}).union(*(reach(upper) for upper in above[node]))
-
-    return {node: reach(node) for node in above}
-
-
-def _join_table(above: dict[Node, list[Node]]) -> dict[tuple[Node, Node], Node]:
-    """The least upper bound of every pair of nodes that has one."""
-    bounds = _upper_bounds(above)
-    table: dict[tuple[Node, Node], Node] = {}
-    for a in bounds:
-        for b in bounds:
-            common = bounds[a] & bounds[b]
-            least = [node for node in common if common <= bounds[node]]
-            if least:
-                table[a, b] = least[0]
-    return table
-
-
-def _joins() -> dict[tuple[bool, bool], dict[tuple[Node, Node], Node]]:
-    wide = _parse_edges(_EDGES)
-    # u32 with a signed dtype needs i64, which must not appear out of 32-bit operands with x64 off.
-    narrow = {**wide, "u32": ["i32", "u64"]}
-    strict = _join_table(_parse_edges(_STRICT_EDGES))
-    return {
-        (False, True): _join_table(wide),
-        (False, False): _join_table(narrow),
-        (True, True): strict,
-        (True, False): strict,
-    }
-
-
-_JOINS = _joins()
-
-
-def _describe(node: Node) -> str:
-    weak = {"i*": "a Python int", "f*": "a Python float", "c*": "a Python complex"}
-    return weak.get(node, node)
-
-
-def _join(nodes: list[Node], strict: bool, x64: bool) -> Node:
-    table = _JOINS[strict, x64]
-    bound = nodes[0]
-    for node in nodes[1:]:
-        joined = table.get((bound, node))
-        if joined is None:
-            names = ", ".join(_describe(node) for node in dict.fromkeys(nodes))
-            remedy = (
-                "Cast the operands to one dtype with .astype, or set numpy_dtype_promotion to "
-                "'standard'; it is 'strict' now."
-                if strict
-                else "Cast the operands to one dtype with .astype."
-            )
-            raise TypePromotionError(f"dtypes {names} do not promote to a common dtype. {remedy}")
-        bound = joined
-    return bound
-
 
 def _node(dtype: DType, weak: bool) -> Node:
     node = _SHORT_NAMES.get(dtype)
@@ -477,9 +377,7 @@ def _node(dtype: DType, weak: bool) -> Node:
 
 
 @functools.lru_cache(maxsize=4096)
-def _promote(
-    operands: tuple[tuple[DType, bool], ...], mode: str, x64: bool
-) -> tuple[DType, bool]:
+def _promote(operands: tuple[tuple[DType, bool], ...], mode: str, x64: bool) -> tuple[DType, bool]:
     """The dtype and weakness of the result of combining (dtype, weak) pairs."""
     first = operands[0][0]
     all_weak = all(weak for _, weak in operands)
@@ -489,7 +387,7 @@ def _promote(
         # Among weak operands alone their dtypes decide, and the result is weak again.
         nodes_are_weak = not all_weak or mode == "strict"
         nodes = [_node(dt, weak and nodes_are_weak) for dt, weak in operands]
-        bound = _join(nodes, mode == "strict", x64)
+        bound = least_upper_bound(nodes, mode == "strict", x64)
         weak = all_weak or bound in _WEAK_NODES
         found = _WEAK_NODES[bound] if bound in _WEAK_NODES else _BY_SHORT_NAME[bound]
         found = found if x64 else _HALVED.get(found, found)
@@ -544,5 +442,5 @@ def promote_types(a: Any, b: Any) -> DType:
         _WEAK_TYPES[t] if isinstance(t, type) and t in _WEAK_TYPES else _node(_supported(t), False)
         for t in (a, b)
     ]
-    bound = _join(nodes, config.numpy_dtype_promotion == "strict", config.enable_x64)
+    bound = least_upper_bound(nodes, config.numpy_dtype_promotion == "strict", config.enable_x64)
     return _WEAK_NODES[bound] if bound in _WEAK_NODES else _BY_SHORT_NAME[bound]

@@ -1,0 +1,1 @@
+"""Higher-order primitives: their rules call transforms."""

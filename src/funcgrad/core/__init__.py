@@ -1,0 +1,1 @@
+"""Binding, tracing and evaluation: Array, Primitive, Trace, staging."""

@@ -1,0 +1,236 @@
+"""The Array: an immutable value on NumPy memory.
+
+In: NumPy arrays and scalars. Out: NumPy arrays without a copy (read-only), DLPack, pickles. The
+one idea: an Array owns memory that nobody writes to, so sharing it is always safe. Operators and
+most methods are installed by `funcgrad.numpy`, the same on Array and Tracer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..ir import dtypes
+from ..ir.avals import ShapedArray, aval_of
+from .devices import Device, cpu_device
+
+
+class Array:
+    """An n-dimensional array that cannot be changed."""
+
+    __slots__ = ("__weakref__", "_value", "aval")
+    __array_priority__ = 1000
+
+    aval: ShapedArray
+
+    def __init__(self, value: np.ndarray[Any, Any], aval: ShapedArray | None = None) -> None:
+        """Wrap memory that nobody else writes to; the caller vouches for that."""
+        value.flags.writeable = False
+        self._value: np.ndarray[Any, Any] | None = value
+        self.aval = ShapedArray(value.shape, value.dtype) if aval is None else aval
+
+    # What is known without the contents.
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.aval.dtype
+
+    @property
+    def weak_type(self) -> bool:
+        return self.aval.weak_type
+
+    @property
+    def ndim(self) -> int:
+        return len(self.aval.shape)
+
+    @property
+    def size(self) -> int:
+        return self.aval.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.aval.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.aval.size * self.aval.dtype.itemsize
+
+    # The contents.
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The memory as a read-only NumPy array, without a copy."""
+        if self._value is None:
+            raise RuntimeError(
+                f"Array has been deleted with shape={self.aval.long()}: it was donated to a "
+                "jitted call or deleted. Use the result of that call, or do not donate it."
+            )
+        return self._value
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        value = self.numpy()
+        if dtype is not None and np.dtype(dtype) != value.dtype:
+            if copy is False:
+                raise ValueError(f"a copy is needed to give {self.aval.long()} as {dtype}.")
+            return value.astype(dtype)
+        return value.copy() if copy else value
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if "max_version" not in options or options["max_version"] is None:
+            # Unversioned capsules cannot say "read-only"; the consumer gets memory of its own.
+            return self.numpy().copy().__dlpack__(**options)
+        return self.numpy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (self.numpy(), self.aval.weak_type)
+
+    def __bool__(self) -> bool:
+        if self.aval.size != 1:
+            raise ValueError(
+                f"The truth value of an array with {self.aval.size} elements is ambiguous: "
+                f"got shape {self.aval.shape}. Use .any() or .all()."
+            )
+        return bool(self.numpy())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.aval.shape or not dtypes.issubdtype(self.aval.dtype, np.integer):
+            raise TypeError(f"only integer scalars can be an index, got {self.aval.long()}.")
+        return int(self.numpy())
+
+    def __len__(self) -> int:
+        if not self.aval.shape:
+            raise TypeError("len() of unsized object: the array has no axis.")
+        return self.aval.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.aval.shape:
+            raise TypeError("iteration over a 0-d array: index or ravel it first.")
+        return (self[i] for i in range(self.aval.shape[0]))  # pyright: ignore
+
+    def __hash__(self) -> NoReturn:
+        raise TypeError("unhashable type: 'Array'. Use .item() or .tobytes() as a key.")
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "Array objects are immutable: x[index] = value is refused. "
+            "Use x = x.at[index].set(value), which returns a new array."
+        )
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.aval.shape == () and spec else str(self)
+
+    def item(self, *args: int) -> Any:
+        """The element as a Python scalar."""
+        return self.numpy().item(*args)
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python scalars."""
+        return self.numpy().tolist()
+
+    def tobytes(self) -> bytes:
+        """The elements in C order as bytes."""
+        return self.numpy().tobytes()
+
+    # Life and place.
+
+    def block_until_ready(self) -> Array:
+        """The array itself: CPU results are ready when they are returned."""
+        self.numpy()
+        return self
+
+    def copy_to_host_async(self) -> None:
+        """Nothing to do: the memory is the host's."""
+
+    def devices(self) -> set[Device]:
+        """The devices that hold the array."""
+        return {cpu_device}
+
+    @property
+    def device(self) -> Device:
+        return cpu_device
+
+    @property
+    def committed(self) -> bool:
+        return False
+
+    def is_deleted(self) -> bool:
+        """Whether the memory was given away by donation or `delete`."""
+        return self._value is None
+
+    def delete(self) -> None:
+        """Let go of the memory; any later use raises RuntimeError."""
+        self._value = None
+
+    def is_fully_addressable(self) -> bool:
+        return True
+
+    def unsafe_buffer_pointer(self) -> int:
+        """Address of the first element."""
+        return self.numpy().ctypes.data
+
+    def __repr__(self) -> str:
+        if self._value is None:
+            return f"Array(<deleted>, {self.aval.long()})"
+        weak = ", weak_type=True" if self.aval.weak_type else ""
+        if self.aval.dtype.kind == "V":
+            return f"Array({self.aval.shape}, dtype={dtypes.short_name(self.aval.dtype)})"
+        value = self._value if self.aval.dtype != dtypes.bfloat16 else self._value.astype("f4")
+        text = np.array2string(value, separator=", ", prefix="Array(")
+        return f"Array({text}, dtype={self.aval.dtype.name}{weak})"
+
+    def __str__(self) -> str:
+        return repr(self) if self._value is None else str(self._value)
+
+
+def _rebuild(value: np.ndarray[Any, Any], weak_type: bool) -> Array:
+    return Array(value, ShapedArray(value.shape, value.dtype, weak_type))
+
+
+def to_ndarray(x: Any) -> np.ndarray[Any, Any]:
+    """A NumPy array nobody writes to: an Array's memory, or a copy in our dtypes.
+
+    Raises:
+        TypeError: x is not an array value.
+    """
+    if type(x) is Array:
+        return x.numpy()
+    aval = aval_of(x)
+    if isinstance(x, np.ndarray):
+        native = x.dtype.isnative and x.dtype == aval.dtype
+        if native and not x.flags.writeable and x.base is None:
+            return x
+        with np.errstate(all="ignore"):
+            return x.astype(aval.dtype, order="C")
+    if isinstance(x, int) and not isinstance(x, bool):
+        return _integer(x, aval)
+    if isinstance(x, (bool, float, complex, np.generic)):
+        with np.errstate(all="ignore"):
+            return np.asarray(x).astype(aval.dtype)
+    return to_ndarray(x.__jax_array__())
+
+
+def _integer(x: int, aval: ShapedArray) -> np.ndarray[Any, Any]:
+    try:
+        return np.array(x, aval.dtype)
+    except OverflowError as error:
+        raise OverflowError(
+            f"Python int {x} is too large to convert to {aval.dtype.name}. "
+            "Enable 64-bit types (config.enable_x64) or give the dtype."
+        ) from error

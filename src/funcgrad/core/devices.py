@@ -1,0 +1,50 @@
+"""The devices arrays live on. Here: the CPU; accelerators register theirs beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place for arrays and computation."""
+
+    platform: str
+    id: int = 0
+    device_kind: str = "cpu"
+    process_index: int = 0
+
+    def __repr__(self) -> str:
+        return f"{self.platform.capitalize()}Device(id={self.id})"
+
+    def __str__(self) -> str:
+        return f"{self.platform.upper()}:{self.id}"
+
+
+cpu_device = Device("cpu")
+
+
+def devices(backend: str | None = None) -> list[Device]:
+    """All devices, or those of one platform.
+
+    Raises:
+        RuntimeError: the platform is not present.
+    """
+    if backend not in (None, "cpu"):
+        raise RuntimeError(f"Unknown backend {backend!r}: the backends present are ['cpu'].")
+    return [cpu_device]
+
+
+def local_devices(backend: str | None = None) -> list[Device]:
+    """The devices of this process."""
+    return devices(backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices there are."""
+    return len(devices(backend))
+
+
+def default_backend() -> str:
+    """Name of the platform computations run on."""
+    return "cpu"

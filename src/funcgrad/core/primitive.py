@@ -1,0 +1,277 @@
+"""The base class of primitives, and the registry of all of them.
+
+A primitive is a class with one instance; its rules are its methods, described in
+`docs/design/0001-architecture.md`. The one idea: the class says what is true of one operation,
+the traces say what to do with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from ..config import config
+from ..ir.avals import ShapedArray, aval_of
+from ..ir.jaxpr import Effects, no_effects
+from .array import Array, to_ndarray
+from .axes import to_front
+from .context import context
+from .sources import user_line
+from .trace import eval_trace
+from .zeros import UndefinedPrimal, Zero, instantiate, zero_tangent
+
+registry: dict[str, Primitive] = {}
+
+Inferred = tuple[tuple[ShapedArray, ...], Effects]
+_cache_limit = 4096
+
+
+class AxisData(NamedTuple):
+    """The axis a batch trace maps over."""
+
+    name: Any
+    size: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """Arguments and params a primitive is tested with.
+
+    `differentiable` names the operands derivatives are checked for (all inexact ones by default);
+    `order` is how often the function can be differentiated at these arguments.
+    """
+
+    args: tuple[Any, ...]
+    params: dict[str, Any] = field(default_factory=lambda: {})
+    differentiable: tuple[int, ...] | None = None
+    tolerance: float = 1e-6
+    order: int = 2
+
+
+class NotDifferentiable:
+    """States that a primitive has no derivative, and why.
+
+    With `zero=True` the derivative is defined and zero (step functions, integer results).
+    """
+
+    def __init__(self, reason: str, zero: bool = False) -> None:
+        self.reason = reason
+        self.zero = zero
+
+
+class Primitive:
+    """One operation with its rules; see the table in the design note."""
+
+    name: ClassVar[str]
+    multiple_results: ClassVar[bool] = False
+    linear: ClassVar[Literal["joint", "each"] | None] = None
+    linear_operands: ClassVar[slice] = slice(None)
+    cache_inference: ClassVar[bool] = True
+    partial_eval: ClassVar[Any] = None
+    stage: ClassVar[Any] = None
+    named_axes: ClassVar[bool] = False
+    jvp_term: Any = None
+
+    def __init__(self) -> None:
+        registry[self.name] = self
+        self._inferred: dict[Any, Inferred] = {}
+
+    def __repr__(self) -> str:
+        return self.name
+
+    # Binding and evaluation.
+
+    def bind(self, *args: Any, **params: Any) -> Any:
+        """Apply the primitive under the current trace."""
+        return (context.trace or eval_trace).process(self, args, params)
+
+    def bind_eqn(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Apply the primitive as an eqn of a jaxpr says; higher-order ones may override."""
+        return self.bind(*args, **params)
+
+    def infer(self, avals: tuple[ShapedArray, ...], params: dict[str, Any]) -> Inferred:
+        """Avals of the outputs, and effects; remembered by avals and params."""
+        key = None
+        if self.cache_inference:
+            try:
+                key = (avals, tuple(params.items()))
+                found = self._inferred.get(key)
+            except TypeError:
+                key, found = None, None
+            if found is not None:
+                return found
+        out = self.abstract_eval(*avals, **params)
+        result: Inferred = (tuple(out) if self.multiple_results else (out,)), self.effects(params)
+        if key is not None:
+            if len(self._inferred) >= _cache_limit:
+                self._inferred.clear()
+            self._inferred[key] = result
+        return result
+
+    def evaluate(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Run `impl` on values that are not tracers."""
+        avals = tuple([x.aval if type(x) is Array else aval_of(x) for x in args])
+        arrays = [x.numpy() if type(x) is Array else to_ndarray(x) for x in args]
+        out_avals, _ = self.infer(avals, params)
+        with np.errstate(all="ignore"):
+            result = self.impl(*arrays, **params)
+        if self.multiple_results:
+            outs = [wrap(r, a) for r, a in zip(result, out_avals, strict=True)]
+        else:
+            outs = [wrap(result, out_avals[0])]
+        if config.debug_nans or config.debug_infs:
+            check_finite(self, outs)
+        return outs if self.multiple_results else outs[0]
+
+    # Rules.
+
+    def abstract_eval(self, *avals: ShapedArray, **params: Any) -> Any:
+        """Aval of the output (a list of them when `multiple_results`)."""
+        raise TypeError(f"{self.name} has no abstract_eval rule.")
+
+    def effects(self, params: dict[str, Any]) -> Effects:
+        """The effects of applying the primitive."""
+        return no_effects
+
+    def impl(self, *arrays: Any, **params: Any) -> Any:
+        """Evaluate on NumPy arrays."""
+        raise TypeError(f"{self.name} has no impl rule.")
+
+    def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        """Output and its tangent, by the terms of the operands."""
+        out = self.bind(*primals, **params)
+        if self.linear == "joint":
+            return out, self._joint_tangent(primals, tangents, out, params)
+        if isinstance(self.jvp_term, NotDifferentiable):
+            return out, self._no_tangent(tangents, out)
+        terms = [
+            self._each_term(i, t, out, primals, params)
+            for i, t in enumerate(tangents)
+            if not isinstance(t, Zero)
+        ]
+        return out, sum_tangents(terms, aval_of(out))
+
+    def _each_term(
+        self, i: int, t: Any, out: Any, primals: Sequence[Any], params: dict[str, Any]
+    ) -> Any:
+        if self.linear == "each":
+            return self.bind(*primals[:i], t, *primals[i + 1 :], **params)
+        if self.jvp_term is None:
+            raise TypeError(f"{self.name} has no jvp rule.\n  {user_line()}")
+        return self.jvp_term(i, t, out, *primals, **params)
+
+    def _joint_tangent(
+        self, primals: Sequence[Any], tangents: Sequence[Any], out: Any, params: dict[str, Any]
+    ) -> Any:
+        if all(isinstance(t, Zero) for t in tangents):
+            return self._zeros_like(out)
+        mixed = list(primals)
+        mixed[self.linear_operands] = [instantiate(t) for t in tangents[self.linear_operands]]
+        return self.bind(*mixed, **params)
+
+    def _zeros_like(self, out: Any) -> Any:
+        if self.multiple_results:
+            return [zero_tangent(aval_of(o)) for o in out]
+        return zero_tangent(aval_of(out))
+
+    def _no_tangent(self, tangents: Sequence[Any], out: Any) -> Any:
+        rule = self.jvp_term
+        if rule.zero or all(isinstance(t, Zero) for t in tangents):
+            return self._zeros_like(out)
+        raise TypeError(
+            f"{self.name} cannot be differentiated: {rule.reason}.\n  {user_line()}\n"
+            "  Use lax.stop_gradient on its operands, or give a custom_jvp."
+        )
+
+    def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
+        """Cotangents of the linear operands."""
+        where = [i for i, x in enumerate(args) if isinstance(x, UndefinedPrimal)]
+        raise TypeError(
+            f"{self.name} has no transpose rule for operands {where}: it is not linear in them.\n"
+            f"  {user_line()}\n  Use forward mode (jvp, jacfwd), or give a custom_vjp."
+        )
+
+    def batch(
+        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+    ) -> tuple[Any, Any]:
+        """Output and its batch axis, for operands with batch axes `dims`."""
+        raise TypeError(f"{self.name} has no batching rule.\n  {user_line()}")
+
+    def examples(self) -> Iterator[Example]:
+        """Arguments and params for the generated tests."""
+        return iter(())
+
+
+def wrap(value: Any, aval: ShapedArray) -> Array:
+    """An Array from what an impl returned."""
+    if type(value) is not np.ndarray:
+        value = np.asarray(value)
+    return Array(value, aval)
+
+
+class AddAny(Primitive):
+    """Sum of two tangents or cotangents of one aval."""
+
+    name = "add_any"
+    linear = "joint"
+
+    def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
+        x, y = avals
+        return x.update(weak_type=x.weak_type and y.weak_type)
+
+    def impl(self, *arrays: Any, **params: Any) -> Any:
+        return np.add(arrays[0], arrays[1])
+
+    def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
+        return [ct if isinstance(x, UndefinedPrimal) else None for x in args]
+
+    def batch(
+        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+    ) -> tuple[Any, Any]:
+        x, y = (to_front(a, d, axis.size) for a, d in zip(args, dims, strict=True))
+        return self.bind(x, y), 0
+
+    def examples(self) -> Iterator[Example]:
+        yield Example((np.ones((2, 3)), np.full((2, 3), 2.0)))
+
+
+add_any_p = AddAny()
+
+
+def add_tangents(x: Any, y: Any) -> Any:
+    """x + y, where either may be a symbolic zero."""
+    if isinstance(x, Zero):
+        return y
+    if isinstance(y, Zero):
+        return x
+    return add_any_p.bind(x, y)
+
+
+def sum_tangents(terms: Sequence[Any], out: ShapedArray) -> Any:
+    """The sum of terms; the symbolic zero of `out` when there are none."""
+    if not terms:
+        return zero_tangent(out)
+    total = terms[0]
+    for term in terms[1:]:
+        total = add_tangents(total, term)
+    return total
+
+
+def check_finite(primitive: Primitive, outs: Sequence[Array]) -> None:
+    """Raise FloatingPointError when debug_nans or debug_infs forbids a value among the outputs."""
+    for out in outs:
+        value = out.numpy()
+        if value.dtype.kind not in "fc" and value.dtype.name != "bfloat16":
+            continue
+        for on, test, word in (
+            (config.debug_nans, np.isnan, "nan"),
+            (config.debug_infs, np.isinf, "inf"),
+        ):
+            if on and bool(test(value).any()):
+                raise FloatingPointError(
+                    f"invalid value ({word}) encountered in {primitive.name}: its output "
+                    f"{out.aval.long()} has {int(test(value).sum())} of them.\n  {user_line()}"
+                )

@@ -1,0 +1,1 @@
+"""Words without behaviour: dtypes, avals, jaxprs, their printing and checking."""

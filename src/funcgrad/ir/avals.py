@@ -1,0 +1,179 @@
+"""What is known of a value while its contents are not: shape, dtype and weakness.
+
+In: Python scalars, NumPy arrays, anything with an `aval`. Out: `ShapedArray`. The one idea: an
+aval is a small immutable key. It is hashed at every bind, so its hash is computed once.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+
+Shape = tuple[int, ...]
+
+
+class ShapedArray:
+    """Shape, dtype and weak type of an array value; equal avals hash equal."""
+
+    __slots__ = ("_hash", "dtype", "shape", "weak_type")
+
+    shape: Shape
+    dtype: np.dtype[Any]
+    weak_type: bool
+
+    def __init__(self, shape: Shape, dtype: Any, weak_type: bool = False) -> None:
+        self.shape = shape
+        self.dtype = dtype if type(dtype).__module__ == "numpy.dtypes" else np.dtype(dtype)
+        self.weak_type = weak_type
+        self._hash = hash((shape, self.dtype, weak_type))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return (
+            isinstance(other, ShapedArray)
+            and self._hash == other._hash
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak_type == other.weak_type
+        )
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return size_of(self.shape)
+
+    def update(
+        self, shape: Shape | None = None, dtype: Any = None, weak_type: bool | None = None
+    ) -> ShapedArray:
+        """A copy with the given fields replaced."""
+        return ShapedArray(
+            self.shape if shape is None else shape,
+            self.dtype if dtype is None else dtype,
+            self.weak_type if weak_type is None else weak_type,
+        )
+
+    def strong(self) -> ShapedArray:
+        """The same aval without weak type."""
+        return ShapedArray(self.shape, self.dtype) if self.weak_type else self
+
+    def to_tangent(self) -> ShapedArray:
+        """The aval of a tangent: the same for floats and complex, `float0` for all else."""
+        dtype = dtypes.tangent_dtype(self.dtype)
+        return self if dtype == self.dtype else ShapedArray(self.shape, dtype)
+
+    def short(self) -> str:
+        """Text in JAX's notation: `f32[3,4]`."""
+        return f"{dtypes.short_name(self.dtype)}[{','.join(map(str, self.shape))}]"
+
+    def long(self) -> str:
+        """Text for error messages: `float32[3,4]`."""
+        name = dtypes.short_name(self.dtype) if self.dtype.kind == "V" else self.dtype.name
+        return f"{name}[{','.join(map(str, self.shape))}]"
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapedArray({self.long()}{weak})"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Any:
+        return ShapedArray, (self.shape, self.dtype, self.weak_type)
+
+
+def size_of(shape: Iterable[int]) -> int:
+    """Number of elements of an array of this shape."""
+    size = 1
+    for extent in shape:
+        size *= extent
+    return size
+
+
+_scalar_avals: dict[tuple[type, Any], ShapedArray] = {}
+
+
+def aval_of(x: Any) -> ShapedArray:
+    """The aval of any value: Array, Tracer, NumPy array or scalar, Python scalar.
+
+    Raises:
+        TypeError: x is not a valid array type.
+    """
+    aval = getattr(x, "aval", None)
+    if aval is not None:
+        return aval
+    if isinstance(x, (np.ndarray, np.generic)):
+        return ShapedArray(x.shape, dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True))
+    kind = type(x)
+    if kind in (bool, int, float, complex):
+        key = (kind, dtypes.canonicalize_dtype(kind))
+        found = _scalar_avals.get(key)
+        if found is None:
+            found = _scalar_avals[key] = ShapedArray((), key[1], kind is not bool)
+        return found
+    if hasattr(x, "__jax_array__"):
+        return aval_of(x.__jax_array__())
+    raise TypeError(
+        f"Value {x!r} of type {kind.__name__} is not a valid array type. "
+        "Give an array, a NumPy array, or a Python number."
+    )
+
+
+def is_value(x: Any) -> bool:
+    """Whether x is something primitives accept."""
+    return (
+        hasattr(x, "aval")
+        or isinstance(x, (np.ndarray, np.generic, bool, int, float, complex))
+        or hasattr(x, "__jax_array__")
+    )
+
+
+def canonical_shape(shape: Any, context: str = "") -> Shape:
+    """The shape as a tuple of non-negative ints.
+
+    Raises:
+        TypeError: an extent is not an integer.
+        ValueError: an extent is negative.
+    """
+    if isinstance(shape, tuple):
+        for extent in shape:  # pyright: ignore[reportUnknownVariableType]
+            if type(extent) is not int or extent < 0:  # pyright: ignore[reportUnknownArgumentType]
+                break
+        else:
+            return shape  # pyright: ignore[reportUnknownVariableType]
+    try:
+        result = tuple(map(operator.index, np.atleast_1d(shape) if np.ndim(shape) == 0 else shape))
+    except TypeError as error:
+        name = f" for {context}" if context else ""
+        raise TypeError(
+            f"Shapes must be 1D sequences of concrete integers{name}, got {shape!r}. "
+            "A traced value cannot be an extent; mark it static (static_argnums)."
+        ) from error
+    if any(extent < 0 for extent in result):
+        raise ValueError(f"Shape {result} has a negative extent; extents count elements.")
+    return result
+
+
+def canonical_axis(axis: Any, ndim: int, name: str = "axis") -> int:
+    """The axis counted from the front.
+
+    Raises:
+        ValueError: the axis is out of range.
+    """
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise ValueError(
+            f"{name} {axis} is out of bounds for array of dimension {ndim}: "
+            f"give {name} in [{-ndim}, {ndim - 1}]."
+        )
+    return axis + ndim if axis < 0 else axis

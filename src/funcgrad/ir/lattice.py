@@ -1,0 +1,118 @@
+"""The promotion lattice: in come names of nodes, out goes the least that lies above them all.
+
+The nodes are the short names of the dtypes and three weak nodes for Python's ``int``, ``float`` and
+``complex`` (``i*``, ``f*``, ``c*``), which lie below every dtype of their kind. So a Python scalar
+never widens an operand of its kind. The bounds of all pairs are computed once, at import.
+"""
+
+from __future__ import annotations
+
+import functools
+
+Node = str
+
+
+class TypePromotionError(ValueError):
+    """Raised when operands have no common dtype under the promotion rules in force."""
+
+
+_EDGES = """
+bool: i*
+i*: u8 i8
+u8: i16 u16
+u16: i32 u32
+u32: i64 u64
+u64: f*
+i8: i16
+i16: i32
+i32: i64
+i64: f*
+f*: bf16 f16 c*
+bf16: f32
+f16: f32
+f32: f64 c64
+f64: c128
+c*: c64
+c64: c128
+c128:
+"""
+_STRICT_EDGES = """
+bool:
+i*: f* u8 u16 u32 u64 i8 i16 i32 i64
+f*: c* bf16 f16 f32 f64
+c*: c64 c128
+"""
+
+
+def _parse_edges(text: str) -> dict[Node, list[Node]]:
+    rows = (line.partition(":") for line in text.strip().splitlines())
+    above = {node: uppers.split() for node, _, uppers in rows}
+    reached = {upper for uppers in above.values() for upper in uppers}
+    return {**{upper: [] for upper in sorted(reached)}, **above}
+
+
+def _upper_bounds(above: dict[Node, list[Node]]) -> dict[Node, frozenset[Node]]:
+    """For each node, itself and all nodes above it."""
+
+    @functools.cache
+    def reach(node: Node) -> frozenset[Node]:
+        return frozenset({node}).union(*(reach(upper) for upper in above[node]))
+
+    return {node: reach(node) for node in above}
+
+
+def _join_table(above: dict[Node, list[Node]]) -> dict[tuple[Node, Node], Node]:
+    """The least upper bound of every pair of nodes that has one."""
+    bounds = _upper_bounds(above)
+    table: dict[tuple[Node, Node], Node] = {}
+    for a in bounds:
+        for b in bounds:
+            common = bounds[a] & bounds[b]
+            least = [node for node in common if common <= bounds[node]]
+            if least:
+                table[a, b] = least[0]
+    return table
+
+
+def _joins() -> dict[tuple[bool, bool], dict[tuple[Node, Node], Node]]:
+    wide = _parse_edges(_EDGES)
+    # u32 with a signed dtype needs i64, which must not appear out of 32-bit operands with x64 off.
+    narrow = {**wide, "u32": ["i32", "u64"]}
+    strict = _join_table(_parse_edges(_STRICT_EDGES))
+    return {
+        (False, True): _join_table(wide),
+        (False, False): _join_table(narrow),
+        (True, True): strict,
+        (True, False): strict,
+    }
+
+
+_JOINS = _joins()
+
+
+def _describe(node: Node) -> str:
+    weak = {"i*": "a Python int", "f*": "a Python float", "c*": "a Python complex"}
+    return weak.get(node, node)
+
+
+def least_upper_bound(nodes: list[Node], strict: bool, x64: bool) -> Node:
+    """The lowest node that lies at or above all of `nodes`.
+
+    Raises:
+        TypePromotionError: there is none.
+    """
+    table = _JOINS[strict, x64]
+    bound = nodes[0]
+    for node in nodes[1:]:
+        joined = table.get((bound, node))
+        if joined is None:
+            names = ", ".join(_describe(node) for node in dict.fromkeys(nodes))
+            remedy = (
+                "Cast the operands to one dtype with .astype, or set numpy_dtype_promotion to "
+                "'standard'; it is 'strict' now."
+                if strict
+                else "Cast the operands to one dtype with .astype."
+            )
+            raise TypePromotionError(f"dtypes {names} do not promote to a common dtype. {remedy}")
+        bound = joined
+    return bound

@@ -1,0 +1,1 @@
+"""The mechanisms: jvp, batching, partial evaluation, transposition."""
