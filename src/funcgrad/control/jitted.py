@@ -1,0 +1,320 @@
+"""The user's side of jit: `JitFunction`, its cache of traced programs, and its stages.
+
+A call flattens its arguments, looks up `Entry` by tree, avals and static values, and binds the
+entry's program. `.trace()` and `.lower()` give the stages as values.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial, update_wrapper
+from typing import Any
+
+from .. import tree
+from ..config import config
+from ..core.array import Array
+from ..core.context import context
+from ..core.sources import user_line
+from ..core.staging import stage
+from ..core.trace import Tracer
+from ..ir.avals import ShapedArray, aval_of
+from ..ir.jaxpr import ClosedJaxpr
+from ..stages import Lowered, Traced
+from .flat import FlatFunction, check_leaves, name_of, signature_of
+from .jit import jit_p, leading_tracers, simplified
+
+_limit = 4096
+_tracing = threading.local()
+
+
+class Entry:
+    """A traced program with the tree of its result."""
+
+    __slots__ = ("captured", "closed", "donated", "out_tree", "params")
+
+    def __init__(
+        self, closed: ClosedJaxpr, captured: list[Any], out_tree: Any, params: dict[str, Any]
+    ) -> None:
+        self.closed = closed
+        self.captured = captured
+        self.out_tree = out_tree
+        self.params = params
+
+
+class JitFunction:
+    """A function that is traced once for each signature and then run as a program."""
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        static_argnums: Any,
+        static_argnames: Any,
+        donate_argnums: Any,
+        donate_argnames: Any,
+        inline: bool,
+    ) -> None:
+        if not callable(fun):
+            raise TypeError(f"Expected a callable value, got {fun!r}. jit takes a function.")
+        self._fun = fun
+        self._name = name_of(fun)
+        nums, names = static_arguments(fun, static_argnums, static_argnames, "static")
+        self._static_nums, self._static_names = nums, names
+        self._donate_nums, self._donate_names = static_arguments(
+            fun, donate_argnums, donate_argnames, "donate"
+        )
+        both = set(nums) & set(self._donate_nums) | set(names) & set(self._donate_names)
+        if both:
+            raise ValueError(
+                f"static and donated arguments of {self._name} overlap: {sorted(map(str, both))}. "
+                "A static argument is no array and cannot be donated."
+            )
+        self._inline = inline
+        self._entries: dict[Any, Entry] = {}
+        update_wrapper(self, fun)
+
+    def __repr__(self) -> str:
+        return f"<jitted {self._name}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if config.disable_jit:
+            return self._fun(*args, **kwargs)
+        leaves, entry = self._entry(args, kwargs)
+        outs = jit_p.bind(*entry.captured, *leaves, **entry.params)
+        if self._donate_nums or self._donate_names:
+            self._donate(args, kwargs, outs)
+        return tree.unflatten(entry.out_tree, outs)
+
+    # Signatures and traced programs.
+
+    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Dynamic arguments, and the static ones as a hashable key."""
+        if not self._static_nums and not self._static_names:
+            return args, kwargs, ()
+        nums = {i % len(args) for i in self._static_nums if -len(args) <= i < len(args)}
+        dynamic = tuple(x for i, x in enumerate(args) if i not in nums)
+        dynamic_kwargs = {k: v for k, v in kwargs.items() if k not in self._static_names}
+        static = (
+            tuple((i, StaticValue(args[i], self._name, i)) for i in sorted(nums)),
+            tuple(
+                (k, StaticValue(kwargs[k], self._name, k))
+                for k in sorted(kwargs)
+                if k in self._static_names
+            ),
+        )
+        return dynamic, dynamic_kwargs, static
+
+    def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Entry]:
+        dynamic, dynamic_kwargs, static = self._split(args, kwargs)
+        leaves, in_tree = tree.flatten((dynamic, dynamic_kwargs))
+        try:
+            avals = tuple([x.aval if type(x) is Array else aval_of(x) for x in leaves])
+        except TypeError:
+            check_leaves((dynamic, dynamic_kwargs), leaves, f"the arguments of {self._name} ")
+            raise
+        key = (in_tree, avals, static, config.signature(), context.axis_sizes)
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._trace(key, in_tree, avals, static)
+        return leaves, entry
+
+    def _trace(self, key: Any, in_tree: Any, avals: Sequence[ShapedArray], static: Any) -> Entry:
+        active: set[Any] = _tracing.__dict__.setdefault("active", set())
+        if (id(self), key) in active:
+            raise RecursionError(
+                f"jitted function {self._name} calls itself with the same signature while it is "
+                f"being traced, which would never end.\n  {user_line()}\n  Use lax.while_loop, "
+                "lax.fori_loop or lax.cond, or recurse on a static argument."
+            )
+        active.add((id(self), key))
+        try:
+            flat = FlatFunction(with_static(self._fun, static), in_tree, name=self._name)
+            closed = stage(flat, avals, self._name)
+        finally:
+            active.discard((id(self), key))
+        closed, captured = leading_tracers(closed)
+        params = {"name": self._name, "jaxpr": closed, "donated": (), "inline": self._inline}
+        entry = Entry(closed, captured, flat.out_tree, params)
+        if not captured:
+            if len(self._entries) >= _limit:
+                self._entries.pop(next(iter(self._entries)))
+            self._entries[key] = entry
+        return entry
+
+    def _donate(self, args: tuple[Any, ...], kwargs: dict[str, Any], outs: Sequence[Any]) -> None:
+        """Let go of the donated arrays; their handles are of no use any more."""
+        chosen = [x for i, x in enumerate(args) if i in self._donate_nums]
+        chosen += [v for k, v in kwargs.items() if k in self._donate_names]
+        if any(isinstance(x, Tracer) for x in outs):
+            return
+        for leaf in tree.leaves(chosen):
+            if type(leaf) is Array:
+                leaf.delete()
+
+    # Stages.
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
+        leaves, entry = self._entry(args, kwargs)
+        return Traced(entry.closed, self._name, tree.structure((args, kwargs)), entry.out_tree, simplified)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The simplified program for these arguments."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Shapes and dtypes of the result, without computing it."""
+        return self.trace(*args, **kwargs).out_info
+
+    def clear_cache(self) -> None:
+        """Forget the traced programs."""
+        self._entries.clear()
+
+    def _cache_size(self) -> int:
+        return len(self._entries)
+
+
+class StaticValue:
+    """A static argument as a part of a cache key."""
+
+    __slots__ = ("_hash", "value")
+
+    def __init__(self, value: Any, fun_name: str, where: Any) -> None:
+        self.value = value
+        if isinstance(value, Tracer):
+            hash(value)
+        try:
+            self._hash = hash((type(value), value))
+        except TypeError as error:
+            raise ValueError(
+                f"Non-hashable static arguments are used in a jit function: static argument "
+                f"{where!r} of {fun_name} is {value!r} of type {type(value).__name__}.\n"
+                f"  {user_line()}\n  Static arguments must be hashable; give a tuple instead of "
+                "a list, or do not mark it static."
+            ) from error
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, StaticValue)
+            and type(self.value) is type(other.value)
+            and bool(self.value == other.value)
+        )
+
+
+def with_static(fun: Callable[..., Any], static: Any) -> Callable[..., Any]:
+    """The function with its static arguments put in place."""
+    if not static:
+        return fun
+    positional, keyword = static
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        whole = list(args)
+        for i, wrapped in positional:
+            whole.insert(i, wrapped.value)
+        return fun(*whole, **kwargs, **{k: wrapped.value for k, wrapped in keyword})
+
+    call.__name__ = name_of(fun)
+    return call
+
+
+def static_arguments(
+    fun: Callable[..., Any], argnums: Any, argnames: Any, what: str
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Positions and names of marked arguments; each is inferred from the other.
+
+    Raises:
+        ValueError: a position or name the function does not have.
+        TypeError: not ints or strings.
+    """
+    nums = _sequence(argnums, int, f"{what}_argnums")
+    names = _sequence(argnames, str, f"{what}_argnames")
+    signature = signature_of(fun)
+    if signature is None:
+        return nums, names
+    parameters = list(signature.parameters.values())
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    any_positional = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    any_keyword = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    count = len(positional)
+    for i in nums:
+        if not any_positional and not -count <= i < count:
+            raise ValueError(
+                f"{what}_argnums={i} is out of range: {name_of(fun)} has {count} positional "
+                "parameters."
+            )
+    known = {p.name for p in parameters}
+    for name in names:
+        if name not in known and not any_keyword:
+            raise ValueError(
+                f"{what}_argnames={name!r} is no parameter of {name_of(fun)}{signature}."
+            )
+    if argnums is None:
+        nums = tuple(i for i, p in enumerate(positional) if p.name in names)
+    elif argnames is None:
+        inferred = {i % count for i in nums if -count <= i < count}
+        names = tuple(
+            p.name
+            for i, p in enumerate(positional)
+            if i in inferred and p.kind is p.POSITIONAL_OR_KEYWORD
+        )
+    return nums, names
+
+
+def _sequence(value: Any, kind: type, what: str) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, kind):
+        return (value,)
+    if not isinstance(value, Iterable) or not all(isinstance(v, kind) for v in value):  # pyright: ignore
+        raise TypeError(f"{what} takes {kind.__name__}s or a sequence of them, got {value!r}.")
+    return tuple(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    /,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Iterable[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Iterable[str] | None = None,
+    keep_unused: bool = False,
+    device: Any = None,
+    backend: str | None = None,
+    inline: bool = False,
+) -> Any:
+    """Trace a function once for each signature and run it as a program.
+
+    A signature is the tree, shapes, dtypes and weak types of the arguments and the values of the
+    static ones. Used as a decorator, with or without arguments.
+
+    Args:
+        fun: a pure function of pytrees of arrays.
+        static_argnums: positions of arguments that are Python values; hashable.
+        static_argnames: names of such arguments; each is inferred from the other where it can be.
+        donate_argnums: positions of arguments whose memory the call may reuse; they cannot be
+            used afterwards.
+        donate_argnames: names of such arguments.
+        keep_unused: accepted; unused arguments cost nothing here.
+        device: accepted for the one device there is.
+        backend: `None` or `"cpu"`.
+        inline: put the program into an enclosing jaxpr instead of one `jit` eqn.
+    Returns:
+        A function with the methods `lower`, `trace`, `eval_shape`, `clear_cache`.
+    Raises:
+        TypeError: fun is not callable, or an argument is no array value.
+        ValueError: unknown static arguments, or one that cannot be hashed.
+        RecursionError: the function calls itself with the same signature.
+    """
+    if backend not in (None, "cpu"):
+        raise RuntimeError(f"Unknown backend {backend!r}: the backends present are ['cpu'].")
+    options = (static_argnums, static_argnames, donate_argnums, donate_argnames, inline)
+    if fun is None:
+        return lambda f: JitFunction(f, *options)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    return JitFunction(fun, *options)

@@ -1,0 +1,128 @@
+"""Simplify: the program a jaxpr says, with less to do.
+
+In order, over each eqn: inline calls, fold eqns of literals, forward eqns that give back an
+operand, share equal eqns; then drop the dead ones. A primitive states the facts used here:
+`inlined(eqn)` gives the program of a call, `forwards(eqn)` the atom an eqn equals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.array import Array, to_ndarray
+from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from .cse import SharedEqns
+from .dce import dce_with_consts
+
+
+def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """An equivalent program with the same inputs and outputs."""
+    builder = _Builder()
+    jaxpr = closed.jaxpr
+    for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
+        builder.new_const(var, value)
+    outs = builder.run(jaxpr)
+    smaller = Jaxpr(
+        builder.constvars, jaxpr.invars, outs, builder.eqns, None, jaxpr.debug_name
+    )
+    smaller, consts = dce_with_consts(smaller, builder.consts)
+    return ClosedJaxpr(smaller, tuple(consts))
+
+
+class _Builder:
+    """Rewrites eqns into a new list; `env` maps old variables to new atoms."""
+
+    def __init__(self) -> None:
+        self.eqns: list[Eqn] = []
+        self.constvars: list[Var] = []
+        self.consts: list[Any] = []
+        self.env: dict[Var, Atom] = {}
+        self.shared = SharedEqns()
+
+    def new_const(self, var: Var, value: Any) -> None:
+        self.constvars.append(var)
+        self.consts.append(value)
+
+    def read(self, atom: Atom) -> Atom:
+        return atom if isinstance(atom, Literal) else self.env.get(atom, atom)
+
+    def run(self, jaxpr: Jaxpr) -> list[Atom]:
+        for eqn in jaxpr.eqns:
+            self.add(eqn)
+        return [self.read(a) for a in jaxpr.outvars]
+
+    def add(self, eqn: Eqn) -> None:
+        invars = [self.read(a) for a in eqn.invars]
+        inlined = getattr(eqn.primitive, "inlined", None)
+        body: ClosedJaxpr | None = inlined(eqn) if inlined is not None else None
+        if body is not None:
+            self.inline(body, invars, eqn.outvars)
+            return
+        eqn = eqn.replace(invars=invars)
+        replaced = fold(eqn) or forward(eqn) or self.shared.find(eqn)
+        if replaced is not None:
+            self.env.update(zip(eqn.outvars, replaced, strict=True))
+            return
+        self.eqns.append(eqn)
+
+    def inline(self, body: ClosedJaxpr, args: Sequence[Atom], outvars: Sequence[Var]) -> None:
+        """Add the eqns of a called program; its variables are made new."""
+        inner = _fresh(body.jaxpr)
+        for var, value in zip(inner.constvars, body.consts, strict=True):
+            self.new_const(var, value)
+        self.env.update(zip(inner.invars, args, strict=True))
+        self.env.update(zip(outvars, self.run(inner), strict=True))
+
+
+def _fresh(jaxpr: Jaxpr) -> Jaxpr:
+    """The jaxpr with variables of its own, so that it can stand twice in one program."""
+    new: dict[Var, Var] = {}
+
+    def var(v: Var) -> Var:
+        if v not in new:
+            new[v] = Var(v.aval)
+        return new[v]
+
+    def atom(a: Atom) -> Atom:
+        return a if isinstance(a, Literal) else var(a)
+
+    eqns = [
+        e.replace(invars=[atom(a) for a in e.invars], outvars=[var(v) for v in e.outvars])
+        for e in jaxpr.eqns
+    ]
+    return jaxpr.replace(
+        constvars=[var(v) for v in jaxpr.constvars],
+        invars=[var(v) for v in jaxpr.invars],
+        outvars=[atom(a) for a in jaxpr.outvars],
+        eqns=eqns,
+    )
+
+
+def fold(eqn: Eqn) -> list[Atom] | None:
+    """Literals for an eqn of scalar literals with scalar results."""
+    if eqn.effects or not eqn.invars or any(v.aval.shape for v in eqn.outvars):
+        return None
+    if not all(isinstance(a, Literal) for a in eqn.invars):
+        return None
+    if any(v.aval.dtype.kind == "V" for v in eqn.outvars):
+        return None
+    values = [to_ndarray(a.val) for a in eqn.invars if isinstance(a, Literal)]
+    with np.errstate(all="ignore"):
+        result = eqn.primitive.impl(*values, **eqn.params)
+    results: Sequence[Any] = result if eqn.primitive.multiple_results else [result]
+    return [
+        Literal(Array(np.array(r, v.aval.dtype), v.aval), v.aval)
+        for r, v in zip(results, eqn.outvars, strict=True)
+    ]
+
+
+def forward(eqn: Eqn) -> list[Atom] | None:
+    """The atoms an eqn equals, where its primitive says so."""
+    rule = getattr(eqn.primitive, "forwards", None)
+    found: Atom | None = rule(eqn) if rule is not None else None
+    if found is None or found.aval != eqn.outvars[0].aval:
+        return None
+    return [found]
