@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import ml_dtypes
 import numpy as np
@@ -92,13 +92,11 @@ supported_dtypes: frozenset[DType] = frozenset(_SHORT_NAMES)
 # Classes of dtypes
 
 
-def _scalar_class(x: Any) -> type:
+def _scalar_class(x: Any) -> type[Any]:
     """The NumPy scalar class of a dtype, of a scalar class or of a Python scalar type."""
-    if isinstance(x, np.dtype):
-        return x.type
     if isinstance(x, type) and issubclass(x, np.generic):
-        return x
-    return np.dtype(x).type
+        return cast("type[Any]", x)
+    return cast(DType, x if isinstance(x, np.dtype) else np.dtype(cast(Any, x))).type
 
 
 @functools.lru_cache(maxsize=1024)
@@ -120,7 +118,7 @@ def issubdtype(a: Any, b: Any) -> bool:
 def is_key_dtype(dtype: Any) -> bool:
     """Whether `dtype` is the dtype of PRNG keys."""
     # A plain struct of two words equals key_dtype; only the scalar class tells them apart.
-    return isinstance(dtype, np.dtype) and issubclass(dtype.type, prng_key)
+    return isinstance(dtype, np.dtype) and issubclass(_scalar_class(dtype), prng_key)
 
 
 def _kind(dtype: DType) -> str:
@@ -178,8 +176,8 @@ def _canonicalize_requested(dtype: DType, fun_name: str, stacklevel: int) -> DTy
         where = f" asked for in {fun_name}" if fun_name else ""
         warnings.warn(
             f"dtype {dtype.name}{where} is not available while x64 is off; {canonical.name} is "
-            f"used instead. Ask for {canonical.name}, or turn on the configuration option "
-            "enable_x64.",
+            f"used instead. Ask for {canonical.name}, or turn 64-bit values on with "
+            "config.update('enable_x64', True) or FUNCGRAD_ENABLE_X64=1 in the environment.",
             UserWarning,
             stacklevel=stacklevel,
         )
@@ -244,15 +242,12 @@ def dtype(x: Any) -> DType:
     Warns:
         UserWarning: `x` is a 64-bit dtype or NumPy scalar type while x64 is off.
     """
-    python = _PYTHON_SCALARS.get(type(x))
+    python = _PYTHON_SCALARS.get(cast("type[Any]", type(x)))
     if python is not None:
         return canonicalize_dtype(python)
-    if isinstance(x, (np.ndarray, np.generic)):
-        found: Any = x.dtype
-        return canonicalize_dtype(found, allow_extended_dtype=True)
     if isinstance(x, (type, str, np.dtype)):
         return _dtype_of_type(x)
-    found = getattr(x, "dtype", None)
+    found: DType | None = getattr(x, "dtype", None)
     if isinstance(found, np.dtype):
         if hasattr(x, "weak_type"):
             return found
@@ -344,7 +339,7 @@ def tangent_dtype(dtype: Any) -> DType:
 
 def finfo(dtype: Any) -> Any:
     """Limits of a floating or complex dtype, bfloat16 included."""
-    return ml_dtypes.finfo(dtype)
+    return cast(Any, ml_dtypes.finfo)(dtype)
 
 
 def iinfo(dtype: Any) -> Any:
@@ -381,12 +376,14 @@ def _promote(operands: tuple[tuple[DType, bool], ...], mode: str, x64: bool) -> 
     """The dtype and weakness of the result of combining (dtype, weak) pairs."""
     first = operands[0][0]
     all_weak = all(weak for _, weak in operands)
-    if all(dt == first for dt, _ in operands):
+    # Among weak operands alone their dtypes decide, and the result is weak again; not so in strict
+    # mode, which combines only their kinds.
+    by_kind = not all_weak or mode == "strict"
+    same = all(dt == first for dt, _ in operands)
+    if len(operands) == 1 or (same and not (all_weak and by_kind)):
         found, weak = first, all_weak
     else:
-        # Among weak operands alone their dtypes decide, and the result is weak again.
-        nodes_are_weak = not all_weak or mode == "strict"
-        nodes = [_node(dt, weak and nodes_are_weak) for dt, weak in operands]
+        nodes = [_node(dt, weak and by_kind) for dt, weak in operands]
         bound = least_upper_bound(nodes, mode == "strict", x64)
         weak = all_weak or bound in _WEAK_NODES
         found = _WEAK_NODES[bound] if bound in _WEAK_NODES else _BY_SHORT_NAME[bound]
