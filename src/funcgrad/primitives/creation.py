@@ -44,9 +44,10 @@ class Iota(Primitive):
         return ShapedArray(shape, dtype)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
-        shape, axis = params["shape"], params["dimension"]
-        index = np.arange(shape[axis]).astype(params["dtype"])
-        return np.broadcast_to(index.reshape((-1,) + (1,) * (len(shape) - axis - 1)), shape)
+        shape, axis, dtype = params["shape"], params["dimension"], params["dtype"]
+        index: Any = np.arange(shape[axis], dtype=np.int64)
+        column: Any = index.astype(dtype).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+        return np.broadcast_to(column, shape)
 
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any

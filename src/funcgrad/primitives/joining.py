@@ -29,7 +29,7 @@ class Concatenate(Movement):
     name = "concatenate"
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
-        axis = params["dimension"]
+        axis: int = params["dimension"]
         first = avals[0]
         listed = ", ".join(a.long() for a in avals)
         problem, remedy = None, "Give operands that differ in that axis only."
@@ -99,8 +99,9 @@ class Split(Movement):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
+        sizes: tuple[int, ...] = params["sizes"]
         lead = (builtins.slice(None),) * params["axis"]
-        ends = list(accumulate(params["sizes"]))
+        ends = list(accumulate(sizes))
         starts = [0, *ends[:-1]]
         return [x[(*lead, builtins.slice(s, e))] for s, e in zip(starts, ends, strict=False)]
 
@@ -340,16 +341,14 @@ def padded_shape(shape: Sequence[int], config: Sequence[tuple[int, int, int]]) -
     )
 
 
-def concatenate(operands: Any, dimension: int) -> Any:
+def concatenate(operands: Sequence[Any], dimension: int) -> Any:
     """The operands joined along an axis; the other extents and the dtype are the same.
 
     Raises:
         ValueError: no operands.
         TypeError: shapes or dtypes do not fit.
     """
-    if not isinstance(operands, (list, tuple)):
-        operands = list(operands)
-    if not operands:
+    if len(operands) == 0:
         raise ValueError(
             f"concatenate got no operands.\n  {user_line()}\n  Give at least one array."
         )

@@ -178,7 +178,7 @@ class Transpose(Movement):
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         (x,) = avals
-        permutation = params["permutation"]
+        permutation: tuple[int, ...] = params["permutation"]
         if sorted(permutation) != list(range(len(x.shape))):
             raise TypeError(
                 f"transpose permutation {permutation} is not a permutation of the axes of "
@@ -217,7 +217,7 @@ class Squeeze(Movement):
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         (x,) = avals
-        axes = params["dimensions"]
+        axes: tuple[int, ...] = params["dimensions"]
         problem = None
         if len(set(axes)) != len(axes):
             problem = "got duplicate dimensions"
@@ -387,7 +387,8 @@ def reshape(
     Raises:
         TypeError: the number of elements differs, or dimensions are no permutation.
     """
-    sizes = tuple(map(operator.index, np.atleast_1d(new_sizes))) if np.size(new_sizes) else ()
+    extents = (new_sizes,) if hasattr(new_sizes, "__index__") else new_sizes
+    sizes = tuple(map(operator.index, extents))
     shape = aval_of(operand).shape
     order = None if dimensions is None else tuple(map(operator.index, dimensions))
     if order == tuple(range(len(shape))):
