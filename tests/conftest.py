@@ -1,0 +1,19 @@
+"""Settings for all tests: how Hypothesis searches, and shapes checked at run time."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import jaxtyping
+
+# Before funcgrad is imported: in these packages the shapes in annotations are checked at each call.
+jaxtyping.install_import_hook(["funcgrad.nn", "funcgrad.optim"], "beartype.beartype")
+
+# The time of one example says more about the machine than about the code: no deadline. In CI the
+# examples are the same each time, so that a change is blamed only for what it did.
+hypothesis.settings.register_profile("local", deadline=None, max_examples=30)
+hypothesis.settings.register_profile(
+    "ci", deadline=None, max_examples=30, derandomize=True, database=None
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
