@@ -111,6 +111,10 @@ class Primitive:
             self._inferred[key] = result
         return result
 
+    def forget(self) -> None:
+        """Drop the remembered inferences."""
+        self._inferred.clear()
+
     def evaluate(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Run `impl` on values that are not tracers."""
         avals = tuple([x.aval if type(x) is Array else aval_of(x) for x in args])

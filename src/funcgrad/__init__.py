@@ -1,0 +1,1 @@
+"""funcgrad: composable transformations of numerical Python functions."""

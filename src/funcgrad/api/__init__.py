@@ -1,0 +1,1 @@
+"""User functions around the transforms: derivatives, mapping, tracing, placement."""

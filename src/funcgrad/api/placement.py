@@ -1,0 +1,42 @@
+"""Where arrays are: device_put, device_get, waiting, and forgetting what was cached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..core.array import Array
+from ..core.primitive import registry
+from ..core.trace import Tracer, as_array
+
+
+def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) -> Any:
+    """The tree with its leaves on a device; here there is one, so leaves become Arrays."""
+    return tree.map(as_array, x)
+
+
+def device_get(x: Any) -> Any:
+    """The tree with its Arrays as NumPy arrays.
+
+    Raises:
+        TracerArrayConversionError: a leaf is traced.
+    """
+    return tree.map(
+        lambda leaf: np.asarray(leaf) if isinstance(leaf, (Array, Tracer)) else leaf, x
+    )
+
+
+def block_until_ready(x: Any) -> Any:
+    """The tree itself, once its arrays are computed."""
+    for leaf in tree.leaves(x):
+        if hasattr(leaf, "block_until_ready"):
+            leaf.block_until_ready()
+    return x
+
+
+def clear_caches() -> None:
+    """Forget what was inferred and traced; programs in use are traced again at their next call."""
+    for primitive in registry.values():
+        primitive.forget()
