@@ -217,7 +217,7 @@ def check_grad_input(x: Any, holomorphic: bool, allow_int: bool, what: str = "gr
             f"{what}: argument {x!r} of type {type(x).__name__} is not a valid array type.\n"
             f"  {user_line()}\n  Give arrays or numbers, or choose other argnums."
         ) from error
-    name = dtypes.short_name(dtype) if dtype.kind == "V" else dtype.name
+    name = dtypes.long_name(dtype)
     if dtypes.issubdtype(dtype, dtypes.prng_key):
         if not allow_int:
             raise TypeError(
@@ -259,7 +259,7 @@ def check_output_dtype(aval: ShapedArray, holomorphic: bool, what: str) -> None:
     kind = np.complexfloating if holomorphic else np.floating
     if not dtypes.issubdtype(aval.dtype, kind):
         word = "complex" if holomorphic else "real"
-        name = dtypes.short_name(aval.dtype) if aval.dtype.kind == "V" else aval.dtype.name
+        name = dtypes.long_name(aval.dtype)
         raise TypeError(
             f"{what}{' with holomorphic=True' if holomorphic else ''} requires {word}-valued "
             f"outputs (output dtype that is a sub-dtype of np.{kind.__name__}), but got {name}.\n"

@@ -189,7 +189,7 @@ class Array:
         if self._value is None:
             return f"Array(<deleted>, {self.aval.long()})"
         weak = ", weak_type=True" if self.aval.weak_type else ""
-        if self.aval.dtype.kind == "V":
+        if dtypes.is_opaque(self.aval.dtype):
             return f"Array({self.aval.shape}, dtype={dtypes.short_name(self.aval.dtype)})"
         value = self._value if self.aval.dtype != dtypes.bfloat16 else self._value.astype("f4")
         text = np.array2string(value, separator=", ", prefix="Array(")

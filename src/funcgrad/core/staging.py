@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import errors
 from ..config import config
+from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, is_value
 from ..ir.jaxpr import Atom, ClosedJaxpr, Effects, Eqn, Jaxpr, Literal, Source, Var, no_effects
 from .array import Array, to_ndarray
@@ -77,7 +78,7 @@ class StagingTrace(Trace):
         if found is not None:
             return found
         value = x if isinstance(x, (Array, Tracer)) else Array(to_ndarray(x), aval_of(x))
-        if type(value) is Array and value.shape == () and value.dtype.kind != "V":
+        if type(value) is Array and value.shape == () and not dtypes.is_opaque(value.dtype):
             return Literal(value, value.aval)
         var = Var(aval_of(value))
         self._const_ids[id(x)] = var

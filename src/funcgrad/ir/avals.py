@@ -79,8 +79,7 @@ class ShapedArray:
 
     def long(self) -> str:
         """Text for error messages: `float32[3,4]`."""
-        name = dtypes.short_name(self.dtype) if self.dtype.kind == "V" else self.dtype.name
-        return f"{name}[{','.join(map(str, self.shape))}]"
+        return f"{dtypes.long_name(self.dtype)}[{','.join(map(str, self.shape))}]"
 
     def __repr__(self) -> str:
         weak = ", weak_type=True" if self.weak_type else ""

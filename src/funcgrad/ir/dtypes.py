@@ -121,6 +121,16 @@ def is_key_dtype(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and issubclass(_scalar_class(dtype), prng_key)
 
 
+def is_opaque(dtype: Any) -> bool:
+    """Whether a dtype is no number: keys and float0 (NumPy's kind V also holds bfloat16)."""
+    return dtype.kind == "V" and dtype.type is not bfloat16
+
+
+def long_name(dtype: Any) -> str:
+    """The dtype for error messages: `float32`, `bfloat16`, `key<fry>`."""
+    return short_name(dtype) if is_opaque(dtype) else dtype.name
+
+
 def _kind(dtype: DType) -> str:
     return "f" if dtype.type is bfloat16 else dtype.kind
 

@@ -152,7 +152,7 @@ def _param_lines(value: Any, names: Names, options: tuple[bool, bool]) -> list[s
         return [*result, ")"]
     if isinstance(value, np.dtype):
         kind: Any = value  # pyright: ignore[reportUnknownVariableType]
-        return [dtypes.short_name(kind) if kind.kind == "V" else kind.name]
+        return [dtypes.long_name(kind)]
     if callable(value):
         return [getattr(value, "__name__", type(value).__name__)]
     return [str(value)]

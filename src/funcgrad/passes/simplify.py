@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.array import Array, to_ndarray
+from ..ir import dtypes
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from .cse import SharedEqns
 from .dce import dce_with_consts
@@ -107,7 +108,7 @@ def fold(eqn: Eqn) -> list[Atom] | None:
         return None
     if not all(isinstance(a, Literal) for a in eqn.invars):
         return None
-    if any(v.aval.dtype.kind == "V" for v in eqn.outvars):
+    if any(dtypes.is_opaque(v.aval.dtype) for v in eqn.outvars):
         return None
     values = [to_ndarray(a.val) for a in eqn.invars if isinstance(a, Literal)]
     with np.errstate(all="ignore"):

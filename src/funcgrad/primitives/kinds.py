@@ -121,7 +121,7 @@ class Elementwise(Primitive):
                     f"{self.name} does not accept dtype {dtypes.short_name(a.dtype)} at position "
                     f"{i}: it takes {names}.\n  {user_line()}\n  Convert with astype."
                 )
-            if not self.accepts and a.dtype.kind == "V":
+            if not self.accepts and dtypes.is_opaque(a.dtype):
                 raise TypeError(
                     f"{self.name} does not accept dtype {dtypes.short_name(a.dtype)} at position "
                     f"{i}.\n  {user_line()}"
