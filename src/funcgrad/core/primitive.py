@@ -73,6 +73,8 @@ class Primitive:
     partial_eval: ClassVar[Any] = None
     stage: ClassVar[Any] = None
     named_axes: ClassVar[bool] = False
+    # A file of tests of its own, for primitives that the generated tests cannot call alone.
+    tested_in: ClassVar[str] = ""
     jvp_term: Any = None
 
     def __init__(self) -> None:
