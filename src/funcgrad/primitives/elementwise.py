@@ -1,0 +1,75 @@
+"""What elementwise primitives share: constants, stretched tangents, functions NumPy has already."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..core.array import Array
+from ..core.primitive import Example
+from ..ir.avals import ShapedArray, aval_of
+from .kinds import Binary, Domain, Unary, draw, integers
+
+complex_plane = Domain(-2.0, 2.0, np.complex128)
+
+
+@functools.lru_cache(maxsize=512)
+def _constant(value: complex, dtype: np.dtype[Any], weak_type: bool) -> Array:
+    return Array(np.array(value, dtype), ShapedArray((), dtype, weak_type))
+
+
+def constant_like(x: Any, value: complex) -> Any:
+    """A scalar constant of the dtype and weakness of x."""
+    aval = aval_of(x)
+    return _constant(value, aval.dtype, aval.weak_type)
+
+
+def stretch_like(t: Any, out: Any) -> Any:
+    """A tangent of an operand in the shape of the output the operand was stretched to."""
+    if aval_of(t).shape == aval_of(out).shape:
+        return t
+    from .movement import broadcast_like
+
+    return broadcast_like(t, out)
+
+
+def replace_zero(x: Any) -> Any:
+    """The values of x, with ones in place of zeros."""
+    from .comparison import eq
+    from .creation import full_like
+    from .selection import select
+
+    return select(eq(x, constant_like(x, 0)), full_like(x, 1), x)
+
+
+class UnaryUfunc(Unary):
+    """An elementwise function that NumPy has under `ufunc`."""
+
+    ufunc: ClassVar[Any]
+
+    def impl(self, *arrays: Any, **params: Any) -> Any:
+        return self.ufunc(arrays[0])
+
+
+class BinaryUfunc(Binary):
+    """An elementwise function of two operands that NumPy has under `ufunc`."""
+
+    ufunc: ClassVar[Any]
+
+    def impl(self, *arrays: Any, **params: Any) -> Any:
+        return self.ufunc(arrays[0], arrays[1])
+
+    def examples(self) -> Iterator[Example]:
+        yield from super().examples()
+        yield Example(tuple(draw(d, (0, 3), 3) for d in self.domains))
+        if any(np.issubdtype(np.complexfloating, k) for k in (self.accepts or (np.number,))):
+            yield Example((draw(complex_plane, (3,), 5), draw(complex_plane, (3,), 6)))
+        yield Example((draw(integers(-9, 9), (2, 3), 8), draw(integers(1, 9), (), 9)))
+
+
+def bind_accurate(primitive: Any, x: Any, accuracy: Any) -> Any:
+    """Apply a primitive; the accuracy asked for is a param only where it is not the default."""
+    return primitive.bind(x) if accuracy is None else primitive.bind(x, accuracy=accuracy)
