@@ -176,6 +176,8 @@ class Rem(Binary):
 class Extremum(BinaryUfunc):
     """The greater or the less of x and y; NaN if either is. At a tie each has half the slope."""
 
+    accepts = (np.number, np.bool_)
+
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         from .comparison import eq
         from .creation import full_like

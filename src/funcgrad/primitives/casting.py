@@ -58,7 +58,7 @@ class ConvertElementType(Unary):
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         (x,) = avals
         new = params["new_dtype"]
-        if x.dtype.kind == "V" or new.kind == "V":
+        if x.dtype not in dtypes.supported_dtypes or new not in dtypes.supported_dtypes:
             raise TypeError(
                 f"convert_element_type cannot convert {x.long()} to {dtypes.short_name(new)}.\n"
                 f"  {user_line()}\n  Only numbers and booleans convert; random.key_data gives the "
@@ -112,7 +112,7 @@ class BitcastConvertType(Primitive):
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         (x,) = avals
         new = params["new_dtype"]
-        if x.dtype == new and x.dtype.kind != "V":
+        if x.dtype == new and new in dtypes.supported_dtypes:
             return ShapedArray(x.shape, new)
         if any(d.kind in "bc" or d not in dtypes.supported_dtypes for d in (x.dtype, new)):
             raise TypeError(
@@ -250,7 +250,7 @@ def convert_element_type(operand: Any, new_dtype: Any, weak_type: bool = False) 
             np.exceptions.ComplexWarning,
             stacklevel=2,
         )
-    if type(operand) is int and new.kind != "V":
+    if type(operand) is int and new in dtypes.supported_dtypes:
         # Python's integers know no bound: convert the value, not its canonical dtype.
         return Array(cast(_wide(operand), new), ShapedArray((), new, weak_type))
     return convert_element_type_p.bind(operand, new_dtype=new, weak_type=weak_type)
@@ -263,8 +263,8 @@ def _wide(value: int) -> Any:
 
 
 def _dtype_of(dtype: Any) -> np.dtype[Any]:
-    if isinstance(dtype, np.dtype) and dtype.kind == "V" and dtype.type is not dtypes.bfloat16:
-        return dtype  # pyright: ignore[reportUnknownVariableType]
+    if dtypes.is_key_dtype(dtype) or dtype is dtypes.float0:
+        return dtype
     return dtypes.check_user_dtype_supported(dtype, "convert_element_type")
 
 

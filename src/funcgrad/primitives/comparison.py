@@ -43,7 +43,7 @@ class Comparison(Binary):
 class Equality(Comparison):
     """A comparison that any dtype allows, complex numbers and PRNG keys as well."""
 
-    accepts = ()
+    accepts = (np.number, np.bool_)
 
     def check_dtypes(self, avals: Sequence[ShapedArray]) -> None:
         keys = all(dtypes.is_key_dtype(a.dtype) for a in avals)

@@ -96,6 +96,7 @@ class StopGradient(Unary):
     """x itself, constant to derivatives."""
 
     name = "stop_gradient"
+    accepts = (np.number, np.bool_)
     jvp_term = NotDifferentiable("its derivative is zero by definition", zero=True)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
