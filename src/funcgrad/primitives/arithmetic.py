@@ -24,6 +24,9 @@ from .elementwise import (
     bind_accurate,
     complex_plane,
     constant_like,
+    integer_quotient,
+    integer_remainder,
+    repeated_product,
     replace_zero,
     stretch_like,
 )
@@ -113,13 +116,6 @@ class Mul(BinaryUfunc):
         return [None, unbroadcast(mul(x, ct), y.aval)]
 
 
-def _integer_quotient(x: Any, y: Any) -> Any:
-    nonzero = np.where(y == 0, np.ones_like(y), y)
-    # x - fmod(x, y) is a multiple of y and lies between 0 and x: it divides without rounding.
-    quotient = np.floor_divide(x - np.fmod(x, nonzero), nonzero)
-    return np.where(y == 0, np.array(-1).astype(x.dtype), quotient)
-
-
 class Div(Binary):
     """x / y; of integers the quotient toward zero, with all bits set where y is 0."""
 
@@ -129,7 +125,7 @@ class Div(Binary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, y = arrays
-        return _integer_quotient(x, y) if x.dtype.kind in "iu" else np.divide(x, y)
+        return integer_quotient(x, y) if x.dtype.kind in "iu" else np.divide(x, y)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         x, y = primals
@@ -159,7 +155,7 @@ class Rem(Binary):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, y = arrays
         if x.dtype.kind in "iu":
-            return np.where(y == 0, x, np.fmod(x, np.where(y == 0, np.ones_like(y), y)))
+            return integer_remainder(x, y)
         return np.fmod(x, y)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
@@ -371,15 +367,7 @@ class IntegerPow(Unary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
-        left = -params["y"] if params["y"] < 0 else params["y"]
-        out: Any = None
-        while left:
-            if left & 1:
-                out = x if out is None else out * x
-            left >>= 1
-            x = x * x if left else x
-        if out is None:
-            return np.ones_like(x)
+        out = repeated_product(x, -params["y"] if params["y"] < 0 else params["y"])
         return np.divide(np.ones((), x.dtype), out) if params["y"] < 0 else out
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:

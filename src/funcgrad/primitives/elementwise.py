@@ -45,6 +45,31 @@ def replace_zero(x: Any) -> Any:
     return select(eq(x, constant_like(x, 0)), full_like(x, 1), x)
 
 
+def integer_quotient(x: Any, y: Any) -> Any:
+    """x / y of NumPy integers toward zero, with all bits set where y is 0."""
+    nonzero = np.where(y == 0, np.ones_like(y), y)
+    # x - fmod(x, y) is a multiple of y and lies between 0 and x: it divides without rounding.
+    quotient = np.floor_divide(x - np.fmod(x, nonzero), nonzero)
+    return np.where(y == 0, np.array(-1).astype(x.dtype), quotient)
+
+
+def integer_remainder(x: Any, y: Any) -> Any:
+    """The remainder of NumPy integers with the sign of x, and x itself where y is 0."""
+    nonzero = np.where(y == 0, np.ones_like(y), y)
+    return np.where(y == 0, x, np.fmod(x, nonzero))
+
+
+def repeated_product(x: Any, count: int) -> Any:
+    """The product of `count` copies of a NumPy array, by repeated squaring."""
+    out: Any = None
+    while count:
+        if count & 1:
+            out = x if out is None else out * x
+        count >>= 1
+        x = x * x if count else x
+    return np.ones_like(x) if out is None else out
+
+
 class UnaryUfunc(Unary):
     """An elementwise function that NumPy has under `ufunc`."""
 
