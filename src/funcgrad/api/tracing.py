@@ -112,3 +112,8 @@ class named_scope:
 def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
     """The function, its eqns named after it."""
     return named_scope(name or name_of(fun))(fun)
+
+
+def typeof(x: Any) -> Any:
+    """The aval of a value: shape, dtype and weak type."""
+    return aval_of(x)

@@ -1,0 +1,105 @@
+"""Activations: elementwise functions, and softmax over an axis."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import lax
+from .. import numpy as fnp
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0), with derivative 0 at 0."""
+    x = fnp.asarray(x)
+    return fnp.where(x > 0, x, fnp.zeros_like(x))
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """x where x ≥ 0, negative_slope · x elsewhere."""
+    x = fnp.asarray(x)
+    return fnp.where(x >= 0, x, negative_slope * x)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where x > 0, alpha · (eˣ − 1) elsewhere."""
+    x = fnp.asarray(x)
+    # The exponential sees no positive values, so that its derivative cannot overflow.
+    return fnp.where(x > 0, x, alpha * fnp.expm1(fnp.where(x > 0, fnp.zeros_like(x), x)))
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e⁻ˣ)."""
+    return lax.logistic(_inexact(x))
+
+
+def silu(x: Any) -> Any:
+    """x · sigmoid(x)."""
+    return _inexact(x) * sigmoid(x)
+
+
+swish = silu
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent."""
+    return fnp.tanh(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + eˣ)."""
+    return fnp.logaddexp(x, 0)
+
+
+def log_sigmoid(x: Any) -> Any:
+    """log(sigmoid(x))."""
+    return -softplus(-_inexact(x))
+
+
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """x · Φ(x), Φ the normal distribution function; by tanh when approximate.
+
+    Source: Hendrycks & Gimpel, arXiv:1606.08415.
+    """
+    x = _inexact(x)
+    if approximate:
+        return 0.5 * x * (1 + fnp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * x * lax.erfc(-x * math.sqrt(0.5))
+
+
+def softmax(x: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
+    """e^xᵢ / Σⱼ e^xⱼ over the axis, computed from x − max(x)."""
+    shifted = _shifted(x, axis)
+    weights = fnp.exp(shifted)
+    return weights / fnp.sum(weights, axis=axis, keepdims=True)
+
+
+def log_softmax(x: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
+    """log(softmax(x)), without the loss of precision of writing it so."""
+    shifted = _shifted(x, axis)
+    return shifted - fnp.log(fnp.sum(fnp.exp(shifted), axis=axis, keepdims=True))
+
+
+def _shifted(x: Any, axis: Any) -> Any:
+    x = _inexact(x)
+    return x - lax.stop_gradient(fnp.max(x, axis=axis, keepdims=True))
+
+
+def _inexact(x: Any) -> Any:
+    from ..ir import dtypes
+
+    x = fnp.asarray(x)
+    return x.astype(dtypes.to_inexact_dtype(x.dtype))
+
+
+def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Any:
+    """1 at index x along a new axis of `num_classes`, 0 elsewhere; all 0 for x out of range.
+
+    Args:
+        x: integers.
+        dtype: of the result; the default float.
+    """
+    x = fnp.asarray(x)
+    dtype = dtype if dtype is not None else fnp.result_type(float)
+    out = fnp.equal(x[..., None], fnp.arange(num_classes, dtype=x.dtype)).astype(dtype)
+    return fnp.moveaxis(out, -1, axis)
