@@ -67,9 +67,9 @@ def canonicalize_precision(precision: Any) -> tuple[Precision, Precision] | None
         precision = config.default_matmul_precision
         if precision is None:
             return None
-    pair: Any = precision if isinstance(precision, (tuple, list)) else (precision, precision)
+    is_pair = isinstance(precision, (tuple, list))
     try:
-        left, right = pair
+        left, right = precision if is_pair else (precision, precision)
         return Precision(left), Precision(right)
     except ValueError:
         raise ValueError(

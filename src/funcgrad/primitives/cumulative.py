@@ -180,9 +180,9 @@ class Cumlogsumexp(Cumulative):
         from .transcendental import exp
 
         # exp(x[i] - out[i]) is the share of element i in its prefix, between 0 and 1.
-        finite = finite_or_zero(out)
-        kept = exp(sub(previous(out, -np.inf, **params), finite))
-        taken = exp(sub(x, finite))
+        base = without_infinities(out, negative=True)
+        kept = exp(sub(without_infinities(previous(out, -np.inf, **params)), base))
+        taken = exp(sub(without_infinities(x), base))
         return linear_recurrence(kept, mul(t, taken), **params)
 
 
@@ -208,15 +208,15 @@ def previous(x: Any, start: float, axis: int, reverse: bool) -> Any:
     return pad(x, np.asarray(start).astype(aval.dtype), config)
 
 
-def finite_or_zero(x: Any) -> Any:
-    """The array with zeros in place of infinities, so that differences from it are not NaN."""
+def without_infinities(x: Any, negative: bool = False) -> Any:
+    """The array with 0 for inf (and -inf), so that differences of infinities are not NaN."""
     from .arithmetic import abs as magnitude
     from .comparison import eq
     from .creation import zeros_like
     from .selection import select
 
-    size = magnitude(x)
-    infinite = eq(size, np.asarray(np.inf, aval_of(size).dtype))
+    size = magnitude(x) if negative else x
+    infinite = eq(size, np.asarray(np.inf).astype(aval_of(size).dtype))
     return select(infinite, zeros_like(x), x)
 
 
