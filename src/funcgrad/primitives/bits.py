@@ -123,8 +123,8 @@ class Shift(Binary):
 
     def examples(self) -> Iterator[Example]:
         yield from super().examples()
-        yield Example((np.int32([[1, -8, 7]]), np.int32([[31], [32], [-1]])))
-        yield Example((np.uint8([1, 128, 255]), np.uint8([7, 1, 9])))
+        yield Example((np.array([[1, -8, 7]], np.int32), np.array([[31], [32], [-1]], np.int32)))
+        yield Example((np.array([1, 128, 255], np.uint8), np.array([7, 1, 9], np.uint8)))
         yield Example((draw(integers(-9, 9, np.int64), (0, 3), 3), np.int64(2)))
 
 
@@ -142,8 +142,8 @@ class ShiftLeft(Shift):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, (places, inside) = arrays[0], places_of(arrays[1])
-        out = np.left_shift(unsigned(x), places)
-        return np.where(inside, out, np.zeros_like(out)).view(x.dtype)
+        out: Any = np.left_shift(unsigned(x), places)
+        return np.asarray(np.where(inside, out, out.dtype.type(0))).view(x.dtype)
 
 
 class ShiftRightLogical(Shift):
@@ -153,8 +153,8 @@ class ShiftRightLogical(Shift):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, (places, inside) = arrays[0], places_of(arrays[1])
-        out = np.right_shift(unsigned(x), places)
-        return np.where(inside, out, np.zeros_like(out)).view(x.dtype)
+        out: Any = np.right_shift(unsigned(x), places)
+        return np.asarray(np.where(inside, out, out.dtype.type(0))).view(x.dtype)
 
 
 class ShiftRightArithmetic(Shift):

@@ -99,7 +99,8 @@ class Conj(Unary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
-        return np.conjugate(x.astype(dtypes.to_complex_dtype(x.dtype), copy=False))
+        # A real operand gets the imaginary part 0, not -0.
+        return np.conjugate(x) if x.dtype.kind == "c" else x.astype(self.result_dtype(x.dtype))
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         return [conj(ct) if params["input_dtype"].kind == "c" else real(ct)]

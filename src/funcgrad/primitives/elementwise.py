@@ -47,7 +47,7 @@ def replace_zero(x: Any) -> Any:
 
 def integer_quotient(x: Any, y: Any) -> Any:
     """x / y of NumPy integers toward zero, with all bits set where y is 0."""
-    nonzero = np.where(y == 0, np.ones_like(y), y)
+    nonzero: Any = np.where(y == 0, np.ones_like(y), y)
     # x - fmod(x, y) is a multiple of y and lies between 0 and x: it divides without rounding.
     quotient = np.floor_divide(x - np.fmod(x, nonzero), nonzero)
     return np.where(y == 0, np.array(-1).astype(x.dtype), quotient)
@@ -55,7 +55,7 @@ def integer_quotient(x: Any, y: Any) -> Any:
 
 def integer_remainder(x: Any, y: Any) -> Any:
     """The remainder of NumPy integers with the sign of x, and x itself where y is 0."""
-    nonzero = np.where(y == 0, np.ones_like(y), y)
+    nonzero: Any = np.where(y == 0, np.ones_like(y), y)
     return np.where(y == 0, x, np.fmod(x, nonzero))
 
 
