@@ -1,0 +1,23 @@
+"""Random numbers by explicit keys: the same key gives the same numbers.
+
+`key(seed)` makes a key, `split` makes new ones of it, every sampler takes one. The streams are
+those of JAX's default generator.
+"""
+
+from __future__ import annotations
+
+from .keys import PRNGKey as PRNGKey
+from .keys import clone as clone
+from .keys import fold_in as fold_in
+from .keys import key as key
+from .keys import key_data as key_data
+from .keys import key_impl as key_impl
+from .keys import split as split
+from .keys import wrap_key_data as wrap_key_data
+from .uniform import bernoulli as bernoulli
+from .uniform import bits as bits
+from .uniform import normal as normal
+from .uniform import permutation as permutation
+from .uniform import randint as randint
+from .uniform import truncated_normal as truncated_normal
+from .uniform import uniform as uniform

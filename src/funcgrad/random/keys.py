@@ -1,0 +1,189 @@
+"""Keys: making, splitting and unwrapping them; the check every sampler starts with.
+
+A typed key is an array of dtype `key<fry>`; a raw key is u32[..., 2], the form of `PRNGKey`.
+Functions that return keys return the kind they were given.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..config import config
+from ..core.array import Array
+from ..core.sources import user_line
+from ..core.trace import as_array
+from ..errors import KeyReuseError
+from ..ir import dtypes
+from ..ir.avals import aval_of, canonical_shape
+from ..primitives.casting import convert_element_type
+from ..primitives.random_bits import (
+    random_clone_p,
+    random_fold_in_p,
+    random_seed_p,
+    random_split_p,
+    random_unwrap_p,
+    random_wrap_p,
+)
+
+_impls = (None, "threefry2x32", "fry")
+
+
+def _check_impl(impl: Any) -> None:
+    if impl not in _impls:
+        raise ValueError(
+            f"unrecognized PRNG implementation {impl!r}: the one there is is 'threefry2x32'."
+        )
+
+
+def key(seed: Any, *, impl: Any = None) -> Any:
+    """A typed key from an integer seed.
+
+    Args:
+        seed: a Python integer, or an integer array of shape ().
+        impl: None or "threefry2x32".
+    Returns:
+        key<fry>[].
+    Raises:
+        TypeError: the seed is no integer scalar.
+        ValueError: unknown impl.
+    """
+    _check_impl(impl)
+    if isinstance(seed, int) and not isinstance(seed, bool):
+        # Python integers of any size: their low bits count, 64 of them with 64-bit types.
+        bits = 64 if config.enable_x64 else 32
+        low = seed & ((1 << bits) - 1)
+        seed = np.array(low, f"u{bits // 8}").view(f"i{bits // 8}")
+    aval = aval_of(seed)
+    if aval.shape:
+        raise TypeError(
+            f"key accepts a scalar seed, but was given an array of shape {aval.shape}.\n"
+            f"  {user_line()}\n  Use vmap for batching."
+        )
+    if not dtypes.issubdtype(aval.dtype, np.integer):
+        raise TypeError(f"PRNG key seed must be an integer; got {aval.long()}.\n  {user_line()}")
+    return random_seed_p.bind(as_array(seed))
+
+
+def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802 - the field's name
+    """A raw key u32[2] from an integer seed; see `key`."""
+    return random_unwrap_p.bind(key(seed, impl=impl))
+
+
+def wrap_key_data(key_bits_array: Any, *, impl: Any = None) -> Any:
+    """Raw words u32[..., 2] as a key array."""
+    _check_impl(impl)
+    return random_wrap_p.bind(as_array(key_bits_array))
+
+
+def key_data(keys: Any) -> Any:
+    """The raw words u32[..., 2] of a key array; raw keys are returned as they are."""
+    keys = as_array(keys)
+    return random_unwrap_p.bind(keys) if dtypes.is_key_dtype(keys.dtype) else keys
+
+
+def key_impl(keys: Any) -> str:
+    """Name of the generator of a key array."""
+    check_key("key_impl", keys, allow_batched=True, consume=False)
+    return "threefry2x32"
+
+
+def clone(keys: Any) -> Any:
+    """The same keys, counted as unused by `debug_key_reuse`."""
+    keys, raw = check_key("clone", keys, allow_batched=True, consume=False)
+    return _as_given(random_clone_p.bind(keys), raw)
+
+
+_used_ids: dict[int, tuple[weakref.ref[Array], str]] = {}
+
+
+def _consume(name: str, keys: Any) -> None:
+    """Note that an Array of keys was used; raise if it was before."""
+    found = _used_ids.get(id(keys))
+    if found is not None and found[0]() is keys:
+        raise KeyReuseError(
+            f"Previously-consumed key passed to random.{name}; it was consumed by "
+            f"random.{found[1]} before.\n  {user_line()}\n"
+            "  Make new keys by random.split, or random.clone to reuse one on purpose."
+        )
+    here = id(keys)
+    _used_ids[here] = (weakref.ref(keys, lambda _: _used_ids.pop(here, None)), name)
+
+
+def check_key(
+    name: str, keys: Any, *, allow_batched: bool = False, consume: bool = True
+) -> tuple[Any, bool]:
+    """The typed form of a key, and whether it was raw.
+
+    Raises:
+        TypeError: no key.
+        ValueError: a batch of keys where a single key is needed.
+        KeyReuseError: used before, under `debug_key_reuse`.
+    """
+    try:
+        aval = aval_of(keys)
+    except TypeError:
+        raise TypeError(
+            f"random.{name} expects a key, got {type(keys).__name__}.\n  {user_line()}\n"
+            "  Make one by random.key(seed)."
+        ) from None
+    raw = not dtypes.is_key_dtype(aval.dtype)
+    if raw:
+        if aval.dtype != np.uint32 or not aval.shape or aval.shape[-1] != 2:
+            raise TypeError(
+                f"random.{name} expects a key: a typed key array, or raw u32[2]; got "
+                f"{aval.long()}.\n  {user_line()}\n  Make one by random.key(seed)."
+            )
+        typed = random_wrap_p.bind(as_array(keys))
+    else:
+        typed = keys
+    if aval_of(typed).shape and not allow_batched:
+        raise ValueError(
+            f"random.{name} accepts a single key, but was given a key array of shape "
+            f"{aval_of(typed).shape} != ().\n  {user_line()}\n  Use vmap for batching."
+        )
+    if consume and config.debug_key_reuse and type(typed) is Array and not raw:
+        _consume(name, typed)
+    return typed, raw
+
+
+def _as_given(keys: Any, raw: bool) -> Any:
+    return random_unwrap_p.bind(keys) if raw else keys
+
+
+def split(key: Any, num: int | Sequence[int] = 2) -> Any:
+    """New keys from a key.
+
+    Args:
+        key: a single key.
+        num: how many, or the shape of the array of new keys.
+    Returns:
+        key<fry>[*num], or u32[*num, 2] for a raw key.
+    """
+    typed, raw = check_key("split", key)
+    shape = canonical_shape((num,) if isinstance(num, (int, np.integer)) else num, "split")
+    return _as_given(random_split_p.bind(typed, shape=shape), raw)
+
+
+def fold_in(key: Any, data: Any) -> Any:
+    """A new key from a key and an integer.
+
+    Args:
+        key: a single key.
+        data: i32[] or a Python integer; its low 32 bits count.
+    """
+    typed, raw = check_key("fold_in", key, consume=False)
+    if isinstance(data, int):
+        data = np.uint32(data & 0xFFFFFFFF)
+    aval = aval_of(data)
+    if aval.shape:
+        raise TypeError(
+            f"fold_in accepts a scalar, but was given an array of shape {aval.shape}.\n"
+            f"  {user_line()}\n  Use vmap for batching."
+        )
+    if not dtypes.issubdtype(aval.dtype, np.integer):
+        raise TypeError(f"fold_in accepts an integer, got {aval.long()}.\n  {user_line()}")
+    return _as_given(random_fold_in_p.bind(typed, convert_element_type(data, np.uint32)), raw)
