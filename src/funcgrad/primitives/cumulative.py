@@ -69,7 +69,7 @@ class Cumulative(Primitive):
         return self.ufunc.accumulate(x, axis, dtype=x.dtype)
 
     def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any
     ) -> tuple[Any, Any]:
         dim = dims[0] or 0
         moved = params["axis"] + (params["axis"] >= dim)
