@@ -32,7 +32,10 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
 
         return full((0,), 0, np.float32), lambda _: tree.unflatten(treedef, [])
     dtype = dtypes.result_type(*leaves)
-    flat = [convert_element_type(reshape(x, (a.size,)), dtype) for x, a in zip(leaves, avals, strict=True)]
+    flat = [
+        convert_element_type(reshape(x, (a.size,)), dtype)
+        for x, a in zip(leaves, avals, strict=True)
+    ]
     vector = concatenate(flat, 0)
     return vector, lambda x: _unravel(x, avals, dtype, treedef)
 

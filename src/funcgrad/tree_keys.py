@@ -67,7 +67,7 @@ def _key(entry: Any) -> KeyEntry:
     if isinstance(entry, optree.SequenceEntry):
         return SequenceKey(entry.index)
     if isinstance(entry, optree.MappingEntry):
-        return DictKey(entry.key)
+        return DictKey(entry.entry)
     return FlattenedIndexKey(entry.entry) if isinstance(entry.entry, int) else entry.entry
 
 

@@ -31,6 +31,7 @@ from .tree_keys import SequenceKey as SequenceKey
 from .tree_keys import keystr as keystr
 
 _namespace = "funcgrad"
+_register: Any = optree.register_pytree_node  # pyright: ignore[reportUnknownMemberType]
 _Class = TypeVar("_Class", bound=type)
 
 
@@ -50,9 +51,7 @@ def register_pytree_node(
         ValueError: the class is a node already.
     """
     if flatten_with_keys_func is None:
-        optree.register_pytree_node(
-            nodetype, flatten_func, unflatten_func, namespace=_namespace
-        )
+        _register(nodetype, flatten_func, unflatten_func, namespace=_namespace)
         return
 
     def flatten(node: Any) -> Any:
@@ -60,7 +59,7 @@ def register_pytree_node(
         pairs = list(pairs)
         return [child for _, child in pairs], aux, [key for key, _ in pairs]
 
-    optree.register_pytree_node(nodetype, flatten, unflatten_func, namespace=_namespace)
+    _register(nodetype, flatten, unflatten_func, namespace=_namespace)
 
 
 def register_pytree_with_keys(
@@ -77,17 +76,15 @@ def _keyless(node: Any) -> Any:
     raise TypeError(f"{type(node).__name__} is flattened with keys only.")
 
 
-def register_pytree_node_class(cls: _Class) -> _Class:
+def register_pytree_node_class(cls: Any) -> Any:
     """A class decorator: the class has methods `tree_flatten` and `tree_unflatten`."""
     register_pytree_node(cls, lambda node: node.tree_flatten(), cls.tree_unflatten)
     return cls
 
 
-def register_pytree_with_keys_class(cls: _Class) -> _Class:
+def register_pytree_with_keys_class(cls: Any) -> Any:
     """A class decorator: the class has `tree_flatten_with_keys` and `tree_unflatten`."""
-    register_pytree_with_keys(
-        cls, lambda node: node.tree_flatten_with_keys(), cls.tree_unflatten
-    )
+    register_pytree_with_keys(cls, lambda node: node.tree_flatten_with_keys(), cls.tree_unflatten)
     return cls
 
 

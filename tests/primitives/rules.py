@@ -4,9 +4,8 @@ import importlib
 import pkgutil
 from functools import partial
 
-import numpy as np
-
 import funcgrad
+import numpy as np
 from funcgrad.config import enable_x64
 from funcgrad.core.array import to_ndarray
 from funcgrad.core.primitive import NotDifferentiable, registry
@@ -51,9 +50,7 @@ def inexact_operands(primitive, example):
     if example.differentiable is not None:
         return list(example.differentiable)
     return [
-        i
-        for i, x in enumerate(example.args)
-        if dtypes.issubdtype(aval_of(x).dtype, np.inexact)
+        i for i, x in enumerate(example.args) if dtypes.issubdtype(aval_of(x).dtype, np.inexact)
     ]
 
 
@@ -94,7 +91,9 @@ def finite_difference(fun, values, tangents, step=1e-6):
     """Fourth-order central difference of a flat function along tangents."""
 
     def at(scale):
-        moved = [v + (scale * step * t).astype(v.dtype) for v, t in zip(values, tangents, strict=True)]
+        moved = [
+            v + (scale * step * t).astype(v.dtype) for v, t in zip(values, tangents, strict=True)
+        ]
         return arrays(fun(*moved))
 
     columns = zip(at(-2), at(-1), at(1), at(2), strict=True)

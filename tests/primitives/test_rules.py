@@ -6,9 +6,9 @@ that it cannot have one, fails here.
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+import numpy as np
 from funcgrad.config import enable_x64
 from funcgrad.control.jitted import jit
 from funcgrad.core.evaluate import eval_closed, run_numpy
@@ -111,7 +111,9 @@ def test_transpose_is_the_adjoint(primitive, example):
     args = [UndefinedPrimal(v.aval) for v in linear.jaxpr.invars]
     pulled = backward_pass(linear.jaxpr, linear.residuals, args, cts)
     # ⟨Jv, w⟩ without conjugation is what reverse mode transposes.
-    left = sum(np.sum(np.asarray(instantiate(pushed[i])) * ct) for i, ct in zip(nonzero, cts, strict=True))
+    left = sum(
+        np.sum(np.asarray(instantiate(pushed[i])) * ct) for i, ct in zip(nonzero, cts, strict=True)
+    )
     right = sum(
         np.sum(t * np.asarray(instantiate(p))) for t, p in zip(tangents, pulled, strict=True)
     )
@@ -243,7 +245,10 @@ def test_transforms_of_transforms(primitive, example):
 
 
 def has_tangent(x):
-    return not isinstance(zero_tangent(aval_of(x)), Zero) or aval_of(x).to_tangent().dtype != dtypes.float0
+    return (
+        not isinstance(zero_tangent(aval_of(x)), Zero)
+        or aval_of(x).to_tangent().dtype != dtypes.float0
+    )
 
 
 def fronted(outs, dims):

@@ -93,7 +93,11 @@ def jacfwd(
         if holomorphic:
             for leaf in tree.leaves(out[0]):
                 check_output_dtype(aval_of(leaf), holomorphic, "jacfwd")
-        found = tree.map(lambda x: split_rows(x, avals, treedef, last=True), out[1])
+
+        def columns(x: Any) -> Any:
+            return split_rows(x, avals, treedef, last=True)
+
+        found = tree.map(columns, out[1])
         return (found, out[2]) if has_aux else found
 
     return jacobian

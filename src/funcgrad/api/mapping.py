@@ -51,7 +51,8 @@ def vmap(
             "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
             f"positional arguments passed to the function, but got {in_axes!r}."
         )
-    for what, axes in (("in_axes", in_axes), ("out_axes", out_axes)):
+    given: dict[str, Any] = {"in_axes": in_axes, "out_axes": out_axes}
+    for what, axes in given.items():
         bad = [a for a in tree.leaves(axes) if type(a) is not int]
         if bad:
             raise TypeError(f"vmap {what} must hold ints and None only, but got {bad[0]!r}.")
@@ -70,8 +71,7 @@ def vmap(
         outs, out_dims = batch_flat(flat, AxisData(axis_name, size), leaves, dims)
         wanted = _out_dims(out_axes, flat.out_tree)
         done = [
-            _place(x, d, w, size, axis_name)
-            for x, d, w in zip(outs, out_dims, wanted, strict=True)
+            _place(x, d, w, size, axis_name) for x, d, w in zip(outs, out_dims, wanted, strict=True)
         ]
         return tree.unflatten(flat.out_tree, done)
 
@@ -121,8 +121,7 @@ def _axis_size(
         return found.pop()
     if not found:
         raise ValueError(
-            "vmap must have at least one non-None value in in_axes, or axis_size.\n"
-            f"  {user_line()}"
+            f"vmap must have at least one non-None value in in_axes, or axis_size.\n  {user_line()}"
         )
     lines = [f"vmap got inconsistent sizes for array axes to be mapped:\n  {user_line()}"]
     names = argument_names(fun, args, kwargs)

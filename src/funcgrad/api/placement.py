@@ -23,9 +23,7 @@ def device_get(x: Any) -> Any:
     Raises:
         TracerArrayConversionError: a leaf is traced.
     """
-    return tree.map(
-        lambda leaf: np.asarray(leaf) if isinstance(leaf, (Array, Tracer)) else leaf, x
-    )
+    return tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, (Array, Tracer)) else leaf, x)
 
 
 def block_until_ready(x: Any) -> Any:

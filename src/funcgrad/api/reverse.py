@@ -18,9 +18,9 @@ from ..core.zeros import UndefinedPrimal, Zero, instantiate
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import Jaxpr
-from ..tree_util import Partial
 from ..transforms.linearize import Linearized, linearize_flat
 from ..transforms.transpose import backward_pass
+from ..tree_util import Partial
 from .forward import strip
 
 
@@ -90,7 +90,7 @@ class _Pullback:
 
 def _finished(x: Any) -> Any:
     """An Array or tracer; float0 zeros stay NumPy arrays."""
-    return x if isinstance(x, np.ndarray) and x.dtype == dtypes.float0 else as_array(x)
+    return x if getattr(x, "dtype", None) == dtypes.float0 else as_array(x)
 
 
 def check_cotangent(ct: Any, aval: ShapedArray, name: str) -> None:
@@ -106,7 +106,7 @@ def check_cotangent(ct: Any, aval: ShapedArray, name: str) -> None:
 
 def aval_of_tangent(x: Any) -> ShapedArray:
     """The aval of a tangent or cotangent, float0 arrays among them."""
-    if isinstance(x, np.ndarray) and x.dtype == dtypes.float0:
+    if getattr(x, "dtype", None) == dtypes.float0:
         return ShapedArray(x.shape, dtypes.float0)
     return aval_of(x)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -55,7 +55,9 @@ def make_jaxpr(
             closed = stage(flat, [aval_of(x) for x in leaves], flat.name)
         if not return_shape:
             return closed
-        shapes = [ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in closed.out_avals]
+        shapes = [
+            ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in closed.out_avals
+        ]
         return closed, tree.unflatten(flat.out_tree, shapes)
 
     return make
@@ -69,6 +71,7 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     Returns:
         The tree of the result with ShapeDtypeStructs as leaves.
     """
+
     def struct(x: Any) -> Any:
         if hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "aval"):
             return ShapeDtypeStruct(x.shape, x.dtype)
@@ -79,7 +82,7 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 @contextmanager
-def ensure_compile_time_eval() -> Iterator[None]:
+def ensure_compile_time_eval() -> Generator[None]:
     """Evaluate at once, even inside a traced function; traced values cannot take part."""
     with set_trace(eval_trace):
         yield

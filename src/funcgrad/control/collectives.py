@@ -57,7 +57,9 @@ class Collective(Primitive):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         name = self.axis_names(params)[0]
-        raise NameError(f"unbound axis name: {name!r}. {self.name} runs inside vmap(axis_name=...).")
+        raise NameError(
+            f"unbound axis name: {name!r}. {self.name} runs inside vmap(axis_name=...)."
+        )
 
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
@@ -317,7 +319,10 @@ ppermute_p, all_to_all_p, axis_index_p = PPermute(), AllToAll(), AxisIndex()
 
 
 def _each(fun: Callable[[Any], Any], x: Any) -> Any:
-    return tree.map(lambda leaf: fun(as_array(leaf)), x)
+    def apply(leaf: Any) -> Any:
+        return fun(as_array(leaf))
+
+    return tree.map(apply, x)
 
 
 def _no_groups(groups: Any, name: str) -> None:

@@ -77,9 +77,7 @@ def check_leaves(whole: Any, leaves: Sequence[Any], what: str) -> None:
     for leaf in leaves:
         if type(leaf) in _plain or isinstance(leaf, Tracer) or is_value(leaf):
             continue
-        paths = [
-            tree.keystr(path) for path, x in tree.leaves_with_path(whole) if x is leaf
-        ]
+        paths = [tree.keystr(path) for path, x in tree.leaves_with_path(whole) if x is leaf]
         where = f" at {what}{paths[0]}" if paths else f" in {what}"
         raise TypeError(
             f"Value {leaf!r} with type {type(leaf)} is not a valid array type{where}. Give "

@@ -158,8 +158,10 @@ class JitFunction:
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
-        leaves, entry = self._entry(args, kwargs)
-        return Traced(entry.closed, self._name, tree.structure((args, kwargs)), entry.out_tree, simplified)
+        _, entry = self._entry(args, kwargs)
+        return Traced(
+            entry.closed, self._name, tree.structure((args, kwargs)), entry.out_tree, simplified
+        )
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The simplified program for these arguments."""

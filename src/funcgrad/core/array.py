@@ -213,11 +213,12 @@ def to_ndarray(x: Any) -> np.ndarray[Any, Any]:
         return x.numpy()
     aval = aval_of(x)
     if isinstance(x, np.ndarray):
-        native = x.dtype.isnative and x.dtype == aval.dtype
-        if native and not x.flags.writeable and x.base is None:
-            return x
+        array: Any = x  # pyright: ignore[reportUnknownVariableType]
+        native = array.dtype.isnative and array.dtype == aval.dtype
+        if native and not array.flags.writeable and array.base is None:
+            return array
         with np.errstate(all="ignore"):
-            return x.astype(aval.dtype, order="C")
+            return array.astype(aval.dtype, order="C")
     if isinstance(x, int) and not isinstance(x, bool):
         return _integer(x, aval)
     if isinstance(x, (bool, float, complex, np.generic)):

@@ -7,7 +7,7 @@ nanoseconds. Everything here is restored by whoever sets it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,7 +49,7 @@ class set_trace:
 
 
 @contextmanager
-def extend_axes(*axes: tuple[Any, int]) -> Iterator[None]:
+def extend_axes(*axes: tuple[Any, int]) -> Generator[None]:
     """Bring axis names with their sizes into scope."""
     previous = context.axis_sizes
     context.axis_sizes = (*previous, *axes)
@@ -76,7 +76,7 @@ def axis_size_of(name: Any) -> int:
 
 
 @contextmanager
-def push_name(name: str) -> Iterator[None]:
+def push_name(name: str) -> Generator[None]:
     """Add a name to the name stack."""
     previous = context.name_stack
     context.name_stack = f"{previous}/{name}" if previous else name

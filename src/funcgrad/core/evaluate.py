@@ -71,7 +71,9 @@ def make_runner(jaxpr: Jaxpr) -> Runner:
         if key not in slots:
             slots[key] = len(initial)
             is_literal = type(atom) is Literal
-            initial.append(np.asarray(to_ndarray(atom.val), atom.aval.dtype) if is_literal else None)
+            initial.append(
+                np.asarray(to_ndarray(atom.val), atom.aval.dtype) if is_literal else None
+            )
         return slots[key]
 
     inputs = [slot(v) for v in [*jaxpr.constvars, *jaxpr.invars]]

@@ -32,7 +32,7 @@ def current_source() -> Source | None:
     """The source to record now: an override, or the innermost user frame."""
     if context.source is not None:
         return context.source
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         code = frame.f_code
         known = _internal.get(code)

@@ -112,8 +112,11 @@ def aval_of(x: Any) -> ShapedArray:
     if aval is not None:
         return aval
     if isinstance(x, (np.ndarray, np.generic)):
-        return ShapedArray(x.shape, dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True))
-    kind = type(x)
+        array: Any = x  # pyright: ignore[reportUnknownVariableType]
+        return ShapedArray(
+            array.shape, dtypes.canonicalize_dtype(array.dtype, allow_extended_dtype=True)
+        )
+    kind: Any = type(x)
     if kind in (bool, int, float, complex):
         key = (kind, dtypes.canonicalize_dtype(kind))
         found = _scalar_avals.get(key)
@@ -144,14 +147,15 @@ def canonical_shape(shape: Any, context: str = "") -> Shape:
         TypeError: an extent is not an integer.
         ValueError: an extent is negative.
     """
+    given: Any = shape
     if isinstance(shape, tuple):
-        for extent in shape:  # pyright: ignore[reportUnknownVariableType]
-            if type(extent) is not int or extent < 0:  # pyright: ignore[reportUnknownArgumentType]
+        for extent in given:
+            if type(extent) is not int or extent < 0:
                 break
         else:
-            return shape  # pyright: ignore[reportUnknownVariableType]
+            return given
     try:
-        result = tuple(map(operator.index, np.atleast_1d(shape) if np.ndim(shape) == 0 else shape))
+        result = tuple(map(operator.index, [given] if np.ndim(given) == 0 else given))
     except TypeError as error:
         name = f" for {context}" if context else ""
         raise TypeError(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .avals import ShapedArray
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 Effects = frozenset[Any]
 no_effects: Effects = frozenset()
@@ -44,7 +47,7 @@ class Literal:
 Atom = Var | Literal
 
 
-def is_literal(atom: Atom) -> TypeGuard[Literal]:
+def is_literal(atom: Atom) -> TypeIs[Literal]:
     return type(atom) is Literal
 
 
@@ -174,14 +177,16 @@ class ClosedJaxpr:
 def join_effects(parts: Iterable[Effects]) -> Effects:
     """The union of sets of effects."""
     found = [part for part in parts if part]
-    return frozenset().union(*found) if found else no_effects
+    joined: Effects = frozenset[Any]().union(*found)
+    return joined if found else no_effects
 
 
 def subjaxprs(params: dict[str, Any]) -> list[Jaxpr]:
     """The jaxprs among an eqn's params, in order, those inside tuples too."""
     found: list[Jaxpr] = []
     for value in params.values():
-        items: Sequence[Any] = value if isinstance(value, (tuple, list)) else (value,)  # pyright: ignore[reportUnknownVariableType]
+        whole: Any = value
+        items: tuple[Any, ...] = tuple(whole) if isinstance(value, (tuple, list)) else (whole,)
         for item in items:
             if isinstance(item, ClosedJaxpr):
                 found.append(item.jaxpr)

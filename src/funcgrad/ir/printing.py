@@ -153,6 +153,7 @@ def _param_lines(value: Any, names: Names, options: tuple[bool, bool]) -> list[s
     if isinstance(value, np.dtype):
         kind: Any = value  # pyright: ignore[reportUnknownVariableType]
         return [dtypes.long_name(kind)]
-    if callable(value):
-        return [getattr(value, "__name__", type(value).__name__)]
-    return [str(value)]
+    other: Any = value
+    if callable(other):
+        return [getattr(other, "__name__", type(other).__name__)]
+    return [str(other)]

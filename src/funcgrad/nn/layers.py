@@ -88,9 +88,7 @@ def conv(
         }
 
     def apply(params: dict[str, Any], x: Any) -> Any:
-        y = lax.conv_general_dilated(
-            x, params["weight"], steps, padding, dimension_numbers=numbers
-        )
+        y = lax.conv_general_dilated(x, params["weight"], steps, padding, dimension_numbers=numbers)
         return y + params["bias"]
 
     return Layer(init, apply)

@@ -19,7 +19,7 @@ class SharedEqns:
             return None
         atoms = tuple(_key(a) for a in eqn.invars)
         try:
-            key = (eqn.primitive.name, atoms, tuple((k, type(v), v) for k, v in eqn.params.items()))
+            key: Any = (eqn.primitive.name, atoms, _params_key(eqn.params))
             found = self.known.get(key)
         except TypeError:
             return None
@@ -28,9 +28,15 @@ class SharedEqns:
         return found
 
 
+def _params_key(params: dict[str, Any]) -> Any:
+    # 1, 1.0 and True are equal but not the same param.
+    kinds: list[Any] = [type(v) for v in params.values()]
+    return tuple(params.items()), tuple(kinds)
+
+
 def _key(atom: Atom) -> Any:
     if not isinstance(atom, Literal):
         return atom
     value = atom.val
-    raw = value.tobytes() if hasattr(value, "tobytes") else (type(value), repr(value))
+    raw: Any = value.tobytes() if hasattr(value, "tobytes") else (type(value), repr(value))
     return atom.aval, raw

@@ -26,9 +26,7 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
         builder.new_const(var, value)
     outs = builder.run(jaxpr)
-    smaller = Jaxpr(
-        builder.constvars, jaxpr.invars, outs, builder.eqns, None, jaxpr.debug_name
-    )
+    smaller = Jaxpr(builder.constvars, jaxpr.invars, outs, builder.eqns, None, jaxpr.debug_name)
     smaller, consts = dce_with_consts(smaller, builder.consts)
     return ClosedJaxpr(smaller, tuple(consts))
 

@@ -139,9 +139,7 @@ class Elementwise(Primitive):
         yield Example(tuple(draw(d, (), 17 + i) for i, d in enumerate(self.domains)))
         if count > 1:
             shapes = [(2, 3), (), (2, 1)]
-            yield Example(
-                tuple(draw(d, shapes[i % 3], 27 + i) for i, d in enumerate(self.domains))
-            )
+            yield Example(tuple(draw(d, shapes[i % 3], 27 + i) for i, d in enumerate(self.domains)))
 
 
 def align_batches(

@@ -131,9 +131,7 @@ class RandomFoldIn(KeyPrimitive):
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
     ) -> tuple[Any, Any]:
         keys, data = args
-        rank = max(
-            aval_of(x).ndim - (d is not None) for x, d in zip(args, dims, strict=True)
-        )
+        rank = max(aval_of(x).ndim - (d is not None) for x, d in zip(args, dims, strict=True))
         keys, data = (
             x if d is None else expand_at(to_front(x, d, axis.size), 1, rank + 1 - aval_of(x).ndim)
             for x, d in zip(args, dims, strict=True)
