@@ -104,8 +104,8 @@ class Windows(NamedTuple):
     def view(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The operand as (moving axes..., window axes at rest...)."""
         # The ellipsis keeps a 0-d result a view, which scatter writes through.
-        index = ((builtins.slice(None),) * self.moving, self.part, (...,))
-        x = x.transpose(self.order)[sum(index, ())]
+        index = (*(builtins.slice(None),) * self.moving, *self.part, ...)
+        x = x.transpose(self.order)[index]
         return x if self.moving else x[None]
 
     @property
@@ -151,6 +151,8 @@ def find_windows(
     part = tuple(0 if d in dropped else builtins.slice(0, sizes[d]) for d in rest)
     axes = (*inner, *(d for d in rest if d not in dropped))
     extents = (*batch, *(sizes[d] for d in inner))
+    # Batching axes alone do not span all index vectors; one full row makes them all broadcast.
+    rows[0] = np.broadcast_to(rows[0], extents)
     return Windows((*moving, *rest), part, tuple(rows), extents, valid, axes)
 
 
@@ -213,15 +215,17 @@ class Gather(Primitive):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         operand, indices = arrays
         numbers: GatherDimensionNumbers = params["dimension_numbers"]
-        windows = find_windows(operand.shape, indices, numbers, params["slice_sizes"])
-        source = windows.view(operand)
+        sizes: tuple[int, ...] = params["slice_sizes"]
+        windows = find_windows(operand.shape, indices, numbers, sizes)
         rows = windows.rows
         if 0 in windows.shape:
-            out = np.empty(windows.shape + source.shape[max(windows.moving, 1) :], operand.dtype)
+            # Nothing is read, not even from an operand that has nothing.
+            rest = windows.axes[len(windows.shape) - windows.valid.ndim :]
+            out = np.empty((*windows.shape, *(sizes[d] for d in rest)), operand.dtype)
         elif len(rows) == 1:
-            out = source.take(rows[0], axis=0)
+            out = windows.view(operand).take(rows[0], axis=0)
         else:
-            out = source[rows]
+            out = windows.view(operand)[rows]
         if not windows.shape:
             out = np.array(out)
         if params["mode"] in (GatherScatterMode.FILL_OR_DROP, GatherScatterMode.ONE_HOT):

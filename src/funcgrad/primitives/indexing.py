@@ -226,16 +226,26 @@ def start_scalars(
     operand: ShapedArray, starts: Any, allow_negative: bool | Sequence[bool]
 ) -> list[Any]:
     """The starts with negative ones counted from the end; at once where they are known."""
-    given = list(starts) if isinstance(starts, (list, tuple)) else unstack(starts)
+    given: list[Any] = unstack(starts) if hasattr(starts, "shape") else [*starts]
     rank = len(operand.shape)
     if len(given) != rank:
         raise ValueError(
             f"Length of slice indices must match the number of operand dimensions: got "
             f"{len(given)} for {operand.long()}.\n  {user_line()}\n  Give one start an axis."
         )
+    if any(is_too_narrow(i, n) for i, n in zip(given, operand.shape, strict=True)):
+        from .casting import convert_element_type
+
+        given = [convert_element_type(i, np.int32) for i in given]
     allowed = [allow_negative] * rank if isinstance(allow_negative, bool) else allow_negative
     triples = zip(given, operand.shape, allowed, strict=True)
     return [start_scalar(i, n, wrap) for i, n, wrap in triples]
+
+
+def is_too_narrow(index: Any, extent: int) -> bool:
+    """Whether the dtype of a signed index cannot hold the extent that is added to it."""
+    dtype = aval_of(index).dtype
+    return dtype.kind == "i" and extent > int(dtypes.iinfo(dtype).max)
 
 
 def unstack(starts: Any) -> list[Any]:
@@ -252,15 +262,18 @@ def unstack(starts: Any) -> list[Any]:
 def start_scalar(index: Any, extent: int, allow_negative: bool) -> Any:
     """One start; a negative one counts from the end of the extent if that is allowed."""
     aval = aval_of(index)
-    if aval.dtype.kind == "u" or aval.shape or aval.dtype.kind != "i":
+    if aval.shape or aval.dtype.kind != "i":
         return index
-    if isinstance(index, (int, np.integer)):
-        if index < 0 and not allow_negative:
+    if type(index) is Array and allow_negative:
+        index = index.item()
+    if not hasattr(index, "aval") and type(index) is not np.ndarray:
+        at = operator.index(index)
+        if at < 0 and not allow_negative:
             raise ValueError(
                 f"Index {index} is out of bounds for an axis of extent {extent} where negative "
                 f"indices are not allowed.\n  {user_line()}\n  Count from the front."
             )
-        found = int(index) + extent if index < 0 else int(index)
+        found = at + extent if at < 0 else at
         return Array(to_ndarray(np.asarray(found, np.int64)).astype(aval.dtype))
     if not allow_negative:
         return index
@@ -270,9 +283,7 @@ def start_scalar(index: Any, extent: int, allow_negative: bool) -> Any:
     from .selection import select
 
     strong = convert_element_type(index, aval.dtype) if aval.weak_type else index
-    # An extent beyond a narrow dtype would wrap around in it; such a start is never moved by
-    # more than the operand, so the largest number of the dtype moves it far enough.
-    offset = np.asarray(min(extent, dtypes.iinfo(aval.dtype).max), aval.dtype)
+    offset = np.asarray(extent, aval.dtype)
     return select(lt(index, np.zeros((), aval.dtype)), add(strong, offset), index)
 
 

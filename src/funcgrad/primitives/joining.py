@@ -55,7 +55,7 @@ class Concatenate(Movement):
         return np.concatenate(arrays, params["dimension"])
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
-        axis = params["dimension"]
+        axis: int = params["dimension"]
         pieces = split(ct, tuple(aval_of(x).shape[axis] for x in args), axis)
         return [
             piece if isinstance(x, UndefinedPrimal) else None
@@ -111,7 +111,7 @@ class Split(Movement):
         return [concatenate([instantiate(c) for c in ct], params["axis"])]
 
     def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any
     ) -> tuple[Any, Any]:
         dim = dims[0] or 0
         cut = params["axis"] + (params["axis"] >= dim)

@@ -51,14 +51,10 @@ class SelectN(Primitive):
         last = len(cases) - 1
         if which.ndim == 0:
             return cases[min(max(int(which), 0), last)]
-        if last == 0:
-            return cases[0]
-        if last == 1:
-            # Out of range the nearest case is taken, for booleans and integers alike.
-            return np.where(which if which.dtype.kind == "b" else which > 0, cases[1], cases[0])
+        # Out of range the nearest case is taken, for booleans and integers alike.
         out = cases[0].copy()
         for i, case in enumerate(cases[1:], 1):
-            np.copyto(out, case, where=which >= i)
+            np.copyto(out, case, where=which if which.dtype.kind == "b" else which >= i)
         return out
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
@@ -132,8 +128,10 @@ class Clamp(Elementwise):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         lower, x, upper = arrays
         if x.dtype.kind == "c":
-            raised: np.ndarray[Any, Any] = np.where(lexicographic_less(x, lower), lower, x)
-            return np.where(lexicographic_less(upper, raised), upper, raised)
+            out = x.copy()
+            np.copyto(out, lower, where=lexicographic_less(out, lower))
+            np.copyto(out, upper, where=lexicographic_less(upper, out))
+            return out
         return np.asarray(np.minimum(np.maximum(x, lower), upper))
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
