@@ -40,7 +40,7 @@ class Collective(Primitive):
 
     named_axes = True
     cache_inference = False
-    can_share = True
+    tested_in = "tests/control/test_collectives.py"
 
     def axis_names(self, params: dict[str, Any]) -> tuple[Any, ...]:
         """The axes a call names."""

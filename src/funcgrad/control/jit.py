@@ -49,6 +49,7 @@ class Jit(Primitive):
     multiple_results = True
     cache_inference = False
     unprinted = ("donated", "inline")
+    tested_in = "tests/control/test_jit.py"
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> list[ShapedArray]:
         return params["jaxpr"].out_avals
@@ -115,6 +116,10 @@ class Jit(Primitive):
         moved = [x if d is None else move_axis(x, d, 0) for x, d in zip(args, dims, strict=True)]
         outs = self.bind(*moved, **rebuilt(params, closed))
         return outs, [0 if b else None for b in out_batched]
+
+    def inlined(self, eqn: Eqn) -> ClosedJaxpr:
+        """The program, which simplification puts in place of the eqn."""
+        return eqn.params["jaxpr"]
 
     def dce(self, eqn: Eqn, used_outputs: Sequence[bool]) -> Eqn | None:
         """The eqn giving only the outputs that are used, from the inputs they need."""
