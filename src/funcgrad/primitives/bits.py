@@ -142,8 +142,7 @@ class ShiftLeft(Shift):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, (places, inside) = arrays[0], places_of(arrays[1])
-        out: Any = np.left_shift(unsigned(x), places)
-        return np.asarray(np.where(inside, out, out.dtype.type(0))).view(x.dtype)
+        return ((unsigned(x) << places) * inside).view(x.dtype)
 
 
 class ShiftRightLogical(Shift):
@@ -153,8 +152,7 @@ class ShiftRightLogical(Shift):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, (places, inside) = arrays[0], places_of(arrays[1])
-        out: Any = np.right_shift(unsigned(x), places)
-        return np.asarray(np.where(inside, out, out.dtype.type(0))).view(x.dtype)
+        return ((unsigned(x) >> places) * inside).view(x.dtype)
 
 
 class ShiftRightArithmetic(Shift):

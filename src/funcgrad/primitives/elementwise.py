@@ -47,16 +47,17 @@ def replace_zero(x: Any) -> Any:
 
 def integer_quotient(x: Any, y: Any) -> Any:
     """x / y of NumPy integers toward zero, with all bits set where y is 0."""
-    nonzero: Any = np.where(y == 0, np.ones_like(y), y)
+    zero = y == 0
+    divisor = y + zero
     # x - fmod(x, y) is a multiple of y and lies between 0 and x: it divides without rounding.
-    quotient = np.floor_divide(x - np.fmod(x, nonzero), nonzero)
-    return np.where(y == 0, np.array(-1).astype(x.dtype), quotient)
+    quotient = np.floor_divide(x - np.fmod(x, divisor), divisor)
+    return np.where(zero, np.array(-1).astype(x.dtype), quotient)
 
 
 def integer_remainder(x: Any, y: Any) -> Any:
     """The remainder of NumPy integers with the sign of x, and x itself where y is 0."""
-    nonzero: Any = np.where(y == 0, np.ones_like(y), y)
-    return np.where(y == 0, x, np.fmod(x, nonzero))
+    zero = y == 0
+    return np.fmod(x, y + zero) + x * zero
 
 
 def repeated_product(x: Any, count: int) -> Any:
