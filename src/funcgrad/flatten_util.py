@@ -12,7 +12,7 @@ from .core.sources import user_line
 from .ir import dtypes
 from .ir.avals import ShapedArray, aval_of
 from .primitives.casting import convert_element_type
-from .primitives.joining import concatenate
+from .primitives.joining import concatenate, slice_in_dim
 from .primitives.movement import reshape
 
 
@@ -41,8 +41,6 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def _unravel(x: Any, avals: list[ShapedArray], dtype: Any, treedef: Any) -> Any:
-    from .primitives.movement import slice_in_dim
-
     got, total = aval_of(x), sum(a.size for a in avals)
     if got.shape != (total,):
         raise ValueError(

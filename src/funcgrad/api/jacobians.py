@@ -11,7 +11,9 @@ import numpy as np
 from .. import tree
 from ..control.flat import canonical_argnums, name_of
 from ..core.array import Array
+from ..core.axes import move_axis
 from ..ir.avals import ShapedArray, aval_of
+from ..primitives.joining import slice_in_dim
 from ..primitives.movement import reshape
 from .forward import jvp
 from .mapping import vmap
@@ -37,13 +39,11 @@ def split_rows(x: Any, avals: Sequence[ShapedArray], treedef: Any, last: bool) -
     Args:
         last: put the axes of the avals last instead of first.
     """
-    from ..core.axes import move_axis
-
     rest = aval_of(x).shape[1:]
     offset = 0
     parts: list[Any] = []
     for aval in avals:
-        part = x[offset : offset + aval.size]
+        part = slice_in_dim(x, offset, offset + aval.size)
         offset += aval.size
         if last:
             part = reshape(move_axis(part, 0, len(rest)), (*rest, *aval.shape))

@@ -73,6 +73,8 @@ class Primitive:
     partial_eval: ClassVar[Any] = None
     stage: ClassVar[Any] = None
     named_axes: ClassVar[bool] = False
+    # Params left out of printed jaxprs: they say nothing that the avals do not.
+    unprinted: ClassVar[tuple[str, ...]] = ()
     # A file of tests of its own, for primitives that the generated tests cannot call alone.
     tested_in: ClassVar[str] = ""
     jvp_term: Any = None
@@ -83,6 +85,11 @@ class Primitive:
 
     def __repr__(self) -> str:
         return self.name
+
+    def printed(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The params a printed jaxpr shows, in order."""
+        names = sorted(params, key=lambda name: (name != "name", name))
+        return {name: params[name] for name in names if name not in self.unprinted}
 
     # Binding and evaluation.
 

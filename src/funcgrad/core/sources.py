@@ -6,12 +6,12 @@ costs a walk over a few frames when captured and is turned into file and line on
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 from types import CodeType, FrameType
 
 from ..ir.jaxpr import Source
+from ..ir.sources import describe as describe
 from .context import context
 
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -42,26 +42,6 @@ def current_source() -> Source | None:
             return Source(code, frame.f_lasti, context.name_stack)
         frame = frame.f_back
     return Source(None, 0, context.name_stack) if context.name_stack else None
-
-
-def line_of(source: Source) -> int:
-    """Line number of a source in its file; 0 when unknown."""
-    if source.code is None:
-        return 0
-    for start, end, line in source.code.co_lines():
-        if start <= source.instruction < end and line is not None:
-            return line
-    return source.code.co_firstlineno
-
-
-def describe(source: Source | None) -> str:
-    """`train.py:41 in loss:  y = x @ w`; empty when unknown."""
-    if source is None or source.code is None:
-        return ""
-    path, line = source.code.co_filename, line_of(source)
-    text = linecache.getline(path, line).strip()
-    where = f"{os.path.basename(path)}:{line} in {source.code.co_name}"
-    return f"{where}:  {text}" if text else where
 
 
 def user_line() -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import dtypes
 from .jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from .sources import describe
 
 _width = 80
 
@@ -101,14 +102,10 @@ def _scalar(value: Any) -> str:
 
 
 def _eqn_lines(eqn: Eqn, names: Names, options: tuple[bool, bool]) -> list[str]:
-    params = [
-        (name, value)
-        for name, value in sorted(eqn.params.items())
-        if name not in getattr(eqn.primitive, "unprinted", ())
-    ]
+    outs = _binders(eqn.outvars, names)
+    params = list(eqn.primitive.printed(eqn.params).items())
     nested = [_param_lines(value, names, options) for _, value in params]
     ins = " ".join(_atom(a, names) for a in eqn.invars)
-    outs = _binders(eqn.outvars, names)
     start = f"{outs} = {eqn.primitive.name}" if outs else eqn.primitive.name
     comment = _comment(eqn, options)
     texts = [f"{name}={lines[0]}" for (name, _), lines in zip(params, nested, strict=True)]
@@ -126,8 +123,6 @@ def _eqn_lines(eqn: Eqn, names: Names, options: tuple[bool, bool]) -> list[str]:
 def _comment(eqn: Eqn, options: tuple[bool, bool]) -> str:
     if eqn.source is None:
         return ""
-    from ..core.sources import describe
-
     parts = [describe(eqn.source)] if options[0] else []
     if options[1] and eqn.source.name_stack:
         parts.append(eqn.source.name_stack)
