@@ -103,7 +103,7 @@ def total_order_key(x: Any) -> Any:
         return x
     bits = x.view(np.dtype(f"i{x.dtype.itemsize}"))
     # The magnitude bits of a negative float grow as the float falls: flip them.
-    return np.where(bits < 0, bits ^ np.iinfo(bits.dtype).max, bits)
+    return bits ^ ((bits < 0) * np.iinfo(bits.dtype).max)
 
 
 class TotalOrder(Comparison):

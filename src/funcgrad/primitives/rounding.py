@@ -72,9 +72,8 @@ class Round(Step):
             return np.rint(x)
         # Adding 0.5 first would round the float just below 0.5 up.
         whole = np.trunc(x)
-        half = np.array(0.5, x.dtype)
-        one = np.copysign(np.array(1, x.dtype), x)
-        return np.where(np.abs(x - whole) >= half, whole + one, whole)
+        up = np.abs(x - whole) >= np.array(0.5, x.dtype)
+        return whole + np.copysign(up.astype(x.dtype), x)
 
     def examples(self) -> Iterator[Example]:
         for method in RoundingMethod:

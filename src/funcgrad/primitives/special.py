@@ -22,6 +22,8 @@ from .kinds import Elementwise, draw, reals
 from .transcendental import exp, log, log1p
 
 positive = reals(0.3, 4.0)
+# The overloads of np.where give no type for operands of type Any.
+where: Any = np.where
 
 
 def scipy_special(name: str, *arrays: Any) -> Any:
@@ -99,7 +101,7 @@ class Lgamma(Special):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         # SciPy gives -inf at -inf; poles of height inf lie there as near as one likes.
-        return np.where(np.isinf(arrays[0]), np.abs(arrays[0]), super().impl(*arrays))
+        return where(np.isinf(arrays[0]), np.abs(arrays[0]), super().impl(*arrays))
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         return mul(t, digamma(primals[0]))
@@ -119,7 +121,7 @@ class Digamma(Special):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
-        return np.where(is_pole(x), np.array(np.nan, x.dtype), super().impl(x))
+        return where(is_pole(x), np.array(np.nan, x.dtype), super().impl(x))
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         (x,) = primals
@@ -137,10 +139,10 @@ class Polygamma(Special):
         one = np.ones((), m.dtype)
         power = scipy_special("gamma", m + one) * zeta_of(m + one, x)
         odd = np.fmod(m, np.array(2, m.dtype)) == 1
-        out = np.where(m == 0, digamma_p.impl(x), power * (2 * odd - 1))
+        out = where(m == 0, digamma_p.impl(x), power * (2 * odd - 1))
         # At a pole of odd order the two sides go to infinities of opposite signs.
         known = (m >= 0) & (np.floor(m) == m) & (odd | ~is_pole(x))
-        return np.where(known, out, np.array(np.nan, m.dtype)).astype(m.dtype, copy=False)
+        return where(known, out, np.array(np.nan, m.dtype)).astype(m.dtype, copy=False)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         m, x = primals
@@ -195,7 +197,7 @@ class Gammainc(Special):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         a, x = arrays
         undefined = (a < 0) | ((a == 0) & (x == 0))
-        return np.where(undefined, np.array(np.nan, a.dtype), super().impl(a, x))
+        return where(undefined, np.array(np.nan, a.dtype), super().impl(a, x))
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         a, x = primals
