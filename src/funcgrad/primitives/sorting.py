@@ -91,7 +91,7 @@ class Sort(Primitive):
         return outs, moved
 
     def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Dims, /, **params: Any
+        self, axis: AxisData, args: Sequence[Any], dims: Dims, **params: Any
     ) -> tuple[Any, Any]:
         first = next(d for d in dims if d is not None)
         moved = [
