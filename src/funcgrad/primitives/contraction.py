@@ -67,15 +67,18 @@ def canonicalize_precision(precision: Any) -> tuple[Precision, Precision] | None
         precision = config.default_matmul_precision
         if precision is None:
             return None
-    is_pair = isinstance(precision, (tuple, list))
     try:
-        left, right = precision if is_pair else (precision, precision)
+        left, right = (precision, precision) if _is_single(precision) else precision
         return Precision(left), Precision(right)
     except ValueError:
         raise ValueError(
             f"precision={precision!r} is not understood.\n  {user_line()}\n"
             f"  Give None, a lax.Precision, one of {list(_precision_names)}, or a pair of these."
         ) from None
+
+
+def _is_single(precision: Any) -> bool:
+    return not isinstance(precision, (tuple, list))
 
 
 class DotGeneral(Primitive):

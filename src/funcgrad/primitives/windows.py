@@ -352,10 +352,11 @@ def find_winners(x: Any, params: dict[str, Any]) -> tuple[list[tuple[slice, ...]
     x = x.astype(accumulator(x.dtype), copy=False)
     start = (lowest if largest else highest)(x.dtype)
     padded = pad_numpy(x, start, params["padding"], params["base_dilation"])
-    best, winners = padded[slices[0]], np.zeros(counts, np.intp)
+    best: Any = padded[slices[0]]
+    winners = np.zeros(counts, np.intp)
     for k, places in enumerate(slices[1:], 1):
         part = padded[places]
-        better = part > best if largest else part < best
+        better: Any = part > best if largest else part < best
         if x.dtype.kind in "fc":
             better |= np.isnan(part) & ~np.isnan(best)
         best = np.where(better, part, best)
