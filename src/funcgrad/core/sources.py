@@ -24,7 +24,7 @@ def is_internal(code: CodeType) -> bool:
     known = _internal.get(code)
     if known is None:
         name = code.co_filename
-        known = _internal[code] = name.startswith((_package, "<")) or name.endswith(_skipped)
+        known = _internal[code] = name.startswith((_package, "<frozen")) or name.endswith(_skipped)
     return known
 
 
