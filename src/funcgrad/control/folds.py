@@ -31,6 +31,7 @@ from ..primitives.creation import full
 from ..primitives.kinds import check_axes, draw, reals
 from ..primitives.movement import broadcast, concatenate, pad, reshape, slice, slice_in_dim
 from ..primitives.selection import select
+from ..primitives.windowing import pad_numpy
 from ..transforms.batch import batch_flat
 from ..transforms.jvp import jvp_flat
 
@@ -65,10 +66,21 @@ class Expanded(Primitive):
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         return jvp_flat(lambda *xs: self.expand(*xs, **params), primals, tangents)
 
+    def shifted(self, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Params for operands with a batch axis in front; `None` batches the expansion."""
+        return None
+
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
     ) -> tuple[Any, Any]:
-        return batch_flat(lambda *xs: self.expand(*xs, **params), axis, args, dims)
+        count = len(args) // 2
+        shifted = self.shifted(params)
+        if shifted is None or any(d is not None for d in dims[count:]):
+            return batch_flat(lambda *xs: self.expand(*xs, **params), axis, args, dims)
+        operands = [
+            to_front(x, d, axis.size) for x, d in zip(args[:count], dims[:count], strict=True)
+        ]
+        return self.bind(*operands, *args[count:], **shifted), [0] * count
 
 
 @functools.lru_cache(maxsize=256)
@@ -132,18 +144,8 @@ class Reduce(Expanded):
         folded = [reshape(x, shape) for x in rest]
         return apply_pointwise(params["jaxpr"], *starts, *folded)
 
-    def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
-    ) -> tuple[Any, Any]:
-        count = len(args) // 2
-        if any(d is not None for d in dims[count:]):
-            return super().batch(axis, args, dims, **params)
-        operands = [
-            to_front(x, d, axis.size) for x, d in zip(args[:count], dims[:count], strict=True)
-        ]
-        shifted = tuple(d + 1 for d in params["dimensions"])
-        outs = self.bind(*operands, *args[count:], **{**params, "dimensions": shifted})
-        return outs, [0] * count
+    def shifted(self, params: dict[str, Any]) -> dict[str, Any]:
+        return {**params, "dimensions": tuple(d + 1 for d in params["dimensions"])}
 
     def examples(self) -> Iterator[Example]:
         zero, one = np.zeros(()), np.ones(())
@@ -188,22 +190,18 @@ class ReduceWindow(Expanded):
         padded = [
             pad(x, s, pad_config(params)) for x, s in zip(args[:count], args[count:], strict=True)
         ]
+        inside = inside_mask(aval_of(args[0]).shape, params)
         for places in windows.offset_slices(shape, params):
             part = [cut(x, places) for x in padded]
-            found = apply_pointwise(params["jaxpr"], *found, *part)
+            folded = apply_pointwise(params["jaxpr"], *found, *part)
+            # Padding takes no part: the start need not be an identity of the computation.
+            real = inside[tuple(places)]
+            masked = [select(real, a, b) for a, b in zip(folded, found, strict=True)]
+            found = folded if real.all() else masked
         return found
 
-    def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
-    ) -> tuple[Any, Any]:
-        count = len(args) // 2
-        if any(d is not None for d in dims[count:]):
-            return super().batch(axis, args, dims, **params)
-        operands = [
-            to_front(x, d, axis.size) for x, d in zip(args[:count], dims[:count], strict=True)
-        ]
-        outs = self.bind(*operands, *args[count:], **windows.shifted_params(params))
-        return outs, [0] * count
+    def shifted(self, params: dict[str, Any]) -> dict[str, Any]:
+        return windows.shifted_params(params)
 
     def examples(self) -> Iterator[Example]:
         zero, one = np.zeros(()), np.ones(())
@@ -235,9 +233,15 @@ class SelectAndScatter(Expanded):
             return [broadcast(start, aval_of(operand).shape)]
         offsets = list(windows.offset_slices(shape, params))
         best, winner = cut(padded, offsets[0]), full(shape, 0, np.int32)
+        inside = inside_mask(aval_of(operand).shape, params)
+        known = inside[offsets[0]]
         for k, places in enumerate(offsets[1:], 1):
             part = cut(padded, places)
             (keeps,) = apply_pointwise(params["select_jaxpr"], best, part)
+            # Elements win over padding, wherever they come.
+            real = inside[places]
+            keeps = select(known & real, keeps, ~real)
+            known = known | real
             best = select(keeps, best, part)
             winner = select(keeps, winner, full(shape, k, np.int32))
         for k, places in enumerate(offsets):
@@ -265,6 +269,12 @@ class SelectAndScatter(Expanded):
             source = draw(reals(-2.0, 2.0), count, 7)
             args = x, source, np.zeros(())
             yield Example(args, {**computations, **window}, differentiable=(1,))
+
+
+def inside_mask(shape: Sequence[int], params: dict[str, Any]) -> Any:
+    """Which elements of the padded array are the operand's, as a NumPy array."""
+    ones = np.ones(shape, np.bool_)
+    return pad_numpy(ones, False, params["padding"], params["base_dilation"])
 
 
 def pad_config(params: dict[str, Any]) -> list[tuple[int, int, int]]:
@@ -426,7 +436,7 @@ def reduce_window(
 
     Args:
         operand: an array, or a tree of arrays of one shape.
-        init_value: a scalar for each: where folds start, and what padding holds.
+        init_value: a scalar for each, where folds start. Padding takes no part.
         computation: takes two trees of scalars like `operand`, returns one; it is traced once.
         window_dimensions, window_strides, padding, base_dilation, window_dilation: as in
             `windows.reduce_window_sum`.
@@ -468,7 +478,7 @@ def select_and_scatter(
         select: of two scalars, whether the first wins.
         window_dimensions, window_strides, padding: the windows of the operand.
         source: one value for each window.
-        init_value: scalar that the output starts from, and that padding holds.
+        init_value: scalar that the output starts from.
         scatter: combines what is there with a source.
     Returns:
         An array of the operand's shape and dtype.

@@ -342,6 +342,18 @@ def offset_slices(counts: Sequence[int], params: dict[str, Any]) -> Iterator[tup
         )
 
 
+def beats(x: Any, best: Any, largest: bool) -> Any:
+    """Where NumPy values are strictly better than the best so far; NaN is better than all else."""
+    better: Any = x > best if largest else x < best
+    return better | (np.isnan(x) & ~np.isnan(best)) if x.dtype.kind in "fc" else better
+
+
+def pick(better: Any, x: Any, best: Any) -> Any:
+    """The NumPy values that are better, else the best so far."""
+    out: Any = np.where(better, x, best)
+    return out
+
+
 def find_winners(x: Any, params: dict[str, Any]) -> tuple[list[tuple[slice, ...]], Any]:
     """The slices of all offsets, and for every window the offset of its (first) winner."""
     largest = params["select_prim"].name == "ge"
@@ -352,14 +364,12 @@ def find_winners(x: Any, params: dict[str, Any]) -> tuple[list[tuple[slice, ...]
     x = x.astype(accumulator(x.dtype), copy=False)
     start = (lowest if largest else highest)(x.dtype)
     padded = pad_numpy(x, start, params["padding"], params["base_dilation"])
-    best: Any = padded[slices[0]]
+    best = padded[slices[0]]
     winners = np.zeros(counts, np.intp)
     for k, places in enumerate(slices[1:], 1):
         part = padded[places]
-        better: Any = part > best if largest else part < best
-        if x.dtype.kind in "fc":
-            better |= np.isnan(part) & ~np.isnan(best)
-        best = np.where(better, part, best)
+        better = beats(part, best, largest)
+        best = pick(better, part, best)
         winners[better] = k
     return slices, winners
 
