@@ -282,9 +282,9 @@ def start_scalar(index: Any, extent: int, allow_negative: bool) -> Any:
     from .comparison import lt
     from .selection import select
 
+    is_negative = lt(index, np.zeros((), aval.dtype))
     strong = convert_element_type(index, aval.dtype) if aval.weak_type else index
-    offset = np.asarray(extent, aval.dtype)
-    return select(lt(index, np.zeros((), aval.dtype)), add(strong, offset), index)
+    return select(is_negative, add(strong, np.asarray(extent, aval.dtype)), index)
 
 
 def dynamic_slice(

@@ -44,6 +44,10 @@ class BroadcastInDim(Movement):
 
     name = "broadcast_in_dim"
 
+    def printed(self, params: dict[str, Any]) -> dict[str, Any]:
+        axes = params["broadcast_dimensions"]
+        return {"broadcast_dimensions": axes} if axes else {}
+
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         (x,) = avals
         shape, axes = params["shape"], params["broadcast_dimensions"]
