@@ -348,12 +348,6 @@ def beats(x: Any, best: Any, largest: bool) -> Any:
     return better | (np.isnan(x) & ~np.isnan(best)) if x.dtype.kind in "fc" else better
 
 
-def pick(better: Any, x: Any, best: Any) -> Any:
-    """The NumPy values that are better, else the best so far."""
-    out: Any = np.where(better, x, best)
-    return out
-
-
 def find_winners(x: Any, params: dict[str, Any]) -> tuple[list[tuple[slice, ...]], Any]:
     """The slices of all offsets, and for every window the offset of its (first) winner."""
     largest = params["select_prim"].name == "ge"
@@ -364,12 +358,12 @@ def find_winners(x: Any, params: dict[str, Any]) -> tuple[list[tuple[slice, ...]
     x = x.astype(accumulator(x.dtype), copy=False)
     start = (lowest if largest else highest)(x.dtype)
     padded = pad_numpy(x, start, params["padding"], params["base_dilation"])
-    best = padded[slices[0]]
+    best = padded[slices[0]].copy()
     winners = np.zeros(counts, np.intp)
     for k, places in enumerate(slices[1:], 1):
         part = padded[places]
         better = beats(part, best, largest)
-        best = pick(better, part, best)
+        np.copyto(best, part, where=better)
         winners[better] = k
     return slices, winners
 
