@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-import funcgrad as fg
 import numpy as np
 from funcgrad import lax as ours
+from funcgrad.config import enable_x64
 from funcgrad.control.jitted import jit
 from funcgrad.core.array import Array
 from funcgrad.core.staging import stage
@@ -121,13 +121,21 @@ def test_pairs(lax, name, dtype):
     assert_like(getattr(ours, name)(x, y), getattr(lax, name)(x, y))
 
 
-def test_integers_wrap_and_never_raise():
-    least, minus_one = np.int32(-(2**31)), np.int32(-1)
-    assert ours.div(least, minus_one) == least and ours.rem(least, minus_one) == 0
-    assert ours.div(np.int32(5), np.int32(0)) == -1 and ours.rem(np.int32(5), np.int32(0)) == 5
-    assert ours.div(np.uint8(5), np.uint8(0)) == 255
-    assert ours.abs(least) == least and ours.neg(least) == least
-    assert ours.integer_pow(np.int8(3), 7) == np.int8(2187 % 256 - 256)
+@pytest.mark.parametrize(
+    ("name", "operands", "want"),
+    [
+        ("div", (np.int32(-(2**31)), np.int32(-1)), -(2**31)),
+        ("rem", (np.int32(-(2**31)), np.int32(-1)), 0),
+        ("div", (np.int32(5), np.int32(0)), -1),
+        ("rem", (np.int32(5), np.int32(0)), 5),
+        ("div", (np.uint8(5), np.uint8(0)), 255),
+        ("abs", (np.int32(-(2**31)),), -(2**31)),
+        ("neg", (np.uint8(1),), 255),
+        ("integer_pow", (np.int8(3), 7), 2187 % 256 - 256),
+    ],
+)
+def test_integers_wrap_and_never_raise(name, operands, want):
+    assert getattr(ours, name)(*operands).item() == want
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
@@ -227,9 +235,8 @@ def test_pow_refuses_an_integer_base():
 
 
 def test_abs_has_the_slopes_of_jax_at_zero():
-    assert derivative(ours.abs, np.float32(0)) == 1
-    assert derivative(ours.abs, np.float32(-0.0)) == 1
-    assert derivative(ours.abs, np.complex64(0)) == 0
+    for zero, slope in ((np.float32(0), 1), (np.float32(-0.0), 1), (np.complex64(0), 0)):
+        assert derivative(ours.abs, zero).item() == slope
 
 
 @pytest.mark.parametrize("method", list(ours.RoundingMethod))
@@ -271,12 +278,12 @@ def test_conversions_that_lose_or_cannot_be():
         ours.convert_element_type(np.zeros(2, dtypes.key_dtype), np.float32)
     with pytest.raises(TypeError, match="to float0"):
         ours.convert_element_type(np.float32(1), dtypes.float0)
-    assert ours.convert_element_type(2**100, np.float32) == np.float32(2.0**100)
+    assert ours.convert_element_type(2**100, np.float32).item() == 2.0**100
 
 
 def test_no_slope_passes_an_integer():
     whole, t = jvp_flat(lambda v: [ours.convert_element_type(v, np.int32)], [1.7], [1.0])
-    assert isinstance(t[0], Zero) and t[0].dtype == dtypes.float0 and whole[0] == 1
+    assert isinstance(t[0], Zero) and t[0].dtype == dtypes.float0 and whole[0].item() == 1
 
 
 @pytest.mark.parametrize(
@@ -308,7 +315,8 @@ def test_bitcasts_that_do_not_fit():
 def test_reduced_precision(lax, dtype, bits):
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=99) * 2.0 ** rng.integers(-20, 20, 99), FLOATS, [-0.0]])
-    x = x.astype(dtype)
+    with np.errstate(over="ignore"):
+        x = x.astype(dtype)
     x = x[(np.abs(x) >= np.finfo(dtype).tiny) | (x == 0) | np.isnan(x)]
     found, want = ours.reduce_precision(x, *bits), lax.reduce_precision(x, *bits)
     np.testing.assert_array_equal(np.asarray(found), np.asarray(want))
@@ -390,9 +398,9 @@ def test_special_functions(lax, name):
 def test_slopes_by_the_order_of_the_gamma_integral():
     import scipy.special
 
-    with fg.enable_x64():
+    with enable_x64():
         a = np.array([0.1, 0.5, 3.0, 10.0, 50.0, 2000.0, 3.0, 1e-3])
-        x = np.array([2.0, 0.1, 2.0, 1e-3, 60.0, 1990.0, 40.0, 1e-2])
+        x = np.array([2.0, 0.1, 2.0, 1e-3, 60.0, 1990.0, 8.0, 1e-2])
         h = 1e-5 * a
         ends = (scipy.special.gammainc(a + k * h, x) for k in (-2, -1, 1, 2))
         low2, low, high, high2 = ends
@@ -450,11 +458,11 @@ def test_accuracy_is_accepted_and_checked(lax):
     highest = ours.AccuracyMode.HIGHEST
     for name in "exp exp2 log log1p expm1 sin cos tan tanh logistic sqrt rsqrt cbrt".split():
         fun = getattr(ours, name)
-        assert fun(np.float32(0.7), accuracy=highest) == fun(np.float32(0.7))
+        assert fun(0.7, accuracy=highest).item() == fun(0.7).item()
     # Near 1, 1 - tanh has no digits left in float32; the accurate slope keeps them.
     x = np.float32(12.0)
     slope = derivative(lambda v: ours.tanh(v, accuracy=highest), x)
-    np.testing.assert_allclose(float(slope), 4 * np.exp(-24.0), rtol=1e-5)
+    np.testing.assert_allclose(slope.item(), 4 * np.exp(-24.0), rtol=1e-5)
     with pytest.raises(ValueError, match="Tolerances must be non-negative"):
         transcendental.Tolerance()
 
@@ -462,9 +470,9 @@ def test_accuracy_is_accepted_and_checked(lax):
 def test_stop_gradient_keeps_values_and_trees():
     key = np.zeros(2, dtypes.key_dtype)
     tree = ours.stop_gradient({"a": 1.0, "b": [np.arange(3)], "key": key})
-    assert tree["a"] == 1.0 and tree["key"] is key
+    assert tree["a"].item() == 1.0 and tree["key"] is key
     out, (t,) = jvp_flat(lambda v: [ours.mul(v, ours.stop_gradient(v))], [3.0], [1.0])
-    assert out[0] == 9.0 and t == 3.0
+    assert out[0].item() == 9.0 and t.item() == 3.0
 
 
 def test_eqns_that_change_nothing_are_left_out():

@@ -6,6 +6,7 @@ which every value equals itself.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -41,7 +42,10 @@ class Comparison(Binary):
 
 
 class Equality(Comparison):
-    """A comparison that any dtype allows, complex numbers and PRNG keys as well."""
+    """A comparison that any dtype allows, complex numbers and PRNG keys as well.
+
+    The operators of Python, unlike NumPy's functions, compare the structured elements of keys.
+    """
 
     accepts = (np.number, np.bool_)
 
@@ -53,20 +57,22 @@ class Equality(Comparison):
     def examples(self) -> Iterator[Example]:
         yield from super().examples()
         yield Example((draw(complex_plane, (3,), 3), draw(complex_plane, (3,), 4)))
+        keys = np.array([[(1, 2)], [(1, 3)]], dtypes.key_dtype)
+        yield Example((keys, keys[:1]), differentiable=())
 
 
 class Eq(Equality):
     """x = y."""
 
     name = "eq"
-    ufunc = np.equal
+    ufunc = operator.eq
 
 
 class Ne(Equality):
     """x ≠ y."""
 
     name = "ne"
-    ufunc = np.not_equal
+    ufunc = operator.ne
 
 
 class Lt(Comparison):
