@@ -292,12 +292,7 @@ def conv_general_dilated(
     rhs_steps = ones if rhs_dilation is None else tuple(map(operator.index, rhs_dilation))
     strides = tuple(map(operator.index, window_strides))
     if isinstance(padding, str):
-        if any(n != 1 for n in lhs_steps):
-            raise ValueError(
-                f"conv_general_dilated got padding {padding!r} with lhs_dilation {lhs_steps}: a "
-                f"named padding has no meaning there.\n  {user_line()}\n"
-                "  Give pairs (low, high), or use conv_transpose."
-            )
+        check_named_padding(padding, lhs_steps)
         kernel = dilated(_extents(right.shape, numbers.rhs_spec), rhs_steps)
         pads = padtype_to_pads(_extents(left.shape, numbers.lhs_spec), kernel, strides, padding)
     else:
@@ -319,6 +314,16 @@ def conv_general_dilated(
         precision=canonicalize_precision(precision),
         preferred_element_type=preferred_element_type,
     )
+
+
+def check_named_padding(padding: str, lhs_dilation: Sequence[int]) -> None:
+    """Raise ValueError where a name of padding has no meaning: on a dilated array."""
+    if any(n != 1 for n in lhs_dilation):
+        raise ValueError(
+            f"conv_general_dilated got padding {padding!r} with lhs_dilation {lhs_dilation}: a "
+            f"named padding has no meaning there.\n  {user_line()}\n"
+            "  Give pairs (low, high), or use conv_transpose."
+        )
 
 
 def explicit_padding(padding: Any) -> Pads:
