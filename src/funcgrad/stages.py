@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from . import tree
-from .core.evaluate import run_numpy
 from .core.array import Array, to_ndarray
+from .core.evaluate import run_numpy
 from .core.primitive import wrap
 from .core.shapes import ShapeDtypeStruct
 from .ir.avals import aval_of, size_of

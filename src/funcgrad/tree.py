@@ -134,9 +134,7 @@ def leaves_with_path(
     return flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
 
 
-def map_with_path(
-    f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = None
-) -> Any:
+def map_with_path(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = None) -> Any:
     """f applied to the key path, the leaf, and the parts of the other trees at its place."""
     pairs, treedef = flatten_with_path(tree, is_leaf)
     columns = [flatten_up_to(treedef, other) for other in rest]

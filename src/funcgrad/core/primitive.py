@@ -208,7 +208,7 @@ class Primitive:
         )
 
     def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any
     ) -> tuple[Any, Any]:
         """Output and its batch axis, for operands with batch axes `dims`."""
         raise TypeError(f"{self.name} has no batching rule.\n  {user_line()}")
@@ -242,7 +242,7 @@ class AddAny(Primitive):
         return [ct if isinstance(x, UndefinedPrimal) else None for x in args]
 
     def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any
     ) -> tuple[Any, Any]:
         x, y = (to_front(a, d, axis.size) for a, d in zip(args, dims, strict=True))
         return self.bind(x, y), 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..control.associative import associative_scan as associative_scan
 from ..control.collectives import all_gather as all_gather
 from ..control.collectives import all_gather_p as all_gather_p
 from ..control.collectives import all_to_all as all_to_all
@@ -24,7 +25,19 @@ from ..control.collectives import pswapaxes as pswapaxes
 from ..control.cond import cond as cond
 from ..control.cond import cond_p as cond_p
 from ..control.cond import switch as switch
+from ..control.folds import reduce as reduce
+from ..control.folds import reduce_p as reduce_p
+from ..control.folds import reduce_window as reduce_window
+from ..control.folds import reduce_window_p as reduce_window_p
+from ..control.folds import select_and_scatter_p as select_and_scatter_p
+from ..control.loops import fori_loop as fori_loop
+from ..control.loops import while_loop as while_loop
+from ..control.loops import while_p as while_p
+from ..control.scan import map as map
+from ..control.scan import scan as scan
 from ..control.scan import scan_p as scan_p
+from ..control.solves import custom_linear_solve as custom_linear_solve
+from ..control.solves import custom_root as custom_root
 from ..primitives.arithmetic import abs as abs
 from ..primitives.arithmetic import abs_p as abs_p
 from ..primitives.arithmetic import add as add
@@ -173,6 +186,8 @@ from ..primitives.movement import squeeze as squeeze
 from ..primitives.movement import squeeze_p as squeeze_p
 from ..primitives.movement import transpose as transpose
 from ..primitives.movement import transpose_p as transpose_p
+from ..primitives.patches import conv_general_dilated_local as conv_general_dilated_local
+from ..primitives.patches import conv_general_dilated_patches as conv_general_dilated_patches
 from ..primitives.reduction import argmax as argmax
 from ..primitives.reduction import argmax_p as argmax_p
 from ..primitives.reduction import argmin as argmin

@@ -90,6 +90,11 @@ class DotGeneral(Primitive):
     name = "dot_general"
     linear = "each"
 
+    def printed(self, params: dict[str, Any]) -> dict[str, Any]:
+        shown = {name: value for name, value in sorted(params.items()) if value is not None}
+        pairs = tuple((list(left), list(right)) for left, right in params["dimension_numbers"])
+        return {**shown, "dimension_numbers": pairs}
+
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         lhs, rhs = avals
         numbers = params["dimension_numbers"]

@@ -21,11 +21,10 @@ from ..ir.jaxpr import ClosedJaxpr
 
 Dim = int | None
 
+
 def unmapped(aval: ShapedArray, dim: int) -> ShapedArray:
     """The aval of one element of a batch along `dim`."""
-    return ShapedArray(
-        aval.shape[:dim] + aval.shape[dim + 1 :], aval.dtype, aval.weak_type
-    )
+    return ShapedArray(aval.shape[:dim] + aval.shape[dim + 1 :], aval.dtype, aval.weak_type)
 
 
 class BatchTracer(Tracer):

@@ -188,9 +188,7 @@ def _split_jaxpr(closed: ClosedJaxpr, unknown: Sequence[bool], forced: Sequence[
             ]
             with set_trace(partial):
                 outs = eval_closed(closed, *ins)
-            is_unknown = [
-                f or partial.is_unknown(x) for x, f in zip(outs, forced, strict=True)
-            ]
+            is_unknown = [f or partial.is_unknown(x) for x, f in zip(outs, forced, strict=True)]
             jaxpr, residuals = partial.unknown.finish(
                 [x for x, u in zip(outs, is_unknown, strict=True) if u]
             )

@@ -16,7 +16,7 @@ from ..core.staging import stage
 from ..core.zeros import UndefinedPrimal, Zero, instantiate, zero_tangent
 from ..ir import dtypes
 from ..ir.avals import ShapedArray
-from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, is_literal
 
 
 def backward_pass(
@@ -52,7 +52,7 @@ def _forward(jaxpr: Jaxpr, env: dict[Var, Any], linear: set[Var]) -> list[Eqn]:
             linear.update(eqn.outvars)
             todo.append(eqn)
             continue
-        values = [a.val if type(a) is Literal else env[a] for a in eqn.invars]
+        values = [a.val if is_literal(a) else env[a] for a in eqn.invars]
         context.source = eqn.source
         out = eqn.primitive.bind_eqn(values, eqn.params)
         outs = out if eqn.primitive.multiple_results else [out]
@@ -85,11 +85,7 @@ def _backward(
             Zero(v.aval) if ct is None else ct for v, ct in zip(eqn.outvars, found, strict=True)
         ]
         operands = [
-            a.val
-            if type(a) is Literal
-            else UndefinedPrimal(a.aval)
-            if a in linear
-            else env[a]
+            a.val if is_literal(a) else UndefinedPrimal(a.aval) if a in linear else env[a]
             for a in eqn.invars
         ]
         context.source = eqn.source
