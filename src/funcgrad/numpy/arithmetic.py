@@ -1,0 +1,346 @@
+"""Arithmetic ufuncs: sums, products, quotients, powers, roots, extrema.
+
+In: arrays and numbers, promoted to one dtype and broadcast. Out: arrays. Each is one primitive
+where one exists; the others are short programs of them, chosen so that derivatives stay finite
+where the function is smooth.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..core.sources import user_line
+from ..ir import dtypes
+from ..primitives import arithmetic as ops
+from ..primitives import bits, comparison, rounding
+from ..primitives.elementwise import constant_like
+from ..primitives.selection import select_n
+from ..typing import Array, ArrayLike
+from .promotion import (
+    check_arraylike,
+    convert,
+    dtype_of,
+    promote_args,
+    promote_args_inexact,
+    promote_args_numeric,
+    promote_shapes,
+    to_array,
+    unwrap,
+)
+from .selection import where
+
+
+def add(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x + y; for booleans, x or y."""
+    x, y = promote_args("add", x, y)
+    return bits.or_(x, y) if dtype_of(x).kind == "b" else ops.add(x, y)
+
+
+def subtract(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x - y."""
+    return ops.sub(*promote_args("subtract", x, y))
+
+
+def multiply(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x · y; for booleans, x and y."""
+    x, y = promote_args("multiply", x, y)
+    return bits.and_(x, y) if dtype_of(x).kind == "b" else ops.mul(x, y)
+
+
+def divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 / x2, in a float or complex dtype."""
+    return ops.div(*promote_args_inexact("divide", x1, x2))
+
+
+def true_divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 / x2, in a float or complex dtype."""
+    return ops.div(*promote_args_inexact("true_divide", x1, x2))
+
+
+def _refuse_complex(name: str, x: Any) -> None:
+    if dtype_of(x).kind == "c":
+        raise TypeError(
+            f"{name} does not support complex input, got dtype {dtypes.short_name(dtype_of(x))}: "
+            f"complex numbers are not ordered.\n  {user_line()}\n  Use divide."
+        )
+
+
+def floor_divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """⌊x1 / x2⌋, in the dtype of the operands."""
+    a, b = promote_args_numeric("floor_divide", x1, x2)
+    _refuse_complex("floor_divide", a)
+    kind = dtype_of(a).kind
+    if kind == "u":
+        return ops.div(a, b)
+    if kind == "i":
+        quotient = ops.div(a, b)
+        signs_differ = comparison.ne(rounding.sign(a), rounding.sign(b))
+        inexact = comparison.ne(ops.rem(a, b), constant_like(a, 0))
+        down = ops.sub(quotient, constant_like(quotient, 1))
+        return select_n(bits.and_(signs_differ, inexact), quotient, down)
+    return rounding.round(_float_divmod(a, b)[0])
+
+
+def _float_divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """The quotient before rounding to an integer, and the remainder with the sign of x2."""
+    rest = ops.rem(x1, x2)
+    zero = comparison.eq(x2, constant_like(x2, 0))
+    # Division by zero gives the infinity or NaN of x1 / 0; its remainder is NaN.
+    quotient = ops.div(where(zero, x1, ops.sub(x1, rest)), x2)
+    nonzero = comparison.ne(rest, constant_like(rest, 0))
+    correct = bits.and_(nonzero, comparison.ne(rounding.sign(x2), rounding.sign(rest)))
+    rest = select_n(correct, rest, ops.add(rest, x2))
+    quotient = select_n(correct, quotient, ops.sub(quotient, constant_like(quotient, 1)))
+    return quotient, rest
+
+
+def remainder(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 - x2 · ⌊x1 / x2⌋: the remainder with the sign of x2."""
+    a, b = promote_args_numeric("remainder", x1, x2)
+    _refuse_complex("remainder", a)
+    zero = constant_like(a, 0)
+    rest = ops.rem(a, b)
+    nonzero = comparison.ne(rest, zero)
+    signs_differ = comparison.ne(comparison.lt(rest, zero), comparison.lt(b, constant_like(b, 0)))
+    return select_n(bits.and_(signs_differ, nonzero), rest, ops.add(rest, b))
+
+
+mod = remainder
+
+
+def fmod(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 - x2 · trunc(x1 / x2): the remainder with the sign of x1."""
+    return ops.rem(*promote_args_numeric("fmod", x1, x2))
+
+
+def divmod(x1: ArrayLike, x2: ArrayLike, /) -> tuple[Array, Array]:
+    """Quotient rounded down, and remainder: (x1 // x2, x1 % x2)."""
+    a, b = promote_args_numeric("divmod", x1, x2)
+    _refuse_complex("divmod", a)
+    if dtypes.issubdtype(dtype_of(a), np.integer):
+        return floor_divide(a, b), remainder(a, b)
+    quotient, rest = _float_divmod(a, b)
+    return rounding.round(quotient), rest
+
+
+def modf(x: ArrayLike, /, out: None = None) -> tuple[Array, Array]:
+    """Fractional and integral part, both with the sign of x."""
+    (value,) = promote_args_inexact("modf", x)
+    zero = constant_like(value, 0)
+    whole = select_n(comparison.ge(value, zero), rounding.ceil(value), rounding.floor(value))
+    infinite = comparison.eq(ops.abs(value), constant_like(value, float("inf")))
+    return where(infinite, zero, ops.sub(value, whole)), whole
+
+
+def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 raised to the power x2.
+
+    A Python integer as x2 is kept static and gives products; integers stay integers.
+
+    Raises:
+        TypeError: an integer raised to a constant negative power.
+    """
+    check_arraylike("power", x1, x2)
+    x1, x2 = unwrap(x1), unwrap(x2)
+    if isinstance(x2, int) and not isinstance(x2, bool):
+        exponent = operator.index(x2)
+        value = to_array(x1) if dtype_of(x1).kind != "b" else convert(x1, np.dtype(np.int32))
+        return ops.integer_pow(value, exponent)
+    if dtype_of(x1).kind in "biu" and dtype_of(x2).kind in "biu":
+        return _integer_power(*promote_args_numeric("power", x1, x2))
+    if dtype_of(x2).kind in "iu" and dtypes.issubdtype(dtype_of(x1), np.inexact):
+        dtype, weak = dtypes.result_type(x1, x2, return_weak_type_flag=True)
+        return ops.pow(*promote_shapes("power", convert(x1, dtype, weak), to_array(x2)))
+    return ops.pow(*promote_args("power", x1, x2))
+
+
+def _integer_power(base: Any, exponent: Any) -> Any:
+    """Products by squaring, one step for each bit that can matter before integers overflow."""
+    zero, one = constant_like(exponent, 0), constant_like(exponent, 1)
+    result: Any = where(
+        bits.and_(comparison.eq(base, constant_like(base, 0)), comparison.ne(exponent, zero)),
+        constant_like(base, 0),
+        constant_like(base, 1),
+    )
+    steps = 6
+    for step in range(steps):
+        odd = comparison.ne(bits.and_(exponent, one), zero)
+        result = where(odd, ops.mul(result, base), result)
+        if step + 1 < steps:
+            base = ops.mul(base, base)
+            exponent = bits.shift_right_logical(exponent, one)
+    return result
+
+
+pow = power
+
+
+def float_power(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """x raised to the power y, in a float or complex dtype."""
+    return ops.pow(*promote_args_inexact("float_power", x, y))
+
+
+def negative(x: ArrayLike, /) -> Array:
+    """-x."""
+    check_arraylike("negative", x)
+    return ops.neg(to_array(x))
+
+
+def positive(x: ArrayLike, /) -> Array:
+    """x itself."""
+    return promote_args("positive", x)[0]
+
+
+def absolute(x: ArrayLike, /) -> Array:
+    """|x|; for complex numbers, the modulus."""
+    check_arraylike("absolute", x)
+    value = to_array(x)
+    return value if value.dtype.kind in "bu" else ops.abs(value)
+
+
+def abs(x: ArrayLike, /) -> Array:
+    """|x|; for complex numbers, the modulus."""
+    return absolute(x)
+
+
+def fabs(x: ArrayLike, /) -> Array:
+    """|x| in a float dtype.
+
+    Raises:
+        TypeError: x is complex.
+    """
+    (value,) = promote_args_inexact("fabs", x)
+    if dtype_of(value).kind == "c":
+        raise TypeError("ufunc 'fabs' does not support complex dtypes. Use abs.")
+    return ops.abs(value)
+
+
+def sign(x: ArrayLike, /) -> Array:
+    """-1, 0 or 1; for complex numbers, x / |x|."""
+    check_arraylike("sign", x)
+    return rounding.sign(to_array(x))
+
+
+def square(x: ArrayLike, /) -> Array:
+    """x²."""
+    check_arraylike("square", x)
+    value = to_array(x)
+    return value if value.dtype.kind == "b" else ops.square(value)
+
+
+def sqrt(x: ArrayLike, /) -> Array:
+    """√x; NaN for negative real x."""
+    return ops.sqrt(*promote_args_inexact("sqrt", x))
+
+
+def cbrt(x: ArrayLike, /) -> Array:
+    """The real cube root."""
+    return ops.cbrt(*promote_args_inexact("cbrt", x))
+
+
+def reciprocal(x: ArrayLike, /) -> Array:
+    """1 / x."""
+    return ops.integer_pow(promote_args_inexact("reciprocal", x)[0], -1)
+
+
+def maximum(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The greater of x and y; NaN if either is."""
+    return ops.max(*promote_args("maximum", x, y))
+
+
+def minimum(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The lesser of x and y; NaN if either is."""
+    return ops.min(*promote_args("minimum", x, y))
+
+
+def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
+    """The greater of x1 and x2; the other one if one is NaN."""
+    a, b = promote_args("fmax", x1, x2)
+    return where(bits.or_(_greater(a, b), comparison.ne(b, b)), a, b)
+
+
+def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
+    """The lesser of x1 and x2; the other one if one is NaN."""
+    a, b = promote_args("fmin", x1, x2)
+    return where(bits.or_(_greater(b, a), comparison.ne(b, b)), a, b)
+
+
+def _greater(x: Any, y: Any) -> Any:
+    from .logic import greater
+
+    return greater(x, y)
+
+
+def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """√(x1² + x2²), without overflow on the way.
+
+    Raises:
+        TypeError: an operand is complex.
+    """
+    a, b = promote_args_inexact("hypot", x1, x2)
+    _refuse_complex("hypot", a)
+    a, b = ops.abs(a), ops.abs(b)
+    infinity = constant_like(a, float("inf"))
+    infinite = bits.or_(comparison.eq(a, infinity), comparison.eq(b, infinity))
+    large, small = ops.max(a, b), ops.min(a, b)
+    zero, one = constant_like(large, 0), constant_like(large, 1)
+    is_zero = comparison.eq(large, zero)
+    ratio = ops.div(small, where(is_zero, one, large))
+    root = ops.mul(large, ops.sqrt(ops.add(one, ops.square(ratio))))
+    return where(infinite, infinity, where(is_zero, large, root))
+
+
+def heaviside(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """0 where x1 < 0, x2 where x1 = 0, 1 where x1 > 0."""
+    a, b = promote_args_inexact("heaviside", x1, x2)
+    zero = constant_like(a, 0)
+    rest = where(comparison.ne(a, a), a, b)
+    rest = where(comparison.gt(a, zero), constant_like(a, 1), rest)
+    return where(comparison.lt(a, zero), zero, rest)
+
+
+def clip(
+    arr: ArrayLike | None = None,
+    /,
+    min: ArrayLike | None = None,
+    max: ArrayLike | None = None,
+) -> Array:
+    """The values limited to [min, max]; a bound that is None does not limit.
+
+    Raises:
+        ValueError: a complex operand.
+    """
+    given = [v for v in (arr, min, max) if v is not None]
+    check_arraylike("clip", arr, *given[1:])
+    for v in given:
+        if dtype_of(v).kind == "c":
+            raise ValueError("clip does not take complex values: they are not ordered.")
+    if min is not None:
+        arr = maximum(min, arr)
+    if max is not None:
+        arr = minimum(max, arr)
+    return to_array(arr)
+
+
+def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 · 2^x2, for integers x2.
+
+    Raises:
+        ValueError: x2 is not an integer.
+    """
+    check_arraylike("ldexp", x1, x2)
+    if dtype_of(x2).kind not in "biu":
+        raise ValueError(f"ldexp takes integers as x2, got {dtypes.short_name(dtype_of(x2))}.")
+    (mantissa,) = promote_args_inexact("ldexp", x1)
+    a, e = promote_shapes("ldexp", to_array(mantissa), to_array(x2))
+    # Halves of the exponent, so that neither factor over- or underflows alone.
+    half = floor_divide(e, 2)
+    from .elementary import exp2
+
+    def factor(n: Any) -> Any:
+        return exp2(convert(n, dtype_of(a)))
+
+    return multiply(multiply(a, factor(half)), factor(subtract(e, half)))

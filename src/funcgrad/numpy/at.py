@@ -1,0 +1,212 @@
+"""x.at[index]: arrays with some elements changed.
+
+In: an array, an index, values that broadcast to x[index]. Out: a new array. The one idea: an
+assignment is a scatter to the windows that the same index would gather from.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from ..ir import dtypes
+from ..primitives import movement, scatter
+from ..typing import Array, ArrayLike
+from .index_plan import plan_index
+from .indexing import getitem, read, windows
+from .promotion import (
+    check_arraylike,
+    convert,
+    dtype_of,
+    promote_dtypes,
+    shape_of,
+    to_array,
+)
+
+
+class IndexUpdateHelper:
+    """What `x.at` is: takes an index."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __getitem__(self, index: Any) -> IndexUpdateRef:
+        return IndexUpdateRef(self.array, index)
+
+    def __repr__(self) -> str:
+        return f"IndexUpdateHelper({self.array!r})"
+
+
+class IndexUpdateRef:
+    """What `x.at[index]` is: its methods give new arrays.
+
+    All take these keywords:
+        indices_are_sorted: promises that the indices ascend.
+        unique_indices: promises that no element is met twice.
+        mode: indices out of range are dropped by default ("drop", "fill"); "clip" moves them to
+            the nearest in range, "promise_in_bounds" says there are none.
+        wrap_negative_indices: whether negative indices count from the end.
+    """
+
+    __slots__ = ("array", "index")
+
+    def __init__(self, array: Any, index: Any) -> None:
+        self.array = array
+        self.index = index
+
+    def __repr__(self) -> str:
+        return f"IndexUpdateRef({self.array!r}, {self.index!r})"
+
+    def get(
+        self,
+        *,
+        indices_are_sorted: bool = False,
+        unique_indices: bool = False,
+        mode: Any = None,
+        fill_value: Any = None,
+        wrap_negative_indices: bool = True,
+    ) -> Array:
+        """x[index], with a choice of what indices out of range give.
+
+        Args:
+            mode: "clip" (the default), "fill" or "promise_in_bounds".
+            fill_value: what "fill" fills with: NaN, or the extreme integer by default.
+        """
+        plain = mode is None and wrap_negative_indices
+        if plain and not (indices_are_sorted or unique_indices):
+            return getitem(self.array, self.index)
+        plan = plan_index(self.index, shape_of(self.array))
+        return read(
+            self.array,
+            plan,
+            mode,
+            fill_value,
+            indices_are_sorted,
+            unique_indices,
+            wrap_negative_indices,
+        )
+
+    def set(self, values: ArrayLike, **options: Any) -> Array:
+        """x with x[index] = values; which of several wins is not defined."""
+        return self._scatter("set", scatter.scatter, values, options)
+
+    def add(self, values: ArrayLike, **options: Any) -> Array:
+        """x with x[index] += values; all of several are added."""
+        return self._scatter("add", scatter.scatter_add, values, options)
+
+    def subtract(self, values: ArrayLike, **options: Any) -> Array:
+        """x with x[index] -= values; all of several are subtracted."""
+        return self._scatter("subtract", scatter.scatter_sub, values, options)
+
+    def multiply(self, values: ArrayLike, **options: Any) -> Array:
+        """x with x[index] *= values; all of several are multiplied."""
+        return self._scatter("multiply", scatter.scatter_mul, values, options)
+
+    mul = multiply
+
+    def min(self, values: ArrayLike, **options: Any) -> Array:
+        """x with x[index] = minimum(x[index], values)."""
+        return self._scatter("min", scatter.scatter_min, values, options)
+
+    def max(self, values: ArrayLike, **options: Any) -> Array:
+        """x with x[index] = maximum(x[index], values)."""
+        return self._scatter("max", scatter.scatter_max, values, options)
+
+    def divide(self, values: ArrayLike, **options: Any) -> Array:
+        """x with x[index] /= values."""
+        from .arithmetic import divide
+
+        return divide(self.array, self._factors(values, options))
+
+    def power(self, values: ArrayLike, **options: Any) -> Array:
+        """x with x[index] **= values."""
+        from .arithmetic import power
+
+        return power(self.array, self._factors(values, options))
+
+    def _factors(self, values: Any, options: dict[str, Any]) -> Any:
+        """Ones, with the product of the values at each index."""
+        from .creation import ones_like
+
+        ones = ones_like(self.array, dtype=promote_dtypes(self.array, values)[0].dtype)
+        return IndexUpdateRef(ones, self.index).multiply(values, **options)
+
+    def apply(self, func: Callable[[Any], Any], **options: Any) -> Array:
+        """x with x[index] = func(x[index]), again where an element is met several times."""
+
+        def op(x: Any, starts: Any, updates: Any, numbers: Any, **rest: Any) -> Any:
+            return scatter.scatter_apply(
+                x, starts, func, numbers, update_shape=shape_of(updates), **rest
+            )
+
+        return self._scatter("apply", op, convert(0, dtype_of(self.array)), options)
+
+    def _scatter(
+        self, name: str, op: Callable[..., Any], values: Any, options: dict[str, Any]
+    ) -> Any:
+        known = {
+            "indices_are_sorted",
+            "unique_indices",
+            "mode",
+            "wrap_negative_indices",
+            "out_sharding",
+        }
+        if not options.keys() <= known:
+            raise TypeError(f"at[].{name} got unknown keywords {sorted(options.keys() - known)}.")
+        check_arraylike(name, self.array, values)
+        x, y = to_array(self.array), _in_dtype(self.array, values)
+        plan = plan_index(self.index, shape_of(x))
+        found = windows(plan, options.get("wrap_negative_indices", True))
+        y = movement.broadcast_to(y, _target_shape(found.shape, shape_of(y)))
+        y = y.reshape(found.shape)
+        if not y.size:
+            return x
+        if found.new_axes:
+            y = movement.squeeze(y, found.new_axes)
+        if plan.lifted:
+            x = movement.expand_dims(x, plan.lifted)
+        numbers = scatter.ScatterDimensionNumbers(
+            found.numbers.offset_dims,
+            found.numbers.collapsed_slice_dims,
+            found.numbers.start_index_map,
+        )
+        out = op(
+            x,
+            found.starts,
+            y,
+            numbers,
+            indices_are_sorted=options.get("indices_are_sorted", False) or found.ascending,
+            unique_indices=options.get("unique_indices", False) or found.distinct,
+            mode=options.get("mode"),
+        )
+        return movement.squeeze(out, plan.lifted) if plan.lifted else out
+
+
+def _target_shape(shape: tuple[int, ...], own: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape values broadcast to; leading axes of size 1 beyond the target's are allowed."""
+    extra = len(own) - len(shape)
+    return (1,) * extra + shape if extra > 0 and set(own[:extra]) <= {1} else shape
+
+
+def _in_dtype(x: Any, values: Any) -> Any:
+    """The values in the dtype of x; a lossy conversion is announced."""
+    target = dtype_of(x)
+    value = to_array(values)
+    if dtypes.is_key_dtype(target) or dtype_of(value) == target:
+        return convert(value, target, to_array(x).weak_type)
+    if dtypes.result_type(x, values) != target:
+        warnings.warn(
+            f"scatter inputs have incompatible types: {value.dtype.name} values do not fit an "
+            f"array of {target.name} without loss. Convert them with astype({target.name!r}).",
+            FutureWarning,
+            stacklevel=4,
+        )
+    return value.astype(target)
+
+
+def at(x: Any) -> IndexUpdateHelper:
+    """The helper behind x.at."""
+    return IndexUpdateHelper(x)

@@ -1,0 +1,345 @@
+"""Arrays from values and from shapes: array, asarray, zeros, ones, full and their kin.
+
+In: numbers, nested sequences, NumPy arrays, values of ours. Out: Arrays, or tracers where a tracer
+is among the elements. The one idea: contents nobody else can write to are shared, all else is
+copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.array import Array as ArrayValue
+from ..core.array import to_ndarray
+from ..core.sources import user_line
+from ..core.trace import Tracer, as_array
+from ..ir import dtypes
+from ..ir.avals import ShapedArray, aval_of, canonical_shape
+from ..primitives import creation as primitives
+from ..primitives.casting import convert_element_type_p
+from ..primitives.movement import broadcast_to, expand_dims
+from ..typing import Array, ArrayLike, DTypeLike, Shape
+from .promotion import check_arraylike, convert, requested_dtype, shape_of, unwrap
+
+
+def array(
+    object: Any,
+    dtype: DTypeLike | None = None,
+    copy: bool = True,
+    order: str | None = "K",
+    ndmin: int = 0,
+    *,
+    device: Any = None,
+) -> Array:
+    """An array with the elements of `object`, in memory of its own.
+
+    Args:
+        object: a number, an array, a nested sequence of them, or an object that NumPy can read.
+        dtype: dtype of the elements; the common one of `object` by default.
+        copy: share memory that nobody can write to when False.
+        order: "K" or "C"; arrays have no memory order to choose.
+        ndmin: least number of axes; axes of size 1 are put in front.
+        device: accepted for the one device there is.
+    Raises:
+        TypeError: the elements are not numbers.
+        ValueError: `object` is or holds None, or its rows differ in length.
+        OverflowError: a Python int does not fit the dtype.
+    """
+    if order not in (None, "K", "C"):
+        raise ValueError(f"array takes order='K' or 'C', got {order!r}: memory has no other order.")
+    wanted = requested_dtype(dtype, "array")
+    object = unwrap(object)
+    if isinstance(object, (ArrayValue, Tracer)):
+        out = object if wanted is None else convert(object, wanted)
+        if copy and out is object:
+            out = primitives.copy(out)
+    elif isinstance(object, (list, tuple)):
+        out = _from_sequence(object, wanted)
+    else:
+        out = _from_other(object, wanted)
+    missing = ndmin - len(shape_of(out))
+    return expand_dims(out, tuple(range(missing))) if missing > 0 else out
+
+
+def asarray(
+    a: Any,
+    dtype: DTypeLike | None = None,
+    order: str | None = None,
+    *,
+    copy: bool | None = None,
+    device: Any = None,
+) -> Array:
+    """An array with the elements of `a`; an Array in the wanted dtype is returned itself.
+
+    Args:
+        copy: True always copies, False never does.
+    Raises:
+        ValueError: copy is False and a copy is needed; otherwise as `array`.
+    """
+    if type(a) is ArrayValue and dtype is None and not copy:
+        return a
+    if copy is False and not isinstance(a, (ArrayValue, Tracer)):
+        read_only = isinstance(a, np.ndarray) and not a.flags.writeable and a.base is None
+        if not read_only:
+            raise ValueError(
+                f"asarray(copy=False) got a {type(a).__name__}, which has to be copied: "
+                f"its memory can be written to.\n  {user_line()}\n  Leave copy out."
+            )
+    return array(a, dtype=dtype, copy=bool(copy), order=order, device=device)
+
+
+def _leaves(x: Any) -> Iterator[Any]:
+    if isinstance(x, (list, tuple)):
+        for element in x:  # pyright: ignore[reportUnknownVariableType]
+            yield from _leaves(element)
+    else:
+        yield unwrap(x)
+
+
+_plain = frozenset({bool, int, float, complex})
+
+
+def _from_sequence(x: Sequence[Any], dtype: np.dtype[Any] | None) -> Any:
+    leaves = list(_leaves(x))
+    if any(leaf is None for leaf in leaves):
+        raise ValueError(f"None is not a valid value for array: {x!r}. Use nan, or leave it out.")
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        if dtype is None:
+            dtype = dtypes.result_type(*leaves)
+        return _stack_nested(x, dtype)
+    if not set(map(type, leaves)) <= _plain and dtype is None and leaves:
+        leaves_dtypes = {type(v) if type(v) in _plain else _leaf_dtype(v): v for v in leaves}
+        dtype = dtypes.result_type(*[_strong(k, v) for k, v in leaves_dtypes.items()])
+    if any(isinstance(leaf, ArrayValue) for leaf in leaves):
+        x = _to_numpy_nested(x)
+    return _from_other(x, dtype)
+
+
+def _leaf_dtype(x: Any) -> Any:
+    weak = getattr(x, "weak_type", False)
+    return (np.asarray(x).dtype, weak)
+
+
+def _strong(key: Any, leaf: Any) -> Any:
+    """What stands for a leaf in promotion: itself when it is weak, else its canonical dtype."""
+    if isinstance(key, type) or key[1]:
+        return leaf
+    return dtypes.canonicalize_dtype(key[0])
+
+
+def _to_numpy_nested(x: Any) -> Any:
+    if isinstance(x, (list, tuple)):
+        return [_to_numpy_nested(element) for element in x]  # pyright: ignore[reportUnknownVariableType]
+    return x.numpy() if isinstance(x, ArrayValue) else x
+
+
+def _stack_nested(x: Any, dtype: np.dtype[Any]) -> Any:
+    """Nested sequences that hold tracers, joined along one new axis per level."""
+    from ..primitives.joining import stack
+
+    if isinstance(x, (list, tuple)):
+        parts = [_stack_nested(element, dtype) for element in x]  # pyright: ignore[reportUnknownVariableType]
+        shapes = {shape_of(p) for p in parts}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"array got rows of unequal shapes {sorted(shapes)}; all rows must have one shape."
+                f"\n  {user_line()}"
+            )
+        return stack(parts, 0)
+    return convert(as_array(unwrap(x)), dtype)
+
+
+def _from_other(x: Any, dtype: np.dtype[Any] | None) -> ArrayValue:
+    """A value or nested sequence without tracers, by NumPy's own conversion."""
+    if x is None:
+        raise ValueError("None is not a valid value for array. Use nan, or leave it out.")
+    plain = type(x) in _plain
+    if plain and dtype is None:
+        return ArrayValue(to_ndarray(x), aval_of(x))
+    if isinstance(x, np.ndarray) and dtype is None:
+        return ArrayValue(to_ndarray(x))
+    found = x if isinstance(x, np.ndarray) else np.array(x)
+    canonical = found.dtype
+    if found.dtype != object or dtype is None:
+        canonical = dtypes.canonicalize_dtype(found.dtype, allow_extended_dtype=True)
+    target = canonical if dtype is None else dtype
+    if target == found.dtype:
+        return ArrayValue(found.copy() if found is x or found.base is not None else found)
+    if not isinstance(x, (np.ndarray, np.generic)) and found.dtype.kind in "iuO":
+        # Python ints are converted one by one: those that do not fit are an error.
+        return ArrayValue(np.array(x, dtype=target))
+    with np.errstate(all="ignore"):
+        params = {"new_dtype": target, "weak_type": False}
+        return convert_element_type_p.evaluate((found.astype(canonical),), params)
+
+
+def zeros(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
+    """An array of zeros, float by default."""
+    return full(shape, 0, float if dtype is None else dtype)
+
+
+def ones(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
+    """An array of ones, float by default."""
+    return full(shape, 1, float if dtype is None else dtype)
+
+
+def empty(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
+    """An array of zeros: arrays never hold values that were not set."""
+    return zeros(shape, dtype)
+
+
+def full(
+    shape: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, device: Any = None
+) -> Array:
+    """An array with every element equal to `fill_value`, which broadcasts to the shape.
+
+    Raises:
+        TypeError: fill_value is no array value, or the shape is not made of integers.
+        ValueError: fill_value does not broadcast to the shape.
+    """
+    check_arraylike("full", fill_value)
+    extents = canonical_shape(shape, "full")
+    if not shape_of(fill_value):
+        return primitives.full(extents, fill_value, dtype)
+    value = fill_value if dtype is None else convert(fill_value, _required(dtype, "full"))
+    return broadcast_to(as_array(value), extents)
+
+
+def _required(dtype: Any, name: str) -> np.dtype[Any]:
+    return dtypes.check_user_dtype_supported(dtype, name)
+
+
+def zeros_like(
+    a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None
+) -> Array:
+    """An array of zeros with the shape and dtype of `a`, unless others are given."""
+    return full_like(a, 0, dtype, shape)
+
+
+def ones_like(
+    a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None
+) -> Array:
+    """An array of ones with the shape and dtype of `a`, unless others are given."""
+    return full_like(a, 1, dtype, shape)
+
+
+def empty_like(
+    prototype: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None
+) -> Array:
+    """An array of zeros with the shape and dtype of `prototype`, unless others are given."""
+    return full_like(prototype, 0, dtype, shape)
+
+
+def full_like(
+    a: Any,
+    fill_value: ArrayLike,
+    dtype: DTypeLike | None = None,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Array:
+    """An array with the shape and dtype of `a`, unless others are given, and one value.
+
+    Raises:
+        TypeError: `a` has no shape and dtype.
+        ValueError: fill_value does not broadcast to the shape.
+    """
+    if not (hasattr(a, "shape") and hasattr(a, "dtype")):
+        check_arraylike("full_like", a)
+    check_arraylike("full_like", fill_value)
+    if not shape_of(fill_value):
+        return primitives.full_like(a, fill_value, dtype, shape)
+    aval = primitives.like_aval(a)
+    extents = aval.shape if shape is None else canonical_shape(shape, "full_like")
+    target = aval.dtype if dtype is None else _required(dtype, "full_like")
+    return broadcast_to(as_array(convert(fill_value, target)), extents)
+
+
+def copy(a: ArrayLike, order: str | None = None) -> Array:
+    """The array in memory of its own."""
+    check_arraylike("copy", a)
+    return array(a, copy=True, order=order or "K")
+
+
+def astype(
+    x: ArrayLike, dtype: DTypeLike | None, /, *, copy: bool = False, device: Any = None
+) -> Array:
+    """The array in another dtype: floats are cut to integers and saturate, integers wrap.
+
+    Args:
+        dtype: the dtype; None is the default float.
+        copy: always return memory of its own.
+    """
+    check_arraylike("astype", x)
+    target = _required(float if dtype is None else dtype, "astype")
+    value = as_array(unwrap(x))
+    if target.kind == "b" and value.dtype.kind != "b":
+        from ..primitives.comparison import ne
+
+        return ne(value, convert(0, value.dtype))
+    if value.dtype.kind == "c" and target.kind in "iuf":
+        from .logic import real
+
+        value = real(value)
+    out = convert(value, target)
+    return primitives.copy(out) if copy and out is x else out
+
+
+def fromfunction(
+    function: Callable[..., Any], shape: Any, *, dtype: DTypeLike = float, **kwargs: Any
+) -> Any:
+    """The function applied to the arrays of indices of a shape, as `indices` gives them."""
+    extents = canonical_shape(shape, "fromfunction")
+    axes = [primitives.broadcasted_iota(dtype, extents, i) for i in range(len(extents))]
+    return function(*axes, **kwargs)
+
+
+def frombuffer(buffer: Any, dtype: DTypeLike = float, count: int = -1, offset: int = 0) -> Array:
+    """A one-dimensional array read from an object with the buffer protocol."""
+    found: Any = np.frombuffer(buffer, np.dtype(_any(dtype)), count, offset)
+    return array(found)
+
+
+def _any(x: Any) -> Any:
+    return x
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
+    """An array over the memory of an object with `__dlpack__`; the owner must not write to it."""
+    found = np.from_dlpack(x, copy=True if copy else None)
+    view = found.view()
+    view.flags.writeable = False
+    canonical = dtypes.canonicalize_dtype(view.dtype)
+    return ArrayValue(view.astype(canonical, copy=False), ShapedArray(view.shape, canonical))
+
+
+def shape(a: ArrayLike) -> tuple[int, ...]:
+    """The extents of the axes."""
+    check_arraylike("shape", a)
+    return shape_of(a)
+
+
+def ndim(a: ArrayLike) -> int:
+    """The number of axes."""
+    check_arraylike("ndim", a)
+    return len(shape_of(a))
+
+
+def size(a: ArrayLike, axis: int | Shape | None = None) -> int:
+    """The number of elements, or the extent of an axis (of several: their product)."""
+    check_arraylike("size", a)
+    extents = shape_of(a)
+    if axis is None:
+        return int(np.prod(extents, dtype=np.int64))
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    return int(np.prod([extents[i] for i in axes], dtype=np.int64))
+
+
+def isscalar(element: Any) -> bool:
+    """Whether the value is a number or an array without axes."""
+    if np.isscalar(element):
+        return not isinstance(element, (str, bytes))
+    return hasattr(element, "aval") and not aval_of(element).shape

@@ -1,0 +1,215 @@
+"""Functions applied to parts of arrays: vectorize, apply_along_axis, apply_over_axes."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from ..core.axes import to_axis
+from ..core.primitive import AxisData
+from ..core.sources import user_line
+from ..ir.avals import canonical_axis
+from ..transforms.batch import batch_flat
+from ..typing import Array, ArrayLike
+from .manipulation import moveaxis
+from .promotion import check_arraylike, shape_of, to_array
+
+Core = tuple[str, ...]
+_argument = r"\((?:\s*\w+\s*(?:,\s*\w+\s*)*,?)?\s*\)"
+_signature = re.compile(
+    rf"^\s*{_argument}(?:\s*,\s*{_argument})*\s*->\s*{_argument}(?:\s*,\s*{_argument})*\s*$"
+)
+
+
+def _parse_signature(signature: str) -> tuple[list[Core], list[Core]]:
+    """The core axes of the arguments and of the results: "(n,m),(m)->(n)"."""
+    if not _signature.match(signature):
+        raise ValueError(f"not a valid gufunc signature: {signature!r}. Write '(n,m),(m)->(n)'.")
+    sides = [
+        [tuple(re.findall(r"\w+", group)) for group in re.findall(_argument, side)]
+        for side in signature.split("->")
+    ]
+    return sides[0], sides[1]
+
+
+def _map(fun: Callable[..., Any], size: int, args: Sequence[Any], mapped: Sequence[bool]) -> Any:
+    """The function applied along axis 0 of the mapped arguments; results get it in front."""
+    several = [False]
+
+    def flat(*values: Any) -> list[Any]:
+        out = fun(*values)
+        several[0] = isinstance(out, (tuple, list))
+        return list(out) if several[0] else [out]
+
+    dims = [0 if m else None for m in mapped]
+    outs, out_dims = batch_flat(flat, AxisData(None, size), list(args), dims)
+    placed = [to_axis(x, d, size, 0) for x, d in zip(outs, out_dims, strict=True)]
+    return tuple(placed) if several[0] else placed[0]
+
+
+def vectorize(
+    pyfunc: Callable[..., Any],
+    *,
+    excluded: Collection[int | str] = frozenset(),
+    signature: str | None = None,
+) -> Callable[..., Any]:
+    """The function made to broadcast over leading axes of its arguments.
+
+    Args:
+        pyfunc: a function of arrays with the core axes that the signature names.
+        excluded: positions or names of arguments passed on as they are.
+        signature: core axes, as "(n,m),(m)->(n)"; scalars by default.
+    Returns:
+        A function whose results have the broadcast leading axes in front.
+    Raises:
+        ValueError: the signature is not valid, or core axes of unequal extents.
+        TypeError: the number of arguments or results does not fit the signature.
+    """
+    if any(not isinstance(e, (int, str)) for e in excluded):
+        raise TypeError(f"vectorize excludes ints and strs, got {set(excluded)!r}.")
+    cores = None if signature is None else _parse_signature(signature)
+
+    @functools.wraps(pyfunc)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        positions = [i for i in range(len(args)) if i not in excluded]
+        names = [k for k in kwargs if k not in excluded]
+        given = [*(args[i] for i in positions), *(kwargs[k] for k in names)]
+
+        def call(*values: Any) -> Any:
+            filled = list(args)
+            for i, v in zip(positions, values, strict=False):
+                filled[i] = v
+            rest = dict(zip(names, values[len(positions) :], strict=True))
+            return pyfunc(*filled, **{**kwargs, **rest})
+
+        inputs = [()] * len(given) if cores is None else cores[0]
+        outputs = None if cores is None else cores[1]
+        if len(inputs) != len(given):
+            raise TypeError(
+                f"wrong number of positional arguments: expected {len(inputs)}, got {len(given)}."
+            )
+        check_arraylike("vectorize", *given)
+        return _broadcast_call(call, [to_array(x) for x in given], inputs, outputs)
+
+    return wrapped
+
+
+def _broadcast_call(
+    call: Callable[..., Any], args: list[Any], cores: list[Core], outputs: list[Core] | None
+) -> Any:
+    """The function over the broadcast leading axes of its arguments, one after the other."""
+    from ..primitives.movement import broadcast_shapes, squeeze
+
+    sizes: dict[str, int] = {}
+    leads: list[tuple[int, ...]] = []
+    for x, core in zip(args, cores, strict=True):
+        if x.ndim < len(core):
+            raise ValueError(
+                f"input with shape {x.shape} does not have enough dimensions for all core "
+                f"dimensions {core}.\n  {user_line()}"
+            )
+        split = x.ndim - len(core)
+        leads.append(x.shape[:split])
+        _check_core(core, x.shape[split:], sizes)
+    lead = broadcast_shapes(*leads) if leads else ()
+    checked = _with_checked_outputs(call, outputs, sizes)
+    squeezed: list[Any] = []
+    walks: list[list[bool]] = []
+    for x, own in zip(args, leads, strict=True):
+        offset = len(lead) - len(own)
+        ones = tuple(i for i, n in enumerate(own) if n == 1 and lead[i + offset] != 1)
+        squeezed.append(squeeze(x, ones) if ones else x)
+        walks.append([i >= offset and i - offset not in ones for i in range(len(lead))])
+    fun = checked
+    for i in reversed(range(len(lead))):
+        fun = functools.partial(_mapped, fun, lead[i], [w[i] for w in walks])
+    return fun(*squeezed)
+
+
+def _mapped(fun: Callable[..., Any], size: int, mapped: list[bool], *args: Any) -> Any:
+    if not any(mapped):
+        # Only an axis of extent 1 that no argument has is walked by nobody.
+        return fun(*args)
+    return _map(fun, size, args, mapped)
+
+
+def _check_core(core: Core, shape: tuple[int, ...], sizes: dict[str, int]) -> None:
+    for name, n in zip(core, shape, strict=True):
+        expected = int(name) if name.isdigit() else sizes.setdefault(name, n)
+        if n != expected:
+            raise ValueError(f"inconsistent size for core dimension {name!r}: {n} vs {expected}.")
+
+
+def _with_checked_outputs(
+    call: Callable[..., Any], outputs: list[Core] | None, sizes: dict[str, int]
+) -> Callable[..., Any]:
+    def checked(*values: Any) -> Any:
+        out = call(*values)
+        results = list(out) if isinstance(out, (tuple, list)) else [out]  # pyright: ignore[reportUnknownArgumentType]
+        if outputs is None:
+            wrong = [shape_of(r) for r in results if shape_of(r)]
+            if wrong:
+                raise ValueError(
+                    f"output has shape {wrong[0]} where a scalar is expected: give a signature."
+                )
+            return out  # pyright: ignore[reportUnknownVariableType]
+        if len(results) != len(outputs):
+            raise TypeError(
+                f"wrong number of output arguments: expected {len(outputs)}, got {len(results)}."
+            )
+        for core, r in zip(outputs, results, strict=True):
+            if len(shape_of(r)) != len(core):
+                raise ValueError(f"output has shape {shape_of(r)} for core dimensions {core}.")
+            _check_core(core, shape_of(r), sizes)
+        return out  # pyright: ignore[reportUnknownVariableType]
+
+    return checked
+
+
+def apply_along_axis(
+    func1d: Callable[..., Any], axis: int, arr: ArrayLike, *args: Any, **kwargs: Any
+) -> Array:
+    """The function applied to every vector along an axis; its result's axes take its place."""
+    check_arraylike("apply_along_axis", arr)
+    x = to_array(arr)
+    axis = canonical_axis(axis, x.ndim)
+
+    def call(vector: Any) -> Any:
+        return func1d(vector, *args, **kwargs)
+
+    moved = moveaxis(x, axis, -1)
+    fun: Callable[..., Any] = call
+    for i in reversed(range(x.ndim - 1)):
+        fun = functools.partial(_mapped, fun, moved.shape[i], [True])
+    out = to_array(fun(moved))
+    extra = out.ndim - (x.ndim - 1)
+    places = [axis + i for i in range(extra)]
+    return moveaxis(out, [x.ndim - 1 + i for i in range(extra)], places) if extra else out
+
+
+def apply_over_axes(
+    func: Callable[[Any, int], Any], a: ArrayLike, axes: int | Sequence[int]
+) -> Array:
+    """The function func(a, axis) applied for one axis after the other; rank is kept.
+
+    Raises:
+        ValueError: a result has another rank.
+    """
+    from .manipulation import expand_dims
+
+    check_arraylike("apply_over_axes", a)
+    x = to_array(a)
+    for i in [axes] if isinstance(axes, int) else axes:
+        axis = canonical_axis(i, x.ndim)
+        out = to_array(func(x, axis))
+        if out.ndim == x.ndim - 1:
+            out = expand_dims(out, axis)
+        if out.ndim != x.ndim:
+            raise ValueError(
+                f"function is not returning an array of the correct shape: {x.shape} "
+                f"became {out.shape}."
+            )
+        x = out
+    return x

@@ -1,0 +1,237 @@
+"""Reductions that leave NaN out: nansum, nanmean, nanmax and their kin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..primitives.reduction import highest, lowest
+from ..typing import Array, ArrayLike, Axis, DTypeLike
+from . import reductions
+from .cumulation import cumprod, cumsum
+from .logic import isnan
+from .promotion import check_arraylike, dtype_of, promote_dtypes_inexact, to_array
+from .selection import where as choose_where
+
+
+def _filled(a: Any, value: Any) -> Any:
+    return choose_where(isnan(a), value, a)
+
+
+def nansum(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Array:
+    """Sum over axes, NaN counting as 0; arguments as in `sum`."""
+    check_arraylike("nansum", a)
+    return reductions.sum(_filled(a, 0), axis, dtype, out, keepdims, initial, where)
+
+
+def nanprod(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Array:
+    """Product over axes, NaN counting as 1; arguments as in `prod`."""
+    check_arraylike("nanprod", a)
+    return reductions.prod(_filled(a, 1), axis, dtype, out, keepdims, initial, where)
+
+
+def _nan_extremum(
+    name: str,
+    fold: Callable[..., Any],
+    replacement: Callable[[Any], Any],
+    a: Any,
+    axis: Any,
+    out: Any,
+    keepdims: bool,
+    initial: Any,
+    where: Any,
+) -> Any:
+    check_arraylike(name, a)
+    x = to_array(a)
+    if dtype_of(x).kind in "biu":
+        return fold(x, axis, out, keepdims, initial, where)
+    filled = _filled(x, float(replacement(dtype_of(x))))
+    result = fold(filled, axis, out, keepdims, initial, where)
+    if initial is not None:
+        return result
+    return choose_where(reductions.all(isnan(x), axis, keepdims=keepdims), float("nan"), result)
+
+
+def nanmax(
+    a: ArrayLike,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Array:
+    """The greatest element over axes that is not NaN; NaN where all are."""
+    return _nan_extremum("nanmax", reductions.max, lowest, a, axis, out, keepdims, initial, where)
+
+
+def nanmin(
+    a: ArrayLike,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Array:
+    """The least element over axes that is not NaN; NaN where all are."""
+    return _nan_extremum("nanmin", reductions.min, highest, a, axis, out, keepdims, initial, where)
+
+
+def nanargmax(
+    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+) -> Array:
+    """Index of the greatest element that is not NaN; -1 where all are."""
+    return _nan_index("nanargmax", reductions.argmax, float("-inf"), a, axis, out, keepdims)
+
+
+def nanargmin(
+    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+) -> Array:
+    """Index of the least element that is not NaN; -1 where all are."""
+    return _nan_index("nanargmin", reductions.argmin, float("inf"), a, axis, out, keepdims)
+
+
+def _nan_index(
+    name: str,
+    find: Callable[..., Any],
+    value: float,
+    a: Any,
+    axis: Any,
+    out: Any,
+    keepdims: bool | None,
+) -> Any:
+    check_arraylike(name, a)
+    x = to_array(a)
+    if dtype_of(x).kind in "biu":
+        return find(x, axis, out, keepdims)
+    mask = isnan(x)
+    found = find(choose_where(mask, value, x), axis, out, keepdims)
+    return choose_where(reductions.all(mask, axis, keepdims=bool(keepdims)), -1, found)
+
+
+def _finite_count(x: Any, axis: Any, keepdims: bool, where: Any, dtype: Any) -> Any:
+    return reductions.sum(~isnan(x), axis, dtype=dtype, keepdims=keepdims, where=where)
+
+
+def nanmean(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Array:
+    """Arithmetic mean over axes of what is not NaN; NaN where nothing is left."""
+    check_arraylike("nanmean", a)
+    x = to_array(a)
+    if dtype_of(x).kind in "biu":
+        return reductions.mean(x, axis, dtype, out, keepdims, where=where)
+    total = nansum(x, axis, dtype, out, keepdims, where=where)
+    return total / _finite_count(x, axis, keepdims, where, dtype_of(total))
+
+
+def nanvar(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Array:
+    """Variance over axes of what is not NaN; arguments as in `var`."""
+    check_arraylike("nanvar", a)
+    mask = ~isnan(a)
+    if where is not None:
+        mask = mask & to_array(where)
+    return reductions.var(_filled(a, 0), axis, dtype, out, ddof, keepdims, where=mask)
+
+
+def nanstd(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Array:
+    """Standard deviation over axes of what is not NaN; arguments as in `var`."""
+    from .arithmetic import sqrt
+
+    return sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where))
+
+
+def nancumsum(
+    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+) -> Array:
+    """Running sum along an axis, NaN counting as 0."""
+    check_arraylike("nancumsum", a)
+    return cumsum(_filled(a, 0), axis, dtype, out)
+
+
+def nancumprod(
+    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+) -> Array:
+    """Running product along an axis, NaN counting as 1."""
+    check_arraylike("nancumprod", a)
+    return cumprod(_filled(a, 1), axis, dtype, out)
+
+
+def nanmedian(
+    a: ArrayLike,
+    axis: int | tuple[int, ...] | None = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    keepdims: bool = False,
+) -> Array:
+    """Median over axes of what is not NaN."""
+    return nanquantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
+
+
+def nanquantile(
+    a: ArrayLike,
+    q: ArrayLike,
+    axis: int | tuple[int, ...] | None = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Array:
+    """Quantiles over axes of what is not NaN; arguments as in `quantile`."""
+    from .statistics import quantiles
+
+    check_arraylike("nanquantile", a, q)
+    reductions.refuse_out("nanquantile", out)
+    del overwrite_input
+    return quantiles(a, q, axis, method, keepdims, skip_nan=True)
+
+
+def nanpercentile(
+    a: ArrayLike,
+    q: ArrayLike,
+    axis: int | tuple[int, ...] | None = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Array:
+    """Percentiles over axes of what is not NaN; arguments as in `quantile`, q in [0, 100]."""
+    check_arraylike("nanpercentile", a, q)
+    (value,) = promote_dtypes_inexact(q)
+    return nanquantile(a, to_array(value) / 100, axis, out, overwrite_input, method, keepdims)

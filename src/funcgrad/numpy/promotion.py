@@ -1,0 +1,164 @@
+"""Bringing operands together: what is accepted as one, one dtype for all, one rank for all.
+
+In: the arguments of a NumPy function. Out: values primitives accept. The one idea: Python scalars
+become arrays of the common dtype at once, so that a jaxpr shows a literal and no conversion.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..config import config
+from ..core.array import Array
+from ..core.sources import user_line
+from ..core.trace import Tracer
+from ..ir import dtypes
+from ..ir.avals import ShapedArray, aval_of, is_value
+from ..primitives.casting import convert_element_type_p
+from ..primitives.movement import broadcast_shapes, expand_dims
+
+
+def check_arraylike(name: str, *args: Any) -> None:
+    """Raise TypeError unless every argument is an array or a number; lists and None are not."""
+    for i, x in enumerate(args):
+        if isinstance(x, (Array, Tracer)) or is_value(x):
+            continue
+        remedy = "Convert it with asarray first: sequences are never converted silently."
+        raise TypeError(
+            f"{name} requires ndarray or scalar arguments, got {type(x)} at position {i}. "
+            f"{remedy}\n  {user_line()}"
+        )
+
+
+def unwrap(x: Any) -> Any:
+    """The value itself, or the one an object offers by `__jax_array__`."""
+    if isinstance(x, (Array, Tracer, np.ndarray)) or not hasattr(x, "__jax_array__"):
+        return x
+    return x.__jax_array__()
+
+
+def convert(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Any:
+    """The value in a dtype; scalars that are no arrays yet are converted on the spot."""
+    aval = getattr(x, "aval", None)
+    if aval is None:
+        if isinstance(x, (bool, int, float, complex, np.generic)):
+            return scalar(x, dtype, weak)
+        x = unwrap(x)
+        aval = aval_of(x)
+    if aval.dtype == dtype:
+        if aval.weak_type == weak:
+            return x
+        if type(x) is Array:
+            return Array(x.numpy(), aval.update(weak_type=weak))
+    return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak)
+
+
+def scalar(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Array:
+    """A number as an array of a dtype; integers wrap."""
+    with np.errstate(all="ignore"):
+        return Array(np.asarray(np.asarray(x).astype(dtype)), ShapedArray((), dtype, weak))
+
+
+def to_array(x: Any) -> Any:
+    """The value as an Array or Tracer; Python scalars keep their weak type."""
+    from ..core.trace import as_array
+
+    return as_array(unwrap(x))
+
+
+def promote_dtypes(*args: Any) -> list[Any]:
+    """The values in their common dtype."""
+    args = tuple(map(unwrap, args))
+    dtype, weak = dtypes.result_type(*args, return_weak_type_flag=True)
+    return [convert(x, dtype, weak) for x in args]
+
+
+def promote_dtypes_inexact(*args: Any) -> list[Any]:
+    """The values in their common dtype, or the float that goes with it."""
+    args = tuple(map(unwrap, args))
+    dtype, weak = dtypes.result_type(*args, return_weak_type_flag=True)
+    inexact = dtypes.to_inexact_dtype(dtype)
+    return [convert(x, inexact, weak and inexact == dtype) for x in args]
+
+
+def promote_shapes(name: str, *args: Any) -> Sequence[Any]:
+    """The values in one rank; scalars and axes of size 1 are left to the primitives.
+
+    Raises:
+        ValueError: the shapes do not broadcast, or ranks differ and the config forbids it.
+    """
+    shapes = [aval_of(x).shape for x in args]
+    ranks = {len(s) for s in shapes if s}
+    if len(ranks) < 2:
+        return args
+    if config.numpy_rank_promotion != "allow":
+        check_rank_promotion(name, shapes)
+    rank = len(broadcast_shapes(*shapes))
+    return [
+        expand_dims(x, tuple(range(rank - len(s)))) if 0 < len(s) < rank else x
+        for x, s in zip(args, shapes, strict=True)
+    ]
+
+
+def check_rank_promotion(name: str, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Warn or raise because operands of unequal rank broadcast."""
+    text = (
+        f"Operands could not be broadcast together for {name} on shapes "
+        f"{' '.join(map(str, shapes))} and with the config option numpy_rank_promotion="
+        f"'{config.numpy_rank_promotion}'.\n  {user_line()}\n"
+        "  Add axes with expand_dims or reshape, or set numpy_rank_promotion to 'allow'."
+    )
+    if config.numpy_rank_promotion == "raise":
+        raise ValueError(text)
+    warnings.warn(text, UserWarning, stacklevel=4)
+
+
+def promote_args(name: str, *args: Any) -> Sequence[Any]:
+    """The checked arguments in one dtype and rank."""
+    if len(args) == 2:
+        # Eager code meets this case at every operation: nothing is to be done.
+        first = getattr(args[0], "aval", None)
+        if first is not None and first == getattr(args[1], "aval", None):
+            return args
+    check_arraylike(name, *args)
+    return promote_shapes(name, *promote_dtypes(*args))
+
+
+def promote_args_inexact(name: str, *args: Any) -> Sequence[Any]:
+    """The checked arguments in one inexact dtype and one rank."""
+    first = getattr(args[0], "aval", None)
+    if first is not None and first.dtype.kind in "fc":
+        if len(args) == 1:
+            return args
+        if len(args) == 2 and first == getattr(args[1], "aval", None):
+            return args
+    check_arraylike(name, *args)
+    return promote_shapes(name, *promote_dtypes_inexact(*args))
+
+
+def promote_args_numeric(name: str, *args: Any) -> Sequence[Any]:
+    """The checked arguments in one dtype that is not bool, and one rank."""
+    values = promote_args(name, *args)
+    if aval_of(values[0]).dtype.kind != "b":
+        return values
+    numeric = np.dtype(np.int32)
+    return [convert(x, numeric) for x in values]
+
+
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """The dtype of a checked value."""
+    return aval_of(x).dtype
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of a checked value."""
+    return aval_of(x).shape
+
+
+def requested_dtype(dtype: Any, name: str) -> np.dtype[Any] | None:
+    """The canonical form of a `dtype=` argument, `None` where none was given."""
+    return None if dtype is None else dtypes.check_user_dtype_supported(dtype, name)

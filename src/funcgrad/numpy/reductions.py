@@ -1,0 +1,456 @@
+"""Reductions: sums, products, means, extrema, truth over axes.
+
+In: an array, the axes to fold (all by default). Out: an array without those axes, or with size 1
+there (`keepdims`). The one idea: `where` replaces what is left out by the identity of the fold.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.sources import user_line
+from ..ir import dtypes
+from ..ir.avals import canonical_axis
+from ..primitives import reduction as ops
+from ..primitives.movement import expand_dims
+from ..typing import Array, ArrayLike, Axis, DTypeLike
+from .promotion import (
+    check_arraylike,
+    convert,
+    dtype_of,
+    promote_dtypes_inexact,
+    requested_dtype,
+    shape_of,
+    to_array,
+)
+from .selection import as_mask
+from .selection import where as choose_where
+
+
+def canonical_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes from the front, in ascending order; all of them for None.
+
+    Raises:
+        ValueError: an axis is out of range or named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, (tuple, list)):
+        axes = tuple(sorted(canonical_axis(a, ndim) for a in axis))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        if len(set(axes)) != len(axes):
+            raise ValueError(f"duplicate value in 'axis': {axis}. Name each axis once.")
+        return axes
+    return (canonical_axis(axis, ndim),)
+
+
+def refuse_out(name: str, out: Any) -> None:
+    """Raise for an `out` argument: arrays are immutable."""
+    if out is not None:
+        raise ValueError(f"{name} does not take out: arrays are immutable. Use the result.")
+
+
+def keep(result: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """The result with the folded axes put back in size 1 when asked for."""
+    return expand_dims(result, axes) if keepdims and axes else result
+
+
+def _fold(
+    name: str,
+    op: Callable[[Any, Any], Any],
+    combine: Callable[[Any, Any], Any],
+    identity: Any,
+    a: Any,
+    axis: Any,
+    keepdims: bool,
+    initial: Any,
+    mask: Any,
+) -> Any:
+    """One fold; `identity` is None where an empty fold has no value of its own."""
+    axes = canonical_axes(axis, len(shape_of(a)))
+    start = identity
+    if identity is None:
+        if mask is not None and initial is None:
+            raise ValueError(
+                f"reduction operation {name} does not have an identity, so to use a where mask "
+                "one has to specify initial."
+            )
+        start = initial
+        if initial is None and math.prod(shape_of(a)[i] for i in axes) == 0:
+            raise ValueError(
+                f"zero-size array to reduction operation {name} which has no identity: got "
+                f"shape {shape_of(a)}, axis {axis}.\n  {user_line()}\n  Give initial."
+            )
+    if mask is not None:
+        check_arraylike(name, mask)
+        a = choose_where(as_mask(mask), a, convert(start, dtype_of(a)))
+        axes = canonical_axes(axis, len(shape_of(a)))
+    result = op(to_array(a), axes)
+    if initial is not None:
+        check_arraylike(name, initial)
+        result = combine(convert(initial, dtype_of(result)), result)
+    return keep(result, axes, keepdims)
+
+
+def _sum_dtype(x: Any, promote_integers: bool) -> np.dtype[Any]:
+    """The dtype of sums and products: small integers and booleans go to the default integer."""
+    dtype = dtype_of(x)
+    if not promote_integers or dtype.kind not in "biu":
+        return dtype
+    default = dtypes.canonicalize_dtype(np.uint64 if dtype.kind == "u" else np.int64)
+    return dtype if dtype.kind != "b" and dtype.itemsize > default.itemsize else default
+
+
+def sum(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+    promote_integers: bool = True,
+) -> Array:
+    """Sum over axes.
+
+    Args:
+        axis: one axis, several, or None for all.
+        dtype: dtype of the sum; by default that of `a`, small integers becoming the default one.
+        initial: added to the result.
+        where: mask of the elements to count.
+    """
+    from ..primitives import arithmetic, bits
+
+    check_arraylike("sum", a)
+    refuse_out("sum", out)
+    wanted = requested_dtype(dtype, "sum")
+    x = _in_dtype(a, _sum_dtype(a, promote_integers) if wanted is None else wanted)
+    if dtype_of(x).kind == "b":
+        return _fold("sum", ops.reduce_or, bits.or_, False, x, axis, keepdims, initial, where)
+    return _fold("sum", ops.reduce_sum, arithmetic.add, 0, x, axis, keepdims, initial, where)
+
+
+def _in_dtype(a: Any, dtype: np.dtype[Any]) -> Any:
+    value = to_array(a)
+    return value if value.dtype == dtype else value.astype(dtype)
+
+
+def prod(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+    promote_integers: bool = True,
+) -> Array:
+    """Product over axes; arguments as in `sum`."""
+    from ..primitives import arithmetic, bits
+
+    check_arraylike("prod", a)
+    refuse_out("prod", out)
+    wanted = requested_dtype(dtype, "prod")
+    x = _in_dtype(a, _sum_dtype(a, promote_integers) if wanted is None else wanted)
+    if dtype_of(x).kind == "b":
+        return _fold("prod", ops.reduce_and, bits.and_, True, x, axis, keepdims, initial, where)
+    return _fold("prod", ops.reduce_prod, arithmetic.mul, 1, x, axis, keepdims, initial, where)
+
+
+def max(
+    a: ArrayLike,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Array:
+    """The greatest element over axes; NaN if any is.
+
+    Raises:
+        ValueError: no elements, or a mask, without initial.
+    """
+    from ..primitives import arithmetic
+
+    check_arraylike("max", a)
+    refuse_out("max", out)
+    return _fold("max", ops.reduce_max, arithmetic.max, None, a, axis, keepdims, initial, where)
+
+
+def min(
+    a: ArrayLike,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Array:
+    """The least element over axes; NaN if any is.
+
+    Raises:
+        ValueError: no elements, or a mask, without initial.
+    """
+    from ..primitives import arithmetic
+
+    check_arraylike("min", a)
+    refuse_out("min", out)
+    return _fold("min", ops.reduce_min, arithmetic.min, None, a, axis, keepdims, initial, where)
+
+
+amax, amin = max, min
+
+
+def all(
+    a: ArrayLike,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    *,
+    where: ArrayLike | None = None,
+) -> Array:
+    """Whether all elements over axes are true; what is not zero is."""
+    from ..primitives import bits
+
+    check_arraylike("all", a)
+    refuse_out("all", out)
+    x = as_mask(a)
+    return _fold("all", ops.reduce_and, bits.and_, True, x, axis, keepdims, None, where)
+
+
+def any(
+    a: ArrayLike,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    *,
+    where: ArrayLike | None = None,
+) -> Array:
+    """Whether any element over axes is true; what is not zero is."""
+    from ..primitives import bits
+
+    check_arraylike("any", a)
+    refuse_out("any", out)
+    x = as_mask(a)
+    return _fold("any", ops.reduce_or, bits.or_, False, x, axis, keepdims, None, where)
+
+
+def _count(x: Any, axis: Any, mask: Any) -> Any:
+    """How many elements a fold takes: a Python int, or an array where a mask decides."""
+    shape = shape_of(x)
+    if mask is None:
+        return math.prod(shape[i] for i in canonical_axes(axis, len(shape)))
+    from ..primitives.movement import broadcast_to
+
+    return broadcast_to(as_mask(mask), shape)
+
+
+def mean(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    keepdims: bool = False,
+    *,
+    where: ArrayLike | None = None,
+) -> Array:
+    """Arithmetic mean over axes, in a float dtype; arguments as in `sum`."""
+    check_arraylike("mean", a)
+    refuse_out("mean", out)
+    wanted = requested_dtype(dtype, "mean")
+    target = dtypes.to_inexact_dtype(dtype_of(a)) if wanted is None else wanted
+    x = _in_dtype(a, target)
+    count = _count(x, axis, where)
+    if where is not None:
+        count = sum(count, axis, dtype=target, keepdims=keepdims)
+        return sum(x, axis, keepdims=keepdims, where=where) / count
+    return sum(x, axis, keepdims=keepdims) / float(count)
+
+
+def var(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: ArrayLike | None = None,
+    mean: ArrayLike | None = None,
+    correction: int | float | None = None,
+) -> Array:
+    """Variance over axes: the sum of |x - mean|², divided by the count less ddof.
+
+    Args:
+        mean: the mean, if it is known, with the folded axes kept in size 1.
+        correction: another name of ddof.
+    Returns:
+        Real values; NaN where the count does not exceed ddof.
+    """
+    check_arraylike("var", a)
+    refuse_out("var", out)
+    if correction is not None:
+        if ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously. Give one.")
+        ddof = correction  # pyright: ignore[reportAssignmentType]
+    wanted = requested_dtype(dtype, "var")
+    target = dtypes.to_inexact_dtype(dtype_of(a)) if wanted is None else wanted
+    if dtype_of(a).kind == "c" and target.kind != "c":
+        target = dtypes.to_complex_dtype(target)
+    x = _in_dtype(a, target)
+    centre = _mean(x, axis, keepdims=True, where=where) if mean is None else to_array(mean)
+    centred = x - centre
+    squares = _squared_modulus(centred)
+    count = _count(squares, axis, where)
+    if where is not None:
+        count = sum(count, axis, dtype=dtype_of(squares), keepdims=keepdims)
+        total = sum(squares, axis, keepdims=keepdims, where=where)
+        return choose_where(count > ddof, total / (count - ddof), float("nan"))
+    total = sum(squares, axis, keepdims=keepdims)
+    divisor = float(count - ddof)
+    return total / (divisor if divisor > 0 else float("nan"))
+
+
+def _mean(x: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    return mean(x, axis, keepdims=keepdims, where=where)
+
+
+def _squared_modulus(x: Any) -> Any:
+    from ..primitives import arithmetic
+
+    if dtype_of(x).kind == "c":
+        return arithmetic.square(x.real) + arithmetic.square(x.imag)
+    return arithmetic.square(x)
+
+
+def std(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: ArrayLike | None = None,
+    mean: ArrayLike | None = None,
+    correction: int | float | None = None,
+) -> Array:
+    """Standard deviation over axes: the root of the variance; arguments as in `var`."""
+    from .arithmetic import sqrt
+
+    check_arraylike("std", a)
+    refuse_out("std", out)
+    return sqrt(
+        var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    )
+
+
+def ptp(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+    """The greatest less the least element over axes."""
+    check_arraylike("ptp", a)
+    refuse_out("ptp", out)
+    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
+
+
+def count_nonzero(a: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array:
+    """How many elements over axes are not zero."""
+    check_arraylike("count_nonzero", a)
+    return sum(as_mask(a), axis, dtype=int, keepdims=keepdims)
+
+
+def _index_of(
+    name: str,
+    op: Callable[..., Any],
+    a: Any,
+    axis: Any,
+    out: Any,
+    keepdims: bool | None,
+) -> Any:
+    check_arraylike(name, a)
+    refuse_out(name, out)
+    x = to_array(a)
+    rank = x.ndim
+    if axis is None:
+        x, axis = x.reshape(-1), 0
+        folded = tuple(range(rank))
+    else:
+        axis = canonical_axis(operator.index(axis), rank)
+        folded = (axis,)
+    if x.shape[axis] == 0:
+        raise ValueError(f"attempt to get {name} of an empty sequence: shape {shape_of(a)}.")
+    index_dtype = dtypes.canonicalize_dtype(np.int64)
+    return keep(op(x, axis, index_dtype), folded, bool(keepdims))
+
+
+def argmax(
+    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+) -> Array:
+    """Index of the greatest element along an axis, or in the raveled array; first of equals.
+
+    Raises:
+        ValueError: there are no elements.
+    """
+    return _index_of("argmax", ops.argmax, a, axis, out, keepdims)
+
+
+def argmin(
+    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+) -> Array:
+    """Index of the least element along an axis, or in the raveled array; first of equals.
+
+    Raises:
+        ValueError: there are no elements.
+    """
+    return _index_of("argmin", ops.argmin, a, axis, out, keepdims)
+
+
+def average(
+    a: ArrayLike,
+    axis: Axis = None,
+    weights: ArrayLike | None = None,
+    returned: bool = False,
+    keepdims: bool = False,
+) -> Any:
+    """Weighted mean over axes: Σ a·w / Σ w.
+
+    Args:
+        weights: of the shape of a, or one-dimensional along the one axis.
+        returned: return (average, sum of weights).
+    Raises:
+        ValueError: the weights do not fit.
+    """
+    if weights is None:
+        check_arraylike("average", a)
+        result = mean(a, axis, keepdims=keepdims)
+        total: Any = float(_count(a, axis, None))
+    else:
+        check_arraylike("average", a, weights)
+        x, w = map(to_array, promote_dtypes_inexact(a, weights))
+        w = _spread_weights(x, w, axis)
+        total = sum(w, axis, keepdims=keepdims)
+        result = sum(x * w, axis, keepdims=keepdims) / total
+    if not returned:
+        return result
+    from .manipulation import broadcast_to
+
+    return result, broadcast_to(to_array(total).astype(dtype_of(result)), shape_of(result))
+
+
+def _spread_weights(x: Any, w: Any, axis: Any) -> Any:
+    if w.shape == x.shape:
+        return w
+    if axis is None or isinstance(axis, tuple) or w.ndim != 1:
+        raise ValueError(
+            f"average: weights of shape {w.shape} differ from a of shape {x.shape}; weights of "
+            "another shape have to be one-dimensional, with one integer axis."
+        )
+    axis = canonical_axis(axis, x.ndim)
+    if w.shape[0] != x.shape[axis]:
+        raise ValueError(
+            f"average: length of weights {w.shape[0]} does not match axis {axis} of extent "
+            f"{x.shape[axis]}."
+        )
+    return w.reshape(tuple(-1 if i == axis else 1 for i in range(x.ndim)))

@@ -1,0 +1,166 @@
+"""Rounding ufuncs, the parts of floating numbers, and their neighbours."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..ir import dtypes
+from ..primitives import bits, comparison
+from ..primitives import rounding as ops
+from ..primitives.casting import bitcast_convert_type
+from ..primitives.elementwise import constant_like
+from ..primitives.selection import select_n
+from ..typing import Array, ArrayLike
+from .promotion import (
+    check_arraylike,
+    convert,
+    dtype_of,
+    promote_args_inexact,
+    to_array,
+)
+from .selection import where
+
+
+def _is_whole(x: Any) -> bool:
+    return dtype_of(x).kind in "biu"
+
+
+def floor(x: ArrayLike, /) -> Array:
+    """The greatest integer not above x, in the dtype of x."""
+    check_arraylike("floor", x)
+    return to_array(x) if _is_whole(x) else ops.floor(to_array(x))
+
+
+def ceil(x: ArrayLike, /) -> Array:
+    """The least integer not below x, in the dtype of x."""
+    check_arraylike("ceil", x)
+    return to_array(x) if _is_whole(x) else ops.ceil(to_array(x))
+
+
+def trunc(x: ArrayLike, /) -> Array:
+    """The nearest integer towards zero, in the dtype of x."""
+    check_arraylike("trunc", x)
+    value = to_array(x)
+    if _is_whole(value):
+        return value
+    negative = comparison.lt(value, constant_like(value, 0))
+    return select_n(negative, ops.floor(value), ops.ceil(value))
+
+
+fix = trunc
+
+
+def rint(x: ArrayLike, /) -> Array:
+    """The nearest integer, halves to the even one, in a float dtype."""
+    (value,) = promote_args_inexact("rint", x)
+    return round(value)
+
+
+def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
+    """The nearest multiple of 10^-decimals, halves to the even one.
+
+    Args:
+        decimals: a Python integer; negative ones round to tens, hundreds, ...
+    """
+    check_arraylike("round", a)
+    value = to_array(a)
+    digits = operator.index(decimals)
+    dtype = dtype_of(value)
+    if dtype.kind in "biu":
+        return value if digits >= 0 or dtype.kind == "b" else _round_integer(value, 10**-digits)
+    if dtype.kind == "c":
+        from ..primitives import complexes
+
+        parts = complexes.real(value), complexes.imag(value)
+        return complexes.complex(*[round(part, digits) for part in parts])
+    if digits == 0:
+        return ops.round(value, ops.RoundingMethod.TO_NEAREST_EVEN)
+    if dtype.itemsize == 2:
+        wide = round(convert(value, np.dtype(np.float32)), digits)
+        return convert(wide, dtype)
+    factor = 10.0 ** abs(digits)
+    if digits > 0:
+        return ops.round(value * factor, ops.RoundingMethod.TO_NEAREST_EVEN) / factor
+    return ops.round(value / factor, ops.RoundingMethod.TO_NEAREST_EVEN) * factor
+
+
+around = round
+
+
+def _round_integer(x: Any, unit: int) -> Any:
+    if unit > dtypes.iinfo(dtype_of(x)).max:
+        return x * 0
+    quotient, rest = x // unit, x % unit
+    half = unit // 2
+    up = (rest > half) | ((rest == half) & (quotient % 2 == 1))
+    return (quotient + where(up, 1, 0).astype(dtype_of(x))) * unit
+
+
+def signbit(x: ArrayLike, /) -> Array:
+    """Whether the sign bit is set: x < 0, or x is -0.0."""
+    check_arraylike("signbit", x)
+    value = to_array(x)
+    dtype = dtype_of(value)
+    if dtype.kind in "bu":
+        from .creation import zeros_like
+
+        return zeros_like(value, dtype=bool)
+    if dtype.kind == "i":
+        return comparison.lt(value, constant_like(value, 0))
+    if dtype.kind == "c":
+        raise ValueError("signbit does not take complex values.")
+    return comparison.lt(_as_bits(value), constant_like(_as_bits(value), 0))
+
+
+def _as_bits(x: Any) -> Any:
+    return bitcast_convert_type(x, np.dtype(f"i{dtype_of(x).itemsize}"))
+
+
+def copysign(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """|x1| with the sign of x2."""
+    a, b = promote_args_inexact("copysign", x1, x2)
+    a = to_array(a)
+    if dtype_of(a).kind == "c":
+        raise TypeError("copysign does not support complex-valued inputs.")
+    magnitude = abs(a)
+    return where(signbit(b), -magnitude, magnitude)
+
+
+def nextafter(x: ArrayLike, y: ArrayLike, /) -> Array:
+    """The float next to x in the direction of y."""
+    a, b = promote_args_inexact("nextafter", x, y)
+    return bits.nextafter(to_array(a), to_array(b))
+
+
+def spacing(x: ArrayLike, /) -> Array:
+    """The distance from x to the next float away from zero."""
+    (value,) = promote_args_inexact("spacing", x)
+    value = to_array(value)
+    away = copysign(constant_like(value, float("inf")), value)
+    return nextafter(value, away) - value
+
+
+def frexp(x: ArrayLike, /) -> tuple[Array, Array]:
+    """Mantissa m in ±[0.5, 1) and exponent e, so that x = m · 2^e."""
+    check_arraylike("frexp", x)
+    (value,) = promote_args_inexact("frexp", x)
+    value = to_array(value)
+    dtype = dtype_of(value)
+    if dtype.kind == "c":
+        raise TypeError("frexp does not support complex-valued inputs.")
+    info = dtypes.finfo(dtype)
+    mantissa_bits, bias = int(info.nmant), int(info.maxexp) - 1
+    tiny = (abs(value) < float(info.tiny)) & (value != 0)
+    # Subnormal numbers are scaled into the normal range first.
+    scaled = where(tiny, value * 2.0 ** (mantissa_bits + 1), value)
+    word = _as_bits(scaled)
+    field = (word >> mantissa_bits) & ((1 << (8 * dtype.itemsize - 1 - mantissa_bits)) - 1)
+    exponent = field.astype(np.int32) - bias + 1
+    exponent = exponent - where(tiny, mantissa_bits + 1, 0).astype(np.int32)
+    kept = ~(((1 << (8 * dtype.itemsize - 1 - mantissa_bits)) - 1) << mantissa_bits)
+    mantissa = bitcast_convert_type((word & kept) | ((bias - 1) << mantissa_bits), dtype)
+    special = (value == 0) | ~ops.is_finite(value)
+    return where(special, value, mantissa), where(special, 0, exponent).astype(np.int32)
