@@ -7,9 +7,10 @@ the namespace "funcgrad".
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, overload
 
 import optree
 
@@ -45,6 +46,16 @@ def structure(tree: Any, is_leaf: IsLeaf = None) -> Any:
     return optree.tree_structure(tree, is_leaf, namespace=_namespace)
 
 
+@overload
+def map(f: Callable[[Any], Any], tree: Any, /, *, is_leaf: IsLeaf = None) -> Any: ...
+@overload
+def map(f: Callable[[Any, Any], Any], tree: Any, b: Any, /, *, is_leaf: IsLeaf = None) -> Any: ...
+@overload
+def map(
+    f: Callable[[Any, Any, Any], Any], tree: Any, b: Any, c: Any, /, *, is_leaf: IsLeaf = None
+) -> Any: ...
+@overload
+def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = None) -> Any: ...
 def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = None) -> Any:
     """f applied to the leaves of a tree, and to the parts of the other trees at the same place.
 
@@ -89,10 +100,7 @@ def reduce(
 
 def all(tree: Any, *, is_leaf: IsLeaf = None) -> bool:
     """Whether every leaf is true."""
-    for leaf in leaves(tree, is_leaf):
-        if not leaf:
-            return False
-    return True
+    return builtins.all(leaves(tree, is_leaf))
 
 
 def transpose(outer_treedef: Any, inner_treedef: Any, pytree_to_transpose: Any) -> Any:

@@ -79,10 +79,11 @@ def vmap(
 
 
 def _in_dims(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    if isinstance(in_axes, tuple) and len(in_axes) != len(args):  # pyright: ignore[reportUnknownArgumentType]
+    count: Any = len(in_axes) if isinstance(in_axes, tuple) else len(args)  # pyright: ignore[reportUnknownArgumentType]
+    if count != len(args):
         raise ValueError(
             "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
-            f"positional arguments passed to the function, but got len(in_axes)={len(in_axes)}, "  # pyright: ignore[reportUnknownArgumentType]
+            f"positional arguments passed to the function, but got len(in_axes)={count}, "
             f"len(args)={len(args)}.\n  {user_line()}"
         )
     try:

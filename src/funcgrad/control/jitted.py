@@ -189,7 +189,8 @@ class StaticValue:
         if isinstance(value, Tracer):
             hash(value)
         try:
-            self._hash = hash((type(value), value))
+            kind: Any = type(value)
+            self._hash = hash((kind, value))
         except TypeError as error:
             raise ValueError(
                 f"Non-hashable static arguments are used in a jit function: static argument "
@@ -318,5 +319,9 @@ def jit(
         raise RuntimeError(f"Unknown backend {backend!r}: the backends present are ['cpu'].")
     options = (static_argnums, static_argnames, donate_argnums, donate_argnames, inline)
     if fun is None:
-        return lambda f: JitFunction(f, *options)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+        def decorate(f: Callable[..., Any]) -> JitFunction:
+            return JitFunction(f, *options)
+
+        return decorate
     return JitFunction(fun, *options)

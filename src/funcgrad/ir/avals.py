@@ -116,7 +116,7 @@ def aval_of(x: Any) -> ShapedArray:
         return ShapedArray(
             array.shape, dtypes.canonicalize_dtype(array.dtype, allow_extended_dtype=True)
         )
-    kind: Any = type(x)
+    kind: Any = type(x)  # pyright: ignore[reportUnknownVariableType]
     if kind in (bool, int, float, complex):
         key = (kind, dtypes.canonicalize_dtype(kind))
         found = _scalar_avals.get(key)

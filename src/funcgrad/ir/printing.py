@@ -148,7 +148,7 @@ def _param_lines(value: Any, names: Names, options: tuple[bool, bool]) -> list[s
     if isinstance(value, np.dtype):
         kind: Any = value  # pyright: ignore[reportUnknownVariableType]
         return [dtypes.long_name(kind)]
-    other: Any = value
+    other: Any = value  # pyright: ignore[reportUnknownVariableType]
     if callable(other):
         return [getattr(other, "__name__", type(other).__name__)]
     return [str(other)]

@@ -297,10 +297,6 @@ def conv_general_dilated(
         pads = padtype_to_pads(_extents(left.shape, numbers.lhs_spec), kernel, strides, padding)
     else:
         pads = explicit_padding(padding)
-    if preferred_element_type is not None:
-        preferred_element_type = dtypes.check_user_dtype_supported(
-            preferred_element_type, "conv_general_dilated"
-        )
     return conv_general_dilated_p.bind(
         lhs,
         rhs,
@@ -312,8 +308,13 @@ def conv_general_dilated(
         feature_group_count=operator.index(feature_group_count),
         batch_group_count=operator.index(batch_group_count),
         precision=canonicalize_precision(precision),
-        preferred_element_type=preferred_element_type,
+        preferred_element_type=checked_element_type(preferred_element_type),
     )
+
+
+def checked_element_type(dtype: Any) -> Any:
+    """The canonical dtype; None stays None."""
+    return dtype and dtypes.check_user_dtype_supported(dtype, "conv_general_dilated")
 
 
 def check_named_padding(padding: str, lhs_dilation: Sequence[int]) -> None:
