@@ -1,7 +1,8 @@
 """Options: global defaults from FUNCGRAD_* variables, overridden for a thread by with-statements.
 
-Reads are plain attribute look-ups on a `threading.local`; `config.update` changes the default of
-every thread, the context managers change this thread only.
+Reads are plain attribute look-ups on a `threading.local`: its class attributes hold the defaults of
+every thread, which `config.update` changes, and its instance attributes the overrides of this
+thread, which the with-statements make. Each option starts from the variable FUNCGRAD_<NAME>.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _flag(text: str) -> bool:
     known = {"1": True, "true": True, "yes": True, "on": True}
     known |= {"0": False, "false": False, "no": False, "off": False, "": False}
     if text.lower() not in known:
-        raise ValueError("give 0 or 1")
+        raise ValueError("give 1, true, yes or on, or 0, false, no or off")
     return known[text.lower()]
 
 
@@ -30,7 +35,8 @@ def _choice(*words: str) -> Callable[[str], str]:
 
 
 _precisions = ("default", "high", "highest", "bfloat16", "tensorfloat32", "float32", "fastest")
-_options: dict[str, tuple[Any, Callable[[str], Any]]] = {
+_updates = 0  # how often `config.update` was called, in any thread
+_options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "enable_x64": (False, _flag),
     "debug_nans": (False, _flag),
     "debug_infs": (False, _flag),
@@ -55,7 +61,19 @@ def _initial(name: str) -> Any:
 
 
 class Config(threading.local):
-    """The options in force in this thread."""
+    """The options in force in this thread.
+
+    Attributes:
+        enable_x64: 64-bit dtypes stay; else they become their 32-bit kin.
+        debug_nans: raise FloatingPointError where a NaN is made.
+        debug_infs: raise FloatingPointError where an infinity is made.
+        disable_jit: jitted functions run eagerly, step by step.
+        check_tracer_leaks: raise LeakedTracerError where a tracer outlives its transform.
+        debug_key_reuse: raise KeyReuseError where a random key is used twice.
+        numpy_rank_promotion: operands of different ranks: "allow", "warn" or "raise".
+        numpy_dtype_promotion: "standard", or "strict": arrays of different dtypes do not promote.
+        default_matmul_precision: precision of contractions that name none; None leaves it open.
+    """
 
     enable_x64: bool
     debug_nans: bool
@@ -67,6 +85,9 @@ class Config(threading.local):
     numpy_dtype_promotion: str
     default_matmul_precision: str | None
 
+    # The signature of this thread and the number of updates when it was made.
+    _signature: tuple[int, tuple[Any, ...]] = (-1, ())
+
     def update(self, name: str, value: Any) -> None:
         """Set an option for every thread that does not override it.
 
@@ -76,20 +97,41 @@ class Config(threading.local):
         """
         name = _known(name)
         setattr(Config, name, _checked(name, value))
-        self.__dict__.pop(name, None)
+        global _updates
+        _updates += 1
 
     def signature(self) -> tuple[Any, ...]:
-        """The options that change what is traced; a part of every trace's cache key."""
-        return (
-            self.enable_x64,
-            self.numpy_rank_promotion,
-            self.numpy_dtype_promotion,
-            self.default_matmul_precision,
-            self.check_tracer_leaks,
-        )
+        """The values of all options in this thread; a part of every trace's cache key."""
+        made, values = self._signature
+        if made != _updates:
+            made, values = _updates, tuple([getattr(self, name) for name in _options])
+            self.__dict__["_signature"] = made, values
+        return values
 
     def read(self, name: str) -> Any:
         """The value of an option by its name."""
+        return getattr(self, _known(name))
+
+    def override(self, name: str, value: Any) -> Any:
+        """Set an option in this thread; returns the override it replaces, `unset` if none.
+
+        Args:
+            value: a checked value, or `unset` to take the override away.
+        """
+        previous = self.__dict__.pop(name, unset)
+        if value is not unset:
+            self.__dict__[name] = value
+        self.__dict__.pop("_signature", None)
+        return previous
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"config.{name} cannot be assigned. Use config.update({name!r}, {value!r}), or "
+            f"funcgrad.{name} in a with-statement."
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only by names that are no attribute, such as JAX's config.jax_enable_x64.
         return getattr(self, _known(name))
 
 
@@ -105,7 +147,7 @@ def _known(name: str) -> str:
 def _checked(name: str, value: Any) -> Any:
     default, parse = _options[name]
     if isinstance(default, bool):
-        if not isinstance(value, (bool, int)):
+        if not isinstance(value, int) or value not in (0, 1):
             raise ValueError(f"{name} takes a bool, got {value!r}.")
         return bool(value)
     if value is None and default is None:
@@ -120,26 +162,35 @@ for _name in _options:
     setattr(Config, _name, _initial(_name))
 
 config = Config()
+unset = object()
 
 
 class _Override:
-    """Overrides an option in this thread for the body of a with-statement."""
+    """Overrides an option in this thread for a with-statement, or for a decorated function."""
 
     name = ""
     default: Any = None
 
-    def __init__(self, value: Any = None) -> None:
-        self.value = _checked(self.name, self.default if value is None else value)
+    def __init__(self, value: Any = unset) -> None:
+        self.value = _checked(self.name, self.default if value is unset else value)
+        self.previous: list[Any] = []
 
     def __enter__(self) -> None:
-        self.previous = config.__dict__.get(self.name, _Override)
-        setattr(config, self.name, self.value)
+        self.previous.append(config.override(self.name, self.value))
 
     def __exit__(self, *_: object) -> None:
-        if self.previous is _Override:
-            del config.__dict__[self.name]
-        else:
-            setattr(config, self.name, self.previous)
+        config.override(self.name, self.previous.pop())
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function with the option set while it runs."""
+
+        @wraps(function)
+        def overridden(*args: P.args, **kwargs: P.kwargs) -> R:
+            # An instance a call: calls may nest and may run in several threads.
+            with type(self)(self.value):
+                return function(*args, **kwargs)
+
+        return overridden
 
 
 class enable_x64(_Override):

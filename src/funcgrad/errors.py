@@ -1,18 +1,20 @@
-"""Every exception of the library.
+"""Every exception of the library, with the names and the bases of `jax.errors`.
 
     TypeError
-      ConcretizationTypeError           a traced value where a concrete one is needed
-        TracerBoolConversionError       `if` on a traced value
-        NonConcreteBooleanIndexError    a traced mask as an index (an IndexError too)
-        ...
-      TracerArrayConversionError        np.asarray of a traced value
-      TracerIntegerConversionError      a traced value as an integer or index
-    Exception
-      UnexpectedTracerError             a tracer outside of its transform
-        LeakedTracerError               found by checking_leaks
-      KeyReuseError                     a random key used twice
+    ├── FuncgradTypeError
+    │   ├── ConcretizationTypeError          a traced value where a concrete one is needed
+    │   │   └── TracerBoolConversionError    `if` on a traced value
+    │   ├── TracerArrayConversionError       np.asarray of a traced value
+    │   ├── TracerIntegerConversionError     a traced value as an integer or index
+    │   ├── UnexpectedTracerError            a tracer outside of its transform
+    │   │   └── LeakedTracerError            found by checking_leaks
+    │   └── KeyReuseError                    a random key used twice
+    └── JaxprTypeError                       in ir.checking: a jaxpr that breaks its own rules
+    IndexError
+    └── FuncgradIndexError
+        └── NonConcreteBooleanIndexError     a traced mask as an index
     ValueError
-      TypePromotionError                in ir.dtypes: dtypes that do not promote
+    └── TypePromotionError                   in ir.dtypes: dtypes that do not promote
 
 Tracer errors take the tracer: they tell its type, where it came from, and what to do instead.
 """
@@ -28,13 +30,25 @@ def _what(tracer: Any) -> str:
     return f"{type(tracer).__name__}<{tracer.aval.short()}>{where}"
 
 
-class ConcretizationTypeError(TypeError):
+class FuncgradTypeError(TypeError):
+    """Base of the type errors of this library; `JAXTypeError` in JAX."""
+
+
+class FuncgradIndexError(IndexError):
+    """Base of the index errors of this library; `JAXIndexError` in JAX."""
+
+
+class ConcretizationTypeError(FuncgradTypeError):
     """A concrete value is needed where only shape and dtype are known."""
 
     def __init__(self, tracer: Any, context: str = "") -> None:
-        text = tracer if isinstance(tracer, str) else (
-            f"Abstract tracer value encountered where concrete value is expected: "
-            f"{_what(tracer)}"
+        text = (
+            tracer
+            if isinstance(tracer, str)
+            else (
+                f"Abstract tracer value encountered where concrete value is expected: "
+                f"{_what(tracer)}"
+            )
         )
         super().__init__(
             f"{text}{_sentence(context)}\n  The value is known only when the traced program runs. "
@@ -47,7 +61,7 @@ class TracerBoolConversionError(ConcretizationTypeError):
     """Python control flow on a traced value."""
 
     def __init__(self, tracer: Any) -> None:
-        TypeError.__init__(
+        FuncgradTypeError.__init__(
             self,
             f"Attempted boolean conversion of traced array: {_what(tracer)}\n"
             "  Python's if, while, and, or, not need a concrete value. Use lax.cond, "
@@ -56,7 +70,7 @@ class TracerBoolConversionError(ConcretizationTypeError):
         )
 
 
-class TracerArrayConversionError(TypeError):
+class TracerArrayConversionError(FuncgradTypeError):
     """A NumPy function was given a traced value."""
 
     def __init__(self, tracer: Any) -> None:
@@ -67,7 +81,7 @@ class TracerArrayConversionError(TypeError):
         )
 
 
-class TracerIntegerConversionError(TypeError):
+class TracerIntegerConversionError(FuncgradTypeError):
     """A traced value was used as a Python integer."""
 
     def __init__(self, tracer: Any) -> None:
@@ -78,7 +92,7 @@ class TracerIntegerConversionError(TypeError):
         )
 
 
-class NonConcreteBooleanIndexError(IndexError):
+class NonConcreteBooleanIndexError(FuncgradIndexError):
     """A traced boolean mask was used as an index."""
 
     def __init__(self, tracer: Any) -> None:
@@ -89,7 +103,7 @@ class NonConcreteBooleanIndexError(IndexError):
         )
 
 
-class UnexpectedTracerError(Exception):
+class UnexpectedTracerError(FuncgradTypeError):
     """A tracer was used outside of the transformed function that made it."""
 
 
@@ -97,7 +111,7 @@ class LeakedTracerError(UnexpectedTracerError):
     """A tracer outlived its transform; found by `checking_leaks`."""
 
 
-class KeyReuseError(RuntimeError):
+class KeyReuseError(FuncgradTypeError):
     """A random key was used twice."""
 
 
