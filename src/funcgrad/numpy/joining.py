@@ -327,7 +327,7 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
     axis = canonical_axis(axis, x.ndim)
     size = x.shape[axis]
     # NumPy says where everything goes: positions count x first, then the new elements.
-    count, index = _inserted(obj, size, new, axis)
+    count, index = _inserted(obj, size, new, axis, x.ndim)
     order = np.insert(np.arange(size), index, np.arange(size, size + count))
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
     if np.ndim(index) == 0 and new.ndim:
@@ -339,7 +339,7 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
     )
 
 
-def _inserted(obj: Any, size: int, new: Any, axis: int) -> tuple[int, Any]:
+def _inserted(obj: Any, size: int, new: Any, axis: int, rank: int) -> tuple[int, Any]:
     """How many elements go in, and before which indices."""
     index = _concrete_index("insert", obj)
     if isinstance(index, slice):
@@ -347,10 +347,10 @@ def _inserted(obj: Any, size: int, new: Any, axis: int) -> tuple[int, Any]:
     index = np.asarray(index)
     if index.dtype == bool:
         index = np.flatnonzero(index)
-    if index.ndim == 0:
-        return (new.shape[0] if new.ndim else 1), index[()]
     if index.size == 1:
-        extent = new.shape[axis - new.ndim] if new.ndim else 1
+        # One index takes all values along the axis; a scalar one takes them in front.
+        place = axis - rank if index.ndim else 0
+        extent = new.shape[place] if new.ndim >= (rank - axis if index.ndim else rank) else 1
         return extent, np.full(extent, index.reshape(())[()])
     return index.size, index
 

@@ -120,9 +120,10 @@ invert = bitwise_invert = bitwise_not
 def bitwise_count(x: ArrayLike, /) -> Array:
     """The number of bits set in |x|, as uint8."""
     (value,) = promote_args("bitwise_count", x)
+    from .arithmetic import absolute
     from .creation import astype
 
-    return astype(bits.population_count(arithmetic.abs(to_array(value))), np.uint8)
+    return astype(bits.population_count(absolute(value)), np.uint8)
 
 
 def left_shift(x: ArrayLike, y: ArrayLike, /) -> Array:

@@ -239,7 +239,9 @@ def install(cls: type) -> None:
     for name, function in _comparisons.items():
         setattr(cls, f"__{name}__", _forward(function))
     for name, function in _methods.items():
-        setattr(cls, name, function)
+        # `trace` of a tracer is the trace that owns it; its sum of diagonals is numpy.trace(x).
+        if name not in Tracer.__slots__ or cls is Array:
+            setattr(cls, name, function)
     for name, getter in _properties.items():
         setattr(cls, name, property(getter))
 
