@@ -17,3 +17,8 @@ hypothesis.settings.register_profile(
     "ci", deadline=None, max_examples=30, derandomize=True, database=None
 )
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_addoption(parser: object) -> None:
+    """`--golden=update` rewrites the golden files from what the code does now."""
+    parser.addoption("--golden", choices=["check", "update"], default="check")

@@ -1,1 +1,85 @@
-"""funcgrad: composable transformations of numerical Python functions."""
+"""funcgrad: composable transformations of numerical Python functions.
+
+Trace a pure function into a jaxpr, then differentiate, map, and run it: `grad`, `jvp`, `vjp`,
+`vmap`, `jit` and the rest compose in any order. Names and semantics follow JAX's public API.
+"""
+
+from __future__ import annotations
+
+from . import numpy as numpy  # installs the operators of Array and Tracer
+from . import lax as lax
+from . import tree as tree
+from . import tree_util as tree_util
+from . import typing as typing
+from .api.forward import jvp as jvp
+from .api.forward import linearize as linearize
+from .api.jacobians import hessian as hessian
+from .api.jacobians import jacfwd as jacfwd
+from .api.jacobians import jacrev as jacrev
+from .api.jacobians import jacrev as jacobian
+from .api.mapping import vmap as vmap
+from .api.placement import block_until_ready as block_until_ready
+from .api.placement import clear_caches as clear_caches
+from .api.placement import device_get as device_get
+from .api.placement import device_put as device_put
+from .api.reverse import grad as grad
+from .api.reverse import linear_transpose as linear_transpose
+from .api.reverse import value_and_grad as value_and_grad
+from .api.reverse import vjp as vjp
+from .api.tracing import ensure_compile_time_eval as ensure_compile_time_eval
+from .api.tracing import eval_shape as eval_shape
+from .api.tracing import make_jaxpr as make_jaxpr
+from .api.tracing import named_call as named_call
+from .api.tracing import named_scope as named_scope
+from .api.tracing import typeof as typeof
+from .config import check_tracer_leaks as check_tracer_leaks
+from .config import checking_leaks as checking_leaks
+from .config import config as config
+from .config import debug_infs as debug_infs
+from .config import debug_key_reuse as debug_key_reuse
+from .config import debug_nans as debug_nans
+from .config import default_matmul_precision as default_matmul_precision
+from .config import disable_jit as disable_jit
+from .config import enable_x64 as enable_x64
+from .config import numpy_dtype_promotion as numpy_dtype_promotion
+from .config import numpy_rank_promotion as numpy_rank_promotion
+from .control.jitted import jit as jit
+from .core.array import Array as Array
+from .core.devices import Device as Device
+from .core.devices import default_backend as default_backend
+from .core.devices import device_count as device_count
+from .core.devices import devices as devices
+from .core.devices import local_devices as local_devices
+from .core.shapes import ShapeDtypeStruct as ShapeDtypeStruct
+from .ir.dtypes import float0 as float0
+
+__version__ = "0.1.0"
+
+_lazy = {
+    "ad_checkpoint",
+    "custom_batching",
+    "custom_derivatives",
+    "debug",
+    "dlpack",
+    "dtypes",
+    "errors",
+    "experimental",
+    "flatten_util",
+    "nn",
+    "optim",
+    "random",
+    "stages",
+    "test_util",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _lazy:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_lazy})

@@ -19,7 +19,7 @@ from ..transforms.linearize import linearize_flat
 
 def strip(x: Any) -> Any:
     """An auxiliary value without the tangents of a transform that has ended."""
-    while isinstance(x, JVPTracer) and not x.trace.live:
+    while isinstance(x, JVPTracer) and not x.owner.live:
         x = x.primal
     return x
 

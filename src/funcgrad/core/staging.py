@@ -28,7 +28,7 @@ class StagingTracer(Tracer):
     __slots__ = ("source", "var")
 
     def __init__(self, trace: StagingTrace, var: Var, source: Source | None) -> None:
-        self.trace = trace
+        self.owner = trace
         self.aval = var.aval
         self.var = var
         self.source = source
@@ -59,14 +59,14 @@ class StagingTrace(Trace):
 
     def owns(self, x: Any) -> bool:
         """Whether x is a tracer of this trace."""
-        return type(x) is StagingTracer and x.trace is self
+        return type(x) is StagingTracer and x.owner is self
 
     def to_atom(self, x: Any) -> Atom:
         """The variable or literal for a value; values from outside become constants."""
-        if type(x) is StagingTracer and x.trace is self:
+        if type(x) is StagingTracer and x.owner is self:
             return x.var
         if isinstance(x, Tracer):
-            if not x.trace.live:
+            if not x.owner.live:
                 leaked(x)
         elif isinstance(x, (bool, int, float, complex)):
             return Literal(x, aval_of(x)) if type(x).__module__ == "builtins" else self.const(x)

@@ -35,11 +35,11 @@ class Trace:
         raise TypeError(f"{type(self).__name__} defines no process")
 
     def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
-        """Handle a function with a jvp rule of the user's own; see `control.custom`."""
+        """Handle a function with a jvp rule of the user's own; see `control.custom_calls`."""
         return self.parent_handles(lambda trace: trace.process_custom_jvp(call, args))
 
     def process_custom_vjp(self, call: Any, args: Sequence[Any]) -> list[Any]:
-        """Handle a function with a vjp rule of the user's own; see `control.custom`."""
+        """Handle a function with a vjp rule of the user's own; see `control.custom_calls`."""
         return self.parent_handles(lambda trace: trace.process_custom_vjp(call, args))
 
     def parent_handles(self, handle: Callable[[Trace], Any]) -> Any:
@@ -77,11 +77,11 @@ def current_trace() -> Trace:
 class Tracer:
     """A stand-in for a value under a trace. The operators are installed by `funcgrad.numpy`."""
 
-    __slots__ = ("__weakref__", "aval", "trace")
+    __slots__ = ("__weakref__", "aval", "owner")
     __array_priority__ = 1000
 
     aval: ShapedArray
-    trace: Any
+    owner: Any
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -121,7 +121,7 @@ class Tracer:
 
     def require_concrete(self, error: Callable[[Any], Exception]) -> Any:
         """The Array behind this tracer, or raise the error."""
-        if not self.trace.live:
+        if not self.owner.live:
             leaked(self)
         value: Any = self
         while isinstance(value, Tracer):
@@ -149,7 +149,7 @@ class Tracer:
         return int(self.require_concrete(errors.TracerIntegerConversionError))
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        if not self.trace.live:
+        if not self.owner.live:
             leaked(self)
         raise errors.TracerArrayConversionError(self)
 

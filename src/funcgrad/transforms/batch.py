@@ -33,7 +33,7 @@ class BatchTracer(Tracer):
     __slots__ = ("dim", "val")
 
     def __init__(self, trace: BatchTrace, val: Any, dim: int) -> None:
-        self.trace = trace
+        self.owner = trace
         self.val = val
         self.dim = dim
         self.aval = unmapped(aval_of(val), dim)
@@ -53,13 +53,13 @@ class BatchTrace(Trace):
 
     def split(self, x: Any) -> tuple[Any, Dim]:
         """Value and batch axis."""
-        if type(x) is BatchTracer and x.trace is self:
+        if type(x) is BatchTracer and x.owner is self:
             return x.val, x.dim
         return x, None
 
     def owns(self, x: Any) -> bool:
         """Whether x is a tracer of this trace."""
-        return type(x) is BatchTracer and x.trace is self
+        return type(x) is BatchTracer and x.owner is self
 
     def join(self, val: Any, dim: Dim) -> Any:
         """A tracer, or the value alone when it is the same for the whole batch."""
@@ -67,7 +67,7 @@ class BatchTrace(Trace):
 
     def process(self, primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         for x in args:
-            if type(x) is BatchTracer and x.trace is self:
+            if type(x) is BatchTracer and x.owner is self:
                 break
         else:
             if not (primitive.named_axes and self.concerns(primitive, params)):
@@ -94,9 +94,8 @@ class BatchTrace(Trace):
 
     def _custom(self, call: Any, args: Sequence[Any], process: str) -> list[Any]:
         pairs = [self.split(x) for x in args]
-        if all(d is None for _, d in pairs) and self.axis.name is None:
-            return self.parent_handles(lambda trace: getattr(trace, process)(call, args))
-        batched, out_dims = call.batched(self.axis, [d for _, d in pairs])
+        # Even without a batch among the arguments: the function may close over one.
+        batched, out_dims = call.batched(self, [d for _, d in pairs])
         values = [v for v, _ in pairs]
         with set_trace(self.parent):
             outs = getattr(self.parent, process)(batched, values)

@@ -27,7 +27,7 @@ class JVPTracer(Tracer):
     __slots__ = ("primal", "tangent")
 
     def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
-        self.trace = trace
+        self.owner = trace
         self.aval = aval_of(primal)
         self.primal = primal
         self.tangent = tangent
@@ -46,13 +46,13 @@ class JVPTrace(Trace):
 
     def split(self, x: Any) -> tuple[Any, Any]:
         """Primal and tangent of a value."""
-        if type(x) is JVPTracer and x.trace is self:
+        if type(x) is JVPTracer and x.owner is self:
             return x.primal, x.tangent
         return x, zero_tangent(aval_of(x))
 
     def owns(self, x: Any) -> bool:
         """Whether x is a tracer of this trace."""
-        return type(x) is JVPTracer and x.trace is self
+        return type(x) is JVPTracer and x.owner is self
 
     def join(self, primal: Any, tangent: Any) -> Any:
         """A tracer, or the primal alone when its tangent is zero."""
@@ -60,7 +60,7 @@ class JVPTrace(Trace):
 
     def process(self, primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         for x in args:
-            if type(x) is JVPTracer and x.trace is self:
+            if type(x) is JVPTracer and x.owner is self:
                 break
         else:
             with set_trace(self.parent):

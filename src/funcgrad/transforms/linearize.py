@@ -48,13 +48,18 @@ class PartialTrace(Trace):
 
     def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
         if any(self.unknown.owns(x) for x in args):
-            return self.unknown.process_custom_jvp(call, args)
+            return self._inline(call, args)
         return super().process_custom_jvp(call, args)
 
     def process_custom_vjp(self, call: Any, args: Sequence[Any]) -> list[Any]:
         if any(self.unknown.owns(x) for x in args):
-            return self.unknown.process_custom_vjp(call, args)
+            return self._inline(call, args)
         return super().process_custom_vjp(call, args)
+
+    def _inline(self, call: Any, args: Sequence[Any]) -> list[Any]:
+        """Run the function itself: what is unknown is transposed next, its rule has been used."""
+        with set_trace(self):
+            return call.call_primal(*args)
 
     def bind_known(self, primitive: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Bind under the parent; for the partial_eval rules."""
