@@ -1,5 +1,7 @@
 """cond and switch: values, transforms against the chosen branch, residuals, vmap, errors."""
 
+from typing import ClassVar
+
 import pytest
 
 import numpy as np
@@ -11,7 +13,11 @@ from funcgrad.api.tracing import make_jaxpr
 from funcgrad.config import disable_jit
 from funcgrad.control.cond import cond, switch
 from funcgrad.control.jitted import jit
+from funcgrad.control.loops import while_loop
+from funcgrad.control.scan import scan
+from funcgrad.core.primitive import Primitive, registry
 from funcgrad.ir.checking import check_jaxpr
+from funcgrad.passes.dce import dce
 from funcgrad.primitives.arithmetic import add, mul
 from funcgrad.primitives.comparison import gt
 from funcgrad.primitives.reduction import reduce_sum
@@ -199,3 +205,56 @@ def test_disable_jit_runs_one_branch():
 def test_errors(call, error, text):
     with pytest.raises(error, match="(?s)" + text):
         call()
+
+
+class Note(Primitive):
+    """Hands its operand on and writes it down."""
+
+    name = "note_of_control_flow_tests"
+    linear = "joint"
+    seen: ClassVar[list[float]] = []
+
+    def abstract_eval(self, *avals, **params):
+        return avals[0]
+
+    def effects(self, params):
+        return frozenset({"note"})
+
+    def impl(self, *arrays, **params):
+        self.seen.append(float(arrays[0]))
+        return arrays[0]
+
+
+@pytest.fixture
+def note():
+    Note.seen.clear()
+    yield Note()
+    registry.pop(Note.name)
+
+
+def test_effects_are_those_of_the_branch_that_runs(note):
+    f = lambda p, x: cond(p, note.bind, sin, x)  # noqa: E731
+    closed = make_jaxpr(f)(True, two)
+    assert closed.effects == {"note"}
+    assert [e.primitive.name for e in dce(closed.jaxpr, [False])[0].eqns][-1] == "cond"
+    f(False, two)
+    assert Note.seen == []
+    jit(f)(True, two)
+    assert Note.seen == [2.0]
+
+
+def test_effects_happen_once_a_step_also_when_differentiated(note):
+    def product(x):
+        return scan(lambda c, _: (mul(c, note.bind(f32(5))), None), x, None, length=3)[0]
+
+    assert float(grad(product)(two)) == 125.0
+    assert Note.seen == [5.0, 5.0, 5.0]
+
+
+def test_effects_are_refused_where_the_batch_disagrees(note):
+    with pytest.raises(TypeError, match=r"(?s)cond whose predicate differs.*note.*lax\.map"):
+        vmap(lambda p: cond(p, note.bind, sin, two))(np.array([True, False]))
+    with pytest.raises(TypeError, match="while_loop whose predicate differs"):
+        vmap(lambda n: while_loop(lambda c: gt(n, c), lambda c: add(note.bind(c), f32(1)), f32(0)))(
+            np.arange(3, dtype=f32)
+        )

@@ -12,6 +12,8 @@ from funcgrad.api.reverse import grad, linear_transpose
 from funcgrad.api.tracing import make_jaxpr
 from funcgrad.config import disable_jit
 from funcgrad.control.collectives import psum
+from funcgrad.control.custom_jvp import custom_jvp
+from funcgrad.control.custom_vjp import custom_vjp
 from funcgrad.control.jitted import jit
 from funcgrad.control.scan import map as scan_map
 from funcgrad.control.scan import scan
@@ -203,6 +205,25 @@ def test_named_axes_inside():
         lambda x: scan(lambda c, _: (add(c, psum(x, "i")), None), x, None, 2)[0], axis_name="i"
     )(x)
     np.testing.assert_array_equal(out, x + 6)
+
+
+def test_rules_of_the_users_own_inside_the_body():
+    @custom_jvp
+    def steep(x):
+        return sin(x)
+
+    steep.defjvp(lambda p, t: (steep(p[0]), mul(t[0], f32(10))))
+
+    @custom_vjp
+    def steep_back(x):
+        return sin(x)
+
+    steep_back.defvjp(lambda x: (steep_back(x), None), lambda _, ct: (mul(ct, f32(10)),))
+    for rule in (steep, steep_back):
+        f = lambda x, rule=rule: scan(lambda c, _: (rule(c), None), x, None, length=3)[0]  # noqa: E731
+        np.testing.assert_allclose(f(half), np.sin(np.sin(np.sin(0.5))), rtol=1e-6)
+        assert float(grad(f)(half)) == 1000.0
+        np.testing.assert_allclose(jit(vmap(grad(f)))(w), [1000.0] * 3)
 
 
 def test_nested_scans():

@@ -157,6 +157,7 @@ class While(ControlPrimitive):
         )
         holds, (varies,) = batch_jaxpr(params["cond_jaxpr"], axis, [*cond_b, *carry_b])
         if varies:
+            refuse_effects("while_loop", self.effects(params))
             carry_b = [True] * len(carry_b)
             holds, _ = batch_jaxpr(params["cond_jaxpr"], axis, [*cond_b, *carry_b], True)
         body, _ = batch_jaxpr(closed, axis, [*body_b, *carry_b], carry_b)
@@ -166,7 +167,6 @@ class While(ControlPrimitive):
         ]
         new = {**params, "cond_jaxpr": holds, "body_jaxpr": body}
         if varies:
-            refuse_effects("while_loop", self.effects(params))
             return until_all_done(moved, new), [0] * len(carry_b)
         return self.bind(*moved, **new), [0 if b else None for b in carry_b]
 
