@@ -71,7 +71,8 @@ class JitFunction:
             )
         self._inline = inline
         self._entries: dict[Any, Entry] = {}
-        update_wrapper(self, fun)
+        # The wrapped function may carry the fields of a JitFunction inside: they are not ours.
+        update_wrapper(self, fun, updated=())
 
     def __repr__(self) -> str:
         return f"<jitted {self._name}>"
