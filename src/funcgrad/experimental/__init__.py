@@ -1,0 +1,10 @@
+"""Names that JAX keeps under `jax.experimental` and that have a meaning here."""
+
+from __future__ import annotations
+
+from ..config import enable_x64 as enable_x64
+
+
+def disable_x64() -> enable_x64:
+    """64-bit types off in this thread, in a with-statement or for a decorated function."""
+    return enable_x64(False)
