@@ -14,7 +14,8 @@ from ..ir import dtypes
 from ..primitives import movement, scatter
 from ..typing import Array, ArrayLike
 from .index_plan import plan_index
-from .indexing import getitem, read, windows
+from .index_windows import windows
+from .indexing import getitem, read
 from .promotion import (
     check_arraylike,
     convert,

@@ -8,7 +8,7 @@ are those of the index arrays and of strided slices, whose windows are the plain
 from __future__ import annotations
 
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,9 @@ from ..primitives import gathering, joining, movement
 from ..primitives.gathering import GatherDimensionNumbers, GatherScatterMode
 from ..primitives.indexing import dynamic_slice
 from ..typing import Array, ArrayLike
-from .index_plan import Entry, Fancy, NewAxis, Part, Plan, Point, is_full, plan_index
-from .promotion import check_arraylike, convert, shape_of, to_array
-from .selection import where
+from .index_plan import Entry, Fancy, NewAxis, Part, Plan, Point, plan_index
+from .index_windows import constant, counted_from_front, in_dtype, index_dtype, windows
+from .promotion import check_arraylike, shape_of, to_array
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -44,7 +44,7 @@ def getitem(x: Any, index: Any) -> Any:
 
 def _view(x: ArrayValue, index: Any) -> ArrayValue | None:
     """The element or sub-array by NumPy itself, where the index is static and in range."""
-    entries: tuple[Any, ...] = index if isinstance(index, tuple) else (index,)
+    entries: Any = index if isinstance(index, tuple) else (index,)
     shape = x.aval.shape
     for i, entry in enumerate(entries):
         if type(entry) is int:
@@ -72,7 +72,11 @@ def _inside(index: int, extent: int) -> int:
 
 
 def _static(x: Any, plan: Plan) -> Any:
-    starts, limits, strides, backwards, points = [], [], [], [], []
+    starts: list[int] = []
+    limits: list[int] = []
+    strides: list[int] = []
+    backwards: list[int] = []
+    points: list[int] = []
     for entry in plan.entries:
         if isinstance(entry, Point):
             start = _inside(entry.index, plan.shape[entry.axis])
@@ -121,13 +125,13 @@ def _dynamic(x: Any, plan: Plan) -> Any:
     starts: list[Any] = []
     sizes: list[int] = []
     points: list[int] = []
-    dtype = _index_dtype([e.index for e in plan.entries if isinstance(e, Point)])
+    dtype = index_dtype([e.index for e in plan.entries if isinstance(e, Point)])
     for entry in plan.entries:
         if isinstance(entry, Point):
             index = entry.index
             if isinstance(index, int):
                 index = np.asarray(_inside(index, plan.shape[entry.axis]), dtype)
-            starts.append(_in_dtype(index, dtype))
+            starts.append(in_dtype(index, dtype))
             sizes.append(1)
             points.append(entry.axis)
         elif isinstance(entry, Part):
@@ -135,158 +139,6 @@ def _dynamic(x: Any, plan: Plan) -> Any:
             sizes.append(entry.size)
     x = movement.squeeze(dynamic_slice(x, starts, sizes), points)
     return _with_new_axes(x, plan)
-
-
-def _index_dtype(values: list[Any]) -> np.dtype[Any]:
-    """int32, or int64 where a traced index has (or needs) it."""
-    wide = [v for v in values if isinstance(v, Tracer) and v.dtype.itemsize == 8]
-    return np.dtype(np.int64 if wide else np.int32)
-
-
-def _in_dtype(index: Any, dtype: np.dtype[Any]) -> Any:
-    if isinstance(index, np.ndarray):
-        return index.astype(dtype)
-    return convert(index, dtype)
-
-
-class Windows(NamedTuple):
-    """A gather or scatter that a plan stands for.
-
-    Attributes:
-        starts: the index vectors, integers [batch..., k].
-        numbers: the dimension numbers of the gather.
-        sizes: the windows' extents along the operand's axes.
-        shape: shape of the result of the index, new axes included.
-        new_axes: where the result has axes that the gather has not.
-        distinct: whether no element is met twice.
-        ascending: whether the index vectors are in order.
-    """
-
-    starts: Any
-    numbers: GatherDimensionNumbers
-    sizes: tuple[int, ...]
-    shape: tuple[int, ...]
-    new_axes: tuple[int, ...]
-    distinct: bool
-    ascending: bool
-
-
-def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
-    """The gather that reads what the plan says, or the scatter that writes there."""
-    chosen = [e for e in plan.entries if isinstance(e, (Point, Fancy))]
-    arrays = [np.shape(e.index) if isinstance(e.index, int) else e.index.shape for e in chosen]
-    common = movement.broadcast_shapes(*arrays) if arrays else ()
-    layout = _layout(plan.entries, len(common))
-    new_axes = tuple(i for i, slot in enumerate(layout) if slot[0] == "new")
-    slots = [slot for slot in layout if slot[0] != "new"]
-    batch = [slot for slot in slots if slot[0] != "window"]
-    parts = {e.axis: e for e in plan.entries if isinstance(e, Part)}
-    extents = {("index", i): n for i, n in enumerate(common)}
-    extents |= {(kind, a): parts[a].size for kind, a in slots if kind != "index"}
-    batch_shape = tuple(extents[slot] for slot in batch)
-
-    dtype = _index_dtype([e.index for e in chosen])
-    first = next((i for i, slot in enumerate(batch) if slot[0] == "index"), 0)
-    components: list[Any] = []
-    moving: list[int] = []
-    for entry in plan.entries:
-        if isinstance(entry, NewAxis):
-            continue
-        extent = plan.shape[entry.axis]
-        if not isinstance(entry, Part):
-            index = _counted_from_front(entry.index, extent, dtype, wrap_negative)
-            axes = tuple(range(first + len(common) - index.ndim, first + len(common)))
-        elif ("window", entry.axis) not in slots:
-            index = np.arange(entry.size, dtype=dtype) * entry.step + entry.start
-            axes = (batch.index(("stride", entry.axis)),)
-        elif is_full(entry, extent):
-            continue
-        else:
-            index, axes = np.asarray(entry.start, dtype), ()
-        components.append(_component(index.astype(dtype), axes, batch_shape))
-        moving.append(entry.axis)
-    collapsed = tuple(
-        e.axis
-        for e in plan.entries
-        if not isinstance(e, NewAxis) and ("window", e.axis) not in slots
-    )
-    sizes = tuple(1 if a in collapsed else parts[a].size for a in range(len(plan.shape)))
-    offset = tuple(i for i, slot in enumerate(slots) if slot[0] == "window")
-    shape = tuple(1 if slot[0] == "new" else extents[slot] for slot in layout)
-    distinct = not any(isinstance(e, Fancy) for e in chosen)
-    return Windows(
-        _stacked(components, batch_shape, dtype),
-        GatherDimensionNumbers(offset, collapsed, tuple(moving)),
-        sizes,
-        shape,
-        new_axes,
-        distinct,
-        distinct and all(p.step > 0 for p in parts.values()),
-    )
-
-
-def _layout(entries: tuple[Entry, ...], count: int) -> list[tuple[str, int]]:
-    """What each axis of the result is: of the index arrays, a window, a strided slice, or new.
-
-    Index arrays that stand side by side put their axes where they stand, others in front.
-    """
-    indexed = any(isinstance(e, Fancy) for e in entries)
-    where_chosen = [i for i, e in enumerate(entries) if isinstance(e, (Point, Fancy))]
-    adjacent = bool(where_chosen) and where_chosen[-1] - where_chosen[0] + 1 == len(where_chosen)
-    index_slots = [("index", i) for i in range(count)]
-    result: list[tuple[str, int]] = [] if adjacent or not indexed else list(index_slots)
-    for i, entry in enumerate(entries):
-        if isinstance(entry, NewAxis):
-            result.append(("new", i))
-        elif isinstance(entry, Part):
-            result.append(("window" if entry.step == 1 else "stride", entry.axis))
-        elif indexed and adjacent and i == where_chosen[0]:
-            result += index_slots
-    return result
-
-
-def _counted_from_front(index: Any, extent: int, dtype: np.dtype[Any], wrap: bool) -> Any:
-    """The index in its final dtype, negative positions counted from the end."""
-    if isinstance(index, Tracer):
-        if index.dtype.kind == "i" and index.dtype.itemsize < 4:
-            index = convert(index, dtype)
-        if wrap and index.dtype.kind == "i":
-            index = where(index < 0, index + extent, index)
-        return convert(index, dtype)
-    value = np.asarray(index)
-    value = np.clip(value, -(2**31), 2**31 - 1) if value.dtype.itemsize > 4 else value
-    value = value.astype(np.int64)
-    return np.where(value < 0, value + extent, value).astype(dtype) if wrap else value.astype(dtype)
-
-
-def _component(index: Any, axes: tuple[int, ...], batch_shape: tuple[int, ...]) -> Any:
-    """One component of the index vectors: [batch..., 1]."""
-    shape = (*batch_shape, 1)
-    if isinstance(index, Tracer):
-        return movement.broadcast_in_dim(index, shape, axes)
-    spread = [1] * len(shape)
-    for axis, n in zip(axes, index.shape, strict=True):
-        spread[axis] = n
-    return np.broadcast_to(index.reshape(spread), shape)
-
-
-def _stacked(components: list[Any], batch_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    if not components:
-        return np.zeros((*batch_shape, 0), dtype)
-    if len(components) == 1:
-        return components[0] if isinstance(components[0], Tracer) else _constant(components[0])
-    if not any(isinstance(c, Tracer) for c in components):
-        return _constant(np.concatenate(components, axis=-1))
-    parts = [c if isinstance(c, Tracer) else _constant(c) for c in components]
-    return joining.concatenate(parts, len(batch_shape))
-
-
-def _constant(value: np.ndarray[Any, Any]) -> Any:
-    """A constant array of indices; one repeated value is a scalar broadcast."""
-    if value.size and (value == value.flat[0]).all():
-        scalar = ArrayValue(np.array(value.flat[0], value.dtype))
-        return movement.broadcast(scalar, value.shape)
-    return ArrayValue(np.array(value))
 
 
 def read(
@@ -419,10 +271,10 @@ def take_along_axis(
     mode = _gather_mode("take_along_axis", mode)
     wrap = mode != "clip" if wrap_negative_indices is None else wrap_negative_indices
     value = index if isinstance(index, Tracer) else index.numpy()
-    starts = _counted_from_front(value, x.shape[axis], _index_dtype([value]), wrap)
+    starts = counted_from_front(value, x.shape[axis], index_dtype([value]), wrap)
     starts = starts.reshape((*index.shape, 1))
     if not isinstance(starts, Tracer):
-        starts = _constant(starts)
+        starts = constant(starts)
     numbers = GatherDimensionNumbers((), (axis,), (axis,), others, others)
     sizes = (1,) * x.ndim
     return gathering.gather(x, starts, numbers, sizes, mode=mode, fill_value=fill_value)

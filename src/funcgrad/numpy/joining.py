@@ -31,13 +31,14 @@ def _operands(name: str, arrays: Any, dtype: Any) -> list[Any]:
         arrays = list(to_array(arrays))
     elif not isinstance(arrays, (list, tuple)):
         arrays = list(arrays)
-    if not arrays:
+    values: list[Any] = arrays
+    if not values:
         raise ValueError(f"Need at least one array to {name}.")
-    check_arraylike(name, *arrays)
+    check_arraylike(name, *values)
     wanted = requested_dtype(dtype, name)
     if wanted is None:
-        return [to_array(x) for x in promote_dtypes(*arrays)]
-    return [convert(to_array(x), wanted) for x in arrays]
+        return [to_array(x) for x in promote_dtypes(*values)]
+    return [convert(to_array(x), wanted) for x in values]
 
 
 def concatenate(arrays: Any, axis: int | None = 0, dtype: DTypeLike | None = None) -> Array:
@@ -162,7 +163,8 @@ def _split(name: str, ary: Any, sections: Any, axis: int, uneven: bool) -> list[
     axis = canonical_axis(axis, x.ndim)
     size = x.shape[axis]
     if isinstance(sections, (tuple, list)) or shape_of(sections):
-        values: Any = [value_of(s) for s in sections]
+        listed: Any = sections
+        values: Any = [value_of(s) for s in listed]
         points = [min(size, p + size if p < 0 else p) for p in map(operator.index, values)]
         bounds = [0, *(max(p, 0) for p in points), size]
     else:
@@ -252,7 +254,7 @@ def repeat(
                 f"repeats of shape {counts.shape} does not fit axis {axis} of extent "
                 f"{x.shape[axis]}."
             )
-        index = np.repeat(np.arange(x.shape[axis]), counts)
+        index: Any = np.repeat(np.arange(x.shape[axis]), counts)
         return _take_rows(x, index.astype(np.int32), axis)
     return _repeat_to_length(
         x,
@@ -310,7 +312,7 @@ def delete(
     if axis is None:
         x, axis = x.reshape(-1), 0
     axis = canonical_axis(axis, x.ndim)
-    kept = np.delete(np.arange(x.shape[axis]), _concrete_index("delete", obj))
+    kept: Any = np.delete(np.arange(x.shape[axis]), _concrete_index("delete", obj))
     return _take_rows(x, kept.astype(np.int32), axis)
 
 
@@ -326,38 +328,30 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
         x, axis = x.reshape(-1), 0
     axis = canonical_axis(axis, x.ndim)
     size = x.shape[axis]
-    # NumPy says where everything goes: positions count x first, then the new elements.
-    count, index = _inserted(obj, size, new, axis, x.ndim)
-    order = np.insert(np.arange(size), index, np.arange(size, size + count))
-    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
-    if np.ndim(index) == 0 and new.ndim:
-        # One index takes the values along its axis, in front.
-        new = movement.broadcast_to_rank(new, x.ndim)
-        new = movement.moveaxis(new, 0, axis)
-    return _take_rows(
-        concatenate([x, movement.broadcast_to(new, shape)], axis), order.astype(np.int32), axis
-    )
-
-
-def _inserted(obj: Any, size: int, new: Any, axis: int, rank: int) -> tuple[int, Any]:
-    """How many elements go in, and before which indices."""
     index = _concrete_index("insert", obj)
     if isinstance(index, slice):
         index = np.arange(size)[index]
     index = np.asarray(index)
     if index.dtype == bool:
         index = np.flatnonzero(index)
+    new = movement.broadcast_to_rank(new, x.ndim)
+    if index.ndim == 0:
+        new = movement.moveaxis(new, 0, axis)
     if index.size == 1:
-        # One index takes all values along the axis; a scalar one takes them in front.
-        place = axis - rank if index.ndim else 0
-        extent = new.shape[place] if new.ndim >= (rank - axis if index.ndim else rank) else 1
-        return extent, np.full(extent, index.reshape(())[()])
-    return index.size, index
+        # One index takes all values along the axis.
+        index = np.full(new.shape[axis], index.reshape(())[()])
+    count = index.size
+    # NumPy says where everything goes: positions count x first, then the new elements.
+    order: Any = np.insert(np.arange(size), index, np.arange(size, size + count))
+    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+    joined = concatenate([x, movement.broadcast_to(new, shape)], axis)
+    return _take_rows(joined, order.astype(np.int32), axis)
 
 
 def _concrete_index(name: str, obj: Any) -> Any:
     if isinstance(obj, (int, slice, list)):
-        return obj  # pyright: ignore[reportUnknownVariableType]
+        given: Any = obj  # pyright: ignore[reportUnknownVariableType]
+        return given
     known = value_of(obj)
     if isinstance(known, Tracer):
         raise ConcretizationTypeError(known, f"{name} needs concrete indices.")
