@@ -7,7 +7,7 @@ package itself, `random`, `nn`-free. `x, y` are f32[3], `m` f32[2,3], `i` i32[3]
 
 UNARY = (
     "abs absolute arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil conj cos cosh deg2rad "
-    "degrees exp exp2 expm1 fabs fix floor imag isfinite isinf isnan isneginf isposinf log log10 "
+    "degrees exp exp2 expm1 fabs floor imag isfinite isinf isnan isneginf isposinf log log10 "
     "log1p log2 logical_not negative positive rad2deg radians real reciprocal rint sign signbit "
     "sin sinc sinh sqrt square tan tanh trunc ravel sum prod mean var std max min any all argmax "
     "argmin cumsum cumprod sort argsort flip ptp median nansum nanmean nanmax count_nonzero diff "
@@ -372,7 +372,6 @@ lax.add(x, i)
 lax.add(x, np_.ones(4))
 lax.dot(x, np_.ones(4))
 lax.concatenate([x, m], 0)
-lax.reshape(x, (4,))
 lax.transpose(m, (0, 0))
 lax.slice(x, (0,), (5,))
 lax.reduce_sum(m, (3,))

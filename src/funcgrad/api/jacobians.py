@@ -75,7 +75,7 @@ def jacfwd(
 
     @wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
-        positions = canonical_argnums(argnums, len(args), "argnums", name)
+        positions = canonical_argnums(argnums, len(args), "argnums", name, TypeError)
         partial_fun, chosen = partial_at(fun, positions, args, kwargs)
         whole = chosen[0] if isinstance(argnums, int) else chosen
         leaves, treedef = tree.flatten(whole)
@@ -137,7 +137,7 @@ def jacrev(
 
     @wraps(fun)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
-        positions = canonical_argnums(argnums, len(args), "argnums", name)
+        positions = canonical_argnums(argnums, len(args), "argnums", name, TypeError)
         partial_fun, chosen = partial_at(fun, positions, args, kwargs)
         for leaf in tree.leaves(chosen):
             check_grad_input(leaf, holomorphic, allow_int, "jacrev")

@@ -141,14 +141,15 @@ def value_and_grad(
 
     @wraps(fun)
     def value_and_grad_of(*args: Any, **kwargs: Any) -> Any:
-        positions = canonical_argnums(argnums, len(args), "argnums", name)
+        positions = canonical_argnums(argnums, len(args), "argnums", name, TypeError)
         partial_fun, chosen = partial_at(fun, positions, args, kwargs)
         for leaf in tree.leaves(chosen):
             check_grad_input(leaf, holomorphic, allow_int)
         out = vjp(partial_fun, *chosen, has_aux=has_aux)
         value, pullback = out[0], out[1]
         check_grad_output(value, holomorphic)
-        grads = pullback(np.ones((), aval_of(value).dtype))
+        aval = aval_of(value)
+        grads = pullback(Array(np.ones((), aval.dtype), aval))
         grads = grads[0] if isinstance(argnums, int) else grads
         return ((value, out[2]), grads) if has_aux else (value, grads)
 

@@ -111,13 +111,14 @@ def argument_names(fun: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> lis
 
 
 def canonical_argnums(
-    argnums: int | Sequence[int], count: int, what: str, fun_name: str = "the function"
+    argnums: int | Sequence[int], count: int, what: str, fun_name: str = "the function",
+    error: type[Exception] = ValueError,
 ) -> tuple[int, ...]:
     """Positions counted from the front.
 
     Raises:
         TypeError: a position is not an integer.
-        ValueError: a position is out of range.
+        ValueError: a position is out of range (or the class given as `error`).
     """
     if isinstance(argnums, int):
         argnums = (argnums,)
@@ -126,7 +127,7 @@ def canonical_argnums(
         if isinstance(i, bool) or not hasattr(i, "__index__"):
             raise TypeError(f"{what} must be an int or a tuple of ints, got {argnums!r}.")
         if not -count <= i < count:
-            raise ValueError(
+            raise error(
                 f"{what}={i} is out of range: {fun_name} was called with {count} positional "
                 f"argument{'s' if count != 1 else ''}. Pass that argument by position."
             )

@@ -144,8 +144,7 @@ def canonical_shape(shape: Any, context: str = "") -> Shape:
     """The shape as a tuple of non-negative ints.
 
     Raises:
-        TypeError: an extent is not an integer.
-        ValueError: an extent is negative.
+        TypeError: an extent is not an integer, or negative.
     """
     given: Any = shape
     if isinstance(shape, tuple):
@@ -163,7 +162,7 @@ def canonical_shape(shape: Any, context: str = "") -> Shape:
             "A traced value cannot be an extent; mark it static (static_argnums)."
         ) from error
     if any(extent < 0 for extent in result):
-        raise ValueError(f"Shape {result} has a negative extent; extents count elements.")
+        raise TypeError(f"Shape {result} has a negative extent; extents count elements.")
     return result
 
 

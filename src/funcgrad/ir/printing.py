@@ -50,12 +50,12 @@ def jaxpr_text(jaxpr: Jaxpr, *, source_info: bool = False, name_stack: bool = Fa
         source_info: add the user's file and line to each eqn.
         name_stack: add the `named_scope` names to each eqn.
     """
-    return "\n".join(_lines(jaxpr, Names(), (source_info, name_stack)))
+    return "\n".join(_lines(jaxpr, Names(), (source_info, name_stack), _width))
 
 
 def eqn_text(eqn: Eqn) -> str:
     """One eqn as text."""
-    return "\n".join(_eqn_lines(eqn, Names(), (False, False)))
+    return "\n".join(_eqn_lines(eqn, Names(), (False, False), _width))
 
 
 def _read_vars(jaxpr: Jaxpr) -> set[Var]:
@@ -65,24 +65,21 @@ def _read_vars(jaxpr: Jaxpr) -> set[Var]:
     return read
 
 
-def _lines(jaxpr: Jaxpr, names: Names, options: tuple[bool, bool]) -> list[str]:
+def _lines(jaxpr: Jaxpr, names: Names, options: tuple[bool, bool], width: int) -> list[str]:
     read = _read_vars(jaxpr)
     for eqn in jaxpr.eqns:
         names.unread.update(v for v in eqn.outvars if v not in read)
     consts = _binders(jaxpr.constvars, names)
     args = _binders(jaxpr.invars, names)
     head = f"{{ lambda {consts}; {args}. let" if consts else f"{{ lambda ; {args}. let"
-    body: list[str] = []
-    for eqn in jaxpr.eqns:
-        body += _eqn_lines(eqn, names, options)
+    body = [_eqn_lines(eqn, names, options, width - 4) for eqn in jaxpr.eqns]
     outs = ", ".join(_atom(a, names) for a in jaxpr.outvars)
     tail = f"in ({outs}{',' if len(jaxpr.outvars) == 1 else ''}) }}"
-    flat = " ".join([head, *body, tail]) if len(body) <= 1 else ""
-    if not body:
-        flat = f"{head}  {tail}"
-    if flat and len(flat) <= _width and not any("\n" in line for line in body):
-        return [flat]
-    return [head, *["    " + line for line in body], "  " + tail]
+    if all(len(lines) == 1 for lines in body):
+        flat = f"{head} {'; '.join(lines[0] for lines in body)} {tail}"
+        if len(flat) <= width:
+            return [flat]
+    return [head, *["    " + line for lines in body for line in lines], "  " + tail]
 
 
 def _binders(variables: Sequence[Var], names: Names) -> str:
@@ -101,17 +98,19 @@ def _scalar(value: Any) -> str:
     return str(value)
 
 
-def _eqn_lines(eqn: Eqn, names: Names, options: tuple[bool, bool]) -> list[str]:
+def _eqn_lines(
+    eqn: Eqn, names: Names, options: tuple[bool, bool], width: int
+) -> list[str]:
     outs = _binders(eqn.outvars, names)
     params = list(eqn.primitive.printed(eqn.params).items())
-    nested = [_param_lines(value, names, options) for _, value in params]
+    nested = [_param_lines(v, names, options, width - 3 - len(k)) for k, v in params]
     ins = " ".join(_atom(a, names) for a in eqn.invars)
     start = f"{outs} = {eqn.primitive.name}" if outs else eqn.primitive.name
     comment = _comment(eqn, options)
     texts = [f"{name}={lines[0]}" for (name, _), lines in zip(params, nested, strict=True)]
     one = f"{start}[{' '.join(texts)}] {ins}" if params else f"{start} {ins}"
     simple = all(len(lines) == 1 for lines in nested)
-    if simple and (len(one) <= _width or not any(_has_jaxpr(v) for _, v in params)):
+    if simple and (len(one) <= width or not any(_has_jaxpr(v) for _, v in params)):
         return [one.rstrip() + comment]
     result = [f"{start}["]
     for (name, _), lines in zip(params, nested, strict=True):
@@ -135,15 +134,17 @@ def _has_jaxpr(value: Any) -> bool:
     return isinstance(value, (Jaxpr, ClosedJaxpr))
 
 
-def _param_lines(value: Any, names: Names, options: tuple[bool, bool]) -> list[str]:
+def _param_lines(
+    value: Any, names: Names, options: tuple[bool, bool], width: int
+) -> list[str]:
     if isinstance(value, ClosedJaxpr):
-        return _lines(value.jaxpr, names, options)
+        return _lines(value.jaxpr, names, options, width)
     if isinstance(value, Jaxpr):
-        return _lines(value, names, options)
+        return _lines(value, names, options, width)
     if isinstance(value, tuple) and _has_jaxpr(value):  # pyright: ignore[reportUnknownArgumentType]
         result = ["("]
         for item in value:  # pyright: ignore[reportUnknownVariableType]
-            result += ["  " + line for line in _param_lines(item, names, options)]
+            result += ["  " + line for line in _param_lines(item, names, options, width - 2)]
         return [*result, ")"]
     if isinstance(value, np.dtype):
         kind: Any = value  # pyright: ignore[reportUnknownVariableType]

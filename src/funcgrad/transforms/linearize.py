@@ -112,7 +112,7 @@ def linearize_flat(
     try:
         ins: list[Any] = []
         for p, aval in zip(primals, avals, strict=True):
-            tangent = partial.unknown.new_arg(aval.to_tangent().strong())
+            tangent = partial.unknown.new_arg(aval.to_tangent())
             ins.append(JVPTracer(forward, p, tangent) if is_tangent(aval) else p)
         with set_trace(forward):
             outs = fun(*ins)
