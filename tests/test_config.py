@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from funcgrad import config as options
 from funcgrad.config import config
+
+# `funcgrad.config` is the object, which hides the module of that name from a plain import.
+options: Any = importlib.import_module("funcgrad.config")
 
 SWITCHES = "enable_x64 disable_jit debug_nans debug_infs check_tracer_leaks debug_key_reuse".split()
 
@@ -126,7 +129,7 @@ def test_unknown_names_list_the_options() -> None:
         lambda: config.read("enable_x65"),
         lambda: config.enable_x65,
     ):
-        with pytest.raises(AttributeError, match="enable_x65.*enable_x64, debug_nans"):
+        with pytest.raises(AttributeError, match=r"enable_x65.*enable_x64, debug_nans"):
             act()
 
 
