@@ -112,3 +112,9 @@ def test_errors():
         mapped(lambda v: lax.ppermute(v, "i", [(0, 9)]))(x)
     with pytest.raises(ValueError, match="permutation"):
         mapped(lambda v: lax.pshuffle(v, "i", [0, 0, 1, 2]))(x)
+
+
+def test_a_collective_of_a_constant_inside_jit():
+    """Nothing mapped goes in, and the axis still counts."""
+    out = mapped(lambda v: v * 0 + fg.jit(lambda: lax.psum(fnp.ones(()), "i"))())(x)
+    assert out[0, 0] == 4

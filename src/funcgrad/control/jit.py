@@ -16,17 +16,18 @@ import numpy as np
 
 from ..core.axes import move_axis
 from ..core.evaluate import eval_closed, run_numpy
-from ..core.primitive import AxisData, Primitive
+from ..core.primitive import AxisData
 from ..core.trace import Tracer
 from ..core.zeros import UndefinedPrimal, Zero
 from ..ir.avals import ShapedArray
-from ..ir.jaxpr import ClosedJaxpr, Effects, Eqn
+from ..ir.jaxpr import ClosedJaxpr, Eqn
 from ..passes.dce import dce
 from ..passes.simplify import simplify
 from ..transforms.batch import batch_jaxpr
 from ..transforms.jvp import jvp_jaxpr
 from ..transforms.linearize import PartialTrace, split_jaxpr
 from ..transforms.transpose import transpose_jaxpr
+from .tracing import ControlPrimitive
 
 _simplified: weakref.WeakKeyDictionary[ClosedJaxpr, ClosedJaxpr] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -42,20 +43,15 @@ def simplified(closed: ClosedJaxpr) -> ClosedJaxpr:
     return found
 
 
-class Jit(Primitive):
+class Jit(ControlPrimitive):
     """Apply a jaxpr as one unit."""
 
     name = "jit"
-    multiple_results = True
-    cache_inference = False
     unprinted = ("donated", "inline")
     tested_in = "tests/control/test_jit.py"
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> list[ShapedArray]:
         return params["jaxpr"].out_avals
-
-    def effects(self, params: dict[str, Any]) -> Effects:
-        return params["jaxpr"].effects
 
     def impl(self, *arrays: Any, **params: Any) -> list[np.ndarray[Any, Any]]:
         return run_numpy(simplified(params["jaxpr"]), arrays)
