@@ -6,6 +6,23 @@ those of JAX's default generator.
 
 from __future__ import annotations
 
+from .categorical import categorical as categorical
+from .categorical import choice as choice
+from .categorical import gumbel as gumbel
+from .continuous import cauchy as cauchy
+from .continuous import double_sided_maxwell as double_sided_maxwell
+from .continuous import exponential as exponential
+from .continuous import laplace as laplace
+from .continuous import logistic as logistic
+from .continuous import lognormal as lognormal
+from .continuous import maxwell as maxwell
+from .continuous import pareto as pareto
+from .continuous import rayleigh as rayleigh
+from .continuous import triangular as triangular
+from .continuous import wald as wald
+from .continuous import weibull_min as weibull_min
+from .discrete import geometric as geometric
+from .discrete import rademacher as rademacher
 from .keys import PRNGKey as PRNGKey
 from .keys import clone as clone
 from .keys import fold_in as fold_in

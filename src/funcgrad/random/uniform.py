@@ -252,12 +252,25 @@ def randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any = None)
         x if dtypes.issubdtype(x.dtype, np.integer) else convert_element_type(x, np.int32)
         for x in (low, high)
     )
-    return _draw_integers(typed, whole, low, high, dtype)
+    return draw_integers(typed, whole, low, high, dtype)
 
 
-def _draw_integers(
+def draw_integers(
     key: Any, shape: tuple[int, ...], low: Any, high: Any, dtype: np.dtype[Any]
 ) -> Any:
+    """Integers from a typed key. Narrow ones are drawn in 32 bits, where the modulus biases less."""
+    info: Any = dtypes.iinfo(dtype)
+    if info.bits >= 32:
+        return _draw_wide(key, shape, as_array(low), as_array(high), dtype)
+    wide = np.dtype(np.int32)
+    least, most = np.array(info.min, wide), np.array(info.max, wide)
+    beyond = np.array(int(info.max) + 1, wide)
+    low = min(max(convert_element_type(low, wide), least), most)
+    high = min(max(convert_element_type(high, wide), least), beyond)
+    return convert_element_type(_draw_wide(key, shape, low, high, wide), dtype)
+
+
+def _draw_wide(key: Any, shape: tuple[int, ...], low: Any, high: Any, dtype: np.dtype[Any]) -> Any:
     """Twice the bits, reduced modulo the span: (h · 2ⁿ + l) mod span without overflow."""
     info: Any = dtypes.iinfo(dtype)
     most = _clip_integer(np.array(info.max, dtype), aval_of(high).dtype)
