@@ -260,7 +260,7 @@ def tensordot(
             raise TypeError(f"tensordot axes argument must be an int or a pair, got {axes}.")
     sides: list[tuple[int, ...]] = []
     for given, rank in zip(pair, (x.ndim, y.ndim), strict=True):
-        listed = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
+        listed: Any = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
         sides.append(tuple(canonical_axis(operator.index(i), rank) for i in listed))
     if len(sides[0]) != len(sides[1]):
         raise TypeError(f"tensordot requires axes lists to have equal length, got {axes}.")
@@ -369,7 +369,8 @@ def _slide(name: str, x: Any, y: Any, mode: str, precision: Any, dtype: Any) -> 
         raise ValueError(f"mode must be one of ['full', 'same', 'valid'], got {mode!r}.")
     padded = pad(x, (low, high))
     count = m + low + high - n + 1
-    positions = np.arange(count)[:, None] + np.arange(n)[None]
+    steps: Any = np.arange(n)
+    positions: Any = np.arange(count)[:, None] + steps
     return dot(
         padded[positions.astype(np.int32)], y, precision=precision, preferred_element_type=dtype
     )

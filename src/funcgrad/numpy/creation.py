@@ -22,7 +22,15 @@ from ..primitives import creation as primitives
 from ..primitives.casting import convert_element_type_p
 from ..primitives.movement import broadcast_to, expand_dims
 from ..typing import Array, ArrayLike, DTypeLike, Shape
-from .promotion import check_arraylike, convert, requested_dtype, shape_of, unwrap
+from .promotion import (
+    check_arraylike,
+    convert,
+    is_ndarray,
+    is_sequence,
+    requested_dtype,
+    shape_of,
+    unwrap,
+)
 
 
 def array(
@@ -52,11 +60,12 @@ def array(
         raise ValueError(f"array takes order='K' or 'C', got {order!r}: memory has no other order.")
     wanted = requested_dtype(dtype, "array")
     object = unwrap(object)
+    out: Any
     if isinstance(object, (ArrayValue, Tracer)):
         out = object if wanted is None else convert(object, wanted)
         if copy and out is object:
             out = primitives.copy(out)
-    elif isinstance(object, (list, tuple)):
+    elif is_sequence(object):
         out = _from_sequence(object, wanted)
     else:
         out = _from_other(object, wanted)
@@ -82,7 +91,7 @@ def asarray(
     if type(a) is ArrayValue and dtype is None and not copy:
         return a
     if copy is False and not isinstance(a, (ArrayValue, Tracer)):
-        read_only = isinstance(a, np.ndarray) and not a.flags.writeable and a.base is None
+        read_only = is_ndarray(a) and not a.flags.writeable and a.base is None
         if not read_only:
             raise ValueError(
                 f"asarray(copy=False) got a {type(a).__name__}, which has to be copied: "
@@ -92,8 +101,8 @@ def asarray(
 
 
 def _leaves(x: Any) -> Iterator[Any]:
-    if isinstance(x, (list, tuple)):
-        for element in x:  # pyright: ignore[reportUnknownVariableType]
+    if is_sequence(x):
+        for element in x:
             yield from _leaves(element)
     else:
         yield unwrap(x)
@@ -111,8 +120,10 @@ def _from_sequence(x: Sequence[Any], dtype: np.dtype[Any] | None) -> Any:
             dtype = dtypes.result_type(*leaves)
         return _stack_nested(x, dtype)
     if not set(map(type, leaves)) <= _plain and dtype is None and leaves:
-        leaves_dtypes = {type(v) if type(v) in _plain else _leaf_dtype(v): v for v in leaves}
-        dtype = dtypes.result_type(*[_strong(k, v) for k, v in leaves_dtypes.items()])
+        kinds: dict[Any, Any] = {
+            type(v) if type(v) in _plain else _leaf_dtype(v): v for v in leaves
+        }
+        dtype = dtypes.result_type(*[_strong(k, v) for k, v in kinds.items()])
     if any(isinstance(leaf, ArrayValue) for leaf in leaves):
         x = _to_numpy_nested(x)
     return _from_other(x, dtype)
@@ -131,8 +142,8 @@ def _strong(key: Any, leaf: Any) -> Any:
 
 
 def _to_numpy_nested(x: Any) -> Any:
-    if isinstance(x, (list, tuple)):
-        return [_to_numpy_nested(element) for element in x]  # pyright: ignore[reportUnknownVariableType]
+    if is_sequence(x):
+        return [_to_numpy_nested(element) for element in x]
     return x.numpy() if isinstance(x, ArrayValue) else x
 
 
@@ -140,8 +151,8 @@ def _stack_nested(x: Any, dtype: np.dtype[Any]) -> Any:
     """Nested sequences that hold tracers, joined along one new axis per level."""
     from ..primitives.joining import stack
 
-    if isinstance(x, (list, tuple)):
-        parts = [_stack_nested(element, dtype) for element in x]  # pyright: ignore[reportUnknownVariableType]
+    if is_sequence(x):
+        parts = [_stack_nested(element, dtype) for element in x]
         shapes = {shape_of(p) for p in parts}
         if len(shapes) > 1:
             raise ValueError(
@@ -159,10 +170,10 @@ def _from_other(x: Any, dtype: np.dtype[Any] | None) -> ArrayValue:
     plain = type(x) in _plain
     if plain and dtype is None:
         return ArrayValue(to_ndarray(x), aval_of(x))
-    if isinstance(x, np.ndarray) and dtype is None:
+    if is_ndarray(x) and dtype is None:
         return ArrayValue(to_ndarray(x))
-    found = x if isinstance(x, np.ndarray) else np.array(x)
-    canonical = found.dtype
+    found: Any = x if is_ndarray(x) else np.array(x)
+    canonical: np.dtype[Any] = found.dtype
     if found.dtype != object or dtype is None:
         canonical = dtypes.canonicalize_dtype(found.dtype, allow_extended_dtype=True)
     target = canonical if dtype is None else dtype

@@ -18,8 +18,14 @@ from .selection import where
 
 def _grid(rows: int, columns: int, offset: Any) -> tuple[Any, Any]:
     """Row index plus offset, and column index, of every element of a matrix."""
-    shape = (rows, columns)
-    return broadcasted_iota(np.int32, shape, 0) + offset, broadcasted_iota(np.int32, shape, 1)
+    i, j = (broadcasted_iota(np.int32, (rows, columns), axis) for axis in (0, 1))
+    return i + offset, j
+
+
+def _rows_first(rows: int, columns: int, offset: Any) -> tuple[Any, Any]:
+    """The same, with the eqns in the order they have in JAX for triangles."""
+    i = broadcasted_iota(np.int32, (rows, columns), 0) + offset
+    return i, broadcasted_iota(np.int32, (rows, columns), 1)
 
 
 def eye(
@@ -48,7 +54,7 @@ def identity(n: int, dtype: DTypeLike | None = None) -> Array:
 def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Array:
     """A matrix with ones at and below its k-th diagonal, zeros above."""
     wanted = requested_dtype(float if dtype is None else dtype, "tri")
-    i, j = _grid(operator.index(N), operator.index(N if M is None else M), k)
+    i, j = _rows_first(operator.index(N), operator.index(N if M is None else M), k)
     return comparison.ge(i, j).astype(wanted)
 
 
@@ -63,14 +69,16 @@ def _matrix(name: str, m: Any) -> Any:
 def tril(m: ArrayLike, k: int = 0) -> Array:
     """The matrices in the last two axes, with zeros above the k-th diagonal."""
     x = _matrix("tril", m)
-    i, j = _grid(*x.shape[-2:], k)
+    rows, columns = x.shape[-2:]
+    i, j = _rows_first(rows, columns, k)
     return where(comparison.ge(i, j), x, zeros_like(x))
 
 
 def triu(m: ArrayLike, k: int = 0) -> Array:
     """The matrices in the last two axes, with zeros below the k-th diagonal."""
     x = _matrix("triu", m)
-    i, j = _grid(*x.shape[-2:], k - 1)
+    rows, columns = x.shape[-2:]
+    i, j = _rows_first(rows, columns, k - 1)
     return where(comparison.ge(i, j), zeros_like(x), x)
 
 
@@ -142,7 +150,8 @@ def trace(
     x = to_array(a)
     ends = canonical_axis(axis1, x.ndim), canonical_axis(axis2, x.ndim)
     x = moveaxis(x, ends, (-2, -1))
-    i, j = _grid(*x.shape[-2:], offset)
+    rows, columns = x.shape[-2:]
+    i, j = _grid(rows, columns, offset)
     return sum(where(comparison.eq(i, j), x, zeros_like(x)), axis=(-2, -1), dtype=dtype)
 
 

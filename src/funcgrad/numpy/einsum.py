@@ -18,7 +18,7 @@ from ..ir import dtypes
 from ..primitives import contraction, movement
 from ..primitives.reduction import reduce_sum
 from ..typing import Array, DTypeLike
-from .promotion import check_arraylike, convert, promote_dtypes, shape_of, to_array
+from .promotion import check_arraylike, convert, is_sequence, promote_dtypes, shape_of, to_array
 
 
 def _parse(subscripts: Any, operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:
@@ -99,7 +99,7 @@ def _order(terms: list[str], output: str, shapes: list[tuple[int, ...]], optimiz
     """The pairs to contract, each two positions in the shrinking list of terms."""
     if len(terms) <= 2:
         return [tuple(range(len(terms)))]
-    if isinstance(optimize, (list, tuple)):
+    if is_sequence(optimize):
         listed: Any = optimize
         return [p for p in listed if not isinstance(p, str)]
     if optimize is False:

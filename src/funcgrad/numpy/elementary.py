@@ -46,7 +46,7 @@ def _log_base(name: str, x: ArrayLike, base: float) -> Array:
     (value,) = promote_args_inexact(name, x)
     if dtype_of(value).kind == "c":
         return ops.log(value) / math.log(base)
-    return arithmetic.div(ops.log(value), constant_like(value, math.log(base)))
+    return arithmetic.div(ops.log(value), ops.log(constant_like(value, base)))
 
 
 def log2(x: ArrayLike, /) -> Array:

@@ -18,6 +18,7 @@ from ..core.trace import Tracer, value_of
 from ..errors import NonConcreteBooleanIndexError
 from ..ir import dtypes
 from ..ir.avals import aval_of, is_value
+from .promotion import is_ndarray, is_sequence
 
 
 class NewAxis(NamedTuple):
@@ -70,8 +71,9 @@ def as_tuple(index: Any) -> tuple[Any, ...]:
     Raises:
         TypeError: a list as an index, which NumPy would read in two ways.
     """
+    given: Any = index
     if isinstance(index, tuple):
-        return index  # pyright: ignore[reportUnknownVariableType]
+        return given
     if isinstance(index, list):
         raise TypeError(
             "Using a non-tuple sequence for multidimensional indexing is not allowed; use "
@@ -106,9 +108,10 @@ def plan_index(index: Any, shape: tuple[int, ...]) -> Plan:
 
 def _canonical_entry(entry: Any, position: int) -> Any:
     """None, Ellipsis and slices as they are; integers as int, arrays as NumPy arrays or tracers."""
+    given: Any = entry
     if entry is None or entry is Ellipsis or isinstance(entry, (slice, bool, int)):
-        return entry
-    if isinstance(entry, (list, tuple)):
+        return given
+    if is_sequence(entry):
         from .creation import array
 
         entry = array(entry, dtype=np.int32 if not entry else None)
@@ -144,7 +147,7 @@ def _canonical_entry(entry: Any, position: int) -> Any:
 def _axes_used(entry: Any) -> int:
     if entry is None or entry is Ellipsis or isinstance(entry, bool):
         return 0
-    if isinstance(entry, np.ndarray) and entry.dtype.kind == "b":
+    if is_ndarray(entry) and entry.dtype.kind == "b":
         return entry.ndim
     return 1
 
@@ -163,7 +166,7 @@ def _resolve(entries: list[Any], shape: tuple[int, ...]) -> Plan:
             lifted.append(axis)
             extents.append(1)
             result.append(Fancy(axis, np.zeros(int(entry), np.int32)))
-        elif isinstance(entry, np.ndarray) and entry.dtype.kind == "b":
+        elif is_ndarray(entry) and entry.dtype.kind == "b":
             expected = shape[source : source + entry.ndim]
             if entry.shape != expected:
                 raise IndexError(

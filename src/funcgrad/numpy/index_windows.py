@@ -16,7 +16,7 @@ from ..core.trace import Tracer
 from ..primitives import joining, movement
 from ..primitives.gathering import GatherDimensionNumbers
 from .index_plan import Entry, Fancy, NewAxis, Part, Plan, Point, is_full
-from .promotion import convert
+from .promotion import convert, is_ndarray
 from .selection import where
 
 
@@ -28,7 +28,7 @@ def index_dtype(values: list[Any]) -> np.dtype[Any]:
 
 def in_dtype(index: Any, dtype: np.dtype[Any]) -> Any:
     """An index, concrete or traced, in a dtype."""
-    if isinstance(index, np.ndarray):
+    if is_ndarray(index):
         return index.astype(dtype)
     return convert(index, dtype)
 
@@ -71,14 +71,14 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
 
     dtype = index_dtype([e.index for e in chosen])
     first = next((i for i, slot in enumerate(batch) if slot[0] == "index"), 0)
-    components: list[Any] = []
     moving: list[int] = []
+    found: list[tuple[Any, tuple[int, ...]]] = []
     for entry in plan.entries:
         if isinstance(entry, NewAxis):
             continue
         extent = plan.shape[entry.axis]
         if not isinstance(entry, Part):
-            index = counted_from_front(entry.index, extent, dtype, wrap_negative)
+            index: Any = counted_from_front(entry.index, extent, dtype, wrap_negative)
             axes = tuple(range(first + len(common) - index.ndim, first + len(common)))
         elif ("window", entry.axis) not in slots:
             index = np.arange(entry.size, dtype=dtype) * entry.step + entry.start
@@ -87,8 +87,9 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
             continue
         else:
             index, axes = np.asarray(entry.start, dtype), ()
-        components.append(_component(index.astype(dtype), axes, batch_shape))
+        found.append((index, axes))
         moving.append(entry.axis)
+    components = [_component(index.astype(dtype), axes, batch_shape) for index, axes in found]
     collapsed = tuple(
         e.axis
         for e in plan.entries

@@ -44,7 +44,8 @@ def getitem(x: Any, index: Any) -> Any:
 
 def _view(x: ArrayValue, index: Any) -> ArrayValue | None:
     """The element or sub-array by NumPy itself, where the index is static and in range."""
-    entries: Any = index if isinstance(index, tuple) else (index,)
+    given: Any = index
+    entries: tuple[Any, ...] = given if isinstance(index, tuple) else (given,)
     shape = x.aval.shape
     for i, entry in enumerate(entries):
         if type(entry) is int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.array import Array as ArrayValue
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir.avals import canonical_axis
@@ -18,6 +17,8 @@ from ..typing import Array, ArrayLike, DTypeLike
 from .promotion import (
     check_arraylike,
     convert,
+    is_array,
+    is_sequence,
     promote_dtypes,
     requested_dtype,
     shape_of,
@@ -27,9 +28,9 @@ from .promotion import (
 
 def _operands(name: str, arrays: Any, dtype: Any) -> list[Any]:
     """The arrays of a sequence, or along the first axis of one array, in one dtype."""
-    if isinstance(arrays, (np.ndarray, ArrayValue, Tracer)):
+    if is_array(arrays):
         arrays = list(to_array(arrays))
-    elif not isinstance(arrays, (list, tuple)):
+    elif not is_sequence(arrays):
         arrays = list(arrays)
     values: list[Any] = arrays
     if not values:
@@ -92,7 +93,7 @@ def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
 
 
 def _lifted(tup: Any, lift: Any) -> list[Any]:
-    if isinstance(tup, (np.ndarray, ArrayValue, Tracer)):
+    if is_array(tup):
         tup = list(to_array(tup))
     return [lift(x) for x in tup]
 
@@ -139,12 +140,12 @@ def block(arrays: Any) -> Array:
 
 
 def _depth(x: Any) -> int:
-    return 1 + max(map(_depth, x), default=0) if isinstance(x, list) else 0  # pyright: ignore[reportUnknownArgumentType]
+    return 1 + max(map(_depth, x), default=0) if isinstance(x, list) else 0
 
 
 def _flat_blocks(x: Any) -> Any:
     if isinstance(x, list):
-        for element in x:  # pyright: ignore[reportUnknownVariableType]
+        for element in x:
             yield from _flat_blocks(element)
     else:
         yield x
@@ -153,7 +154,7 @@ def _flat_blocks(x: Any) -> Any:
 def _join_blocks(x: Any, depth: int, rank: int) -> Any:
     if not isinstance(x, list):
         return movement.broadcast_to_rank(to_array(x), rank)
-    parts = [_join_blocks(element, depth - 1, rank) for element in x]  # pyright: ignore[reportUnknownVariableType]
+    parts = [_join_blocks(element, depth - 1, rank) for element in x]
     return concatenate(parts, rank - depth)
 
 
@@ -162,7 +163,7 @@ def _split(name: str, ary: Any, sections: Any, axis: int, uneven: bool) -> list[
     x = to_array(ary)
     axis = canonical_axis(axis, x.ndim)
     size = x.shape[axis]
-    if isinstance(sections, (tuple, list)) or shape_of(sections):
+    if is_sequence(sections) or shape_of(sections):
         listed: Any = sections
         values: Any = [value_of(s) for s in listed]
         points = [min(size, p + size if p < 0 else p) for p in map(operator.index, values)]
@@ -328,10 +329,8 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
         x, axis = x.reshape(-1), 0
     axis = canonical_axis(axis, x.ndim)
     size = x.shape[axis]
-    index = _concrete_index("insert", obj)
-    if isinstance(index, slice):
-        index = np.arange(size)[index]
-    index = np.asarray(index)
+    given = _concrete_index("insert", obj)
+    index: Any = np.arange(size)[given] if type(given) is slice else np.asarray(given)
     if index.dtype == bool:
         index = np.flatnonzero(index)
     new = movement.broadcast_to_rank(new, x.ndim)
@@ -349,8 +348,8 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
 
 
 def _concrete_index(name: str, obj: Any) -> Any:
+    given: Any = obj
     if isinstance(obj, (int, slice, list)):
-        given: Any = obj  # pyright: ignore[reportUnknownVariableType]
         return given
     known = value_of(obj)
     if isinstance(known, Tracer):

@@ -95,7 +95,7 @@ def _matrix(x: Any, ord: Order, axes: tuple[int, ...], keepdims: bool) -> Any:
     else:
         raise ValueError(f"Invalid order {ord!r} for matrix norm. Give 'fro', ±1 or ±inf.")
     sums = reductions.sum(abs(x), inner, keepdims=True)
-    fold = reductions.max if isinstance(ord, (int, float)) and ord > 0 else reductions.min
+    fold = reductions.max if ord in (1, math.inf) else reductions.min
     result = fold(sums, outer, keepdims=True)
     return result if keepdims else manipulation.squeeze(result, axes)
 

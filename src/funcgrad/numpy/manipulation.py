@@ -6,6 +6,7 @@ unchanged, so that a jaxpr shows no eqn for it.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from ..primitives import movement as ops
 from ..primitives.movement import broadcast_shapes as broadcast_shapes
 from ..typing import Array, ArrayLike, Axis
 from .joining import concatenate as concatenate
-from .promotion import check_arraylike, shape_of, to_array
+from .promotion import check_arraylike, is_sequence, shape_of, to_array
 from .reductions import canonical_axes
 
 
@@ -57,8 +58,8 @@ def _extent(n: Any) -> int:
 
 def _resolve_extents(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
     """The new extents with -1 filled in."""
-    size = int(np.prod(old, dtype=np.int64))
-    known = int(np.prod([n for n in new if n != -1], dtype=np.int64))
+    size = math.prod(old)
+    known = math.prod([n for n in new if n != -1])
     unknown = new.count(-1)
     fits = size == known if not unknown else (known and size % known == 0 and unknown == 1)
     if not fits or any(n < -1 for n in new):
@@ -203,9 +204,13 @@ def _at_least(name: str, arrays: tuple[Any, ...], lift: Any) -> Any:
     return lifted[0] if len(lifted) == 1 else lifted
 
 
+def _one_axis(x: Any) -> Any:
+    return x if x.ndim else ops.expand_dims(x, (0,))
+
+
 def atleast_1d(*arys: ArrayLike) -> Any:
     """The arrays with at least one axis; a list of them for several."""
-    return _at_least("atleast_1d", arys, lambda x: x if x.ndim else ops.expand_dims(x, (0,)))
+    return _at_least("atleast_1d", arys, _one_axis)
 
 
 def atleast_2d(*arys: ArrayLike) -> Any:
@@ -279,8 +284,8 @@ def roll(a: ArrayLike, shift: Any, axis: Axis = None) -> Array:
     if axis is None:
         return roll(ravel(x), shift, 0).reshape(x.shape)
     axes = [axis] if isinstance(axis, int) else list(axis)
-    is_single = not isinstance(shift, (tuple, list)) and not shape_of(shift)
-    shifts = [shift] * len(axes) if is_single else list(shift)
+    is_single = not is_sequence(shift) and not shape_of(shift)
+    shifts: list[Any] = [shift] * len(axes) if is_single else list(shift)
     if len(axes) == 1 and len(shifts) > 1:
         axes = axes * len(shifts)
     if len(shifts) != len(axes):
@@ -315,7 +320,7 @@ def resize(a: ArrayLike, new_shape: Any) -> Array:
     check_arraylike("resize", a)
     extents = canonical_shape((new_shape,) if np.ndim(new_shape) == 0 else new_shape, "resize")
     flat = ravel(a)
-    size = int(np.prod(extents, dtype=np.int64))
+    size = math.prod(extents)
     if size == 0 or flat.size == 0:
         from .creation import zeros_like
 

@@ -14,7 +14,7 @@ from ..ir.avals import canonical_axis
 from ..transforms.batch import batch_flat
 from ..typing import Array, ArrayLike
 from .manipulation import moveaxis
-from .promotion import check_arraylike, shape_of, to_array
+from .promotion import check_arraylike, is_sequence, shape_of, to_array
 
 Core = tuple[str, ...]
 _argument = r"\((?:\s*\w+\s*(?:,\s*\w+\s*)*,?)?\s*\)"
@@ -40,7 +40,7 @@ def _map(fun: Callable[..., Any], size: int, args: Sequence[Any], mapped: Sequen
 
     def flat(*values: Any) -> list[Any]:
         out = fun(*values)
-        several[0] = isinstance(out, (tuple, list))
+        several[0] = is_sequence(out)
         return list(out) if several[0] else [out]
 
     dims = [0 if m else None for m in mapped]
@@ -67,8 +67,9 @@ def vectorize(
         ValueError: the signature is not valid, or core axes of unequal extents.
         TypeError: the number of arguments or results does not fit the signature.
     """
-    if any(not isinstance(e, (int, str)) for e in excluded):
-        raise TypeError(f"vectorize excludes ints and strs, got {set(excluded)!r}.")
+    named: Collection[Any] = excluded
+    if any(not isinstance(e, (int, str)) for e in named):
+        raise TypeError(f"vectorize excludes ints and strs, got {set(named)!r}.")
     cores = None if signature is None else _parse_signature(signature)
 
     @functools.wraps(pyfunc)
@@ -147,14 +148,14 @@ def _with_checked_outputs(
 ) -> Callable[..., Any]:
     def checked(*values: Any) -> Any:
         out = call(*values)
-        results = list(out) if isinstance(out, (tuple, list)) else [out]  # pyright: ignore[reportUnknownArgumentType]
+        results: list[Any] = list(out) if is_sequence(out) else [out]
         if outputs is None:
             wrong = [shape_of(r) for r in results if shape_of(r)]
             if wrong:
                 raise ValueError(
                     f"output has shape {wrong[0]} where a scalar is expected: give a signature."
                 )
-            return out  # pyright: ignore[reportUnknownVariableType]
+            return out
         if len(results) != len(outputs):
             raise TypeError(
                 f"wrong number of output arguments: expected {len(outputs)}, got {len(results)}."
@@ -163,7 +164,7 @@ def _with_checked_outputs(
             if len(shape_of(r)) != len(core):
                 raise ValueError(f"output has shape {shape_of(r)} for core dimensions {core}.")
             _check_core(core, shape_of(r), sizes)
-        return out  # pyright: ignore[reportUnknownVariableType]
+        return out
 
     return checked
 

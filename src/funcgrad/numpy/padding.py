@@ -12,17 +12,16 @@ from ..core.trace import value_of
 from ..primitives import joining as ops
 from ..typing import Array, ArrayLike
 from .joining import concatenate
-from .promotion import check_arraylike, convert, dtype_of, shape_of, to_array
+from .promotion import check_arraylike, convert, dtype_of, is_sequence, shape_of, to_array
 
 Widths = tuple[tuple[int, int], ...]
 
 
 def _pairs(value: Any, ndim: int, convert_one: Callable[[Any], Any]) -> tuple[Any, ...]:
     """(before, after) of each axis, from one value, one pair, or one of them per axis."""
-    if isinstance(value, (tuple, list)):
+    if is_sequence(value):
         entries: list[Any] = [
-            tuple(map(convert_one, v)) if isinstance(v, (tuple, list)) else convert_one(v)  # pyright: ignore[reportUnknownArgumentType]
-            for v in value  # pyright: ignore[reportUnknownVariableType]
+            tuple(map(convert_one, v)) if is_sequence(v) else convert_one(v) for v in value
         ]
         if entries and all(isinstance(v, tuple) for v in entries):
             pairs = [(v[0], v[-1]) for v in entries]
@@ -62,7 +61,8 @@ def pad(
     x = to_array(array)
     if isinstance(pad_width, dict):
         spread: list[Any] = [(0, 0)] * x.ndim
-        for axis, width in pad_width.items():  # pyright: ignore[reportUnknownVariableType]
+        table: dict[int, Any] = pad_width
+        for axis, width in table.items():
             spread[axis] = width if isinstance(width, tuple) else (width, width)
         pad_width = spread
     widths: Widths = _pairs(pad_width, x.ndim, operator.index)
@@ -96,7 +96,7 @@ def pad(
 
 def _pad_constant(x: Any, widths: Widths, values: Any) -> Any:
     dtype = dtype_of(x)
-    if not isinstance(values, (tuple, list)) and not shape_of(values):
+    if not is_sequence(values) and not shape_of(values):
         config = tuple((low, high, 0) for low, high in widths)
         return ops.pad(x, convert(values, dtype, x.weak_type), config)
     pairs = _pairs(values, x.ndim, lambda v: v)

@@ -34,9 +34,24 @@ def check_arraylike(name: str, *args: Any) -> None:
         )
 
 
+def is_sequence(x: Any) -> bool:
+    """Whether x is a list or a tuple; a type checker learns nothing from the answer."""
+    return isinstance(x, (list, tuple))
+
+
+def is_ndarray(x: Any) -> bool:
+    """Whether x is a NumPy array; a type checker learns nothing from the answer."""
+    return isinstance(x, np.ndarray)
+
+
+def is_array(x: Any) -> bool:
+    """Whether x is an array of NumPy's or ours."""
+    return isinstance(x, (np.ndarray, Array, Tracer))
+
+
 def unwrap(x: Any) -> Any:
     """The value itself, or the one an object offers by `__jax_array__`."""
-    if isinstance(x, (Array, Tracer, np.ndarray)) or not hasattr(x, "__jax_array__"):
+    if is_array(x) or not hasattr(x, "__jax_array__"):
         return x
     return x.__jax_array__()
 
@@ -57,10 +72,16 @@ def convert(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Any:
     return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=weak)
 
 
+_scalar_avals: dict[tuple[np.dtype[Any], bool], ShapedArray] = {}
+
+
 def scalar(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Array:
     """A number as an array of a dtype; integers wrap."""
+    aval = _scalar_avals.get((dtype, weak))
+    if aval is None:
+        aval = _scalar_avals[dtype, weak] = ShapedArray((), dtype, weak)
     with np.errstate(all="ignore"):
-        return Array(np.asarray(np.asarray(x).astype(dtype)), ShapedArray((), dtype, weak))
+        return Array(np.asarray(np.asarray(x).astype(dtype)), aval)
 
 
 def to_array(x: Any) -> Any:
@@ -117,13 +138,31 @@ def check_rank_promotion(name: str, shapes: Sequence[tuple[int, ...]]) -> None:
     warnings.warn(text, UserWarning, stacklevel=4)
 
 
+_scalars_below = {"f": (float, int), "c": (float, int, complex), "i": (int,), "u": (int,)}
+
+
+def _ready_pair(x: Any, y: Any) -> tuple[Any, Any] | None:
+    """Two operands that need little promotion, which eager code meets at most operations.
+
+    Either both have one aval, or one is a Python number that cannot change the other's dtype.
+    """
+    first, second = getattr(x, "aval", None), getattr(y, "aval", None)
+    if first is not None:
+        if first == second:
+            return x, y
+        if type(y) in _scalars_below.get(first.dtype.kind, ()):
+            return x, scalar(y, first.dtype, first.weak_type)
+    elif second is not None and type(x) in _scalars_below.get(second.dtype.kind, ()):
+        return scalar(x, second.dtype, second.weak_type), y
+    return None
+
+
 def promote_args(name: str, *args: Any) -> Sequence[Any]:
     """The checked arguments in one dtype and rank."""
     if len(args) == 2:
-        # Eager code meets this case at every operation: nothing is to be done.
-        first = getattr(args[0], "aval", None)
-        if first is not None and first == getattr(args[1], "aval", None):
-            return args
+        ready = _ready_pair(*args)
+        if ready is not None:
+            return ready
     check_arraylike(name, *args)
     return promote_shapes(name, *promote_dtypes(*args))
 
@@ -132,10 +171,9 @@ def promote_args_inexact(name: str, *args: Any) -> Sequence[Any]:
     """The checked arguments in one inexact dtype and one rank."""
     first = getattr(args[0], "aval", None)
     if first is not None and first.dtype.kind in "fc":
-        if len(args) == 1:
-            return args
-        if len(args) == 2 and first == getattr(args[1], "aval", None):
-            return args
+        ready = args if len(args) == 1 else _ready_pair(*args) if len(args) == 2 else None
+        if ready is not None:
+            return ready
     check_arraylike(name, *args)
     return promote_shapes(name, *promote_dtypes_inexact(*args))
 

@@ -23,6 +23,7 @@ from .promotion import (
     check_arraylike,
     convert,
     dtype_of,
+    is_sequence,
     promote_dtypes_inexact,
     requested_dtype,
     shape_of,
@@ -40,8 +41,8 @@ def canonical_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(ndim))
-    if isinstance(axis, (tuple, list)):
-        axes = tuple(sorted(canonical_axis(a, ndim) for a in axis))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if is_sequence(axis):
+        axes = tuple(sorted(canonical_axis(a, ndim) for a in axis))
         if len(set(axes)) != len(axes):
             raise ValueError(f"duplicate value in 'axis': {axis}. Name each axis once.")
         return axes

@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from ..control.loops import fori_loop
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir import dtypes
+from ..primitives.rounding import stop_gradient
 from ..typing import Array, ArrayLike
 from .creation import array, full
 from .cumulation import cumsum
+from .indexing import take
 from .promotion import (
     check_arraylike,
     dtype_of,
@@ -60,7 +63,8 @@ def nonzero(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) ->
     if size is None:
         mask = concrete("nonzero", x, "give size.")
         return tuple(array(found, dtype=int) for found in np.nonzero(mask))
-    fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * x.ndim
+    given: Any = fill_value
+    fills: Any = given if type(fill_value) is tuple else (fill_value,) * x.ndim
     if len(fills) != x.ndim:
         raise ValueError(f"fill_value has {len(fills)} entries for an array of {x.ndim} axes.")
     fills = tuple(0 if f is None else f for f in fills)
@@ -158,13 +162,16 @@ def searchsorted(
         return low
     # Invariant: elements before low go before the value, elements from high on after it.
     high = full(values.shape, size, int)
-    for _ in range(size.bit_length()):
-        middle = (low + high) // 2
-        probe = line[middle.clip(0, size - 1)]
-        before = _sorts_before(probe, values, side == "right") & (low < high)
-        low = where(before, middle + 1, low)
-        high = where(before, high, middle)
-    return low
+    line, values = stop_gradient(line), stop_gradient(values)
+
+    def halve(_: Any, bounds: tuple[Any, Any]) -> tuple[Any, Any]:
+        lower, upper = bounds
+        middle = (lower + upper) >> 1
+        probe = take(line, middle, mode="clip")
+        before = _sorts_before(probe, values, side == "right") & (lower < upper)
+        return where(before, middle + 1, lower), where(before, upper, middle)
+
+    return fori_loop(0, size.bit_length(), halve, (low, high))[0]
 
 
 def _sorts_before(x: Any, y: Any, or_equal: bool) -> Any:

@@ -185,11 +185,11 @@ def piecewise(
             f"{len(conditions) + 1} functions are expected; got {len(funclist)}."
         )
     results: list[Any] = [f(value, *args, **kw) if callable(f) else f for f in funclist]
-    default = results.pop() if len(results) > len(conditions) else 0
+    default: Any = results.pop() if len(results) > len(conditions) else 0
     from .creation import full_like
 
     dtype = dtype_of(value)
-    out = full_like(value, default, dtype=dtype) if not shape_of(default) else default
+    out: Any = full_like(value, default, dtype=dtype) if not shape_of(default) else default
     for condition, result in zip(conditions, results, strict=True):
         out = where(condition, result, out)
     return out.astype(dtype)

@@ -1,0 +1,159 @@
+"""Every function of the namespace on a table of calls: against JAX, against NumPy, and traced."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import funcgrad.numpy as fnp
+import numpy as np
+from funcgrad.api.tracing import make_jaxpr
+from funcgrad.core.array import Array
+from funcgrad.core.evaluate import eval_closed
+from funcgrad.errors import ConcretizationTypeError
+
+_spec = importlib.util.spec_from_file_location("calls", Path(__file__).parent / "calls.py")
+assert _spec is not None and _spec.loader is not None
+calls = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(calls)
+
+RAW = calls.data()
+OURS = {name: fnp.asarray(x) for name, x in RAW.items()}
+each_call = pytest.mark.parametrize("call", calls.CALLS)
+
+# Traced, the size of these results would depend on values.
+NEEDS_VALUES = re.compile(
+    r"nonzero|argwhere|unique|bincount|union|intersect|setdiff|setxor|where\(m\)|choose|extract"
+    r"|ravel_multi"
+)
+# The sum of diagonals and the variance are methods that tracers cannot have yet.
+NO_METHOD = ("x.var()", "x.trace()")
+
+
+def run(call: str, namespace: Any, arrays: dict[str, Any]) -> Any:
+    return eval(call, {"n": namespace, **arrays})
+
+
+def close(got: Any, want: Any) -> None:
+    loose = np.asarray(want).dtype == np.float16
+    np.testing.assert_allclose(
+        np.asarray(got),
+        np.asarray(want),
+        rtol=2e-3 if loose else 2e-5,
+        atol=2e-3 if loose else 4e-6,
+    )
+
+
+@each_call
+def test_as_in_jax(call: str) -> None:
+    jnp = pytest.importorskip("jax.numpy")
+    want = run(call, jnp, {name: jnp.asarray(x) for name, x in RAW.items()})
+    got = run(call, fnp, OURS)
+    if not isinstance(got, Array):
+        assert got == want
+        return
+    assert (got.shape, got.dtype, got.weak_type) == (want.shape, want.dtype, want.weak_type)
+    close(got, want)
+
+
+@each_call
+def test_traced_as_eager(call: str) -> None:
+    want = run(call, fnp, OURS)
+    if not isinstance(want, Array) or call in NO_METHOD:
+        return
+    names = [name for name in OURS if re.search(rf"(?<![\w.'\"]){name}\b", call)]
+
+    def traced(*arrays: Any) -> Any:
+        return run(call, fnp, dict(zip(names, arrays, strict=True)))
+
+    args = [OURS[name] for name in names]
+    try:
+        closed = make_jaxpr(traced)(*args)
+    except ConcretizationTypeError:
+        assert NEEDS_VALUES.search(call)
+        return
+    (got,) = eval_closed(closed, *args)
+    assert got.aval == want.aval
+    close(got, want)
+
+
+@pytest.mark.parametrize("name", "sum prod mean var std max min cumsum sort median".split())
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_reductions_as_in_numpy(name: str, axis: int | None) -> None:
+    x = RAW["x"]
+    want = getattr(np, name)(x, axis=axis)
+    close(getattr(fnp, name)(OURS["x"], axis=axis), want)
+
+
+def test_size_makes_searches_traceable() -> None:
+    mask = OURS["m"]
+
+    def f(m: Any) -> Any:
+        return [*fnp.nonzero(m, size=8, fill_value=-1), fnp.unique(m, size=3, fill_value=True)]
+
+    got = eval_closed(make_jaxpr(f)(mask), mask)
+    rows, columns = np.nonzero(RAW["m"])
+    fill = [-1] * (8 - len(rows))
+    assert np.asarray(got[0]).tolist() == [*rows, *fill][:8]
+    assert np.asarray(got[1]).tolist() == [*columns, *fill][:8]
+    assert np.asarray(got[2]).tolist() == [False, True, True]
+
+
+def test_array_copies_and_asarray_does_not() -> None:
+    x = OURS["x"]
+    assert fnp.asarray(x) is x
+    assert fnp.array(x) is not x
+    writeable = np.zeros(3)
+    kept = fnp.asarray(writeable)
+    writeable[:] = 1
+    assert not np.asarray(kept).any()
+    assert isinstance(np.ones(4, np.float32) + OURS["row"], Array)
+    assert isinstance(np.float32(1) * OURS["row"], Array)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (
+            "n.add([1], 2)",
+            TypeError,
+            "add requires ndarray or scalar arguments, got <class 'list'>",
+        ),
+        ("n.sum((1, 2))", TypeError, "sum requires ndarray or scalar"),
+        ("n.reshape([1, 2], (2, 1))", TypeError, "reshape requires"),
+        ("n.reshape(x, (5, -1))", TypeError, "cannot reshape"),
+        ("n.max(n.zeros(0))", ValueError, "no identity"),
+        ("n.argmax(n.zeros(0))", ValueError, "empty sequence"),
+        ("n.array([[1, 2], [3]])", ValueError, "inhomogeneous"),
+        ("n.array([300], 'uint8')", OverflowError, "out of bounds"),
+        ("n.array('a')", TypeError, "not supported"),
+        ("n.array(None)", ValueError, "None is not"),
+        ("n.zeros(3, 'foo')", TypeError, "not a dtype"),
+        ("n.zeros(-1)", TypeError, "negative"),
+        ("x + [1]", TypeError, "unsupported operand"),
+        ("x < 'a'", TypeError, "not supported between"),
+        ("x[[0, 1]]", TypeError, "non-tuple sequence"),
+        ("x[1.0]", TypeError, "integer or boolean"),
+        ("x[s]", TypeError, "integer or boolean"),
+        ("x['a']", TypeError, "string"),
+        ("x[0, 0, 0]", IndexError, "Too many indices"),
+        ("x[..., ...]", IndexError, "single ellipsis"),
+        ("x[n.ones(3, bool)[:2]]", IndexError, "boolean index did not match"),
+        ("x @ 1", ValueError, "at least 1"),
+        ("n.split(x, 5)", ValueError, "equal division"),
+        ("n.linspace(0, 1, -1)", ValueError, "non-negative"),
+        ("n.power(k, -1)", TypeError, "negative powers"),
+        ("n.where(m, x)", ValueError, "Either both or neither"),
+        ("n.concatenate([1, 2])", ValueError, "Zero-dimensional"),
+        ("n.einsum('ij,j', x, edges)", ValueError, "stands for extents"),
+        ("n.pad(x, 1, mode='foo')", ValueError, "modes are"),
+        ("x.sum(axis=5)", ValueError, "out of bounds"),
+    ],
+)
+def test_errors(call: str, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=re.escape(text)):
+        run(call, fnp, OURS)
