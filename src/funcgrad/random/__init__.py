@@ -23,6 +23,15 @@ from .continuous import wald as wald
 from .continuous import weibull_min as weibull_min
 from .discrete import geometric as geometric
 from .discrete import rademacher as rademacher
+from .gamma import ball as ball
+from .gamma import beta as beta
+from .gamma import chisquare as chisquare
+from .gamma import dirichlet as dirichlet
+from .gamma import f as f
+from .gamma import gamma as gamma
+from .gamma import generalized_normal as generalized_normal
+from .gamma import loggamma as loggamma
+from .gamma import t as t
 from .keys import PRNGKey as PRNGKey
 from .keys import clone as clone
 from .keys import fold_in as fold_in

@@ -216,9 +216,7 @@ def triangular(
     return select(u < (peak - low) / (high - low), rising, falling)
 
 
-def lognormal(
-    key: Any, sigma: Any = np.float32(1), shape: Shape | None = None, dtype: Any = None
-) -> Any:
+def lognormal(key: Any, sigma: Any = 1.0, shape: Shape | None = None, dtype: Any = None) -> Any:
     """Log-normal numbers: e^(σ z) of z normal.
 
     Args:

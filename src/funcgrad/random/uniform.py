@@ -258,7 +258,7 @@ def randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any = None)
 def draw_integers(
     key: Any, shape: tuple[int, ...], low: Any, high: Any, dtype: np.dtype[Any]
 ) -> Any:
-    """Integers from a typed key. Narrow ones are drawn in 32 bits, where the modulus biases less."""
+    """Integers from a typed key; narrow ones are drawn in 32 bits, with less bias."""
     info: Any = dtypes.iinfo(dtype)
     if info.bits >= 32:
         return _draw_wide(key, shape, as_array(low), as_array(high), dtype)
