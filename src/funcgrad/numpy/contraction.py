@@ -20,6 +20,7 @@ from ..primitives import movement
 from ..typing import Array, ArrayLike, DTypeLike
 from .promotion import (
     check_arraylike,
+    counting,
     promote_args,
     promote_dtypes,
     shape_of,
@@ -369,8 +370,8 @@ def _slide(name: str, x: Any, y: Any, mode: str, precision: Any, dtype: Any) -> 
         raise ValueError(f"mode must be one of ['full', 'same', 'valid'], got {mode!r}.")
     padded = pad(x, (low, high))
     count = m + low + high - n + 1
-    steps: Any = np.arange(n)
-    positions: Any = np.arange(count)[:, None] + steps
+    steps: Any = counting(n)
+    positions: Any = counting(count)[:, None] + steps
     return dot(
         padded[positions.astype(np.int32)], y, precision=precision, preferred_element_type=dtype
     )

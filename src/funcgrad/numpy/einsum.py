@@ -56,7 +56,8 @@ def _from_lists(operands: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
     letters = [chr(c) for c in (*range(97, 123), *range(65, 91))]
 
     def word(labels: Any) -> str:
-        return "".join("..." if i is Ellipsis else letters[i] for i in labels)
+        names: list[str] = ["..." if i is Ellipsis else letters[i] for i in labels]
+        return "".join(names)
 
     arrays, labels = operands[::2], operands[1::2]
     if len(operands) % 2:

@@ -186,7 +186,8 @@ def _resolve(entries: list[Any], shape: tuple[int, ...]) -> Plan:
 
 
 def _one_axis(entry: Any, axis: int, extent: int) -> Entry:
-    if isinstance(entry, slice):
+    given = entry
+    if isinstance(given, slice):
         return _part(entry, axis, extent)
     if isinstance(entry, int) or not entry.ndim:
         if extent == 0:

@@ -17,7 +17,9 @@ from ..typing import Array, ArrayLike, DTypeLike
 from .promotion import (
     check_arraylike,
     convert,
+    counting,
     is_array,
+    is_list,
     is_sequence,
     promote_dtypes,
     requested_dtype,
@@ -140,11 +142,11 @@ def block(arrays: Any) -> Array:
 
 
 def _depth(x: Any) -> int:
-    return 1 + max(map(_depth, x), default=0) if isinstance(x, list) else 0
+    return 1 + max(map(_depth, x), default=0) if is_list(x) else 0
 
 
 def _flat_blocks(x: Any) -> Any:
-    if isinstance(x, list):
+    if is_list(x):
         for element in x:
             yield from _flat_blocks(element)
     else:
@@ -152,7 +154,7 @@ def _flat_blocks(x: Any) -> Any:
 
 
 def _join_blocks(x: Any, depth: int, rank: int) -> Any:
-    if not isinstance(x, list):
+    if not is_list(x):
         return movement.broadcast_to_rank(to_array(x), rank)
     parts = [_join_blocks(element, depth - 1, rank) for element in x]
     return concatenate(parts, rank - depth)
@@ -255,7 +257,7 @@ def repeat(
                 f"repeats of shape {counts.shape} does not fit axis {axis} of extent "
                 f"{x.shape[axis]}."
             )
-        index: Any = np.repeat(np.arange(x.shape[axis]), counts)
+        index: Any = np.repeat(counting(x.shape[axis]), counts)
         return _take_rows(x, index.astype(np.int32), axis)
     return _repeat_to_length(
         x,
@@ -313,7 +315,7 @@ def delete(
     if axis is None:
         x, axis = x.reshape(-1), 0
     axis = canonical_axis(axis, x.ndim)
-    kept: Any = np.delete(np.arange(x.shape[axis]), _concrete_index("delete", obj))
+    kept: Any = np.delete(counting(x.shape[axis]), _concrete_index("delete", obj))
     return _take_rows(x, kept.astype(np.int32), axis)
 
 
@@ -330,9 +332,9 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
     axis = canonical_axis(axis, x.ndim)
     size = x.shape[axis]
     given = _concrete_index("insert", obj)
-    index: Any = np.arange(size)[given] if type(given) is slice else np.asarray(given)
+    index: Any = counting(size)[given] if type(given) is slice else np.asarray(given)
     if index.dtype == bool:
-        index = np.flatnonzero(index)
+        index = np.nonzero(index)[0]
     new = movement.broadcast_to_rank(new, x.ndim)
     if index.ndim == 0:
         new = movement.moveaxis(new, 0, axis)
@@ -341,7 +343,7 @@ def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None)
         index = np.full(new.shape[axis], index.reshape(())[()])
     count = index.size
     # NumPy says where everything goes: positions count x first, then the new elements.
-    order: Any = np.insert(np.arange(size), index, np.arange(size, size + count))
+    order: Any = np.insert(counting(size), index, counting(size, size + count))
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
     joined = concatenate([x, movement.broadcast_to(new, shape)], axis)
     return _take_rows(joined, order.astype(np.int32), axis)

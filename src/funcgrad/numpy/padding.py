@@ -12,7 +12,7 @@ from ..core.trace import value_of
 from ..primitives import joining as ops
 from ..typing import Array, ArrayLike
 from .joining import concatenate
-from .promotion import check_arraylike, convert, dtype_of, is_sequence, shape_of, to_array
+from .promotion import check_arraylike, convert, counting, dtype_of, is_sequence, shape_of, to_array
 
 Widths = tuple[tuple[int, int], ...]
 
@@ -43,6 +43,10 @@ def _pairs(value: Any, ndim: int, convert_one: Callable[[Any], Any]) -> tuple[An
     return ((convert_one(value), convert_one(value)),) * ndim
 
 
+def _items(table: Any) -> Any:
+    return table.items()
+
+
 def pad(
     array: ArrayLike, pad_width: Any, mode: str | Callable[..., Any] = "constant", **kwargs: Any
 ) -> Array:
@@ -61,8 +65,7 @@ def pad(
     x = to_array(array)
     if isinstance(pad_width, dict):
         spread: list[Any] = [(0, 0)] * x.ndim
-        table: dict[int, Any] = pad_width
-        for axis, width in table.items():
+        for axis, width in _items(pad_width):
             spread[axis] = width if isinstance(width, tuple) else (width, width)
         pad_width = spread
     widths: Widths = _pairs(pad_width, x.ndim, operator.index)
@@ -115,7 +118,7 @@ def _pad_by_index(x: Any, widths: Widths, mode: str) -> Any:
         if x.shape[axis] == 0:
             raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant'.")
         kind: Any = mode
-        order: Any = np.pad(np.arange(x.shape[axis]), (low, high), mode=kind)
+        order: Any = np.pad(counting(x.shape[axis]), (low, high), mode=kind)
         index: list[Any] = [slice(None)] * x.ndim
         index[axis] = order.astype(np.int32)
         x = x[tuple(index)]

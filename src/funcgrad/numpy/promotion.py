@@ -49,6 +49,16 @@ def is_array(x: Any) -> bool:
     return isinstance(x, (np.ndarray, Array, Tracer))
 
 
+def counting(*bounds: int) -> Any:
+    """NumPy's arange of concrete integers."""
+    return np.arange(*bounds)
+
+
+def is_list(x: Any) -> bool:
+    """Whether x is a list; a type checker learns nothing from the answer."""
+    return isinstance(x, list)
+
+
 def unwrap(x: Any) -> Any:
     """The value itself, or the one an object offers by `__jax_array__`."""
     if is_array(x) or not hasattr(x, "__jax_array__"):
