@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a call is one line of text, however long
 """Public calls that must mean here what they mean in JAX.
 
 Each is Python text, evaluated with `np_` as jax.numpy or funcgrad.numpy, `lax`, `top` as the
@@ -317,7 +318,7 @@ top.grad(lambda a: np_.maximum(a, 0.0).sum())(np_.array([0.0, 1.0, -1.0]))
 top.grad(lambda a: np_.abs(a).sum())(np_.array([0.0, 1.0, -1.0]))
 top.grad(lambda a: np_.sort(a)[0])(x)
 top.grad(lambda a: np_.max(a))(np_.array([1.0, 2.0, 2.0]))
-top.grad(lambda a: a ** 0.5)(0.0)
+top.grad(lambda a: a ** 0.5)(np_.float32(0))
 top.grad(lambda a: a ** 0)(0.0)
 top.grad(lambda a: 0.0 ** a)(1.0)
 top.grad(lambda a: np_.where(a > 0, np_.sqrt(a), 0.0))(1.0)

@@ -6,11 +6,11 @@ differentiated as often as a law asks.
 
 from dataclasses import dataclass
 
-import numpy as np
 from hypothesis import strategies as st
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
+import numpy as np
 from funcgrad import lax
 
 SHAPE = (2, 3)
@@ -52,12 +52,12 @@ BINARY = {
 
 
 @fg.custom_jvp
-def tripled_sine(x):
+def ruled_sine(x):
     """sin, with a rule of its own that is true."""
     return fnp.sin(x)
 
 
-tripled_sine.defjvp(lambda primals, tangents: (tripled_sine(*primals), fnp.cos(*primals) * tangents[0]))
+ruled_sine.defjvp(lambda xs, ts: (ruled_sine(*xs), fnp.cos(*xs) * ts[0]))
 
 
 @fg.custom_vjp
@@ -66,10 +66,8 @@ def reversed_cosine(x):
     return fnp.cos(x)
 
 
-reversed_cosine.defvjp(
-    lambda x: (fnp.cos(x), x), lambda x, ct: (-fnp.sin(x) * ct,)
-)
-UNARY["custom_jvp"] = tripled_sine
+reversed_cosine.defvjp(lambda x: (fnp.cos(x), x), lambda x, ct: (-fnp.sin(x) * ct,))
+UNARY["custom_jvp"] = ruled_sine
 UNARY["custom_vjp"] = reversed_cosine
 REVERSE_ONLY = {"custom_vjp"}
 
@@ -102,4 +100,4 @@ def programs(max_size=6, forward=True):
 def matrices(seed, count=2, batch=()):
     """Random matrices f64[*batch, 2, 3]."""
     rng = np.random.default_rng(seed)
-    return [rng.normal(size=(*batch, *SHAPE)) for _ in range(count)]
+    return [fnp.asarray(rng.normal(size=(*batch, *SHAPE))) for _ in range(count)]

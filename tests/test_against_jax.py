@@ -3,11 +3,11 @@
 import re
 import warnings
 
-import numpy
-import numpy as np
 import pytest
 
 import funcgrad as fg
+import numpy
+import numpy as np
 
 from .jax_calls import FAILING, JAXPRS, calls
 
@@ -47,7 +47,7 @@ def run(text, scope):
         warnings.simplefilter("ignore")
         try:
             return eval(text, dict(scope))
-        except Exception as error:  # noqa: BLE001 - compared with the peer's
+        except Exception as error:
             return error
 
 
@@ -62,7 +62,8 @@ def test_same_value(text, both):
     if not isinstance(theirs, jax.Array):
         assert str(ours) == str(theirs)
         return
-    assert (ours.shape, ours.dtype, ours.weak_type) == (theirs.shape, theirs.dtype, theirs.weak_type)
+    types = [(out.shape, out.dtype, out.weak_type) for out in (ours, theirs)]
+    assert types[0] == types[1]
     got, want = np.asarray(ours), np.asarray(theirs)
     if got.dtype.name == "bfloat16":
         np.testing.assert_allclose(got.astype("f4"), want.astype("f4"), rtol=1e-2, atol=1e-2)

@@ -6,17 +6,20 @@ Trace a pure function into a jaxpr, then differentiate, map, and run it: `grad`,
 
 from __future__ import annotations
 
-from . import numpy as numpy  # installs the operators of Array and Tracer
 from . import lax as lax
+from . import numpy as numpy  # installs the operators of Array and Tracer
 from . import tree as tree
 from . import tree_util as tree_util
 from . import typing as typing
+from .ad_checkpoint import checkpoint as checkpoint
+from .ad_checkpoint import checkpoint_policies as checkpoint_policies
+from .ad_checkpoint import remat as remat
 from .api.forward import jvp as jvp
 from .api.forward import linearize as linearize
 from .api.jacobians import hessian as hessian
 from .api.jacobians import jacfwd as jacfwd
+from .api.jacobians import jacobian as jacobian
 from .api.jacobians import jacrev as jacrev
-from .api.jacobians import jacrev as jacobian
 from .api.mapping import vmap as vmap
 from .api.placement import block_until_ready as block_until_ready
 from .api.placement import clear_caches as clear_caches
@@ -43,6 +46,7 @@ from .config import disable_jit as disable_jit
 from .config import enable_x64 as enable_x64
 from .config import numpy_dtype_promotion as numpy_dtype_promotion
 from .config import numpy_rank_promotion as numpy_rank_promotion
+from .control.callbacks import pure_callback as pure_callback
 from .control.jitted import jit as jit
 from .core.array import Array as Array
 from .core.devices import Device as Device
@@ -51,6 +55,10 @@ from .core.devices import device_count as device_count
 from .core.devices import devices as devices
 from .core.devices import local_devices as local_devices
 from .core.shapes import ShapeDtypeStruct as ShapeDtypeStruct
+from .custom_derivatives import closure_convert as closure_convert
+from .custom_derivatives import custom_gradient as custom_gradient
+from .custom_derivatives import custom_jvp as custom_jvp
+from .custom_derivatives import custom_vjp as custom_vjp
 from .ir.dtypes import float0 as float0
 
 __version__ = "0.1.0"

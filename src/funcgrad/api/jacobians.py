@@ -178,3 +178,6 @@ def hessian(
     """
     inner = jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic)
     return jacfwd(inner, argnums, has_aux=has_aux, holomorphic=holomorphic)
+
+
+jacobian = jacrev

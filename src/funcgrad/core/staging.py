@@ -25,12 +25,12 @@ from .trace import Trace, Tracer, leaked
 class StagingTracer(Tracer):
     """Stands for a variable of the jaxpr being written."""
 
-    __slots__ = ("source", "var")
+    __slots__ = ("source", "variable")
 
     def __init__(self, trace: StagingTrace, var: Var, source: Source | None) -> None:
         self.owner = trace
         self.aval = var.aval
-        self.var = var
+        self.variable = var
         self.source = source
 
     def origin(self) -> str:
@@ -64,7 +64,7 @@ class StagingTrace(Trace):
     def to_atom(self, x: Any) -> Atom:
         """The variable or literal for a value; values from outside become constants."""
         if type(x) is StagingTracer and x.owner is self:
-            return x.var
+            return x.variable
         if isinstance(x, Tracer):
             if not x.owner.live:
                 leaked(x)
