@@ -21,6 +21,9 @@ from .continuous import rayleigh as rayleigh
 from .continuous import triangular as triangular
 from .continuous import wald as wald
 from .continuous import weibull_min as weibull_min
+from .counts import binomial as binomial
+from .counts import multinomial as multinomial
+from .counts import poisson as poisson
 from .discrete import geometric as geometric
 from .discrete import rademacher as rademacher
 from .gamma import ball as ball
