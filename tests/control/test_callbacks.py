@@ -2,9 +2,9 @@
 
 import io
 
-import numpy as np
 import pytest
 
+import numpy as np
 from funcgrad import debug, lax
 from funcgrad.api.mapping import vmap
 from funcgrad.api.reverse import grad
@@ -25,7 +25,9 @@ def double(x, vmap_method="sequential", seen=None):
             seen.append(x.shape)
         return np.asarray(x) * 2
 
-    return pure_callback(call, ShapeDtypeStruct(np.shape(x), np.float32), x, vmap_method=vmap_method)
+    return pure_callback(
+        call, ShapeDtypeStruct(np.shape(x), np.float32), x, vmap_method=vmap_method
+    )
 
 
 def test_pure_callback_under_jit_and_scan():
@@ -61,7 +63,9 @@ def test_arguments_that_are_not_mapped():
             seen.append(y.shape)
             return np.asarray(x) + np.asarray(y)
 
-        vmap(lambda x, m=method, f=add: pure_callback(f, SCALAR, x, np.float32(1), vmap_method=m))(XS)
+        vmap(lambda x, m=method, f=add: pure_callback(f, SCALAR, x, np.float32(1), vmap_method=m))(
+            XS
+        )
         assert seen == [want]
 
 
@@ -107,7 +111,10 @@ def test_io_callbacks_are_kept_and_keep_their_order(ordered):
     def f(x):
         io_callback(lambda x: log.append(("a", float(x))), None, x, ordered=ordered)
         scan(
-            lambda c, i: (io_callback(lambda i: log.append(("s", int(i))), None, i, ordered=ordered), i),
+            lambda c, i: (
+                io_callback(lambda i: log.append(("s", int(i))), None, i, ordered=ordered),
+                i,
+            ),
             None,
             np.arange(2),
         )

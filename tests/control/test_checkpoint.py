@@ -2,9 +2,9 @@
 
 from functools import partial
 
-import numpy as np
 import pytest
 
+import numpy as np
 from funcgrad import debug, lax
 from funcgrad.ad_checkpoint import (
     checkpoint,
@@ -53,7 +53,12 @@ def policies():
 def test_derivatives_are_the_same(policy):
     f = checkpoint(net, policy=policy)
     want = grad(net, (0, 1))(W, X)
-    for g in (grad(f, (0, 1)), jit(grad(f, (0, 1))), grad(jit(f), (0, 1)), grad(checkpoint(f), (0, 1))):
+    for g in (
+        grad(f, (0, 1)),
+        jit(grad(f, (0, 1))),
+        grad(jit(f), (0, 1)),
+        grad(checkpoint(f), (0, 1)),
+    ):
         for a, b in zip(g(W, X), want, strict=True):
             close(a, b)
     close(f(W, X), net(W, X))
@@ -90,9 +95,10 @@ def test_what_is_kept_follows_the_policy():
 
 
 def test_dots_inside_jitted_functions_are_seen():
-    f = checkpoint(lambda x: lax.reduce_sum(lax.sin(jit(lax.dot)(W, x)), (0,)), policy=(
-        checkpoint_policies.dots_saveable
-    ))
+    f = checkpoint(
+        lambda x: lax.reduce_sum(lax.sin(jit(lax.dot)(W, x)), (0,)),
+        policy=(checkpoint_policies.dots_saveable),
+    )
     assert "output of dot_general" in [t for _, t in kept(f, X)]
 
 

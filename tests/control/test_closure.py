@@ -1,8 +1,8 @@
 """closure_convert, custom_gradient and linear_call."""
 
-import numpy as np
 import pytest
 
+import numpy as np
 from funcgrad import lax
 from funcgrad.api.forward import jvp
 from funcgrad.api.mapping import vmap
@@ -49,7 +49,7 @@ def test_custom_gradient():
 
 
 def test_linear_call():
-    def f(x, scale=np.float32(3)):
+    def f(x, scale=3.0):
         return linear_call(
             lambda r, x: lax.mul(x, r), lambda r, ct: lax.mul(lax.mul(ct, r), 10.0), scale, x
         )

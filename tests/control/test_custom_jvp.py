@@ -1,8 +1,8 @@
 """custom_jvp: the rule is used under every derivative, and only there."""
 
-import numpy as np
 import pytest
 
+import numpy as np
 from funcgrad import lax
 from funcgrad.api.forward import jvp, linearize
 from funcgrad.api.mapping import vmap
@@ -153,7 +153,7 @@ def test_closing_over_a_batch_and_over_a_differentiated_value():
     close(out, 3 * XS)
     close(slope, 2 * XS)
     for wrap in (lambda f: f, jit):
-        with pytest.raises(UnexpectedTracerError, match="closed-over|closes over"):
+        with pytest.raises(UnexpectedTracerError, match=r"closed-over|closes over"):
             grad(lambda x, wrap=wrap: wrap(lambda: outer(x)[0])())(1.0)
 
 

@@ -1,8 +1,8 @@
 """custom_vjp: fwd and bwd are used in reverse mode; forward mode is refused."""
 
-import numpy as np
 import pytest
 
+import numpy as np
 from funcgrad import lax
 from funcgrad.api.forward import jvp
 from funcgrad.api.jacobians import jacrev
@@ -117,7 +117,7 @@ def test_trees_none_and_integers():
     got = grad(lambda p: f(p, 3)["out"])({"w": 1.0, "b": (2.0, 4.0)})
     close(got["w"], 3.0)
     close(got["b"], (0.0, 0.0))
-    out, pull = vjp(lambda w: f({"w": w, "b": (2.0, 4.0)}, 3), 1.0)
+    out, _ = vjp(lambda w: f({"w": w, "b": (2.0, 4.0)}, 3), 1.0)
     assert int(out["n"]) == 3
 
 
@@ -173,7 +173,7 @@ def test_closing_over_a_batch_and_over_a_differentiated_value():
     close(out, 3 * XS)
     close(slope, 2 * XS)
     for wrap in (lambda f: f, jit):
-        with pytest.raises(UnexpectedTracerError, match="closed-over|closes over"):
+        with pytest.raises(UnexpectedTracerError, match=r"closed-over|closes over"):
             grad(lambda x, wrap=wrap: wrap(lambda: outer(x)[0])())(1.0)
 
 

@@ -171,7 +171,9 @@ class PureCallback(Callback):
             return self.sequential(args, dims, params, method == "sequential_unrolled")
         avals = tuple(a.update(shape=(axis.size, *a.shape)) for a in params["result_avals"])
         if method == "legacy_vectorized":
-            given = [x if d is None else move_axis(x, d, 0) for x, d in zip(args, dims, strict=True)]
+            given = [
+                x if d is None else move_axis(x, d, 0) for x, d in zip(args, dims, strict=True)
+            ]
         else:
             size = axis.size if method == "broadcast_all" else 1
             given = [to_front(x, d, size) for x, d in zip(args, dims, strict=True)]

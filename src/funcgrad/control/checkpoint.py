@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -193,49 +193,61 @@ def checkpoint(
         TypeError: fun cannot be called, or an argument is no array value.
     """
     if fun is None:
-        return lambda f: checkpoint(  # pyright: ignore[reportUnknownLambdaType]
-            f,  # pyright: ignore[reportUnknownArgumentType]
-            prevent_cse=prevent_cse,
-            policy=policy,
-            static_argnums=static_argnums,
-            static_argnames=static_argnames,
-        )
+        options = {"prevent_cse": prevent_cse, "policy": policy}
+        static = {"static_argnums": static_argnums, "static_argnames": static_argnames}
+        return partial(checkpoint, **options, **static)
     if not callable(fun):
         raise TypeError(f"Expected a callable value, got {fun!r}. checkpoint takes a function.")
     nums, names = static_arguments(
-        fun, static_argnums if static_argnums != () else None, static_argnames or None, "static"
+        fun, None if static_argnums == () else static_argnums, static_argnames or None, "static"
     )
-    params = {
-        "prevent_cse": bool(np.any(prevent_cse)),
-        "policy": policy,
-        "differentiated": False,
-    }
-    known: dict[Any, Body] = {}
+    params = {"prevent_cse": bool(np.any(prevent_cse)), "policy": policy, "differentiated": False}
+    traced = Traced(fun, nums, names)
 
     @wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        static_nums = {i % len(args) for i in nums if -len(args) <= i < len(args)}
-        dynamic = tuple(x for i, x in enumerate(args) if i not in static_nums)
-        dynamic_kwargs = {k: v for k, v in kwargs.items() if k not in names}
-        name = name_of(fun)
-        static = (
-            tuple((i, StaticValue(args[i], name, i)) for i in sorted(static_nums)),
-            tuple((k, StaticValue(kwargs[k], name, k)) for k in sorted(kwargs) if k in names),
-        )
-        leaves, treedef = tree.flatten((dynamic, dynamic_kwargs))
-        check_leaves((dynamic, dynamic_kwargs), leaves, f"the arguments of {name} ")
-        call = with_static(fun, static if any(static) else ())
-        avals = tuple(aval_of(x) for x in leaves)
-        key = (treedef, avals, static, config.signature(), context.axis_sizes)
-        body = known.get(key)
-        if body is None:
-            body = trace_body(lambda a, k: call(*a, **k), treedef, avals, name)
-            if not any(isinstance(c, Tracer) for c in body.captured):
-                known[key] = body
+        leaves, body = traced(args, kwargs)
         outs = remat_p.bind(*body.captured, *leaves, jaxpr=body.closed, **params)
         return tree.unflatten(body.out_tree, outs)
 
     return checkpointed
+
+
+class Traced:
+    """Traces a function once for each signature, static arguments put in place."""
+
+    def __init__(self, fun: Callable[..., Any], nums: Sequence[int], names: Sequence[str]) -> None:
+        self.fun = fun
+        self.name = name_of(fun)
+        self.nums = nums
+        self.names = names
+        self.known: dict[Any, Body] = {}
+
+    def __call__(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list[Any], Body]:
+        """The leaves of the dynamic arguments, and the program that takes them."""
+        nums = {i % len(args) for i in self.nums if -len(args) <= i < len(args)}
+        dynamic = tuple(x for i, x in enumerate(args) if i not in nums)
+        dynamic_kwargs = {k: v for k, v in kwargs.items() if k not in self.names}
+        named = [k for k in sorted(kwargs) if k in self.names]
+        static = (
+            tuple((i, StaticValue(args[i], self.name, i)) for i in sorted(nums)),
+            tuple((k, StaticValue(kwargs[k], self.name, k)) for k in named),
+        )
+        leaves, in_tree = tree.flatten((dynamic, dynamic_kwargs))
+        check_leaves((dynamic, dynamic_kwargs), leaves, f"the arguments of {self.name} ")
+        avals = tuple(aval_of(x) for x in leaves)
+        key = (in_tree, avals, static, config.signature(), context.axis_sizes)
+        body = self.known.get(key)
+        if body is None:
+            call = with_static(self.fun, static if any(static) else ())
+
+            def run(a: tuple[Any, ...], k: dict[str, Any]) -> Any:
+                return call(*a, **k)
+
+            body = trace_body(run, in_tree, avals, self.name)
+            if not any(isinstance(c, Tracer) for c in body.captured):
+                self.known[key] = body
+        return leaves, body
 
 
 remat = checkpoint

@@ -200,7 +200,7 @@ def linear_call(
     Raises:
         TypeError: the transpose does not give a tree like linear_args.
     """
-    res, res_tree = tree.flatten(residual_args)
+    res = tree.leaves(residual_args)
     xs, x_tree = tree.flatten(linear_args)
     check_leaves((residual_args, linear_args), [*res, *xs], "the arguments of linear_call ")
     both = tree.structure((residual_args, linear_args))

@@ -8,7 +8,7 @@ trace's parent, so that values of the batch the functions close over are known t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -91,7 +91,7 @@ class ClosedOverError(UnexpectedTracerError):
 
 
 @contextmanager
-def closing_over(kind: str, name: str) -> Iterator[None]:
+def closing_over(kind: str, name: str) -> Generator[None]:
     """Explains the error of a function that closes over a value being differentiated."""
     try:
         yield
@@ -134,9 +134,7 @@ def front(
     """The values with their batch axes in front; all have one when `forced`."""
     size = trace.axis.size
     kept = [d is not None or forced for d in dims]
-    moved = [
-        to_front(v, d, size) if b else v for v, d, b in zip(values, dims, kept, strict=True)
-    ]
+    moved = [to_front(v, d, size) if b else v for v, d, b in zip(values, dims, kept, strict=True)]
     return moved, [0 if b else None for b in kept]
 
 

@@ -199,9 +199,7 @@ class BatchedJVPCall(JVPCall):
         outs, self.out_dims = front(self.trace, *found, self.forced)
         return outs
 
-    def _jvp(
-        self, primals: Sequence[Any], tangents: Sequence[Any]
-    ) -> tuple[list[Any], list[Any]]:
+    def _jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         count = len(primals)
         nonzero = [not isinstance(t, Zero) for t in tangents]
         out_nonzero: list[bool] = []

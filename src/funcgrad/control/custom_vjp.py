@@ -195,7 +195,9 @@ def spread(cts: Any, whole: Any) -> list[Any]:
     parts, found = tree.flatten(cts, lambda x: x is not cts)
     if shallow != found:
         raise ValueError("different structures")
-    return [leaf for part, child in zip(parts, children, strict=True) for leaf in spread(part, child)]
+    return [
+        leaf for part, child in zip(parts, children, strict=True) for leaf in spread(part, child)
+    ]
 
 
 class VJPCall:
@@ -312,7 +314,11 @@ class _WithConsts:
             )
         outs, residuals, pull = self.rule(primals[count:], perturbed[count:])
         zeros = [Zero(aval_of(x).to_tangent()) for x in primals[:count]]
-        return Forward(outs, residuals, lambda res, cts: [*zeros, *pull(res, cts)])
+
+        def pull_all(res: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+            return [*zeros, *pull(res, cts)]
+
+        return Forward(outs, residuals, pull_all)
 
 
 class CustomVJPCall(CustomCallPrimitive):

@@ -7,8 +7,8 @@ arrays among the local variables are operands of a callback, so the prompt shows
 from __future__ import annotations
 
 import cmd
+import inspect
 import linecache
-import sys
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ class Frame(NamedTuple):
 def user_frames(limit: int | None) -> list[Frame]:
     """The frames outside this package, innermost first."""
     found: list[Frame] = []
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None and (limit is None or len(found) < limit):
         code = frame.f_code
         if not is_internal(code):
@@ -119,7 +119,7 @@ class Prompt(cmd.Cmd):
         """c: go on."""
         return True
 
-    do_EOF = do_c
+    do_EOF = do_c  # noqa: N815  the name cmd looks up at the end of input
 
     def do_q(self, arg: str) -> bool:
         """q: end the program with KeyboardInterrupt."""

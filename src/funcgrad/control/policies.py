@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import tree
 from ..core.evaluate import eval_closed
@@ -64,6 +64,37 @@ def checkpoint_name(x: Any, name: str) -> Any:
     return tree.map(lambda leaf: name_p.bind(as_array(leaf), name=name), x)
 
 
+class NamePolicy(NamedTuple):
+    """Answers by the name of a value.
+
+    Attributes:
+        names: the names spoken of.
+        for_these: the answer for values with one of the names.
+        for_others: the answer for values with another name.
+        for_unnamed: the answer for values without a name.
+    """
+
+    names: frozenset[str]
+    for_these: bool
+    for_others: bool
+    for_unnamed: bool
+
+    def __call__(self, prim: Any, *_: Any, **params: Any) -> bool:
+        if prim is not name_p:
+            return self.for_unnamed
+        return self.for_these if params["name"] in self.names else self.for_others
+
+
+class EitherPolicy(NamedTuple):
+    """Keeps what one of two policies keeps."""
+
+    first: Policy
+    second: Policy
+
+    def __call__(self, prim: Any, *avals: Any, **params: Any) -> bool:
+        return bool(self.first(prim, *avals, **params) or self.second(prim, *avals, **params))
+
+
 def everything_saveable(*_: Any, **__: Any) -> bool:
     """Keep every value, as without checkpoint."""
     return True
@@ -94,20 +125,17 @@ def offload_dot_with_no_batch_dims(offload_src: str, offload_dst: str) -> Policy
 
 def save_only_these_names(*names_which_can_be_saved: str) -> Policy:
     """Keep values named so by `checkpoint_name`, and no others."""
-    chosen = frozenset(names_which_can_be_saved)
-    return lambda prim, *_, **params: prim is name_p and params["name"] in chosen
+    return NamePolicy(frozenset(names_which_can_be_saved), True, False, False)
 
 
 def save_any_names_but_these(*names_not_to_save: str) -> Policy:
     """Keep values with a name, except these; values without a name are recomputed."""
-    refused = frozenset(names_not_to_save)
-    return lambda prim, *_, **params: prim is name_p and params["name"] not in refused
+    return NamePolicy(frozenset(names_not_to_save), False, True, False)
 
 
 def save_anything_except_these_names(*names_not_to_save: str) -> Policy:
     """Keep every value, with or without a name, except those named so."""
-    refused = frozenset(names_not_to_save)
-    return lambda prim, *_, **params: not (prim is name_p and params["name"] in refused)
+    return NamePolicy(frozenset(names_not_to_save), False, True, True)
 
 
 def save_and_offload_only_these_names(
@@ -130,9 +158,7 @@ def save_and_offload_only_these_names(
 
 def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
     """Keep what either policy keeps."""
-    return lambda prim, *avals, **params: bool(
-        policy_1(prim, *avals, **params) or policy_2(prim, *avals, **params)
-    )
+    return EitherPolicy(policy_1, policy_2)
 
 
 checkpoint_policies = SimpleNamespace(

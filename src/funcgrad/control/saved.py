@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from .. import tree
-from ..ir.sources import line_of
 from ..core.staging import stage
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Literal, Var
+from ..ir.sources import line_of
 from ..transforms.linearize import linearize_flat
 from .flat import FlatFunction, argument_names, check_leaves, name_of
 from .policies import name_p
@@ -70,4 +71,4 @@ def _made_by(eqn: Eqn, var: Var) -> str:
 def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     """Print the values kept between the forward and the backward pass of f, one a line."""
     for aval, text in saved_residuals(f, *args, **kwargs):
-        print(f"{aval.short()} {text}")
+        sys.stdout.write(f"{aval.short()} {text}\n")
