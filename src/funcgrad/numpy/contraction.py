@@ -30,8 +30,12 @@ from .promotion import (
 
 def _pair(name: str, a: Any, b: Any, preferred: Any) -> tuple[Any, Any, Any]:
     """The operands in one dtype, and the dtype to ask of the product."""
-    check_arraylike(name, a, b)
-    x, y = map(to_array, promote_dtypes(a, b))
+    first = getattr(a, "aval", None)
+    if first is not None and not first.weak_type and first == getattr(b, "aval", None):
+        x, y = a, b
+    else:
+        check_arraylike(name, a, b)
+        x, y = map(to_array, promote_dtypes(a, b))
     if preferred is None:
         return x, y, x.dtype
     return x, y, dtypes.check_user_dtype_supported(preferred, name)

@@ -15,7 +15,7 @@ import numpy as np
 from ..config import config
 from ..core.array import Array
 from ..core.sources import user_line
-from ..core.trace import Tracer
+from ..core.trace import Tracer, as_array
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, is_value
 from ..primitives.casting import convert_element_type_p
@@ -96,9 +96,7 @@ def scalar(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Array:
 
 def to_array(x: Any) -> Any:
     """The value as an Array or Tracer; Python scalars keep their weak type."""
-    from ..core.trace import as_array
-
-    return as_array(unwrap(x))
+    return x if isinstance(x, (Array, Tracer)) else as_array(unwrap(x))
 
 
 def promote_dtypes(*args: Any) -> list[Any]:
