@@ -43,6 +43,8 @@ from .keys import key_data as key_data
 from .keys import key_impl as key_impl
 from .keys import split as split
 from .keys import wrap_key_data as wrap_key_data
+from .multivariate import multivariate_normal as multivariate_normal
+from .multivariate import orthogonal as orthogonal
 from .uniform import bernoulli as bernoulli
 from .uniform import bits as bits
 from .uniform import normal as normal

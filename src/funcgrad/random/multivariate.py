@@ -1,0 +1,102 @@
+"""Random vectors and matrices made of normal numbers and a factor of a matrix."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.sources import user_line
+from ..core.trace import as_array
+from ..ir import dtypes
+from ..ir.avals import aval_of, canonical_shape
+from ..numpy.contraction import matvec
+from ..numpy.promotion import promote_dtypes_inexact
+from ..primitives.arithmetic import mul, sign
+from ..primitives.factor import cholesky, qr, swap
+from ..primitives.movement import broadcast_shapes, broadcast_to, expand_dims
+from ..primitives.reduction import reduce_sum
+from .keys import check_key
+from .uniform import check_shape, draw_normal, float_dtype
+
+Shape = Sequence[int]
+
+
+def multivariate_normal(
+    key: Any,
+    mean: Any,
+    cov: Any,
+    shape: Shape | None = None,
+    dtype: Any = None,
+    method: str = "cholesky",
+) -> Any:
+    """Normal vectors of a mean and covariance: mean + L z, L Lᵀ = cov, of z normal.
+
+    Args:
+        key: a single key.
+        mean: [..., n].
+        cov: symmetric and positive definite, [..., n, n].
+        shape: of the result without its last axis; that of mean and cov when None.
+        dtype: floating; that of mean and cov when None.
+        method: "cholesky".
+    Returns:
+        [*shape, n].
+    Raises:
+        ValueError: dtype is not floating, the shapes do not fit, or another method.
+    """
+    typed, _ = check_key("multivariate_normal", key)
+    if method != "cholesky":
+        raise ValueError(
+            f"multivariate_normal: method must be 'cholesky', got {method!r}.\n  {user_line()}\n"
+            "  'svd' and 'eigh' need decompositions that are not provided."
+        )
+    mean, cov = map(as_array, promote_dtypes_inexact(mean, cov))
+    canonical = float_dtype("multivariate_normal", aval_of(mean).dtype if dtype is None else dtype)
+    centers, matrices = aval_of(mean).shape, aval_of(cov).shape
+    if not centers or len(matrices) < 2 or matrices[-2:] != (centers[-1], centers[-1]):
+        raise ValueError(
+            f"multivariate_normal takes mean [..., n] and cov [..., n, n], got shapes {centers} "
+            f"and {matrices}.\n  {user_line()}"
+        )
+    if shape is None:
+        whole = broadcast_shapes(centers[:-1], matrices[:-2])
+    else:
+        whole = canonical_shape(shape, "multivariate_normal")
+        check_shape("multivariate_normal", whole, centers[:-1], matrices[:-2])
+    drawn = draw_normal(typed, whole + centers[-1:], canonical)
+    return mean + matvec(cholesky(cov), drawn)
+
+
+def orthogonal(key: Any, n: int, shape: Shape = (), dtype: Any = None, m: int | None = None) -> Any:
+    """Orthogonal (or, for complex dtypes, unitary) matrices, uniform by Haar's measure.
+
+    Args:
+        key: a single key.
+        n, m: rows and columns; m is n when None. The shorter axis has orthonormal vectors.
+        shape: of the result without its last two axes.
+    Returns:
+        [*shape, n, m].
+    Raises:
+        ValueError: dtype is neither floating nor complex.
+    Source: Mezzadri, Notices of the AMS 54 (2007).
+    """
+    typed, _ = check_key("orthogonal", key)
+    canonical = dtypes.canonicalize_dtype(float if dtype is None else dtype)
+    if not dtypes.issubdtype(canonical, np.inexact):
+        raise ValueError(
+            f"dtype argument to `orthogonal` must be a float or complex dtype, got {canonical}."
+            f"\n  {user_line()}"
+        )
+    rows = operator.index(n)
+    columns = rows if m is None else operator.index(m)
+    long, short = max(rows, columns), min(rows, columns)
+    lead = canonical_shape(shape, "orthogonal")
+    q, r = qr(draw_normal(typed, (*lead, long, short), canonical), full_matrices=False)
+    # The diagonal of r without its phases makes the factors unique, and q uniform.
+    diagonal = reduce_sum(
+        mul(r, broadcast_to(np.eye(short, dtype=canonical), aval_of(r).shape)), (len(lead),)
+    )
+    out = q * expand_dims(sign(diagonal), (len(lead),))
+    return swap(out) if rows < columns else out
