@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .core.array import Array
+from .ir import dtypes
 
 
 def from_dlpack(external_array: Any, device: Any = None, copy: bool | None = None) -> Array:
@@ -17,18 +18,33 @@ def from_dlpack(external_array: Any, device: Any = None, copy: bool | None = Non
     Args:
         external_array: an object with `__dlpack__` and `__dlpack_device__`, in host memory.
         device: accepted for the one device there is.
-        copy: `True` copies always.
+        copy: `True` copies always; `False` refuses where one is needed: without 64-bit types,
+            64-bit data become their 32-bit kin.
     Raises:
         TypeError: the object does not offer the protocol.
         BufferError: the memory is not the host's.
+        ValueError: copy=False, and a copy is needed.
     """
     if not hasattr(external_array, "__dlpack__"):
         raise TypeError(
             f"from_dlpack takes an object with __dlpack__ and __dlpack_device__, got "
             f"{type(external_array).__name__}. Raw capsules are not accepted."
         )
+    kind, number = external_array.__dlpack_device__()
+    # Pinned host memory (3, 11) is the host's too.
+    if int(kind) not in (1, 3, 11):
+        raise BufferError(
+            f"from_dlpack reads the host's memory, but the array lives on device {int(kind)}:"
+            f"{number} (DLPack's numbers). Copy it to the host first."
+        )
     value = np.from_dlpack(external_array)
-    return Array(value.copy() if copy else value.view())
+    dtype = dtypes.canonicalize_dtype(value.dtype)
+    if dtype != value.dtype and copy is False:
+        raise ValueError(
+            f"from_dlpack with copy=False cannot give {value.dtype.name} as {dtype.name}. Enable "
+            "64-bit types (enable_x64), or allow the copy."
+        )
+    return Array(value.astype(dtype, copy=bool(copy)).view())
 
 
 def to_dlpack(x: Array) -> Any:

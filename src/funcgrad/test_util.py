@@ -226,7 +226,8 @@ def _inner(xs: Any, ys: Any) -> float:
     """Re Σ x · y over the leaves that are numbers."""
     pairs = zip(tree.leaves(xs), tree.leaves(ys), strict=True)
     kept = [(_wide(x), _wide(y)) for x, y in pairs if not (_is_float0(x) or _is_float0(y))]
-    return sum([float(np.real(np.sum(x * y))) for x, y in kept])
+    terms: list[float] = [float(np.sum(x * y).real) for x, y in kept]
+    return sum(terms)
 
 
 def _length(xs: Any) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from .devices import Device, cpu_device
+from .sources import user_line
 
 
 class Array:
@@ -68,7 +69,8 @@ class Array:
         if self._value is None:
             raise RuntimeError(
                 f"Array has been deleted with shape={self.aval.long()}: it was donated to a "
-                "jitted call or deleted. Use the result of that call, or do not donate it."
+                "jitted call or deleted.\n"
+                f"  {user_line()}\n  Use the result of that call, or do not donate it."
             )
         return self._value
 
@@ -202,7 +204,8 @@ class Array:
             return f"Array({self.aval.shape}, dtype={dtypes.short_name(self.aval.dtype)})"
         value = self._value if self.aval.dtype != dtypes.bfloat16 else self._value.astype("f4")
         text = np.array2string(value, separator=", ", prefix="Array(")
-        return f"Array({text}, dtype={self.aval.dtype.name}{weak})"
+        shape = f", shape={self.aval.shape}" if not self.aval.size and self.ndim != 1 else ""
+        return f"Array({text}{shape}, dtype={self.aval.dtype.name}{weak})"
 
     def __str__(self) -> str:
         return repr(self) if self._value is None else str(self._value)

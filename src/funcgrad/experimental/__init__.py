@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..config import enable_x64 as enable_x64
+from ..control.callbacks import io_callback as io_callback
 
 
 def disable_x64() -> enable_x64:
