@@ -3,11 +3,11 @@
 import copy
 import pickle
 
-import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
+import numpy as np
 from funcgrad.config import enable_x64
 
 
@@ -100,7 +100,7 @@ def test_repr_and_str():
     assert str(make()) == "[1. 2. 3.]"
     assert repr(fnp.asarray(2)) == "Array(2, dtype=int32, weak_type=True)"
     assert repr(fnp.zeros((0, 2), fnp.int8)) == "Array([], shape=(0, 2), dtype=int8)"
-    assert repr(fnp.ones(2, fnp.bfloat16)) == "Array([1, 1], dtype=bfloat16)"
+    assert repr(fnp.ones(2, fnp.bfloat16)) == "Array([1., 1.], dtype=bfloat16)"
     assert f"{fnp.float32(1.5):.3f}" == "1.500"
 
 
