@@ -58,17 +58,18 @@ def as_key_path(accessor: Any) -> KeyPath:
 
 
 def _key(entry: Any) -> KeyEntry:
-    if isinstance(entry.entry, (SequenceKey, DictKey, GetAttrKey, FlattenedIndexKey)):
-        return entry.entry
+    found: Any = entry.entry
+    if isinstance(found, (SequenceKey, DictKey, GetAttrKey, FlattenedIndexKey)):
+        return found
     if isinstance(entry, optree.NamedTupleEntry):
         return GetAttrKey(entry.field)
     if isinstance(entry, optree.GetAttrEntry):
-        return GetAttrKey(entry.entry)
+        return GetAttrKey(found)
     if isinstance(entry, optree.SequenceEntry):
         return SequenceKey(entry.index)
     if isinstance(entry, optree.MappingEntry):
-        return DictKey(entry.entry)
-    return FlattenedIndexKey(entry.entry) if isinstance(entry.entry, int) else entry.entry
+        return DictKey(found)
+    return FlattenedIndexKey(found) if isinstance(found, int) else found
 
 
 def keystr(keys: KeyPath, *, simple: bool = False, separator: str = "") -> str:

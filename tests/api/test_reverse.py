@@ -1,10 +1,10 @@
 """grad, value_and_grad, vjp, linear_transpose: values, options and compositions."""
 
-import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
+import numpy as np
 
 
 def test_value_and_grad_of_a_tree():
@@ -76,7 +76,7 @@ def test_vjp_with_integer_inputs_and_outputs():
 
 
 def test_vjp_fun_is_a_pytree_and_runs_under_jit():
-    out, pull = fg.vjp(lambda x: fnp.sin(x) * x, 2.0)
+    _out, pull = fg.vjp(lambda x: fnp.sin(x) * x, 2.0)
     assert all(isinstance(x, fg.Array) for x in fg.tree.leaves(pull))
     found = fg.jit(lambda p, ct: p(ct))(pull, 1.0)
     np.testing.assert_allclose(found[0], np.sin(2) + 2 * np.cos(2), rtol=1e-6)

@@ -2,11 +2,11 @@
 
 import threading
 
-import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
+import numpy as np
 from funcgrad import lax
 
 
@@ -159,10 +159,10 @@ def test_tracing_in_several_threads():
     def work(seed):
         try:
             for n in range(1, 20):
-                g = fg.jit(fg.grad(lambda x: fnp.sum(fnp.sin(x) * seed)))  # noqa: B023
+                g = fg.jit(fg.grad(lambda x: fnp.sum(fnp.sin(x) * seed)))
                 x = np.full(n, 0.5, np.float32)
                 np.testing.assert_allclose(g(x), seed * np.cos(x), rtol=1e-5)
-        except Exception as error:  # noqa: BLE001 - handed to the main thread
+        except Exception as error:
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(1, 5)]

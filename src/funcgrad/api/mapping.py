@@ -79,7 +79,10 @@ def vmap(
 
 
 def _in_dims(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    count: Any = len(in_axes) if isinstance(in_axes, tuple) else len(args)  # pyright: ignore[reportUnknownArgumentType]
+    count = len(args)
+    if isinstance(in_axes, tuple):
+        given: Any = in_axes  # pyright: ignore[reportUnknownVariableType]
+        count = len(given)
     if count != len(args):
         raise ValueError(
             "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
@@ -114,7 +117,8 @@ def _axis_size(
                 f"that its rank should be at least {d + 1 if d >= 0 else -d}, but is only "
                 f"{len(shape)} (its shape is {shape}).\n  {user_line()}"
             )
-        sizes.append(None if d is None else shape[d])
+        size: int | None = None if d is None else shape[d]
+        sizes.append(size)
     found = {s for s in sizes if s is not None}
     if axis_size is not None:
         found.add(axis_size)

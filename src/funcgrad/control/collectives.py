@@ -32,7 +32,7 @@ AxisName = Any
 
 
 def _names(axis_name: AxisName) -> tuple[Any, ...]:
-    return tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)  # pyright: ignore
+    return tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 class Collective(Primitive):

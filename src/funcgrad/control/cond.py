@@ -61,6 +61,7 @@ class Cond(ControlPrimitive):
     """branches[index](*operands); the index is an int32 scalar within range."""
 
     name = "cond"
+    tested_in = "tests/control/test_cond.py"
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> list[ShapedArray]:
         return params["branches"][0].out_avals

@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import tree
 from ..core.array import Array
+from ..core.sources import user_line
 from ..core.trace import Tracer
 from ..ir.avals import is_value
 
@@ -54,10 +55,11 @@ def split_aux(out: Any, name: str) -> tuple[Any, Any]:
     Raises:
         TypeError: the function did not return a pair.
     """
+    given: Any = out
     if not isinstance(out, (tuple, list)) or len(out) != 2:  # pyright: ignore[reportUnknownArgumentType]
         raise TypeError(
             f"expected function {name} with aux output to return a two-element tuple "
-            f"(result, aux), but got type {type(out).__name__} with value {out!r}."  # pyright: ignore
+            f"(result, aux), but got type {given.__class__.__name__} with value {out!r}."
         )
     return out[0], out[1]  # pyright: ignore[reportUnknownVariableType]
 
@@ -78,7 +80,8 @@ def check_leaves(whole: Any, leaves: Sequence[Any], what: str) -> None:
         if type(leaf) in _plain or isinstance(leaf, Tracer) or is_value(leaf):
             continue
         paths = [tree.keystr(path) for path, x in tree.leaves_with_path(whole) if x is leaf]
-        where = f" at {what}{paths[0]}" if paths else f" in {what}"
+        at = f" at {paths[0]}" if paths and paths[0] else ""
+        where = f", in {what.strip()}{at}"
         raise TypeError(
             f"Value {leaf!r} with type {type(leaf)} is not a valid array type{where}. Give "
             "arrays or numbers; mark other arguments static (static_argnums, static_argnames)."
@@ -111,7 +114,10 @@ def argument_names(fun: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> lis
 
 
 def canonical_argnums(
-    argnums: int | Sequence[int], count: int, what: str, fun_name: str = "the function",
+    argnums: int | Sequence[int],
+    count: int,
+    what: str,
+    fun_name: str = "the function",
     error: type[Exception] = ValueError,
 ) -> tuple[int, ...]:
     """Positions counted from the front.
@@ -129,7 +135,8 @@ def canonical_argnums(
         if not -count <= i < count:
             raise error(
                 f"{what}={i} is out of range: {fun_name} was called with {count} positional "
-                f"argument{'s' if count != 1 else ''}. Pass that argument by position."
+                f"argument{'s' if count != 1 else ''}.\n  {user_line()}\n"
+                "  Pass that argument by position."
             )
         result.append(i % count)
     return tuple(result)

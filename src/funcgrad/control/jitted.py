@@ -190,8 +190,7 @@ class StaticValue:
         if isinstance(value, Tracer):
             hash(value)
         try:
-            kind: Any = type(value)
-            self._hash = hash((kind, value))
+            self._hash = hash((value.__class__, value))
         except TypeError as error:
             raise ValueError(
                 f"Non-hashable static arguments are used in a jit function: static argument "
@@ -275,9 +274,10 @@ def _sequence(value: Any, kind: type, what: str) -> tuple[Any, ...]:
         return ()
     if isinstance(value, kind):
         return (value,)
-    if not isinstance(value, Iterable) or not all(isinstance(v, kind) for v in value):  # pyright: ignore
+    given: tuple[Any, ...] = tuple(value) if hasattr(value, "__iter__") else (value,)
+    if not all(isinstance(v, kind) for v in given):
         raise TypeError(f"{what} takes {kind.__name__}s or a sequence of them, got {value!r}.")
-    return tuple(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return given
 
 
 def jit(

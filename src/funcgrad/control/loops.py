@@ -60,6 +60,7 @@ class While(ControlPrimitive):
     """Apply a body while a predicate holds; operands: what each captured, then the carry."""
 
     name = "while"
+    tested_in = "tests/control/test_loops.py"
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> list[ShapedArray]:
         return params["body_jaxpr"].out_avals

@@ -64,6 +64,7 @@ class Scan(ControlPrimitive):
     """`length` steps of a body; operands are constants, initial carry, xs."""
 
     name = "scan"
+    tested_in = "tests/control/test_scan.py"
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> list[ShapedArray]:
         count, length = params["num_carry"], params["length"]

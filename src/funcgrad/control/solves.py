@@ -102,6 +102,7 @@ class CustomRoot(SolvePrimitive):
     """A u with F(m, u) = 0: along dm it moves by du = −(∂F/∂u)⁻¹ (∂F/∂m) dm."""
 
     name = "custom_root"
+    tested_in = "tests/control/test_solves.py"
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         jaxprs: Root = params["jaxprs"]
@@ -125,6 +126,7 @@ class CustomLinearSolve(SolvePrimitive):
     """The x with A x = b, linear in b: along dA and db it moves by dx = A⁻¹ (db − dA x)."""
 
     name = "custom_linear_solve"
+    tested_in = "tests/control/test_solves.py"
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         jaxprs: LinearSolve = params["jaxprs"]

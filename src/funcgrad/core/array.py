@@ -133,7 +133,8 @@ class Array:
     def __iter__(self) -> Iterator[Any]:
         if not self.aval.shape:
             raise TypeError("iteration over a 0-d array: index or ravel it first.")
-        return (self[i] for i in range(self.aval.shape[0]))  # pyright: ignore
+        item: Any = getattr(self, "__getitem__")  # noqa: B009 - installed by funcgrad.numpy
+        return (item(i) for i in range(self.aval.shape[0]))
 
     def __hash__(self) -> NoReturn:
         raise TypeError("unhashable type: 'Array'. Use .item() or .tobytes() as a key.")

@@ -54,10 +54,12 @@ class UndefinedPrimal:
 
 
 def is_zero(x: Any) -> TypeGuard[Zero]:
+    """Whether a tangent is a symbolic zero."""
     return isinstance(x, Zero)
 
 
 def is_undefined(x: Any) -> TypeGuard[UndefinedPrimal]:
+    """Whether an operand is linear, known by its aval only."""
     return type(x) is UndefinedPrimal
 
 

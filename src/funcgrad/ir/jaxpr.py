@@ -48,6 +48,7 @@ Atom = Var | Literal
 
 
 def is_literal(atom: Atom) -> TypeIs[Literal]:
+    """Whether an atom is a constant written in place."""
     return type(atom) is Literal
 
 

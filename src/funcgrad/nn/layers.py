@@ -129,12 +129,20 @@ def avg_pool(
 
 def flatten() -> Layer:
     """All axes but the batch axis made one. No params."""
-    return Layer(_no_params, lambda params, x: x.reshape(x.shape[0], -1))
+
+    def apply(params: Any, x: Any) -> Any:
+        return x.reshape(x.shape[0], -1)
+
+    return Layer(_no_params, apply)
 
 
 def activation(function: Callable[[Any], Any]) -> Layer:
     """A function of the input alone, such as `nn.relu`. No params."""
-    return Layer(_no_params, lambda params, x: function(x))
+
+    def apply(params: Any, x: Any) -> Any:
+        return function(x)
+
+    return Layer(_no_params, apply)
 
 
 def _no_params(key: Any, shape: Shape) -> tuple[()]:

@@ -51,5 +51,12 @@ def squared_error(predictions: Any, targets: Any) -> Any:
 
 
 def accuracy(logits: Any, labels: Any) -> Any:
-    """Share of examples whose largest logit is at the label. f32[..., classes], i32[...] → f32[]."""
+    """Share of examples whose largest logit is at the label.
+
+    Args:
+        logits: f32[..., classes].
+        labels: i32[...].
+    Returns:
+        f32[].
+    """
     return fnp.mean(fnp.argmax(fnp.asarray(logits), axis=-1) == fnp.asarray(labels))

@@ -239,9 +239,7 @@ def install(cls: type) -> None:
     for name, function in _comparisons.items():
         setattr(cls, f"__{name}__", _forward(function))
     for name, function in _methods.items():
-        # `trace` of a tracer is the trace that owns it; its sum of diagonals is numpy.trace(x).
-        if name not in Tracer.__slots__ or cls is Array:
-            setattr(cls, name, function)
+        setattr(cls, name, function)
     for name, getter in _properties.items():
         setattr(cls, name, property(getter))
 

@@ -12,19 +12,32 @@ from .base import GradientTransformation, chain, global_norm
 Rate = float | Callable[[Any], Any]
 
 
+def _no_state(params: Any) -> tuple[()]:
+    return ()
+
+
+def zeros_like_tree(params: Any) -> Any:
+    """The tree with zeros for its leaves."""
+    return tree.map(fnp.zeros_like, params)
+
+
 def scale(factor: float) -> GradientTransformation:
     """updates · factor. The state is empty."""
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         return tree.map(lambda u: factor * u, updates), state
 
-    return GradientTransformation(lambda params: (), update)
+    return GradientTransformation(_no_state, update)
 
 
 class CountState(NamedTuple):
     """How many updates there were, i32[]."""
 
     count: Any
+
+
+def _count_state(params: Any) -> CountState:
+    return CountState(fnp.zeros((), fnp.int32))
 
 
 def scale_by_rate(rate: Rate) -> GradientTransformation:
@@ -36,7 +49,7 @@ def scale_by_rate(rate: Rate) -> GradientTransformation:
         step = rate(state.count)
         return tree.map(lambda u: -step * u, updates), CountState(state.count + 1)
 
-    return GradientTransformation(lambda params: CountState(fnp.zeros((), fnp.int32)), update)
+    return GradientTransformation(_count_state, update)
 
 
 def trace(decay: float, nesterov: bool = False) -> GradientTransformation:
@@ -50,7 +63,7 @@ def trace(decay: float, nesterov: bool = False) -> GradientTransformation:
         out = tree.map(lambda u, m: u + decay * m, updates, moved) if nesterov else moved
         return out, moved
 
-    return GradientTransformation(lambda params: tree.map(fnp.zeros_like, params), update)
+    return GradientTransformation(zeros_like_tree, update)
 
 
 def sgd(
@@ -80,7 +93,7 @@ def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Grad
     """
 
     def init(params: Any) -> AdamState:
-        zeros = tree.map(fnp.zeros_like, params)
+        zeros = zeros_like_tree(params)
         return AdamState(fnp.zeros((), fnp.int32), zeros, zeros)
 
     def update(updates: Any, state: AdamState, params: Any = None) -> tuple[Any, AdamState]:
@@ -120,7 +133,7 @@ def add_decayed_weights(weight_decay: float) -> GradientTransformation:
             raise ValueError("add_decayed_weights needs the params: update(grads, state, params).")
         return tree.map(lambda u, p: u + weight_decay * p, updates, params), state
 
-    return GradientTransformation(lambda params: (), update)
+    return GradientTransformation(_no_state, update)
 
 
 def clip_by_global_norm(max_norm: float) -> GradientTransformation:
@@ -135,4 +148,4 @@ def clip_by_global_norm(max_norm: float) -> GradientTransformation:
         factor = fnp.where(norm > max_norm, max_norm / fnp.where(norm > 0, norm, 1.0), 1.0)
         return tree.map(lambda u: u * factor, updates), state
 
-    return GradientTransformation(lambda params: (), update)
+    return GradientTransformation(_no_state, update)

@@ -218,7 +218,8 @@ def round_format(x: Any, info: Any, exponent_bits: int, mantissa_bits: int) -> A
         out = np.where(size >= 2.0 ** (bias + 1), np.array(np.inf, x.dtype), np.abs(out))
         out = np.where(size < 2.0 ** (1 - bias), np.zeros((), x.dtype), out)
         out = (out.view(bits.dtype) | sign).view(x.dtype)
-    return np.where(np.isnan(x), x, out)
+    kept: Any = np.isnan(x)
+    return np.where(kept, x, out)  # pyright: ignore[reportUnknownVariableType]
 
 
 convert_element_type_p = ConvertElementType()
