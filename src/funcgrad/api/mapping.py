@@ -108,8 +108,9 @@ def _axis_size(
     axis_size: int | None,
 ) -> int:
     sizes: list[int | None] = []
-    for i, (x, d) in enumerate(zip(leaves, dims, strict=True)):
-        shape = aval_of(x).shape
+    for i, x in enumerate(leaves):
+        d: int | None = dims[i]
+        shape: tuple[int, ...] = aval_of(x).shape
         if d is not None and not -len(shape) <= d < len(shape):
             name = argument_names(fun, args, kwargs)[i]
             raise ValueError(

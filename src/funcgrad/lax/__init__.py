@@ -69,6 +69,11 @@ from ..primitives.arithmetic import square as square
 from ..primitives.arithmetic import square_p as square_p
 from ..primitives.arithmetic import sub as sub
 from ..primitives.arithmetic import sub_p as sub_p
+from ..primitives.barriers import optimization_barrier as optimization_barrier
+from ..primitives.barriers import optimization_barrier_p as optimization_barrier_p
+from ..primitives.bit_generator import RandomAlgorithm as RandomAlgorithm
+from ..primitives.bit_generator import rng_bit_generator as rng_bit_generator
+from ..primitives.bit_generator import rng_bit_generator_p as rng_bit_generator_p
 from ..primitives.bits import and_p as and_p
 from ..primitives.bits import bitwise_and as bitwise_and
 from ..primitives.bits import bitwise_not as bitwise_not
@@ -177,6 +182,7 @@ from ..primitives.movement import broadcast_in_dim_p as broadcast_in_dim_p
 from ..primitives.movement import broadcast_like as broadcast_like
 from ..primitives.movement import broadcast_shapes as broadcast_shapes
 from ..primitives.movement import broadcast_to_rank as broadcast_to_rank
+from ..primitives.movement import collapse as collapse
 from ..primitives.movement import expand_dims as expand_dims
 from ..primitives.movement import reshape as reshape
 from ..primitives.movement import reshape_p as reshape_p

@@ -7,6 +7,7 @@ Joining and cutting arrays (concatenate, split, pad, slice, tile) is `joining.py
 
 from __future__ import annotations
 
+import builtins
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -408,6 +409,23 @@ def transpose(operand: Any, permutation: Sequence[int] | np.ndarray[Any, Any]) -
     if order == tuple(range(len(aval_of(operand).shape))) and is_ours(operand):
         return operand
     return transpose_p.bind(operand, permutation=order)
+
+
+def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Any:
+    """The array with the axes from start to stop (exclusive) made one.
+
+    Raises:
+        ValueError: an axis is out of range, or start is not before stop.
+    """
+    shape = aval_of(operand).shape
+    start, stop, _ = builtins.slice(start_dimension, stop_dimension).indices(len(shape))
+    if start >= stop:
+        raise ValueError(
+            f"collapse got start {start_dimension} and stop {stop_dimension}, which leave no axis "
+            f"of {aval_of(operand).long()}.\n  {user_line()}"
+        )
+    merged = size_of(shape[start:stop])
+    return reshape(operand, (*shape[:start], merged, *shape[stop:]))
 
 
 def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
