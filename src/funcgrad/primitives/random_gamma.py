@@ -65,7 +65,7 @@ def normal_of(keys: Words, dtype: np.dtype[Any]) -> Any:
 def _propose(keys: Words, c: Any) -> tuple[Any, Any]:
     """x normal and 1 + c x, drawn again until the latter is positive."""
     x, v = np.zeros_like(c), np.zeros_like(c)
-    left = np.arange(c.size)
+    left: Any = np.arange(c.size)
     while left.size:
         keys, draw = split_words(keys, 2)
         x[left] = normal_of(draw, c.dtype)
@@ -78,9 +78,9 @@ def _propose(keys: Words, c: Any) -> tuple[Any, Any]:
 
 def _accepted(keys: Words, d: Any, c: Any) -> Any:
     """(1 + c x)³ of the accepted proposals."""
-    out = np.zeros_like(d)
+    out: Any = np.zeros_like(d)
     kind = d.dtype.type
-    left = np.arange(d.size)
+    left: Any = np.arange(d.size)
     while left.size:
         keys, for_x, for_u = split_words(keys, 3)
         x, v = _propose(for_x, c[left])
@@ -97,15 +97,15 @@ def _accepted(keys: Words, d: Any, c: Any) -> Any:
 def samples(keys: Words, orders: Any, log_space: bool) -> Any:
     """One gamma number (or its logarithm) of each key and order, all of one axis."""
     kind = orders.dtype.type
-    large = orders >= 1
-    d = np.where(large, orders, orders + kind(1)) - kind(1 / 3)
+    large: Any = orders >= 1
+    d: Any = np.where(large, orders, orders + kind(1)) - kind(1 / 3)
     rest, for_boost = split_words(keys, 2)
     cubed = _accepted(rest, d, kind(1 / 3) / np.sqrt(d))
     u = uniform_of(for_boost, orders.dtype)
     if not log_space:
         return d * cubed * np.where(large, kind(1), np.power(kind(1) - u, kind(1) / orders))
     exponent = np.log1p(-u)
-    boost = np.where(large | (exponent == 0), kind(0), exponent * (kind(1) / orders))
+    boost: Any = np.where(large | (exponent == 0), kind(0), exponent * (kind(1) / orders))
     return np.log(d) + np.log(cubed) + boost
 
 

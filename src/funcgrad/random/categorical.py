@@ -173,7 +173,7 @@ def _largest(
 def choice(
     key: Any,
     a: Any,
-    shape: Shape = (),
+    shape: Any = (),
     replace: bool = True,
     p: Any = None,
     axis: int = 0,
