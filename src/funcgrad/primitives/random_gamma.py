@@ -33,6 +33,11 @@ from .transcendental import exp
 
 Words = tuple[Any, Any]
 
+# Their overloads leave unknown types where operands are of any type.
+_where: Any = np.where
+_zeros_like: Any = np.zeros_like
+_arange: Any = np.arange
+
 
 def split_words(keys: Words, count: int) -> list[Words]:
     """New keys of each key, all as pairs of words."""
@@ -64,8 +69,8 @@ def normal_of(keys: Words, dtype: np.dtype[Any]) -> Any:
 
 def _propose(keys: Words, c: Any) -> tuple[Any, Any]:
     """x normal and 1 + c x, drawn again until the latter is positive."""
-    x, v = np.zeros_like(c), np.zeros_like(c)
-    left: Any = np.arange(c.size)
+    x, v = _zeros_like(c), _zeros_like(c)
+    left: Any = _arange(c.size)
     while left.size:
         keys, draw = split_words(keys, 2)
         x[left] = normal_of(draw, c.dtype)
@@ -78,9 +83,9 @@ def _propose(keys: Words, c: Any) -> tuple[Any, Any]:
 
 def _accepted(keys: Words, d: Any, c: Any) -> Any:
     """(1 + c x)³ of the accepted proposals."""
-    out: Any = np.zeros_like(d)
+    out: Any = _zeros_like(d)
     kind = d.dtype.type
-    left: Any = np.arange(d.size)
+    left: Any = _arange(d.size)
     while left.size:
         keys, for_x, for_u = split_words(keys, 3)
         x, v = _propose(for_x, c[left])
@@ -98,14 +103,14 @@ def samples(keys: Words, orders: Any, log_space: bool) -> Any:
     """One gamma number (or its logarithm) of each key and order, all of one axis."""
     kind = orders.dtype.type
     large: Any = orders >= 1
-    d: Any = np.where(large, orders, orders + kind(1)) - kind(1 / 3)
+    d: Any = _where(large, orders, orders + kind(1)) - kind(1 / 3)
     rest, for_boost = split_words(keys, 2)
     cubed = _accepted(rest, d, kind(1 / 3) / np.sqrt(d))
     u = uniform_of(for_boost, orders.dtype)
     if not log_space:
-        return d * cubed * np.where(large, kind(1), np.power(kind(1) - u, kind(1) / orders))
+        return d * cubed * _where(large, kind(1), np.power(kind(1) - u, kind(1) / orders))
     exponent = np.log1p(-u)
-    boost: Any = np.where(large | (exponent == 0), kind(0), exponent * (kind(1) / orders))
+    boost: Any = _where(large | (exponent == 0), kind(0), exponent * (kind(1) / orders))
     return np.log(d) + np.log(cubed) + boost
 
 
