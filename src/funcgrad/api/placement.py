@@ -8,12 +8,18 @@ import numpy as np
 
 from .. import tree
 from ..core.array import Array
+from ..core.devices import check_device
 from ..core.primitive import registry
 from ..core.trace import Tracer, as_array
 
 
 def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) -> Any:
-    """The tree with its leaves on a device; here there is one, so leaves become Arrays."""
+    """The tree with its leaves on a device; here there is one, so leaves become Arrays.
+
+    Raises:
+        RuntimeError: the device is not present.
+    """
+    check_device(device)
     return tree.map(as_array, x)
 
 

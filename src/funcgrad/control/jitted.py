@@ -15,6 +15,7 @@ from .. import tree
 from ..config import config
 from ..core.array import Array
 from ..core.context import context
+from ..core.devices import check_device
 from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import Tracer
@@ -318,6 +319,7 @@ def jit(
     """
     if backend not in (None, "cpu"):
         raise RuntimeError(f"Unknown backend {backend!r}: the backends present are ['cpu'].")
+    check_device(device)
     options = (static_argnums, static_argnames, donate_argnums, donate_argnames, inline)
     if fun is None:
 

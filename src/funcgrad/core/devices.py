@@ -35,6 +35,15 @@ def devices(backend: str | None = None) -> list[Device]:
     return [cpu_device]
 
 
+def check_device(device: object) -> None:
+    """Raise RuntimeError unless a `device=` argument names a device that is present."""
+    if device is None or device == cpu_device or device == "cpu":
+        return
+    raise RuntimeError(
+        f"Unknown device {device!r}: the devices present are [{cpu_device}]. Leave device out."
+    )
+
+
 def local_devices(backend: str | None = None) -> list[Device]:
     """The devices of this process."""
     return devices(backend)
