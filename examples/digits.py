@@ -128,8 +128,8 @@ def train(epochs, output, resume, console):
     """Train, show progress, and return the held-out accuracy."""
     output.mkdir(parents=True, exist_ok=True)
     (images, labels), (test_images, test_labels) = load_digits()
-    schedule_steps = epochs * (len(labels) // BATCH)
-    optimizer = optim.adam(lambda n: 2e-3 * 0.5 * (1 + fnp.cos(np.pi * n / schedule_steps)))
+    steps = len(labels) // BATCH
+    optimizer = optim.adam(lambda n: 2e-3 * 0.5 * (1 + fnp.cos(np.pi * n / (epochs * steps))))
     params = network.init(fg.random.key(0), (28, 28, 1))
     state, history, first = optimizer.init(params), [], 0
     checkpoint = output / "digits.npz"
@@ -140,7 +140,7 @@ def train(epochs, output, resume, console):
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     epoch = first
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("tracing", total=schedule_steps, completed=len(history))
+        task = progress.add_task("tracing", total=epochs * steps, completed=first * steps)
         try:
             for epoch in range(first, epochs):
                 rng = np.random.default_rng(epoch)
