@@ -98,9 +98,7 @@ def _scalar(value: Any) -> str:
     return str(value)
 
 
-def _eqn_lines(
-    eqn: Eqn, names: Names, options: tuple[bool, bool], width: int
-) -> list[str]:
+def _eqn_lines(eqn: Eqn, names: Names, options: tuple[bool, bool], width: int) -> list[str]:
     outs = _binders(eqn.outvars, names)
     params = list(eqn.primitive.printed(eqn.params).items())
     nested = [_param_lines(v, names, options, width - 3 - len(k)) for k, v in params]
@@ -134,9 +132,7 @@ def _has_jaxpr(value: Any) -> bool:
     return isinstance(value, (Jaxpr, ClosedJaxpr))
 
 
-def _param_lines(
-    value: Any, names: Names, options: tuple[bool, bool], width: int
-) -> list[str]:
+def _param_lines(value: Any, names: Names, options: tuple[bool, bool], width: int) -> list[str]:
     if isinstance(value, ClosedJaxpr):
         return _lines(value.jaxpr, names, options, width)
     if isinstance(value, Jaxpr):

@@ -82,7 +82,7 @@ class Cholesky(Primitive):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         try:
-            return np.linalg.cholesky(x)
+            return np.linalg.cholesky(x)  # pyright: ignore[reportUnknownVariableType]
         except np.linalg.LinAlgError:
             out = np.full_like(x, np.nan)
             for i in np.ndindex(x.shape[:-2]):
