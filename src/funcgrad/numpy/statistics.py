@@ -40,7 +40,8 @@ def quantiles(
     """
     if method not in _methods:
         raise ValueError(f"method can only be {', '.join(_methods)}; got {method!r}.")
-    x, fraction = map(to_array, promote_dtypes_inexact(to_array(a), q))
+    (x,) = promote_dtypes_inexact(a)
+    x, fraction = map(to_array, promote_dtypes_inexact(x, q))
     if fraction.ndim > 1:
         raise ValueError(f"q must have at most one axis, got shape {fraction.shape}.")
     axes = canonical_axes(axis, x.ndim)
