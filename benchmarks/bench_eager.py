@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from timing import interleaved, report
 
 import funcgrad.numpy as fnp
-import numpy as np
 
 
 def main() -> None:

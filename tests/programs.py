@@ -6,11 +6,11 @@ differentiated as often as a law asks.
 
 from dataclasses import dataclass
 
+import numpy as np
 from hypothesis import strategies as st
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad import lax
 
 SHAPE = (2, 3)

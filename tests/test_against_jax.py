@@ -3,11 +3,11 @@
 import re
 import warnings
 
+import numpy
+import numpy as np
 import pytest
 
 import funcgrad as fg
-import numpy
-import numpy as np
 
 from .jax_calls import FAILING, JAXPRS, calls
 

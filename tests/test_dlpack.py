@@ -2,11 +2,11 @@
 
 import importlib.util
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad import dlpack
 
 

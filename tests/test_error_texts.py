@@ -5,11 +5,11 @@ The texts themselves are in golden/errors.txt; change one there on purpose only.
 
 import re
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad import lax
 
 from . import goldens

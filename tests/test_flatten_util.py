@@ -1,10 +1,10 @@
 """ravel_pytree: a tree as a vector and back, under transforms too."""
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad.flatten_util import ravel_pytree
 
 

@@ -1,12 +1,12 @@
 """The laws of the transforms, on random programs in float64."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad.core.evaluate import eval_closed
 from funcgrad.ir.checking import check_jaxpr
 

@@ -2,9 +2,9 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import test_util, tree
 from funcgrad.api.forward import jvp
 from funcgrad.api.reverse import vjp

@@ -25,6 +25,7 @@ from .api.placement import block_until_ready as block_until_ready
 from .api.placement import clear_caches as clear_caches
 from .api.placement import device_get as device_get
 from .api.placement import device_put as device_put
+from .api.placement import effects_barrier as effects_barrier
 from .api.reverse import grad as grad
 from .api.reverse import linear_transpose as linear_transpose
 from .api.reverse import value_and_grad as value_and_grad
@@ -53,7 +54,10 @@ from .core.devices import Device as Device
 from .core.devices import default_backend as default_backend
 from .core.devices import device_count as device_count
 from .core.devices import devices as devices
+from .core.devices import local_device_count as local_device_count
 from .core.devices import local_devices as local_devices
+from .core.devices import process_count as process_count
+from .core.devices import process_index as process_index
 from .core.shapes import ShapeDtypeStruct as ShapeDtypeStruct
 from .custom_derivatives import closure_convert as closure_convert
 from .custom_derivatives import custom_gradient as custom_gradient

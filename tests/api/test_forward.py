@@ -1,10 +1,10 @@
 """jvp, linearize, jacobians and hessians, against each other and against formulas."""
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 
 x = np.array([0.3, -0.7, 1.1], np.float32)
 

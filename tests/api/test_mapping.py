@@ -1,8 +1,9 @@
 """vmap: axes in and out as tree prefixes, names and sizes, and compositions."""
 
+import numpy as np
+
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 
 x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
 

@@ -1,10 +1,10 @@
 """grad, value_and_grad, vjp, linear_transpose: values, options and compositions."""
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 
 
 def test_value_and_grad_of_a_tree():

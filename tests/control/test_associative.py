@@ -1,8 +1,8 @@
 """associative_scan: against the sequential prefixes, for all parities of length, and its depth."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.api.mapping import vmap
 from funcgrad.api.reverse import grad
 from funcgrad.control.associative import associative_scan

@@ -2,9 +2,9 @@
 
 import io
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import debug, lax
 from funcgrad.api.mapping import vmap
 from funcgrad.api.reverse import grad

@@ -2,9 +2,9 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import debug, lax
 from funcgrad.ad_checkpoint import (
     checkpoint,

@@ -1,8 +1,8 @@
 """closure_convert, custom_gradient and linear_call."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import lax
 from funcgrad.api.forward import jvp
 from funcgrad.api.mapping import vmap

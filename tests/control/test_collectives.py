@@ -1,10 +1,10 @@
 """Collectives over the names of mapped axes, against what they mean on the whole batch."""
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad import lax
 
 x = np.arange(12.0, dtype=np.float32).reshape(4, 3)

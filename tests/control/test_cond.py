@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.api.forward import jvp, linearize
 from funcgrad.api.jacobians import jacfwd
 from funcgrad.api.mapping import vmap

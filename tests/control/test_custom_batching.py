@@ -1,8 +1,8 @@
 """custom_vmap: vmap uses the rule, everything else the function."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import debug, lax
 from funcgrad.api.forward import jvp
 from funcgrad.api.mapping import vmap

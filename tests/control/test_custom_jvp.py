@@ -1,8 +1,8 @@
 """custom_jvp: the rule is used under every derivative, and only there."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import lax
 from funcgrad.api.forward import jvp, linearize
 from funcgrad.api.mapping import vmap

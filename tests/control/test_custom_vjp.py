@@ -1,8 +1,8 @@
 """custom_vjp: fwd and bwd are used in reverse mode; forward mode is refused."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import lax
 from funcgrad.api.forward import jvp
 from funcgrad.api.jacobians import jacrev

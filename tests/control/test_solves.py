@@ -1,8 +1,8 @@
 """custom_root and custom_linear_solve: derivatives of the solution, whatever the solver does."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.api.forward import jvp
 from funcgrad.api.jacobians import jacfwd
 from funcgrad.api.mapping import vmap

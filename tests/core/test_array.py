@@ -3,11 +3,11 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad.config import enable_x64
 
 

@@ -2,11 +2,11 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad import lax
 from funcgrad.errors import LeakedTracerError, UnexpectedTracerError
 from funcgrad.ir.checking import JaxprTypeError, check_jaxpr

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import ml_dtypes
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.ir import dtypes
 
 BY_NAME = {dt.name: dt for dt in sorted(dtypes.supported_dtypes, key=lambda dt: dt.name)}

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad.api.tracing import make_jaxpr
 from funcgrad.core.array import Array
 from funcgrad.core.evaluate import eval_closed

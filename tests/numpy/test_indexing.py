@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad import errors
 from funcgrad.api.tracing import make_jaxpr
 from funcgrad.core.evaluate import eval_closed

@@ -1,8 +1,9 @@
 """simplify: less to do, the same results, and every effect kept."""
 
+import numpy as np
+
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad.core.evaluate import eval_closed
 from funcgrad.experimental import io_callback
 from funcgrad.ir.checking import check_jaxpr

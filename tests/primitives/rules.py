@@ -4,8 +4,9 @@ import importlib
 import pkgutil
 from functools import partial
 
-import funcgrad
 import numpy as np
+
+import funcgrad
 from funcgrad.config import enable_x64
 from funcgrad.core.array import to_ndarray
 from funcgrad.core.primitive import NotDifferentiable, registry

@@ -1,8 +1,8 @@
 """Contractions against einsum, by hand, and against JAX where it is installed."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.config import config
 from funcgrad.ir import dtypes
 from funcgrad.primitives.contraction import (

@@ -1,8 +1,8 @@
 """Convolutions and patches by hand, and against JAX where it is installed."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.primitives import convolution, patches
 from funcgrad.primitives.convolution import conv_dimension_numbers, padtype_to_pads
 

@@ -3,9 +3,9 @@
 import warnings
 from functools import partial
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import lax as ours
 from funcgrad.config import enable_x64
 from funcgrad.control.jitted import jit
@@ -498,3 +498,14 @@ def test_operands_must_agree():
         ours.add(np.float32(1), np.int32(1))
     with pytest.raises(TypeError, match="incompatible shapes"):
         ours.add(np.zeros((2, 3)), np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64])
+def test_mulhi_is_the_upper_half_of_the_exact_product(dtype):
+    with enable_x64():
+        info = np.iinfo(dtype)
+        rng = np.random.default_rng(0)
+        x, y = rng.integers(info.min, info.max, (2, 50), dtype=dtype, endpoint=True)
+        x[:4], y[:4] = [info.min, info.max, 0, 1], [info.min, info.max, 5, info.min]
+        want = [(int(a) * int(b)) >> info.bits for a, b in zip(x, y, strict=True)]
+        np.testing.assert_array_equal(ours.mulhi(x, y), np.array(want, object).astype(dtype))

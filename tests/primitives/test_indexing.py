@@ -1,8 +1,8 @@
 """Gather, scatters and dynamic slices: JAX's values in every mode, edges, derivatives, keys."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.core.staging import stage
 from funcgrad.core.zeros import instantiate
 from funcgrad.ir import dtypes

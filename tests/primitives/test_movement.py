@@ -1,8 +1,8 @@
 """Movements, joins, creation and choices: JAX's values, its error classes, and PRNG keys."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.core.array import Array
 from funcgrad.core.staging import stage
 from funcgrad.ir import dtypes

@@ -1,8 +1,8 @@
 """Reductions and general folds against NumPy, by hand, and against JAX where it is installed."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.config import enable_x64
 from funcgrad.control.folds import reduce
 from funcgrad.core.staging import stage

@@ -6,9 +6,9 @@ that it cannot have one, fails here.
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.config import enable_x64
 from funcgrad.control.jitted import jit
 from funcgrad.core.evaluate import eval_closed, run_numpy

@@ -1,8 +1,8 @@
 """Sorting: JAX's order of special values, several keys, stability, derivatives."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.core.zeros import instantiate
 from funcgrad.ir import dtypes
 from funcgrad.primitives import sorting

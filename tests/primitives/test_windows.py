@@ -1,8 +1,8 @@
 """Reductions over windows by hand, and against JAX where it is installed."""
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad.control.folds import reduce_window, select_and_scatter
 from funcgrad.core.staging import stage
 from funcgrad.ir.avals import ShapedArray

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-import numpy as np
 from funcgrad import random, vmap
 from funcgrad.config import debug_key_reuse
 from funcgrad.errors import KeyReuseError

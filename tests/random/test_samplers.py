@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import funcgrad
-import numpy as np
 from funcgrad import lax, random
 from funcgrad import numpy as np_
 from funcgrad.config import enable_x64

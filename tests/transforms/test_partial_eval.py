@@ -2,11 +2,11 @@
 
 import itertools
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-import numpy as np
 from funcgrad.core.evaluate import eval_closed
 from funcgrad.ir.checking import check_jaxpr
 from funcgrad.transforms.linearize import split_jaxpr

@@ -40,6 +40,10 @@ def block_until_ready(x: Any) -> Any:
     return x
 
 
+def effects_barrier() -> None:
+    """Nothing to wait for: effects happen in order, before the call that makes them returns."""
+
+
 def clear_caches() -> None:
     """Forget what was inferred and traced; programs in use are traced again at their next call."""
     for primitive in registry.values():

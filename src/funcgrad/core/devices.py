@@ -54,6 +54,21 @@ def device_count(backend: str | None = None) -> int:
     return len(devices(backend))
 
 
+def local_device_count(backend: str | None = None) -> int:
+    """How many devices this process has."""
+    return len(local_devices(backend))
+
+
+def process_count() -> int:
+    """How many processes compute together: one."""
+    return 1
+
+
+def process_index() -> int:
+    """The number of this process among them."""
+    return 0
+
+
 def default_backend() -> str:
     """Name of the platform computations run on."""
     return "cpu"

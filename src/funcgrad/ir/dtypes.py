@@ -12,7 +12,6 @@ import warnings
 from typing import Any, Literal, cast, overload
 
 import ml_dtypes
-
 import numpy as np
 
 from ..config import config

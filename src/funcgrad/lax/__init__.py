@@ -81,6 +81,8 @@ from ..primitives.bits import bitwise_or as bitwise_or
 from ..primitives.bits import bitwise_xor as bitwise_xor
 from ..primitives.bits import clz as clz
 from ..primitives.bits import clz_p as clz_p
+from ..primitives.bits import mulhi as mulhi
+from ..primitives.bits import mulhi_p as mulhi_p
 from ..primitives.bits import nextafter as nextafter
 from ..primitives.bits import nextafter_p as nextafter_p
 from ..primitives.bits import not_p as not_p

@@ -184,6 +184,42 @@ class Nextafter(Binary):
         yield Example((special[:, None], special[None, :]), differentiable=())
 
 
+class MulHi(Binary):
+    """The upper half of the product of two integers."""
+
+    name = "mulhi"
+    accepts = (np.integer,)
+    domains = (integers(-(2**31), 2**31), integers(-(2**31), 2**31))
+    jvp_term = NotDifferentiable("integer result", zero=True)
+
+    def impl(self, *arrays: Any, **params: Any) -> Any:
+        x, y = arrays
+        width = x.dtype.itemsize * 8
+        if width < 64:
+            wide = np.int64 if x.dtype.kind == "i" else np.uint64
+            return ((x.astype(wide) * y.astype(wide)) >> wide(width)).astype(x.dtype)
+        return upper_half(x, y)
+
+
+def upper_half(x: Any, y: Any) -> Any:
+    """The upper 64 bits of 64-bit products, from 32-bit halves.
+
+    Source: Warren, Hacker's Delight, 2nd ed., section 8-2.
+    """
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    a, b = x.view(np.uint64), y.view(np.uint64)
+    a0, a1, b0, b1 = a & low, a >> half, b & low, b >> half
+    carry = (a0 * b0 >> half) + (a1 * b0 & low) + (a0 * b1 & low)
+    high = a1 * b1 + (a1 * b0 >> half) + (a0 * b1 >> half) + (carry >> half)
+    if x.dtype.kind == "u":
+        return high
+    # As unsigned numbers negative ones are too large by 2^64.
+    zero = np.uint64(0)
+    high = high - np.where(x < 0, b, zero) - np.where(y < 0, a, zero)
+    return high.view(np.int64)
+
+
+mulhi_p = MulHi()
 not_p = LogicalNot()
 and_p = And()
 or_p = Or()
@@ -233,6 +269,11 @@ def shift_right_logical(x: Any, y: Any) -> Any:
 def shift_right_arithmetic(x: Any, y: Any) -> Any:
     """⌊x / 2^y⌋; nothing but copies of the sign bit for y of the width or more."""
     return shift_right_arithmetic_p.bind(x, y)
+
+
+def mulhi(x: Any, y: Any) -> Any:
+    """The upper half of the product of two integers of one dtype."""
+    return mulhi_p.bind(x, y)
 
 
 def population_count(x: Any) -> Any:
