@@ -6,14 +6,14 @@ Trace a pure function into a jaxpr, then differentiate, map, and run it: `grad`,
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from . import lax as lax
 from . import numpy as numpy  # installs the operators of Array and Tracer
 from . import tree as tree
 from . import tree_util as tree_util
 from . import typing as typing
-from .ad_checkpoint import checkpoint as checkpoint
-from .ad_checkpoint import checkpoint_policies as checkpoint_policies
-from .ad_checkpoint import remat as remat
 from .api.forward import jvp as jvp
 from .api.forward import linearize as linearize
 from .api.jacobians import hessian as hessian
@@ -47,7 +47,6 @@ from .config import disable_jit as disable_jit
 from .config import enable_x64 as enable_x64
 from .config import numpy_dtype_promotion as numpy_dtype_promotion
 from .config import numpy_rank_promotion as numpy_rank_promotion
-from .control.callbacks import pure_callback as pure_callback
 from .control.jitted import jit as jit
 from .core.array import Array as Array
 from .core.devices import Device as Device
@@ -59,15 +58,22 @@ from .core.devices import local_devices as local_devices
 from .core.devices import process_count as process_count
 from .core.devices import process_index as process_index
 from .core.shapes import ShapeDtypeStruct as ShapeDtypeStruct
-from .custom_derivatives import closure_convert as closure_convert
-from .custom_derivatives import custom_gradient as custom_gradient
-from .custom_derivatives import custom_jvp as custom_jvp
-from .custom_derivatives import custom_vjp as custom_vjp
 from .ir.dtypes import float0 as float0
+
+if TYPE_CHECKING:
+    from .ad_checkpoint import checkpoint as checkpoint
+    from .ad_checkpoint import checkpoint_policies as checkpoint_policies
+    from .ad_checkpoint import remat as remat
+    from .control.callbacks import pure_callback as pure_callback
+    from .custom_derivatives import closure_convert as closure_convert
+    from .custom_derivatives import custom_gradient as custom_gradient
+    from .custom_derivatives import custom_jvp as custom_jvp
+    from .custom_derivatives import custom_vjp as custom_vjp
 
 __version__ = "0.1.0"
 
-_lazy = {
+# Loaded when first asked for: they are not needed to start.
+_modules = {
     "ad_checkpoint",
     "custom_batching",
     "custom_derivatives",
@@ -83,15 +89,27 @@ _lazy = {
     "stages",
     "test_util",
 }
+_names = {
+    "checkpoint": "ad_checkpoint",
+    "checkpoint_policies": "ad_checkpoint",
+    "closure_convert": "custom_derivatives",
+    "custom_gradient": "custom_derivatives",
+    "custom_jvp": "custom_derivatives",
+    "custom_vjp": "custom_derivatives",
+    "pure_callback": "control.callbacks",
+    "remat": "ad_checkpoint",
+}
 
 
-def __getattr__(name: str) -> object:
-    if name in _lazy:
-        import importlib
-
+def __getattr__(name: str) -> Any:
+    if name in _modules:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _names:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_names[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_lazy})
+    return sorted({*globals(), *_modules, *_names})

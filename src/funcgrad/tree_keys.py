@@ -2,50 +2,96 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import optree
 
 
-@dataclass(frozen=True)
-class SequenceKey:
+class _Key:
+    """A key with one field, compared by its class and field."""
+
+    __slots__ = ("_field",)
+    _label: ClassVar[str]
+
+    def __init__(self, field: Any) -> None:
+        self._field = field
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._field == self._field
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self._field))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._label}={self._field!r})"
+
+
+class SequenceKey(_Key):
     """An index into a tuple or list."""
 
-    idx: int
+    __slots__ = ()
+    _label = "idx"
+
+    def __init__(self, idx: int) -> None:
+        super().__init__(idx)
+
+    @property
+    def idx(self) -> int:
+        return self._field
 
     def __str__(self) -> str:
-        return f"[{self.idx!r}]"
+        return f"[{self._field!r}]"
 
 
-@dataclass(frozen=True)
-class DictKey:
+class DictKey(_Key):
     """A key of a mapping."""
 
-    key: Any
+    __slots__ = ()
+    _label = "key"
+
+    def __init__(self, key: Any) -> None:
+        super().__init__(key)
+
+    @property
+    def key(self) -> Any:
+        return self._field
 
     def __str__(self) -> str:
-        return f"[{self.key!r}]"
+        return f"[{self._field!r}]"
 
 
-@dataclass(frozen=True)
-class GetAttrKey:
+class GetAttrKey(_Key):
     """The name of an attribute."""
 
-    name: str
+    __slots__ = ()
+    _label = "name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+
+    @property
+    def name(self) -> str:
+        return self._field
 
     def __str__(self) -> str:
-        return f".{self.name}"
+        return f".{self._field}"
 
 
-@dataclass(frozen=True)
-class FlattenedIndexKey:
+class FlattenedIndexKey(_Key):
     """The position of a child of a node that names no keys."""
 
-    key: int
+    __slots__ = ()
+    _label = "key"
+
+    def __init__(self, key: int) -> None:
+        super().__init__(key)
+
+    @property
+    def key(self) -> int:
+        return self._field
 
     def __str__(self) -> str:
-        return f"[<flat index {self.key}>]"
+        return f"[<flat index {self._field}>]"
 
 
 KeyEntry = SequenceKey | DictKey | GetAttrKey | FlattenedIndexKey | Any

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(NamedTuple):
     """A place for arrays and computation."""
 
     platform: str

@@ -16,15 +16,15 @@ from .context import context
 
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _skipped = (os.sep + "contextlib.py", os.sep + "functools.py")
-_internal: dict[CodeType, bool] = {}
+_internal: dict[str, bool] = {}
 
 
 def is_internal(code: CodeType) -> bool:
     """Whether the code belongs to this package or to the plumbing it calls through."""
-    known = _internal.get(code)
+    name = code.co_filename
+    known = _internal.get(name)
     if known is None:
-        name = code.co_filename
-        known = _internal[code] = name.startswith((_package, "<frozen")) or name.endswith(_skipped)
+        known = _internal[name] = name.startswith((_package, "<frozen")) or name.endswith(_skipped)
     return known
 
 
@@ -35,7 +35,7 @@ def current_source() -> Source | None:
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         code = frame.f_code
-        known = _internal.get(code)
+        known = _internal.get(code.co_filename)
         if known is None:
             known = is_internal(code)
         if not known:

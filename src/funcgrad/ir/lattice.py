@@ -2,7 +2,8 @@
 
 The nodes are the short names of the dtypes and three weak nodes for Python's ``int``, ``float`` and
 ``complex`` (``i*``, ``f*``, ``c*``), which lie below every dtype of their kind. So a Python scalar
-never widens an operand of its kind. The bounds of all pairs are computed once, at import.
+never widens an operand of its kind. The bounds of all pairs are computed once, at
+the first promotion.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def _join_table(above: dict[Node, list[Node]]) -> dict[tuple[Node, Node], Node]:
     return table
 
 
+@functools.cache
 def _joins() -> dict[tuple[bool, bool], dict[tuple[Node, Node], Node]]:
     wide = _parse_edges(_EDGES)
     # u32 with a signed dtype needs i64, which must not appear out of 32-bit operands with x64 off.
@@ -87,9 +89,6 @@ def _joins() -> dict[tuple[bool, bool], dict[tuple[Node, Node], Node]]:
     }
 
 
-_JOINS = _joins()
-
-
 def _describe(node: Node) -> str:
     weak = {"i*": "a Python int", "f*": "a Python float", "c*": "a Python complex"}
     return weak.get(node, node)
@@ -101,7 +100,7 @@ def least_upper_bound(nodes: list[Node], strict: bool, x64: bool) -> Node:
     Raises:
         TypePromotionError: there is none.
     """
-    table = _JOINS[strict, x64]
+    table = _joins()[strict, x64]
     bound = nodes[0]
     for node in nodes[1:]:
         joined = table.get((bound, node))

@@ -83,10 +83,25 @@ def convert(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Any:
 
 
 _scalar_avals: dict[tuple[np.dtype[Any], bool], ShapedArray] = {}
+_scalars: dict[Any, Array] = {}
+_scalar_limit = 1024
 
 
 def scalar(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Array:
     """A number as an array of a dtype; integers wrap."""
+    # Programs meet the same few numbers again and again. 0.0 and -0.0 are one key but two numbers.
+    key: Any = (x, x.__class__, dtype, weak) if x else None
+    found = _scalars.get(key) if key is not None else None
+    if found is not None:
+        return found
+    made = make_scalar(x, dtype, weak)
+    if key is not None and len(_scalars) < _scalar_limit:
+        _scalars[key] = made
+    return made
+
+
+def make_scalar(x: Any, dtype: np.dtype[Any], weak: bool) -> Array:
+    """A number as a new array of a dtype; integers wrap."""
     aval = _scalar_avals.get((dtype, weak))
     if aval is None:
         aval = _scalar_avals[dtype, weak] = ShapedArray((), dtype, weak)

@@ -1,0 +1,43 @@
+"""Names that are loaded late are the ones a type checker sees, and each of them is there."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import funcgrad
+from funcgrad import lax
+
+
+def checked(module):
+    """Names a module imports for type checkers only, with the module each is from."""
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    blocks = [n for n in tree.body if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
+    return {
+        alias.asname or alias.name: statement.module
+        for block in blocks
+        for statement in block.body
+        for alias in statement.names
+    }
+
+
+def test_lax_lists_agree():
+    assert checked(lax) == lax._homes
+
+
+def test_top_level_lists_agree():
+    assert checked(funcgrad) == funcgrad._names
+
+
+@pytest.mark.parametrize("module", [funcgrad, lax])
+def test_every_name_is_there(module):
+    for name in dir(module):
+        assert getattr(module, name) is not None or name == "__cached__"
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = module.nonsense
+
+
+def test_lax_names_are_those_of_their_families():
+    for name, family in lax._homes.items():
+        assert getattr(lax, name) is getattr(importlib.import_module(f"funcgrad.{family}"), name)
