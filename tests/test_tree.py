@@ -7,10 +7,17 @@ import dataclasses
 import functools
 from typing import Any, NamedTuple
 
-import jax
 import pytest
 
 from funcgrad import tree, tree_util
+
+try:
+    import jax
+except ImportError:  # the peer is an extra: funcgrad[bench]
+    jax = None
+
+LIBRARIES = (tree_util,) if jax is None else (tree_util, jax.tree_util)
+needs_jax = pytest.mark.skipif(jax is None, reason="compares with the peer: funcgrad[bench]")
 
 
 class Point(NamedTuple):
@@ -40,7 +47,7 @@ class Layer:
     name: str = dataclasses.field(default="", metadata={"static": True})
 
 
-for library in (tree_util, jax.tree_util):
+for library in LIBRARIES:
     library.register_pytree_node(Pair, _flatten_pair, _unflatten_pair)
     library.register_dataclass(Layer)
 
@@ -58,6 +65,7 @@ every_tree = pytest.mark.parametrize("x", TREES.values(), ids=TREES.keys())
 
 
 @every_tree
+@needs_jax
 def test_leaves_are_those_of_jax(x: Any) -> None:
     assert tree.leaves(x) == jax.tree.leaves(x)
     found, treedef = tree.flatten(x)
@@ -68,19 +76,21 @@ def test_leaves_are_those_of_jax(x: Any) -> None:
 
 
 @every_tree
+@needs_jax
 def test_paths_are_those_of_jax(x: Any) -> None:
     ours = [(tree_util.keystr(p), leaf) for p, leaf in tree.leaves_with_path(x)]
     theirs = [(jax.tree_util.keystr(p), leaf) for p, leaf in jax.tree.leaves_with_path(x)]
     assert ours == theirs
     simple = [
         (library.keystr(p, simple=True, separator="/"))
-        for library in (tree_util, jax.tree_util)
+        for library in LIBRARIES
         for p, _ in library.tree_leaves_with_path(x)
     ]
     assert simple[: len(ours)] == simple[len(ours) :]
 
 
 @every_tree
+@needs_jax
 def test_map_keeps_the_structure(x: Any) -> None:
     doubled = tree.map(lambda a, b: a + b, x, x)
     assert tree.structure(doubled) == tree.structure(x)
@@ -89,6 +99,7 @@ def test_map_keeps_the_structure(x: Any) -> None:
 
 
 @every_tree
+@needs_jax
 def test_is_leaf_may_take_the_path(x: Any) -> None:
     def stop(path: Any, _: Any) -> bool:
         return len(path) == 1
@@ -209,6 +220,7 @@ def test_unflatten_counts_the_leaves() -> None:
 # tree_util
 
 
+@needs_jax
 def test_treedefs() -> None:
     treedef = tree.structure([(1, 2), 3])
     assert tree_util.treedef_children(treedef) == [tree.structure((1, 2)), tree.structure(3)]
@@ -218,6 +230,7 @@ def test_treedefs() -> None:
         assert ours == jax.tree_util.treedef_is_leaf(jax.tree.structure(x))
 
 
+@needs_jax
 def test_nodes_and_leaves() -> None:
     assert tree_util.all_leaves([1, "a"])
     assert not tree_util.all_leaves([1, [2]])
@@ -321,6 +334,7 @@ def test_static_classes_have_no_leaves() -> None:
     assert words.startswith("At [0] the static data differ")
 
 
+@needs_jax
 def test_partial() -> None:
     def add(*args: int, scale: int = 1) -> int:
         return sum(args) * scale

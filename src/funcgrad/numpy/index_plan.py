@@ -58,11 +58,14 @@ class Plan(NamedTuple):
         entries: one for each axis of the operand, and the new axes between them.
         shape: the operand's, with axes of size 1 put in at `lifted` for scalar booleans.
         lifted: positions of these axes.
+        gap: the entry before which an Ellipsis of no axes stood. It parts the index arrays on its
+            two sides as any Ellipsis does.
     """
 
     entries: tuple[Entry, ...]
     shape: tuple[int, ...]
     lifted: tuple[int, ...]
+    gap: int | None = None
 
 
 def as_tuple(index: Any) -> tuple[Any, ...]:
@@ -103,7 +106,7 @@ def plan_index(index: Any, shape: tuple[int, ...]) -> Plan:
     rest = [slice(None)] * (len(shape) - used)
     at = dots[0] if dots else len(entries)
     entries[at : at + len(dots)] = rest
-    return _resolve(entries, shape)
+    return _resolve(entries, shape, at if dots and not rest else None)
 
 
 def _canonical_entry(entry: Any, position: int) -> Any:
@@ -152,14 +155,20 @@ def _axes_used(entry: Any) -> int:
     return 1
 
 
-def _resolve(entries: list[Any], shape: tuple[int, ...]) -> Plan:
-    """The entries with axes; scalar booleans get an axis of their own."""
+def _resolve(entries: list[Any], shape: tuple[int, ...], empty: int | None) -> Plan:
+    """The entries with axes; scalar booleans get an axis of their own.
+
+    Args:
+        empty: the position an Ellipsis of no axes was taken from.
+    """
     result: list[Entry] = []
     extents: list[int] = []
     lifted: list[int] = []
     source = 0
+    gap: int | None = None
     for position, entry in enumerate(entries):
         axis = len(extents)
+        gap = len(result) if position == empty else gap
         if entry is None:
             result.append(NewAxis())
         elif isinstance(entry, bool):
@@ -182,7 +191,7 @@ def _resolve(entries: list[Any], shape: tuple[int, ...]) -> Plan:
             result.append(_one_axis(entry, axis, extent))
             extents.append(extent)
             source += 1
-    return Plan(tuple(result), tuple(extents), tuple(lifted))
+    return Plan(tuple(result), tuple(extents), tuple(lifted), gap)
 
 
 def _one_axis(entry: Any, axis: int, extent: int) -> Entry:

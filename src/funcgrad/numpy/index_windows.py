@@ -15,7 +15,7 @@ from ..core.array import Array as ArrayValue
 from ..core.trace import Tracer
 from ..primitives import joining, movement
 from ..primitives.gathering import GatherDimensionNumbers
-from .index_plan import Entry, Fancy, NewAxis, Part, Plan, Point, is_full
+from .index_plan import Fancy, NewAxis, Part, Plan, Point, is_full
 from .promotion import convert, is_ndarray
 from .selection import where
 
@@ -60,7 +60,7 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
     chosen = [e for e in plan.entries if isinstance(e, (Point, Fancy))]
     arrays = [np.shape(e.index) if isinstance(e.index, int) else e.index.shape for e in chosen]
     common = movement.broadcast_shapes(*arrays) if arrays else ()
-    layout = _layout(plan.entries, len(common))
+    layout = _layout(plan, len(common))
     new_axes = tuple(i for i, slot in enumerate(layout) if slot[0] == "new")
     slots = [slot for slot in layout if slot[0] != "new"]
     batch = [slot for slot in slots if slot[0] != "window"]
@@ -110,14 +110,17 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
     )
 
 
-def _layout(entries: tuple[Entry, ...], count: int) -> list[tuple[str, int]]:
+def _layout(plan: Plan, count: int) -> list[tuple[str, int]]:
     """What each axis of the result is: of the index arrays, a window, a strided slice, or new.
 
     Index arrays that stand side by side put their axes where they stand, others in front.
     """
+    entries = plan.entries
     indexed = any(isinstance(e, Fancy) for e in entries)
     where_chosen = [i for i, e in enumerate(entries) if isinstance(e, (Point, Fancy))]
     adjacent = bool(where_chosen) and where_chosen[-1] - where_chosen[0] + 1 == len(where_chosen)
+    if adjacent and plan.gap is not None:
+        adjacent = not where_chosen[0] < plan.gap <= where_chosen[-1]
     index_slots = [("index", i) for i in range(count)]
     result: list[tuple[str, int]] = [] if adjacent or not indexed else list(index_slots)
     for i, entry in enumerate(entries):
