@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 
 import hypothesis
 import jaxtyping
+
+# The library names these in annotations only, and imports them for type checkers alone; here they
+# are there at run time too, so that annotations can be evaluated.
+for _name in ("Float", "Integer", "Num", "Real", "Shaped"):
+    setattr(builtins, _name, getattr(jaxtyping, _name))
 
 # Before funcgrad is imported: in these packages the shapes in annotations are checked at each call.
 jaxtyping.install_import_hook(["funcgrad.nn", "funcgrad.optim"], "beartype.beartype")

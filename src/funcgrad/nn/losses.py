@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,15 @@ from ..core.sources import user_line
 from ..ir import dtypes
 from .activations import log_softmax
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num, Real, Shaped
 
-def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
+Scalar = int | float | complex
+
+
+def softmax_cross_entropy(
+    logits: Float[Any, "*batch classes"], labels: Real[Any, "..."]
+) -> Float[Any, "*batch"]:
     """−Σ labels · log softmax(logits), over the last axis.
 
     Args:
@@ -45,12 +52,14 @@ def _mismatch(logits: Any, labels: Any, wanted: tuple[int, ...]) -> str:
     )
 
 
-def squared_error(predictions: Any, targets: Any) -> Any:
+def squared_error(
+    predictions: Num[Any, "..."] | Scalar, targets: Num[Any, "..."] | Scalar
+) -> Num[Any, "..."]:
     """(prediction − target)², elementwise."""
     return fnp.square(fnp.asarray(predictions) - targets)
 
 
-def accuracy(logits: Any, labels: Any) -> Any:
+def accuracy(logits: Float[Any, "*batch classes"], labels: Shaped[Any, "*batch"]) -> Float[Any, ""]:
     """Share of examples whose largest logit is at the label.
 
     Args:
