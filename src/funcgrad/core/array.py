@@ -13,54 +13,22 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..ir import dtypes
-from ..ir.avals import ShapedArray, aval_of
+from ..ir.avals import HasAval, ShapedArray, aval_of
 from .devices import Device, cpu_device
 from .sources import user_line
 
 
-class Array:
+class Array(HasAval):
     """An n-dimensional array that cannot be changed."""
 
     __slots__ = ("__weakref__", "_value", "aval")
     __array_priority__ = 1000
-
-    aval: ShapedArray
 
     def __init__(self, value: np.ndarray[Any, Any], aval: ShapedArray | None = None) -> None:
         """Wrap memory that nobody else writes to; the caller vouches for that."""
         value.flags.writeable = False
         self._value: np.ndarray[Any, Any] | None = value
         self.aval = ShapedArray(value.shape, value.dtype) if aval is None else aval
-
-    # What is known without the contents.
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.aval.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.aval.dtype
-
-    @property
-    def weak_type(self) -> bool:
-        return self.aval.weak_type
-
-    @property
-    def ndim(self) -> int:
-        return len(self.aval.shape)
-
-    @property
-    def size(self) -> int:
-        return self.aval.size
-
-    @property
-    def itemsize(self) -> int:
-        return self.aval.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.aval.size * self.aval.dtype.itemsize
 
     # The contents.
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..ir import dtypes
-from ..ir.avals import ShapedArray, canonical_shape
+from ..ir.avals import HasAval, ShapedArray, canonical_shape
 
 
-class ShapeDtypeStruct:
+class ShapeDtypeStruct(HasAval):
     """A container for the shape and dtype of an array."""
 
     __slots__ = ("aval",)
@@ -27,26 +25,6 @@ class ShapeDtypeStruct:
             raise ValueError("ShapeDtypeStruct: dtype must be specified.")
         canonical = dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
         self.aval = ShapedArray(canonical_shape(shape), canonical, weak_type)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.aval.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.aval.dtype
-
-    @property
-    def weak_type(self) -> bool:
-        return self.aval.weak_type
-
-    @property
-    def ndim(self) -> int:
-        return len(self.aval.shape)
-
-    @property
-    def size(self) -> int:
-        return self.aval.size
 
     def __len__(self) -> int:
         if not self.shape:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import errors
 from ..ir import dtypes
-from ..ir.avals import ShapedArray, aval_of
+from ..ir.avals import HasAval, aval_of
 from .array import Array, to_ndarray
 from .context import context, set_trace
 from .sources import current_source, describe
@@ -74,42 +74,13 @@ def current_trace() -> Trace:
     return context.trace or eval_trace
 
 
-class Tracer:
+class Tracer(HasAval):
     """A stand-in for a value under a trace. The operators are installed by `funcgrad.numpy`."""
 
     __slots__ = ("__weakref__", "aval", "owner")
     __array_priority__ = 1000
 
-    aval: ShapedArray
     owner: Any
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.aval.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.aval.dtype
-
-    @property
-    def weak_type(self) -> bool:
-        return self.aval.weak_type
-
-    @property
-    def ndim(self) -> int:
-        return len(self.aval.shape)
-
-    @property
-    def size(self) -> int:
-        return self.aval.size
-
-    @property
-    def itemsize(self) -> int:
-        return self.aval.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.aval.size * self.aval.dtype.itemsize
 
     def concrete(self) -> Any:
         """The value behind the tracer where this trace computes with one, else `None`."""

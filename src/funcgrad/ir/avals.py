@@ -99,6 +99,42 @@ def size_of(shape: Iterable[int]) -> int:
     return size
 
 
+class HasAval:
+    """What is known of a value by its aval; shared by arrays, tracers and stand-ins."""
+
+    __slots__ = ()
+
+    aval: ShapedArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.aval.dtype
+
+    @property
+    def weak_type(self) -> bool:
+        return self.aval.weak_type
+
+    @property
+    def ndim(self) -> int:
+        return len(self.aval.shape)
+
+    @property
+    def size(self) -> int:
+        return self.aval.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.aval.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.aval.size * self.aval.dtype.itemsize
+
+
 _scalar_avals: dict[tuple[type, Any], ShapedArray] = {}
 
 
