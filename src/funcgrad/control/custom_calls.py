@@ -27,6 +27,7 @@ from ..ir.jaxpr import ClosedJaxpr, Effects, Eqn
 from ..transforms.transpose import backward_pass
 from .flat import name_of, signature_of
 from .jitted import static_arguments
+from .tracing import axes_within
 
 
 def nondiff_positions(fun: Callable[..., Any], argnums: Any, argnames: Any) -> tuple[int, ...]:
@@ -186,6 +187,15 @@ class Program:
 
     def __call__(self, *args: Any) -> list[Any]:
         return eval_closed(self.closed, *args)
+
+
+def may_close_over(fun: Any, axis_name: Any) -> bool:
+    """Whether a batch over an axis can come into a call otherwise than by its arguments.
+
+    A user's function may close over one. A staged program cannot, unless its collectives name
+    the axis.
+    """
+    return not isinstance(fun, Program) or axis_name in axes_within(fun.closed.jaxpr)
 
 
 class Named:

@@ -30,6 +30,7 @@ from .custom_calls import (
     closing_over,
     element_zero,
     front,
+    may_close_over,
     nondiff_positions,
     positional,
     types_of,
@@ -160,6 +161,10 @@ class JVPCall:
         """The call on batches, and the batch axes of its outputs once it has run."""
         call = BatchedJVPCall(self, trace, dims)
         return call, lambda: call.out_dims
+
+    def may_close_over(self, axis_name: Any) -> bool:
+        """Whether a batch over an axis can come in otherwise than by the arguments."""
+        return may_close_over(self.fun, axis_name)
 
     def force(self) -> None:
         """Make function and rule agree on the batch axes of outputs; nothing without a batch."""

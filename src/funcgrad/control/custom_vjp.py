@@ -29,6 +29,7 @@ from .custom_calls import (
     batch_under,
     closing_over,
     front,
+    may_close_over,
     nondiff_positions,
     positional,
     types_of,
@@ -243,6 +244,10 @@ class VJPCall:
         """The call on batches, and the batch axes of its outputs once it has run."""
         call = BatchedVJPCall(self, trace, dims)
         return call, lambda: call.out_dims
+
+    def may_close_over(self, axis_name: Any) -> bool:
+        """Whether a batch over an axis can come in otherwise than by the arguments."""
+        return may_close_over(self.fun, axis_name)
 
     def force(self) -> None:
         """Make function and rule agree on the batch axes of outputs; nothing without a batch."""

@@ -93,8 +93,9 @@ class BatchTrace(Trace):
         return self._custom(call, args, "process_custom_vjp")
 
     def _custom(self, call: Any, args: Sequence[Any], process: str) -> list[Any]:
+        if not any(self.owns(x) for x in args) and not call.may_close_over(self.axis.name):
+            return self.parent_handles(lambda trace: getattr(trace, process)(call, args))
         pairs = [self.split(x) for x in args]
-        # Even without a batch among the arguments: the function may close over one.
         batched, out_dims = call.batched(self, [d for _, d in pairs])
         values = [v for v, _ in pairs]
         with set_trace(self.parent):
