@@ -100,6 +100,31 @@ def test_jvp_is_the_finite_difference(primitive, example):
             assert_close(instantiate(t), w, max(example.tolerance, 1e-6))
 
 
+# Defined on complex numbers, but not by an analytic function; or (atan2) by way of a logarithm, in
+# which a step this small is lost.
+NOT_ANALYTIC = {"atan2", "cholesky", "clamp", "conj", "max", "min", "qr", "sign"}
+
+
+@every_case
+def test_jvp_is_the_complex_step(primitive, example):
+    """f'(x) = Im f(x + ih) / h, exact to rounding because nothing is subtracted."""
+    fun, values = differentiable(primitive, example)
+    if primitive.name in NOT_ANALYTIC or any(v.dtype != np.float64 for v in values):
+        pytest.skip("no analytic function of real values")
+    tangents = [random_like(v, 3 + i) for i, v in enumerate(values)]
+    step = 1e-30
+    try:
+        outs = arrays(fun(*[v + 1j * step * t for v, t in zip(values, tangents, strict=True)]))
+    except (TypeError, ValueError):
+        pytest.skip("real operands only")
+    if any(out.dtype != np.complex128 for out in outs):
+        pytest.skip("the result of complex operands is real")
+    _, found = jvp_flat(fun, values, tangents)
+    for out, t in zip(outs, found, strict=True):
+        if np.isfinite(out).all():
+            assert_close(instantiate(t), out.imag / step, 1e-9)
+
+
 @every_case
 def test_transpose_is_the_adjoint(primitive, example):
     fun, values = differentiable(primitive, example)
