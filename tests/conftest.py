@@ -14,7 +14,12 @@ for _name in ("Float", "Integer", "Num", "Real", "Shaped"):
     setattr(builtins, _name, getattr(jaxtyping, _name))
 
 # Before funcgrad is imported: in these packages the shapes in annotations are checked at each call.
-jaxtyping.install_import_hook(["funcgrad.nn", "funcgrad.optim"], "beartype.beartype")
+CHECKED = [
+    "funcgrad.nn",
+    "funcgrad.optim",
+    *[f"funcgrad.numpy.{name}" for name in ("contraction", "diagonals", "linalg")],
+]
+jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 
 # The time of one example says more about the machine than about the code: no deadline. In CI the
 # examples are the same each time, so that a change is blamed only for what it did.

@@ -8,11 +8,12 @@ up on first use, so that this module stands below all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 
+@runtime_checkable
 class SupportsDType(Protocol):
     """Anything with a dtype."""
 
@@ -36,7 +37,7 @@ else:
         from .core.trace import Tracer
 
         if name == "Array":
-            return Array
+            return Array | Tracer
         return Array | Tracer | np.ndarray | np.bool_ | np.number | bool | int | float | complex
 
 

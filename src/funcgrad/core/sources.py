@@ -15,7 +15,12 @@ from ..ir.sources import describe as describe
 from .context import context
 
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_skipped = (os.sep + "contextlib.py", os.sep + "functools.py")
+# Plumbing between the user and us: contexts, wrappers, and run-time checks of annotations.
+_starts = (_package, "<frozen", "<@beartype")
+_ends = tuple(
+    os.sep + name
+    for name in ("contextlib.py", "functools.py", os.path.join("jaxtyping", "_decorator.py"))
+)
 _internal: dict[str, bool] = {}
 
 
@@ -24,7 +29,7 @@ def is_internal(code: CodeType) -> bool:
     name = code.co_filename
     known = _internal.get(name)
     if known is None:
-        known = _internal[name] = name.startswith((_package, "<frozen")) or name.endswith(_skipped)
+        known = _internal[name] = name.startswith(_starts) or name.endswith(_ends)
     return known
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from .promotion import (
     shape_of,
     to_array,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def _pair(name: str, a: Any, b: Any, preferred: Any) -> tuple[Any, Any, Any]:
@@ -46,8 +49,8 @@ def _contract(x: Any, y: Any, numbers: Any, precision: Any, preferred: Any) -> A
 
 
 def dot(
-    a: ArrayLike,
-    b: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    b: Shaped[ArrayLike, "..."],
     *,
     precision: Any = None,
     preferred_element_type: DTypeLike | None = None,
@@ -69,8 +72,8 @@ def dot(
 
 
 def matmul(
-    a: ArrayLike,
-    b: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    b: Shaped[ArrayLike, "..."],
     *,
     precision: Any = None,
     preferred_element_type: DTypeLike | None = None,
@@ -141,13 +144,13 @@ def _batched(x: Any, y: Any, precision: Any, dtype: Any) -> Any:
     return movement.expand_dims(out, ones) if ones else out
 
 
-def matvec(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def matvec(x1: Shaped[ArrayLike, "..."], x2: Shaped[ArrayLike, "..."], /) -> Array:
     """Matrices [..., m, n] times vectors [..., n]."""
     check_arraylike("matvec", x1, x2)
     return matmul(x1, movement.expand_dims(to_array(x2), (-1,))).squeeze(-1)
 
 
-def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def vecmat(x1: Shaped[ArrayLike, "..."], x2: Shaped[ArrayLike, "..."], /) -> Array:
     """Conjugated vectors [..., n] times matrices [..., n, m]."""
     from .logic import conjugate
 
@@ -157,8 +160,8 @@ def vecmat(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 def vdot(
-    a: ArrayLike,
-    b: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    b: Shaped[ArrayLike, "..."],
     *,
     precision: Any = None,
     preferred_element_type: DTypeLike | None = None,
@@ -176,8 +179,8 @@ def vdot(
 
 
 def vecdot(
-    x1: ArrayLike,
-    x2: ArrayLike,
+    x1: Shaped[ArrayLike, "..."],
+    x2: Shaped[ArrayLike, "..."],
     /,
     *,
     axis: int = -1,
@@ -208,8 +211,8 @@ def vecdot(
 
 
 def inner(
-    a: ArrayLike,
-    b: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    b: Shaped[ArrayLike, "..."],
     *,
     precision: Any = None,
     preferred_element_type: DTypeLike | None = None,
@@ -221,7 +224,7 @@ def inner(
     return _contract(x, y, (((x.ndim - 1,), (y.ndim - 1,)), ((), ())), precision, dtype)
 
 
-def outer(a: ArrayLike, b: ArrayLike, out: None = None) -> Array:
+def outer(a: Shaped[ArrayLike, "..."], b: Shaped[ArrayLike, "..."], out: None = None) -> Array:
     """The product of every element of a with every element of b, both raveled."""
     from .arithmetic import multiply
     from .reductions import refuse_out
@@ -237,8 +240,8 @@ def _checked(name: str, *args: Any) -> tuple[Any, ...]:
 
 
 def tensordot(
-    a: ArrayLike,
-    b: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    b: Shaped[ArrayLike, "..."],
     axes: int | Sequence[int] | Sequence[Sequence[int]] = 2,
     *,
     precision: Any = None,
@@ -272,7 +275,7 @@ def tensordot(
     return _contract(x, y, ((sides[0], sides[1]), ((), ())), precision, dtype)
 
 
-def kron(a: ArrayLike, b: ArrayLike) -> Array:
+def kron(a: Shaped[ArrayLike, "..."], b: Shaped[ArrayLike, "..."]) -> Array:
     """The Kronecker product: every element of a times all of b."""
     x, y = map(to_array, promote_dtypes(*_checked("kron", a, b)))
     rank = max(x.ndim, y.ndim)
@@ -284,8 +287,8 @@ def kron(a: ArrayLike, b: ArrayLike) -> Array:
 
 
 def cross(
-    a: ArrayLike,
-    b: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    b: Shaped[ArrayLike, "..."],
     axisa: int = -1,
     axisb: int = -1,
     axisc: int = -1,
@@ -319,8 +322,8 @@ def cross(
 
 
 def convolve(
-    a: ArrayLike,
-    v: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    v: Shaped[ArrayLike, "..."],
     mode: str = "full",
     *,
     precision: Any = None,
@@ -338,8 +341,8 @@ def convolve(
 
 
 def correlate(
-    a: ArrayLike,
-    v: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    v: Shaped[ArrayLike, "..."],
     mode: str = "valid",
     *,
     precision: Any = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ..typing import Array, ArrayLike, DTypeLike
 from .creation import full, zeros_like
 from .promotion import check_arraylike, requested_dtype, shape_of, to_array
 from .selection import where
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def _grid(rows: int, columns: int, offset: Any) -> tuple[Any, Any]:
@@ -66,7 +69,7 @@ def _matrix(name: str, m: Any) -> Any:
     return x
 
 
-def tril(m: ArrayLike, k: int = 0) -> Array:
+def tril(m: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
     """The matrices in the last two axes, with zeros above the k-th diagonal."""
     x = _matrix("tril", m)
     rows, columns = x.shape[-2:]
@@ -74,7 +77,7 @@ def tril(m: ArrayLike, k: int = 0) -> Array:
     return where(comparison.ge(i, j), x, zeros_like(x))
 
 
-def triu(m: ArrayLike, k: int = 0) -> Array:
+def triu(m: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
     """The matrices in the last two axes, with zeros below the k-th diagonal."""
     x = _matrix("triu", m)
     rows, columns = x.shape[-2:]
@@ -82,7 +85,7 @@ def triu(m: ArrayLike, k: int = 0) -> Array:
     return where(comparison.ge(i, j), zeros_like(x), x)
 
 
-def diag(v: ArrayLike, k: int = 0) -> Array:
+def diag(v: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
     """The k-th diagonal of a matrix, or the matrix with that k-th diagonal.
 
     Raises:
@@ -103,13 +106,13 @@ def diag(v: ArrayLike, k: int = 0) -> Array:
     return where(comparison.eq(i, j), column, zeros_like(x, shape=(size, size)))
 
 
-def diagflat(v: ArrayLike, k: int = 0) -> Array:
+def diagflat(v: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
     """The matrix with the raveled elements on its k-th diagonal."""
     check_arraylike("diagflat", v)
     return diag(to_array(v).reshape(-1), k)
 
 
-def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+def diagonal(a: Shaped[ArrayLike, "..."], offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     """The diagonal of two axes, along a new last axis.
 
     Raises:
@@ -130,7 +133,7 @@ def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> A
 
 
 def trace(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
     offset: int | ArrayLike = 0,
     axis1: int = 0,
     axis2: int = 1,
@@ -168,7 +171,7 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
     return (arange(operator.index(n)),) * operator.index(ndim)
 
 
-def diag_indices_from(arr: ArrayLike) -> tuple[Array, ...]:
+def diag_indices_from(arr: Shaped[ArrayLike, "..."]) -> tuple[Array, ...]:
     """The indices of the main diagonal of an array with equal extents."""
     check_arraylike("diag_indices_from", arr)
     shape = shape_of(arr)
@@ -189,20 +192,24 @@ def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array
     return rows, columns
 
 
-def tril_indices_from(arr: ArrayLike, k: int = 0) -> tuple[Array, Array]:
+def tril_indices_from(arr: Shaped[ArrayLike, "..."], k: int = 0) -> tuple[Array, Array]:
     """The indices at and below the k-th diagonal of a matrix."""
     rows, columns = shape_of(_matrix("tril_indices_from", arr))
     return tril_indices(rows, k, columns)
 
 
-def triu_indices_from(arr: ArrayLike, k: int = 0) -> tuple[Array, Array]:
+def triu_indices_from(arr: Shaped[ArrayLike, "..."], k: int = 0) -> tuple[Array, Array]:
     """The indices at and above the k-th diagonal of a matrix."""
     rows, columns = shape_of(_matrix("triu_indices_from", arr))
     return triu_indices(rows, k, columns)
 
 
 def fill_diagonal(
-    a: ArrayLike, val: ArrayLike, wrap: bool = False, *, inplace: bool = True
+    a: Shaped[ArrayLike, "..."],
+    val: Shaped[ArrayLike, "..."],
+    wrap: bool = False,
+    *,
+    inplace: bool = True,
 ) -> Array:
     """The array with its main diagonal set to values.
 
@@ -228,7 +235,7 @@ def fill_diagonal(
     return x.at[(line,) * x.ndim].set(resize(values, (size,)))
 
 
-def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Array:
+def vander(x: Shaped[ArrayLike, "..."], N: int | None = None, increasing: bool = False) -> Array:
     """The matrix of powers of a vector: columns x^(N-1), ..., x, 1, or in rising order."""
     check_arraylike("vander", x)
     value = to_array(x)

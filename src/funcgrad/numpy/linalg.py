@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
@@ -18,11 +18,14 @@ from .contraction import tensordot as tensordot
 from .contraction import vecdot as vecdot
 from .promotion import check_arraylike, dtype_of, promote_dtypes_inexact, shape_of, to_array
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 Order = int | float | str | None
 
 
 def norm(
-    x: ArrayLike,
+    x: Shaped[ArrayLike, "..."],
     ord: Order = None,
     axis: int | tuple[int, ...] | None = None,
     keepdims: bool = False,
@@ -101,7 +104,7 @@ def _matrix(x: Any, ord: Order, axes: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def vector_norm(
-    x: ArrayLike,
+    x: Shaped[ArrayLike, "..."],
     /,
     *,
     axis: int | tuple[int, ...] | None = None,
@@ -115,17 +118,19 @@ def vector_norm(
     return _vector(value, ord, axes, keepdims)
 
 
-def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: Order = "fro") -> Array:
+def matrix_norm(
+    x: Shaped[ArrayLike, "..."], /, *, keepdims: bool = False, ord: Order = "fro"
+) -> Array:
     """The norm of the matrices in the last two axes."""
     return norm(x, ord, (-2, -1), keepdims)
 
 
-def matrix_transpose(x: ArrayLike, /) -> Array:
+def matrix_transpose(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The last two axes exchanged."""
     return manipulation.matrix_transpose(x)
 
 
-def matrix_power(a: ArrayLike, n: int) -> Array:
+def matrix_power(a: Shaped[ArrayLike, "..."], n: int) -> Array:
     """The n-th power of square matrices, for n ≥ 0.
 
     Raises:
@@ -148,7 +153,7 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     return result
 
 
-def outer(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def outer(x1: Shaped[ArrayLike, "..."], x2: Shaped[ArrayLike, "..."], /) -> Array:
     """The product of every element of one vector with every element of another.
 
     Raises:
@@ -160,12 +165,12 @@ def outer(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     return contraction.outer(x1, x2)
 
 
-def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Array:
+def diagonal(x: Shaped[ArrayLike, "..."], /, *, offset: int = 0) -> Array:
     """The diagonal of the matrices in the last two axes."""
     return diagonals.diagonal(x, offset, -2, -1)
 
 
-def trace(x: ArrayLike, /, *, offset: int = 0, dtype: Any = None) -> Array:
+def trace(x: Shaped[ArrayLike, "..."], /, *, offset: int = 0, dtype: Any = None) -> Array:
     """The sums of the diagonals of the matrices in the last two axes."""
     return diagonals.trace(x, offset, -2, -1, dtype)
 
