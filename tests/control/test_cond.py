@@ -233,7 +233,9 @@ def note():
 
 
 def test_effects_are_those_of_the_branch_that_runs(note):
-    f = lambda p, x: cond(p, note.bind, sin, x)  # noqa: E731
+    def f(p, x):
+        return cond(p, note.bind, sin, x)
+
     closed = make_jaxpr(f)(True, two)
     assert closed.effects == {"note"}
     assert [e.primitive.name for e in dce(closed.jaxpr, [False])[0].eqns][-1] == "cond"

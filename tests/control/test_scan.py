@@ -220,7 +220,10 @@ def test_rules_of_the_users_own_inside_the_body():
 
     steep_back.defvjp(lambda x: (steep_back(x), None), lambda _, ct: (mul(ct, f32(10)),))
     for rule in (steep, steep_back):
-        f = lambda x, rule=rule: scan(lambda c, _: (rule(c), None), x, None, length=3)[0]  # noqa: E731
+
+        def f(x, rule=rule):
+            return scan(lambda c, _: (rule(c), None), x, None, length=3)[0]
+
         np.testing.assert_allclose(f(half), np.sin(np.sin(np.sin(0.5))), rtol=1e-6)
         assert float(grad(f)(half)) == 1000.0
         np.testing.assert_allclose(jit(vmap(grad(f)))(w), [1000.0] * 3)
@@ -239,7 +242,9 @@ def test_nested_scans():
                 c = sin(add(mul(c, w), a))
         return c
 
-    final = lambda w: outer(w)[0]  # noqa: E731
+    def final(w):
+        return outer(w)[0]
+
     assert outer(half)[1].shape == (4, 3)
     for f in (lambda g: g(half), lambda g: grad(g)(half), lambda g: jit(grad(grad(g)))(half)):
         np.testing.assert_allclose(f(final), f(plain), rtol=1e-4)

@@ -26,7 +26,9 @@ def cube_root(a):
         return sub(mul(x, mul(x, x)), a)
 
     def newton(f, x):
-        going = lambda x: gt(mul(f(x), f(x)), f32(1e-9))  # noqa: E731
+        def going(x):
+            return gt(mul(f(x), f(x)), f32(1e-9))
+
         return while_loop(going, lambda x: sub(x, div(f(x), mul(f32(3), mul(x, x)))), x)
 
     return custom_root(f, f32(2), newton, lambda g, y: div(y, g(f32(1))))
