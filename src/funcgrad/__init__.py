@@ -48,7 +48,6 @@ from .config import enable_x64 as enable_x64
 from .config import numpy_dtype_promotion as numpy_dtype_promotion
 from .config import numpy_rank_promotion as numpy_rank_promotion
 from .control.jitted import jit as jit
-from .core.array import Array as Array
 from .core.devices import Device as Device
 from .core.devices import default_backend as default_backend
 from .core.devices import device_count as device_count
@@ -59,6 +58,7 @@ from .core.devices import process_count as process_count
 from .core.devices import process_index as process_index
 from .core.shapes import ShapeDtypeStruct as ShapeDtypeStruct
 from .ir.dtypes import float0 as float0
+from .typing import Array as Array
 
 if TYPE_CHECKING:
     from .ad_checkpoint import checkpoint as checkpoint

@@ -182,3 +182,38 @@ def test_operators_with_numpy_on_the_left_give_arrays():
     x = make()
     for out in (np.ones(3, np.float32) + x, np.float32(2) * x, np.ones((1, 3), np.float32) @ x):
         assert isinstance(out, fg.Array)
+
+
+def test_arrays_and_tracers_are_instances_of_the_public_class():
+    x = make()
+    seen = []
+
+    def watch(x):
+        seen.append((isinstance(x, fg.Array), isinstance(x, fg.typing.ArrayLike)))
+        return x * 2.0
+
+    fg.jit(watch)(x)
+    fg.vmap(watch)(x)
+    fg.jvp(watch, (x,), (x,))
+    fg.make_jaxpr(watch)(x)
+    assert seen == [(True, True)] * 4
+    assert isinstance(x, fg.Array)
+    assert isinstance(fg.random.key(0), fg.typing.Array)
+    for other in (np.ones(3), np.float32(1), 1.0, [x], fg.ShapeDtypeStruct((), "float32")):
+        assert not isinstance(other, fg.Array)
+    assert float(fg.Array.sum(x)) == 6.0
+    assert repr(fg.Array) == "<class 'funcgrad.Array'>"
+    assert pickle.loads(pickle.dumps(fg.Array)) is fg.Array
+    with pytest.raises(TypeError, match=r"makes no arrays. Use numpy.array"):
+        fg.Array(np.ones(3))
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "i4", "u2", "c8"])
+def test_numpy_arrays_of_the_other_byte_order_are_turned(kind):
+    native = np.arange(3).astype(kind)
+    other = native.astype(native.dtype.newbyteorder())
+    made = fnp.asarray(other), fg.jit(lambda x: x)(other), fnp.array(native, other.dtype)
+    for x in [*made, fnp.add(other, native - native)]:
+        assert x.dtype == native.dtype
+        assert x.numpy().dtype.isnative
+        np.testing.assert_array_equal(x, native)

@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..ir import dtypes
-from ..ir.avals import HasAval, ShapedArray, aval_of
+from ..ir.avals import AnyArray, ShapedArray, aval_of
 from .devices import Device, cpu_device
 from .sources import user_line
 
 
-class Array(HasAval):
-    """An n-dimensional array that cannot be changed."""
+class Array(AnyArray):
+    """An n-dimensional array in memory, that cannot be changed."""
 
     __slots__ = ("__weakref__", "_value", "aval")
     __array_priority__ = 1000

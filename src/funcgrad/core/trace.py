@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import errors
 from ..ir import dtypes
-from ..ir.avals import HasAval, aval_of
+from ..ir.avals import AnyArray, aval_of
 from .array import Array, to_ndarray
 from .context import context, set_trace
 from .sources import current_source, describe
@@ -74,7 +74,7 @@ def current_trace() -> Trace:
     return context.trace or eval_trace
 
 
-class Tracer(HasAval):
+class Tracer(AnyArray):
     """A stand-in for a value under a trace. The operators are installed by `funcgrad.numpy`."""
 
     __slots__ = ("__weakref__", "aval", "owner")

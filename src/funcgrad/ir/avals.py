@@ -135,6 +135,26 @@ class HasAval:
         return self.aval.size * self.aval.dtype.itemsize
 
 
+class AnyArray(HasAval):
+    """An array value: one in memory, or a tracer that stands for one.
+
+    `funcgrad.Array` for users, for annotations and for `isinstance` inside and outside of traced
+    functions. The operators and methods are installed by `funcgrad.numpy`.
+    """
+
+    __slots__ = ()
+    __module__ = "funcgrad"
+    __qualname__ = "Array"
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise TypeError(
+            "funcgrad.Array is for annotations and isinstance: it makes no arrays. "
+            "Use numpy.array, numpy.asarray or device_put."
+        )
+
+
+AnyArray.__name__ = "Array"
+
 _scalar_avals: dict[tuple[type, Any], ShapedArray] = {}
 
 

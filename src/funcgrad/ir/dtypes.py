@@ -148,6 +148,9 @@ def _supported(dtype: Any) -> DType:
         ) from error
     if found in _SHORT_NAMES or found == float0 or is_key_dtype(found):
         return found
+    if not found.isnative:
+        # As files and networks have it: the values are the same, the bytes are turned on entry.
+        return _supported(found.newbyteorder("="))
     names = ", ".join(dt.name for dt in _SHORT_NAMES)
     raise TypeError(
         f"dtype {found} is not supported. Convert the value with .astype to one of {names}."

@@ -1,4 +1,4 @@
-"""The operators and methods of arrays, installed on Array and Tracer alike.
+"""The operators and methods of arrays, the same on Array and Tracer.
 
 The one inversion of the layers: `core` defines the classes, and importing `funcgrad.numpy` gives
 them arithmetic. Operators return NotImplemented for operands they do not know, so that other
@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.array import Array
-from ..core.trace import Tracer
 from ..ir import dtypes
+from ..ir.avals import AnyArray
 from ..primitives.casting import bitcast_convert_type
 from . import (
     arithmetic,
@@ -36,7 +35,7 @@ from . import (
 from .at import IndexUpdateHelper
 from .promotion import dtype_of
 
-_numbers = (Array, Tracer, int, float, complex, np.ndarray, np.generic)
+_numbers = (AnyArray, int, float, complex, np.ndarray, np.generic)
 
 
 def _known(x: Any) -> bool:
@@ -232,7 +231,7 @@ _properties: dict[str, Callable[[Any], Any]] = {
 
 
 def install(cls: type) -> None:
-    """Give a class of array values its operators, methods and properties."""
+    """Give the class of array values its operators, methods and properties."""
     for name, function in _binary.items():
         setattr(cls, f"__{name}__", _forward(function))
         setattr(cls, f"__r{name}__", _reflected(function))
@@ -244,5 +243,4 @@ def install(cls: type) -> None:
         setattr(cls, name, property(getter))
 
 
-install(Array)
-install(Tracer)
+install(AnyArray)
