@@ -74,9 +74,6 @@ def test_dtypes_become_32_bit_without_x64():
     assert fnp.asarray(wide).dtype == np.float32
     with enable_x64():
         assert fnp.asarray(wide).dtype == np.float64
-    swapped = np.arange(3, dtype=">i4")
-    with pytest.raises(TypeError, match=r"dtype >i4 is not supported.*astype"):
-        fnp.asarray(swapped)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8", "complex64", "bool", "bfloat16"])
@@ -212,7 +209,7 @@ def test_arrays_and_tracers_are_instances_of_the_public_class():
 def test_numpy_arrays_of_the_other_byte_order_are_turned(kind):
     native = np.arange(3).astype(kind)
     other = native.astype(native.dtype.newbyteorder())
-    made = fnp.asarray(other), fg.jit(lambda x: x)(other), fnp.array(native, other.dtype)
+    made = fnp.asarray(other), fg.jit(lambda x: x)(other), fnp.array([other[0], *other[1:]])
     for x in [*made, fnp.add(other, native - native)]:
         assert x.dtype == native.dtype
         assert x.numpy().dtype.isnative

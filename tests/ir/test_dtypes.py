@@ -142,10 +142,16 @@ def test_canonical_dtype_depends_on_x64(
     assert dtypes.canonicalize_dtype(asked) == np.dtype(long)
 
 
-@pytest.mark.parametrize("asked", ["O", "S3", "U2", "M8[s]", "longdouble", ">f4", [("a", "i4")]])
+@pytest.mark.parametrize("asked", ["O", "S3", "U2", "M8[s]", "longdouble", [("a", "i4")]])
 def test_unsupported_dtype_is_refused_with_a_remedy(asked: Any) -> None:
     with pytest.raises(TypeError, match=r"not supported\. Convert the value with \.astype"):
         dtypes.canonicalize_dtype(np.dtype(asked))
+
+
+def test_byte_order_is_turned_in_values_and_refused_in_requests() -> None:
+    assert dtypes.canonicalize_dtype(np.dtype(">f8")) == np.float32
+    with pytest.raises(TypeError, match="dtype >f4 is not supported"):
+        dtypes.check_user_dtype_supported(">f4", "zeros")
 
 
 def test_supported_dtypes_are_these() -> None:

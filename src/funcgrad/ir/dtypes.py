@@ -148,9 +148,6 @@ def _supported(dtype: Any) -> DType:
         ) from error
     if found in _SHORT_NAMES or found == float0 or is_key_dtype(found):
         return found
-    if not found.isnative:
-        # As files and networks have it: the values are the same, the bytes are turned on entry.
-        return _supported(found.newbyteorder("="))
     names = ", ".join(dt.name for dt in _SHORT_NAMES)
     raise TypeError(
         f"dtype {found} is not supported. Convert the value with .astype to one of {names}."
@@ -160,12 +157,17 @@ def _supported(dtype: Any) -> DType:
 @functools.lru_cache(maxsize=1024)
 def _canonicalize(dtype: Any, scalar_class: Any, x64: bool) -> DType:
     del scalar_class  # part of the cache key only: a plain struct equals key_dtype and hashes alike
+    if isinstance(dtype, np.dtype) and not dtype.isnative:
+        # Values from files and networks may have it; their bytes are turned when they enter.
+        dtype = cast(DType, dtype).newbyteorder("=")
     found = _supported(dtype)
     return found if x64 else _HALVED.get(found, found)
 
 
 def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> DType:
     """The dtype that a value asked for as `dtype` has: 32 bits in place of 64 unless x64 is on.
+
+    The byte order of the result is the machine's.
 
     Args:
         dtype: a dtype, its name, a NumPy scalar type, or bool, int, float or complex.
