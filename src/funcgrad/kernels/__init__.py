@@ -1,0 +1,1 @@
+"""Stages of the compiler: jaxpr to running code."""

@@ -1,0 +1,1 @@
+"""From loop nests to text: LLVM IR, Numba source, and the maths both share."""

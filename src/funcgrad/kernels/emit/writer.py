@@ -1,0 +1,152 @@
+"""Writing one LLVM function as text: names, loops, branches, and code moved out of loops.
+
+Every loop that is open has a place in front of it (`Loop.before`), so a value that does not
+depend on the loop is written there. LLVM's own hoisting is not needed, and its passes stay cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+Lines = list["str | Lines"]
+
+
+class Loop:
+    """An open loop: its counter, the values it carries, and the place in front of it.
+
+    Attributes:
+        index: name of the counter (i64).
+        carried: names of the carried values inside the body.
+        next: set by the body: the carried values of the next iteration.
+        results: names of the carried values after the loop.
+    """
+
+    __slots__ = ("before", "carried", "index", "next", "results")
+
+    def __init__(self, index: str, carried: list[str], before: Lines) -> None:
+        self.index = index
+        self.carried = carried
+        self.next: list[str] = []
+        self.results: list[str] = []
+        self.before = before
+
+
+class Writer:
+    """The body of a function as lines of LLVM IR."""
+
+    def __init__(self) -> None:
+        self._root: Lines = []
+        self.here: Lines = self._root
+        self.open: list[Loop] = []
+        self._count = 0
+        self.declared: dict[str, str] = {}
+
+    def fresh(self, prefix: str = "v") -> str:
+        """A name nobody has used, without the percent sign."""
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def line(self, text: str, level: int | None = None) -> None:
+        """Add an instruction without a result, in front of open loop number `level`."""
+        self._place(level).append(text)
+
+    def value(self, text: str, level: int | None = None) -> str:
+        """Add an instruction with a result, in front of open loop `level`; the result's name."""
+        name = "%" + self.fresh()
+        self._place(level).append(f"{name} = {text}")
+        return name
+
+    def _place(self, level: int | None) -> Lines:
+        if level is None or level >= len(self.open):
+            return self.here
+        return self.open[level].before
+
+    def declare(self, name: str, signature: str) -> str:
+        """`@name`, declared once for the module; signature is `result (arguments)`."""
+        result, arguments = signature.split(" (", 1)
+        self.declared[name] = f"declare {result} @{name}({arguments}"
+        return f"@{name}"
+
+    @contextmanager
+    def loop(
+        self, start: str, stop: str, step: int, carried: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[Loop]:
+        """A loop over `start, start + step, … < stop`; `carried` are (type, first value)."""
+        label = self.fresh("loop")
+        before: Lines = []
+        self.here.append(before)
+        outer = self.here
+        index = f"%{label}.i"
+        names = [f"%{label}.c{k}" for k in range(len(carried))]
+        body: Lines = []
+        opened = Loop(index, names, before)
+        self.open.append(opened)
+        self.here = body
+        yield opened
+        self.here = outer
+        self.open.pop()
+        assert len(opened.next) == len(carried)
+        outer.append(f"br label %{label}.pre")
+        outer.append(f"{label}.pre:")
+        outer.append(f"%{label}.enter = icmp slt i64 {start}, {stop}")
+        outer.append(f"br i1 %{label}.enter, label %{label}, label %{label}.end")
+        outer.append(f"{label}:")
+        outer.append(f"{index} = phi i64 [ {start}, %{label}.pre ], [ {index}n, %{label}.latch ]")
+        for name, (kind, first), last in zip(names, carried, opened.next, strict=True):
+            outer.append(
+                f"{name} = phi {kind} [ {first}, %{label}.pre ], [ {last}, %{label}.latch ]"
+            )
+        outer.append(body)
+        outer.append(f"br label %{label}.latch")
+        outer.append(f"{label}.latch:")
+        outer.append(f"{index}n = add nsw i64 {index}, {step}")
+        outer.append(f"%{label}.more = icmp slt i64 {index}n, {stop}")
+        outer.append(f"br i1 %{label}.more, label %{label}, label %{label}.end")
+        outer.append(f"{label}.end:")
+        for name, (kind, first), last in zip(names, carried, opened.next, strict=True):
+            result = f"{name}r"
+            outer.append(
+                f"{result} = phi {kind} [ {first}, %{label}.pre ], [ {last}, %{label}.latch ]"
+            )
+            opened.results.append(result)
+
+    @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """Code that runs only where the i1 `condition` holds; it gives no values."""
+        label = self.fresh("when")
+        self.here.append(f"br i1 {condition}, label %{label}, label %{label}.end")
+        self.here.append(f"{label}:")
+        yield
+        self.here.append(f"br label %{label}.end")
+        self.here.append(f"{label}.end:")
+
+    def function(self, name: str, params: str, result: str = "void", attributes: str = "") -> str:
+        """The text of the whole function."""
+        lines = [f"define {result} @{name}({params}) {attributes} {{", "entry:"]
+        _flatten(self._root, lines)
+        if result == "void":
+            lines.append("  ret void")
+        lines.append("}")
+        return "\n".join(lines) + "\n"
+
+
+def _flatten(block: Lines, out: list[str]) -> None:
+    for item in block:
+        if isinstance(item, list):
+            _flatten(item, out)
+        else:
+            out.append(item if item.endswith(":") else "  " + item)
+
+
+def splat(kind: str, scalar: str, lanes: int, writer: Writer, level: int | None = None) -> str:
+    """A vector whose lanes are all `scalar` (a name or a constant of type `kind`)."""
+    if lanes == 1:
+        return scalar
+    if not scalar.startswith("%"):
+        return f"splat ({kind} {scalar})"
+    vector = f"<{lanes} x {kind}>"
+    one = writer.value(f"insertelement {vector} poison, {kind} {scalar}, i64 0", level)
+    return writer.value(
+        f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer", level
+    )

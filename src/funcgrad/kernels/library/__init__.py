@@ -1,0 +1,34 @@
+"""Kernels written by hand, and the form in which a program calls them.
+
+A builder takes the spec of a `Library` node and gives a `LibraryKernel`: LLVM functions of the
+kernel ABI `void (ptr args, i64 lo, i64 hi)` and the stages that launch them in order.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Slot = tuple[Literal["in", "out", "scratch"], int]
+
+
+class Stage(NamedTuple):
+    """One launch: `function` over chunks of `grain` out of `extent`; args are pointers to slots.
+
+    `cost` is a rough number of nanoseconds on one core, which decides whether threads are worth it.
+    """
+
+    function: str
+    args: tuple[Slot, ...]
+    extent: int
+    grain: int
+    cost: float
+
+
+class LibraryKernel(NamedTuple):
+    """Text of the functions, what each one declares, the stages, scratch sizes in bytes."""
+
+    functions: dict[str, str]
+    declarations: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    scratch: tuple[int, ...]
+    flops: float
