@@ -20,10 +20,10 @@ int64 = np.dtype(np.int64)
 
 # Operations of one dtype whose result has that dtype.
 ARITHMETIC = frozenset(
-    "neg add sub mul div rem min max abs sign pow fma sqrt rsqrt cbrt exp exp2 expm1 log log1p sin cos "
-    "tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv floor ceil "
-    "round round_away trunc copysign nextafter and or xor not shift_left shift_right_logical "
-    "shift_right_arithmetic population_count clz mulhi conj".split()
+    "neg add sub mul div rem min max abs sign pow fma sqrt rsqrt cbrt exp exp2 expm1 log log1p "
+    "sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv "
+    "floor ceil round round_away trunc copysign nextafter and or xor not shift_left "
+    "shift_right_logical shift_right_arithmetic population_count clz mulhi conj".split()
 )
 COMPARISONS = frozenset("eq ne lt le gt ge is_finite".split())
 # `select(c, a, b)` is a where c holds; `cast` converts as JAX does (float to int saturates, NaN
@@ -395,7 +395,7 @@ class Library(NamedTuple):
 
 
 class Region(NamedTuple):
-    """Control flow over programs: `kind` is loop, while or branch; the eqn's params say the rest."""
+    """Control flow over programs: `kind` is loop, while or branch; params say the rest."""
 
     kind: str
     parts: Any

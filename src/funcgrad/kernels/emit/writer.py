@@ -6,7 +6,7 @@ depend on the loop is written there. LLVM's own hoisting is not needed, and its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 Lines = list["str | Lines"]
@@ -71,7 +71,7 @@ class Writer:
     @contextmanager
     def loop(
         self, start: str, stop: str, step: int, carried: Sequence[tuple[str, str]] = ()
-    ) -> Iterator[Loop]:
+    ) -> Generator[Loop]:
         """A loop over `start, start + step, … < stop`; `carried` are (type, first value)."""
         label = self.fresh("loop")
         before: Lines = []
@@ -112,7 +112,21 @@ class Writer:
             opened.results.append(result)
 
     @contextmanager
-    def when(self, condition: str) -> Iterator[None]:
+    def section(self) -> Generator[Loop]:
+        """Code that runs once, with a level of its own: the last, shorter turn of a loop."""
+        before: Lines = []
+        self.here.append(before)
+        outer = self.here
+        opened = Loop("", [], before)
+        self.open.append(opened)
+        self.here = []
+        yield opened
+        outer.append(self.here)
+        self.here = outer
+        self.open.pop()
+
+    @contextmanager
+    def when(self, condition: str) -> Generator[None]:
         """Code that runs only where the i1 `condition` holds; it gives no values."""
         label = self.fresh("when")
         self.here.append(f"br i1 {condition}, label %{label}, label %{label}.end")

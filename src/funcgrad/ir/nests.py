@@ -1,0 +1,271 @@
+"""Loop nests: what one fused group of eqns does, as loops, folds and stores over buffers.
+
+In: expressions of `loops`. Out: `Kernel`, which emitters walk and which `nest_text` prints. The
+one idea: a kernel is a short tree (`For`, `Store`, `Accumulate`); everything else is expressions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .loops import Affine, Apply, Axis, Const, DType, Expr, Index, IndexTuple, Load, flat_index
+
+
+class Buffer:
+    """Contiguous memory of one dtype and shape; equal only to itself."""
+
+    __slots__ = ("dtype", "name", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: DType, name: str) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.name = name
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        total = 1
+        for extent in self.shape:
+            total *= extent
+        return total
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of memory."""
+        return self.size * self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Acc(Expr):
+    """A fold in progress; as an expression, after its loops, the folded value.
+
+    For argmin and argmax the expression is the position, in `dtype`; `value_dtype` is what is
+    compared.
+    """
+
+    __slots__ = ("name", "op", "value_dtype")
+
+    def __init__(self, op: str, value_dtype: DType, name: str, dtype: DType | None = None) -> None:
+        self.op = op
+        self.value_dtype = value_dtype
+        self.dtype = value_dtype if dtype is None else dtype
+        self.name = name
+
+    @property
+    def positional(self) -> bool:
+        """Whether the result is a position."""
+        return self.op in ("argmin", "argmax")
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(eq=False)
+class Store:
+    """`target[index] = value`, or `target[index] op= value` with `combine`, where `guard` holds."""
+
+    target: Buffer
+    index: IndexTuple
+    value: Expr
+    combine: str = ""
+    guard: Expr | None = None
+
+
+@dataclass(eq=False)
+class Accumulate:
+    """Fold `value` into `acc`; `position` is its place in C order of the folded axes."""
+
+    acc: Acc
+    value: Expr
+    position: Affine | None = None
+
+
+@dataclass(eq=False)
+class For:
+    """Run `body` for each value of `axis`; `accs` are the folds that go through this loop.
+
+    A fold starts at the outermost loop that lists it. `vector`: neighbouring values of the axis
+    may be done at once. `chunked`: the loop runs over the part of the axis the caller gives.
+    """
+
+    axis: Axis
+    body: list[Node]
+    accs: list[Acc] = field(default_factory=lambda: [])
+    vector: bool = False
+    chunked: bool = False
+
+
+Node = Store | Accumulate | For
+
+
+@dataclass(eq=False)
+class Kernel:
+    """One fused group: its buffers in the order of its arguments, and its loops.
+
+    Attributes:
+        params: buffers it reads or writes.
+        written: those of them it writes.
+        scratch: buffers that live on the stack of one call.
+        extent: iterations of the chunked leading loop, 1 without one.
+        serial: whether all of its iterations must be done in order.
+        notes: the eqns it computes, for readers.
+    """
+
+    name: str
+    params: list[Buffer]
+    written: list[Buffer]
+    scratch: list[Buffer]
+    body: list[Node]
+    extent: int
+    serial: bool
+    notes: list[str]
+
+
+# Walking and measuring.
+
+_COST = {
+    **dict.fromkeys("exp exp2 expm1 log log1p tanh logistic sin cos cbrt".split(), 8.0),
+    **dict.fromkeys("tan asin acos atan atan2 sinh cosh asinh acosh atanh erf erfc".split(), 12.0),
+    **dict.fromkeys("erf_inv pow".split(), 16.0),
+    **dict.fromkeys("div rem sqrt rsqrt".split(), 3.0),
+    "call": 100.0,
+}
+
+
+def expr_cost(x: Expr, seen: set[int] | None = None) -> float:
+    """Rough cost of one element in vector instructions; equal subexpressions count once."""
+    seen = set() if seen is None else seen
+    if id(x) in seen:
+        return 0.0
+    seen.add(id(x))
+    if isinstance(x, Load):
+        cost = 1.0 + (expr_cost(x.guard, seen) if x.guard is not None else 0.0)
+        return cost + sum(expr_cost(e, seen) + 3.0 for i in x.index for e, _ in i.dynamic)
+    if isinstance(x, Index):
+        return 0.5 + sum(expr_cost(e, seen) for e, _ in x.affine.dynamic)
+    if isinstance(x, Apply):
+        factor = 3.0 if x.op in ("div", "rem", "mul") and x.dtype.kind in "iu" else 1.0
+        return _COST.get(x.op, 1.0) * factor + sum(expr_cost(a, seen) for a in x.args)
+    return 0.0
+
+
+def children(x: Expr) -> list[Expr]:
+    """The expressions an expression is made of."""
+    if isinstance(x, Apply):
+        return list(x.args)
+    if isinstance(x, Load):
+        inner = [e for i in x.index for e, _ in i.dynamic]
+        return inner if x.guard is None else [*inner, x.guard]
+    if isinstance(x, Index):
+        return [e for e, _ in x.affine.dynamic]
+    return []
+
+
+def loads_of(*roots: Expr | None) -> list[Load]:
+    """Every load in the expressions, each once."""
+    found: list[Load] = []
+    seen: set[int] = set()
+    stack = [r for r in roots if r is not None]
+    while stack:
+        x = stack.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Load):
+            found.append(x)
+        stack.extend(children(x))
+    return found
+
+
+def rewrite(x: Expr, leaf: Any, memo: dict[int, Expr]) -> Expr:
+    """The expression with `leaf(node, again)` in place of nodes where it gives one.
+
+    `again` rewrites a part; equal nodes stay shared through `memo`.
+    """
+    found = memo.get(id(x))
+    if found is not None:
+        return found
+
+    def again(y: Expr) -> Expr:
+        return rewrite(y, leaf, memo)
+
+    new: Expr | None = leaf(x, again)
+    if new is None:
+        new = _rebuilt(x, again)
+    memo[id(x)] = new
+    # The original must outlive the memo, for ids are reused.
+    memo[-id(x) - 1] = x
+    return new
+
+
+def _rebuilt(x: Expr, again: Any) -> Expr:
+    if isinstance(x, Apply):
+        args = tuple(again(a) for a in x.args)
+        if all(a is b for a, b in zip(args, x.args, strict=True)):
+            return x
+        return Apply(x.op, args, x.dtype, x.name)
+    if isinstance(x, Load):
+        index = tuple(rewrite_index(i, again) for i in x.index)
+        guard = None if x.guard is None else again(x.guard)
+        return Load(x.source, index, x.dtype, guard)
+    if isinstance(x, Index):
+        return Index(rewrite_index(x.affine, again))
+    return x
+
+
+def rewrite_index(index: Affine, again: Any, axes: dict[Axis, Affine] | None = None) -> Affine:
+    """An index with its expressions rewritten and its axes replaced."""
+    new = Affine(index.const)
+    for axis, c in index.axes.items():
+        target = None if axes is None else axes.get(axis)
+        new = new + (Affine(0, {axis: c}) if target is None else target * c)
+    for e, c in index.dynamic:
+        new = new + Affine(0, None, ((again(e), c),))
+    return new
+
+
+def substitute(x: Expr, axes: dict[Axis, Affine], memo: dict[int, Expr]) -> Expr:
+    """The expression with loop axes replaced by indices."""
+
+    def leaf(node: Expr, again: Any) -> Expr | None:
+        if isinstance(node, Load):
+            index = tuple(rewrite_index(i, again, axes) for i in node.index)
+            guard = None if node.guard is None else again(node.guard)
+            return Load(node.source, index, node.dtype, guard)
+        if isinstance(node, Index):
+            return Index(rewrite_index(node.affine, again, axes))
+        return None
+
+    return rewrite(x, leaf, memo)
+
+
+def offset_of(buffer: Buffer, index: IndexTuple) -> Affine:
+    """Position of an element in its buffer, in elements."""
+    return flat_index(index, buffer.shape)
+
+
+def identity_of(op: str, dtype: DType) -> Any:
+    """The value that a fold starts from."""
+    if op in ("add", "or", "xor"):
+        return 0
+    if op == "mul":
+        return 1
+    if op == "and":
+        return True if dtype.kind == "b" else -1 if dtype.kind == "i" else np.iinfo(dtype).max
+    low = op in ("max", "argmax")
+    if dtype.kind == "b":
+        return not low
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        return int(info.min if low else info.max)
+    return -np.inf if low else np.inf
+
+
+def constant(value: Any, dtype: DType) -> Const:
+    """A constant of a dtype."""
+    return Const(value, dtype)
