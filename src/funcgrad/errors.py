@@ -15,6 +15,8 @@
         └── NonConcreteBooleanIndexError     a traced mask as an index
     ValueError
     └── TypePromotionError                   in ir.dtypes: dtypes that do not promote
+    RuntimeError
+    └── CompileError                         generated code that cannot be compiled or loaded
 
 Tracer errors take the tracer: they tell its type, where it came from, and what to do instead.
 """
@@ -113,6 +115,17 @@ class LeakedTracerError(UnexpectedTracerError):
 
 class KeyReuseError(FuncgradTypeError):
     """A random key was used twice."""
+
+
+class CompileError(RuntimeError):
+    """Generated code cannot be compiled or loaded: an error of the library, not of its user."""
+
+    def __init__(self, what: str, lines: str = "") -> None:
+        shown = f"\n{lines}" if lines else ""
+        super().__init__(
+            f"{what.rstrip()}{shown}\n  Please report it together with the program that was "
+            "compiled; it runs without the compiler under funcgrad.disable_jit()."
+        )
 
 
 def _sentence(context: str) -> str:
