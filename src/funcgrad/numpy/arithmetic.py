@@ -8,7 +8,7 @@ where the function is smooth.
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,30 +32,33 @@ from .promotion import (
 )
 from .selection import where
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
-def add(x: ArrayLike, y: ArrayLike, /) -> Array:
+
+def add(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x + y; for booleans, x or y."""
     x, y = promote_args("add", x, y)
     return bits.or_(x, y) if dtype_of(x).kind == "b" else ops.add(x, y)
 
 
-def subtract(x: ArrayLike, y: ArrayLike, /) -> Array:
+def subtract(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x - y."""
     return ops.sub(*promote_args("subtract", x, y))
 
 
-def multiply(x: ArrayLike, y: ArrayLike, /) -> Array:
+def multiply(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x · y; for booleans, x and y."""
     x, y = promote_args("multiply", x, y)
     return bits.and_(x, y) if dtype_of(x).kind == "b" else ops.mul(x, y)
 
 
-def divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 / x2, in a float or complex dtype."""
     return ops.div(*promote_args_inexact("divide", x1, x2))
 
 
-def true_divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def true_divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 / x2, in a float or complex dtype."""
     return ops.div(*promote_args_inexact("true_divide", x1, x2))
 
@@ -68,7 +71,7 @@ def _refuse_complex(name: str, x: Any) -> None:
         )
 
 
-def floor_divide(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def floor_divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """⌊x1 / x2⌋, in the dtype of the operands."""
     a, b = promote_args_numeric("floor_divide", x1, x2)
     _refuse_complex("floor_divide", a)
@@ -97,7 +100,7 @@ def _float_divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
     return quotient, rest
 
 
-def remainder(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def remainder(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 - x2 · ⌊x1 / x2⌋: the remainder with the sign of x2."""
     a, b = promote_args_numeric("remainder", x1, x2)
     _refuse_complex("remainder", a)
@@ -111,12 +114,14 @@ def remainder(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 mod = remainder
 
 
-def fmod(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def fmod(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 - x2 · trunc(x1 / x2): the remainder with the sign of x1."""
     return ops.rem(*promote_args_numeric("fmod", x1, x2))
 
 
-def divmod(x1: ArrayLike, x2: ArrayLike, /) -> tuple[Array, Array]:
+def divmod(
+    x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /
+) -> tuple[Array, Array]:
     """Quotient rounded down, and remainder: (x1 // x2, x1 % x2)."""
     a, b = promote_args_numeric("divmod", x1, x2)
     _refuse_complex("divmod", a)
@@ -126,7 +131,7 @@ def divmod(x1: ArrayLike, x2: ArrayLike, /) -> tuple[Array, Array]:
     return rounding.round(quotient), rest
 
 
-def modf(x: ArrayLike, /, out: None = None) -> tuple[Array, Array]:
+def modf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> tuple[Array, Array]:
     """Fractional and integral part, both with the sign of x."""
     (value,) = promote_args_inexact("modf", x)
     zero = constant_like(value, 0)
@@ -135,7 +140,7 @@ def modf(x: ArrayLike, /, out: None = None) -> tuple[Array, Array]:
     return where(infinite, zero, ops.sub(value, whole)), whole
 
 
-def power(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def power(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 raised to the power x2.
 
     A Python integer as x2 is kept static and gives products; integers stay integers.
@@ -178,35 +183,35 @@ def _integer_power(base: Any, exponent: Any) -> Any:
 pow = power
 
 
-def float_power(x: ArrayLike, y: ArrayLike, /) -> Array:
+def float_power(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x raised to the power y, in a float or complex dtype."""
     return ops.pow(*promote_args_inexact("float_power", x, y))
 
 
-def negative(x: ArrayLike, /) -> Array:
+def negative(x: Shaped[ArrayLike, "..."], /) -> Array:
     """-x."""
     check_arraylike("negative", x)
     return ops.neg(to_array(x))
 
 
-def positive(x: ArrayLike, /) -> Array:
+def positive(x: Shaped[ArrayLike, "..."], /) -> Array:
     """x itself."""
     return promote_args("positive", x)[0]
 
 
-def absolute(x: ArrayLike, /) -> Array:
+def absolute(x: Shaped[ArrayLike, "..."], /) -> Array:
     """|x|; for complex numbers, the modulus."""
     check_arraylike("absolute", x)
     value = to_array(x)
     return value if value.dtype.kind in "bu" else ops.abs(value)
 
 
-def abs(x: ArrayLike, /) -> Array:
+def abs(x: Shaped[ArrayLike, "..."], /) -> Array:
     """|x|; for complex numbers, the modulus."""
     return absolute(x)
 
 
-def fabs(x: ArrayLike, /) -> Array:
+def fabs(x: Shaped[ArrayLike, "..."], /) -> Array:
     """|x| in a float dtype.
 
     Raises:
@@ -218,51 +223,51 @@ def fabs(x: ArrayLike, /) -> Array:
     return ops.abs(value)
 
 
-def sign(x: ArrayLike, /) -> Array:
+def sign(x: Shaped[ArrayLike, "..."], /) -> Array:
     """-1, 0 or 1; for complex numbers, x / |x|."""
     check_arraylike("sign", x)
     return rounding.sign(to_array(x))
 
 
-def square(x: ArrayLike, /) -> Array:
+def square(x: Shaped[ArrayLike, "..."], /) -> Array:
     """x²."""
     check_arraylike("square", x)
     value = to_array(x)
     return value if value.dtype.kind == "b" else ops.square(value)
 
 
-def sqrt(x: ArrayLike, /) -> Array:
+def sqrt(x: Shaped[ArrayLike, "..."], /) -> Array:
     """√x; NaN for negative real x."""
     return ops.sqrt(*promote_args_inexact("sqrt", x))
 
 
-def cbrt(x: ArrayLike, /) -> Array:
+def cbrt(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The real cube root."""
     return ops.cbrt(*promote_args_inexact("cbrt", x))
 
 
-def reciprocal(x: ArrayLike, /) -> Array:
+def reciprocal(x: Shaped[ArrayLike, "..."], /) -> Array:
     """1 / x."""
     return ops.integer_pow(promote_args_inexact("reciprocal", x)[0], -1)
 
 
-def maximum(x: ArrayLike, y: ArrayLike, /) -> Array:
+def maximum(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The greater of x and y; NaN if either is."""
     return ops.max(*promote_args("maximum", x, y))
 
 
-def minimum(x: ArrayLike, y: ArrayLike, /) -> Array:
+def minimum(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The lesser of x and y; NaN if either is."""
     return ops.min(*promote_args("minimum", x, y))
 
 
-def fmax(x1: ArrayLike, x2: ArrayLike) -> Array:
+def fmax(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]) -> Array:
     """The greater of x1 and x2; the other one if one is NaN."""
     a, b = promote_args("fmax", x1, x2)
     return where(bits.or_(_greater(a, b), comparison.ne(b, b)), a, b)
 
 
-def fmin(x1: ArrayLike, x2: ArrayLike) -> Array:
+def fmin(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]) -> Array:
     """The lesser of x1 and x2; the other one if one is NaN."""
     a, b = promote_args("fmin", x1, x2)
     return where(bits.or_(_greater(b, a), comparison.ne(b, b)), a, b)
@@ -274,7 +279,7 @@ def _greater(x: Any, y: Any) -> Any:
     return greater(x, y)
 
 
-def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def hypot(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """√(x1² + x2²), without overflow on the way.
 
     Raises:
@@ -293,7 +298,7 @@ def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     return where(infinite, infinity, where(is_zero, large, root))
 
 
-def heaviside(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def heaviside(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """0 where x1 < 0, x2 where x1 = 0, 1 where x1 > 0."""
     a, b = promote_args_inexact("heaviside", x1, x2)
     zero = constant_like(a, 0)
@@ -303,10 +308,10 @@ def heaviside(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 def clip(
-    arr: ArrayLike | None = None,
+    arr: Shaped[ArrayLike, "*#shape"] | None = None,
     /,
-    min: ArrayLike | None = None,
-    max: ArrayLike | None = None,
+    min: Shaped[ArrayLike, "*#shape"] | None = None,
+    max: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """The values limited to [min, max]; a bound that is None does not limit.
 
@@ -325,7 +330,7 @@ def clip(
     return to_array(arr)
 
 
-def ldexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def ldexp(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 · 2^x2, for integers x2.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ir import dtypes
 from ..primitives import movement, scatter
@@ -24,6 +24,9 @@ from .promotion import (
     shape_of,
     to_array,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 class IndexUpdateHelper:
@@ -67,7 +70,7 @@ class IndexUpdateRef:
         indices_are_sorted: bool = False,
         unique_indices: bool = False,
         mode: Any = None,
-        fill_value: Any = None,
+        fill_value: Shaped[ArrayLike, ""] | None = None,
         wrap_negative_indices: bool = True,
     ) -> Array:
         """x[index], with a choice of what indices out of range give.
@@ -90,39 +93,39 @@ class IndexUpdateRef:
             wrap_negative_indices,
         )
 
-    def set(self, values: ArrayLike, **options: Any) -> Array:
+    def set(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] = values; which of several wins is not defined."""
         return self._scatter("set", scatter.scatter, values, options)
 
-    def add(self, values: ArrayLike, **options: Any) -> Array:
+    def add(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] += values; all of several are added."""
         return self._scatter("add", scatter.scatter_add, values, options)
 
-    def subtract(self, values: ArrayLike, **options: Any) -> Array:
+    def subtract(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] -= values; all of several are subtracted."""
         return self._scatter("subtract", scatter.scatter_sub, values, options)
 
-    def multiply(self, values: ArrayLike, **options: Any) -> Array:
+    def multiply(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] *= values; all of several are multiplied."""
         return self._scatter("multiply", scatter.scatter_mul, values, options)
 
     mul = multiply
 
-    def min(self, values: ArrayLike, **options: Any) -> Array:
+    def min(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] = minimum(x[index], values)."""
         return self._scatter("min", scatter.scatter_min, values, options)
 
-    def max(self, values: ArrayLike, **options: Any) -> Array:
+    def max(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] = maximum(x[index], values)."""
         return self._scatter("max", scatter.scatter_max, values, options)
 
-    def divide(self, values: ArrayLike, **options: Any) -> Array:
+    def divide(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] /= values."""
         from .arithmetic import divide
 
         return divide(self.array, self._factors(values, options))
 
-    def power(self, values: ArrayLike, **options: Any) -> Array:
+    def power(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] **= values."""
         from .arithmetic import power
 
@@ -208,6 +211,6 @@ def _in_dtype(x: Any, values: Any) -> Any:
     return value.astype(target)
 
 
-def at(x: Any) -> IndexUpdateHelper:
+def at(x: Shaped[ArrayLike, "..."]) -> IndexUpdateHelper:
     """The helper behind x.at."""
     return IndexUpdateHelper(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ir.avals import canonical_axis
 from ..typing import Array, ArrayLike
@@ -18,6 +18,9 @@ from .promotion import (
     to_array,
 )
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 def _along(x: Any, axis: int, start: int | None, stop: int | None) -> Any:
     index: list[Any] = [slice(None)] * x.ndim
@@ -26,11 +29,11 @@ def _along(x: Any, axis: int, start: int | None, stop: int | None) -> Any:
 
 
 def diff(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
     n: int = 1,
     axis: int = -1,
-    prepend: ArrayLike | None = None,
-    append: ArrayLike | None = None,
+    prepend: Shaped[ArrayLike, "..."] | None = None,
+    append: Shaped[ArrayLike, "..."] | None = None,
 ) -> Array:
     """Differences of neighbours along an axis, taken n times; of booleans, whether they differ.
 
@@ -65,7 +68,9 @@ def diff(
 
 
 def ediff1d(
-    ary: ArrayLike, to_end: ArrayLike | None = None, to_begin: ArrayLike | None = None
+    ary: Shaped[ArrayLike, "..."],
+    to_end: Shaped[ArrayLike, "..."] | None = None,
+    to_begin: Shaped[ArrayLike, "..."] | None = None,
 ) -> Array:
     """Differences of neighbours of the raveled array, with values before and after them."""
     check_arraylike("ediff1d", ary)
@@ -79,8 +84,8 @@ def ediff1d(
 
 
 def gradient(
-    f: ArrayLike,
-    *varargs: ArrayLike,
+    f: Shaped[ArrayLike, "..."],
+    *varargs: Shaped[ArrayLike, "..."],
     axis: int | Sequence[int] | None = None,
     edge_order: int | None = None,
 ) -> Any:
@@ -145,7 +150,10 @@ def _slope(x: Any, h: Any, axis: int) -> Any:
 
 
 def trapezoid(
-    y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0, axis: int = -1
+    y: Shaped[ArrayLike, "..."],
+    x: Shaped[ArrayLike, "..."] | None = None,
+    dx: Shaped[ArrayLike, "..."] = 1.0,
+    axis: int = -1,
 ) -> Array:
     """The integral along an axis by the trapezoidal rule.
 
@@ -167,7 +175,9 @@ def trapezoid(
     return 0.5 * (steps * (values[..., 1:] + values[..., :-1])).sum(axis=-1)
 
 
-def polyval(p: ArrayLike, x: ArrayLike, *, unroll: int = 16) -> Array:
+def polyval(
+    p: Shaped[ArrayLike, "n ..."], x: Shaped[ArrayLike, "..."], *, unroll: int = 16
+) -> Array:
     """The polynomial with coefficients p, highest power first, at x.
 
     Source: Horner's rule.
@@ -183,7 +193,7 @@ def polyval(p: ArrayLike, x: ArrayLike, *, unroll: int = 16) -> Array:
     return result
 
 
-def polyadd(a1: ArrayLike, a2: ArrayLike) -> Array:
+def polyadd(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
     """The coefficients of the sum of two polynomials, highest power first."""
     from .padding import pad
 
@@ -193,13 +203,13 @@ def polyadd(a1: ArrayLike, a2: ArrayLike) -> Array:
     return pad(x, (size - x.shape[0], 0)) + pad(y, (size - y.shape[0], 0))
 
 
-def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
+def polysub(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
     """The coefficients of the difference of two polynomials, highest power first."""
     check_arraylike("polysub", a1, a2)
     return polyadd(a1, -to_array(a2))
 
 
-def polymul(a1: ArrayLike, a2: ArrayLike) -> Array:
+def polymul(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
     """The coefficients of the product of two polynomials, highest power first."""
     from .contraction import convolve
 
@@ -207,7 +217,7 @@ def polymul(a1: ArrayLike, a2: ArrayLike) -> Array:
     return convolve(a1, a2)
 
 
-def polyder(p: ArrayLike, m: int = 1) -> Array:
+def polyder(p: Shaped[ArrayLike, "n"], m: int = 1) -> Array:
     """The coefficients of the m-th derivative of a polynomial, highest power first."""
     from .ranges import arange
 
@@ -219,7 +229,7 @@ def polyder(p: ArrayLike, m: int = 1) -> Array:
     return x
 
 
-def polyint(p: ArrayLike, m: int = 1, k: ArrayLike = 0) -> Array:
+def polyint(p: Shaped[ArrayLike, "n"], m: int = 1, k: Shaped[ArrayLike, "..."] = 0) -> Array:
     """The coefficients of the m-th integral of a polynomial; k are the constants, first to last."""
     from .manipulation import broadcast_to
     from .ranges import arange

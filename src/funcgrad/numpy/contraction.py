@@ -144,13 +144,13 @@ def _batched(x: Any, y: Any, precision: Any, dtype: Any) -> Any:
     return movement.expand_dims(out, ones) if ones else out
 
 
-def matvec(x1: Shaped[ArrayLike, "..."], x2: Shaped[ArrayLike, "..."], /) -> Array:
+def matvec(x1: Shaped[ArrayLike, "*#batch m n"], x2: Shaped[ArrayLike, "*#batch n"], /) -> Array:
     """Matrices [..., m, n] times vectors [..., n]."""
     check_arraylike("matvec", x1, x2)
     return matmul(x1, movement.expand_dims(to_array(x2), (-1,))).squeeze(-1)
 
 
-def vecmat(x1: Shaped[ArrayLike, "..."], x2: Shaped[ArrayLike, "..."], /) -> Array:
+def vecmat(x1: Shaped[ArrayLike, "*#batch n"], x2: Shaped[ArrayLike, "*#batch n m"], /) -> Array:
     """Conjugated vectors [..., n] times matrices [..., n, m]."""
     from .logic import conjugate
 
@@ -322,8 +322,8 @@ def cross(
 
 
 def convolve(
-    a: Shaped[ArrayLike, "..."],
-    v: Shaped[ArrayLike, "..."],
+    a: Shaped[ArrayLike, "n"],
+    v: Shaped[ArrayLike, "m"],
     mode: str = "full",
     *,
     precision: Any = None,
@@ -341,8 +341,8 @@ def convolve(
 
 
 def correlate(
-    a: Shaped[ArrayLike, "..."],
-    v: Shaped[ArrayLike, "..."],
+    a: Shaped[ArrayLike, "n"],
+    v: Shaped[ArrayLike, "m"],
     mode: str = "valid",
     *,
     precision: Any = None,

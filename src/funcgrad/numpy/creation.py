@@ -8,7 +8,7 @@ copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from .promotion import (
     shape_of,
     unwrap,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def array(
@@ -203,7 +206,11 @@ def empty(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> 
 
 
 def full(
-    shape: Any, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, device: Any = None
+    shape: Any,
+    fill_value: Shaped[ArrayLike, "..."],
+    dtype: DTypeLike | None = None,
+    *,
+    device: Any = None,
 ) -> Array:
     """An array with every element equal to `fill_value`, which broadcasts to the shape.
 
@@ -246,7 +253,7 @@ def empty_like(
 
 def full_like(
     a: Any,
-    fill_value: ArrayLike,
+    fill_value: Shaped[ArrayLike, "..."],
     dtype: DTypeLike | None = None,
     shape: Any = None,
     *,
@@ -269,14 +276,19 @@ def full_like(
     return broadcast_to(as_array(convert(fill_value, target)), extents)
 
 
-def copy(a: ArrayLike, order: str | None = None) -> Array:
+def copy(a: Shaped[ArrayLike, "..."], order: str | None = None) -> Array:
     """The array in memory of its own."""
     check_arraylike("copy", a)
     return array(a, copy=True, order=order or "K")
 
 
 def astype(
-    x: ArrayLike, dtype: DTypeLike | None, /, *, copy: bool = False, device: Any = None
+    x: Shaped[ArrayLike, "..."],
+    dtype: DTypeLike | None,
+    /,
+    *,
+    copy: bool = False,
+    device: Any = None,
 ) -> Array:
     """The array in another dtype: floats are cut to integers and saturate, integers wrap.
 
@@ -327,19 +339,19 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     return ArrayValue(view.astype(canonical, copy=False), ShapedArray(view.shape, canonical))
 
 
-def shape(a: ArrayLike) -> tuple[int, ...]:
+def shape(a: Shaped[ArrayLike, "..."]) -> tuple[int, ...]:
     """The extents of the axes."""
     check_arraylike("shape", a)
     return shape_of(a)
 
 
-def ndim(a: ArrayLike) -> int:
+def ndim(a: Shaped[ArrayLike, "..."]) -> int:
     """The number of axes."""
     check_arraylike("ndim", a)
     return len(shape_of(a))
 
 
-def size(a: ArrayLike, axis: int | Shape | None = None) -> int:
+def size(a: Shaped[ArrayLike, "..."], axis: int | Shape | None = None) -> int:
     """The number of elements, or the extent of an axis (of several: their product)."""
     check_arraylike("size", a)
     extents = shape_of(a)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ir.avals import canonical_axis
 from ..primitives import cumulative as ops
 from ..typing import Array, ArrayLike, DTypeLike
 from .promotion import check_arraylike, dtype_of, requested_dtype, to_array
 from .reductions import refuse_out
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def _run(name: str, op: Callable[..., Any], a: Any, axis: int | None, dtype: Any, out: Any) -> Any:
@@ -27,14 +30,20 @@ def _run(name: str, op: Callable[..., Any], a: Any, axis: int | None, dtype: Any
 
 
 def cumsum(
-    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+    a: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
 ) -> Array:
     """Running sum along an axis, or of the raveled array; booleans are counted."""
     return _run("cumsum", ops.cumsum, a, axis, dtype, out)
 
 
 def cumprod(
-    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+    a: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
 ) -> Array:
     """Running product along an axis, or of the raveled array."""
     return _run("cumprod", ops.cumprod, a, axis, dtype, out)
@@ -63,7 +72,7 @@ def _with_initial(
 
 
 def cumulative_sum(
-    x: ArrayLike,
+    x: Shaped[ArrayLike, "..."],
     /,
     *,
     axis: int | None = None,
@@ -75,7 +84,7 @@ def cumulative_sum(
 
 
 def cumulative_prod(
-    x: ArrayLike,
+    x: Shaped[ArrayLike, "..."],
     /,
     *,
     axis: int | None = None,

@@ -32,7 +32,12 @@ def _rows_first(rows: int, columns: int, offset: Any) -> tuple[Any, Any]:
 
 
 def eye(
-    N: int, M: int | None = None, k: Any = 0, dtype: DTypeLike | None = None, *, device: Any = None
+    N: int,
+    M: int | None = None,
+    k: Shaped[ArrayLike, ""] = 0,
+    dtype: DTypeLike | None = None,
+    *,
+    device: Any = None,
 ) -> Array:
     """A matrix with ones on its k-th diagonal and zeros elsewhere.
 
@@ -69,7 +74,7 @@ def _matrix(name: str, m: Any) -> Any:
     return x
 
 
-def tril(m: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
+def tril(m: Shaped[ArrayLike, "*batch n m"], k: int = 0) -> Array:
     """The matrices in the last two axes, with zeros above the k-th diagonal."""
     x = _matrix("tril", m)
     rows, columns = x.shape[-2:]
@@ -77,7 +82,7 @@ def tril(m: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
     return where(comparison.ge(i, j), x, zeros_like(x))
 
 
-def triu(m: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
+def triu(m: Shaped[ArrayLike, "*batch n m"], k: int = 0) -> Array:
     """The matrices in the last two axes, with zeros below the k-th diagonal."""
     x = _matrix("triu", m)
     rows, columns = x.shape[-2:]
@@ -134,7 +139,7 @@ def diagonal(a: Shaped[ArrayLike, "..."], offset: int = 0, axis1: int = 0, axis2
 
 def trace(
     a: Shaped[ArrayLike, "..."],
-    offset: int | ArrayLike = 0,
+    offset: Shaped[ArrayLike, ""] = 0,
     axis1: int = 0,
     axis2: int = 1,
     dtype: DTypeLike | None = None,
@@ -192,13 +197,13 @@ def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array
     return rows, columns
 
 
-def tril_indices_from(arr: Shaped[ArrayLike, "..."], k: int = 0) -> tuple[Array, Array]:
+def tril_indices_from(arr: Shaped[ArrayLike, "n m"], k: int = 0) -> tuple[Array, Array]:
     """The indices at and below the k-th diagonal of a matrix."""
     rows, columns = shape_of(_matrix("tril_indices_from", arr))
     return tril_indices(rows, k, columns)
 
 
-def triu_indices_from(arr: Shaped[ArrayLike, "..."], k: int = 0) -> tuple[Array, Array]:
+def triu_indices_from(arr: Shaped[ArrayLike, "n m"], k: int = 0) -> tuple[Array, Array]:
     """The indices at and above the k-th diagonal of a matrix."""
     rows, columns = shape_of(_matrix("triu_indices_from", arr))
     return triu_indices(rows, k, columns)
@@ -235,7 +240,7 @@ def fill_diagonal(
     return x.at[(line,) * x.ndim].set(resize(values, (size,)))
 
 
-def vander(x: Shaped[ArrayLike, "..."], N: int | None = None, increasing: bool = False) -> Array:
+def vander(x: Shaped[ArrayLike, "n"], N: int | None = None, increasing: bool = False) -> Array:
     """The matrix of powers of a vector: columns x^(N-1), ..., x, 1, or in rising order."""
     check_arraylike("vander", x)
     value = to_array(x)

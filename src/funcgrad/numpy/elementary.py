@@ -6,6 +6,7 @@ In: arrays and numbers, taken to a float or complex dtype. Out: arrays of that d
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,28 +17,31 @@ from ..typing import Array, ArrayLike
 from .promotion import dtype_of, promote_args_inexact, to_array
 from .selection import where
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
-def exp(x: ArrayLike, /) -> Array:
+
+def exp(x: Shaped[ArrayLike, "..."], /) -> Array:
     """e^x."""
     return ops.exp(*promote_args_inexact("exp", x))
 
 
-def exp2(x: ArrayLike, /) -> Array:
+def exp2(x: Shaped[ArrayLike, "..."], /) -> Array:
     """2^x."""
     return ops.exp2(*promote_args_inexact("exp2", x))
 
 
-def expm1(x: ArrayLike, /) -> Array:
+def expm1(x: Shaped[ArrayLike, "..."], /) -> Array:
     """e^x - 1, exact for small x."""
     return ops.expm1(*promote_args_inexact("expm1", x))
 
 
-def log(x: ArrayLike, /) -> Array:
+def log(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The natural logarithm."""
     return ops.log(*promote_args_inexact("log", x))
 
 
-def log1p(x: ArrayLike, /) -> Array:
+def log1p(x: Shaped[ArrayLike, "..."], /) -> Array:
     """log(1 + x), exact for small x."""
     return ops.log1p(*promote_args_inexact("log1p", x))
 
@@ -49,17 +53,17 @@ def _log_base(name: str, x: ArrayLike, base: float) -> Array:
     return arithmetic.div(ops.log(value), ops.log(constant_like(value, base)))
 
 
-def log2(x: ArrayLike, /) -> Array:
+def log2(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The logarithm to base 2."""
     return _log_base("log2", x, 2.0)
 
 
-def log10(x: ArrayLike, /) -> Array:
+def log10(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The logarithm to base 10."""
     return _log_base("log10", x, 10.0)
 
 
-def logaddexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def logaddexp(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """log(e^x1 + e^x2), without overflow; the derivative is finite for equal infinities too."""
     a, b = map(to_array, promote_args_inexact("logaddexp", x1, x2))
     if dtype_of(a).kind == "c":
@@ -71,73 +75,73 @@ def logaddexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     return arithmetic.max(a, b) + log1p(exp(-abs(difference)))
 
 
-def logaddexp2(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def logaddexp2(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """log2(2^x1 + 2^x2), without overflow."""
     a, b = map(to_array, promote_args_inexact("logaddexp2", x1, x2))
     return logaddexp(a * math.log(2.0), b * math.log(2.0)) / math.log(2.0)
 
 
-def sin(x: ArrayLike, /) -> Array:
+def sin(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The sine of x radians."""
     return ops.sin(*promote_args_inexact("sin", x))
 
 
-def cos(x: ArrayLike, /) -> Array:
+def cos(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The cosine of x radians."""
     return ops.cos(*promote_args_inexact("cos", x))
 
 
-def tan(x: ArrayLike, /) -> Array:
+def tan(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The tangent of x radians."""
     return ops.tan(*promote_args_inexact("tan", x))
 
 
-def arcsin(x: ArrayLike, /) -> Array:
+def arcsin(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse sine in radians, in [-π/2, π/2]."""
     return ops.asin(*promote_args_inexact("arcsin", x))
 
 
-def arccos(x: ArrayLike, /) -> Array:
+def arccos(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse cosine in radians, in [0, π]."""
     return ops.acos(*promote_args_inexact("arccos", x))
 
 
-def arctan(x: ArrayLike, /) -> Array:
+def arctan(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse tangent in radians, in (-π/2, π/2)."""
     return ops.atan(*promote_args_inexact("arctan", x))
 
 
-def arctan2(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def arctan2(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The angle of the point (x2, x1) in radians, in [-π, π]."""
     return ops.atan2(*promote_args_inexact("arctan2", x1, x2))
 
 
-def sinh(x: ArrayLike, /) -> Array:
+def sinh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The hyperbolic sine."""
     return ops.sinh(*promote_args_inexact("sinh", x))
 
 
-def cosh(x: ArrayLike, /) -> Array:
+def cosh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The hyperbolic cosine."""
     return ops.cosh(*promote_args_inexact("cosh", x))
 
 
-def tanh(x: ArrayLike, /) -> Array:
+def tanh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The hyperbolic tangent."""
     return ops.tanh(*promote_args_inexact("tanh", x))
 
 
-def arcsinh(x: ArrayLike, /) -> Array:
+def arcsinh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse hyperbolic sine."""
     return ops.asinh(*promote_args_inexact("arcsinh", x))
 
 
-def arccosh(x: ArrayLike, /) -> Array:
+def arccosh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse hyperbolic cosine, for x ≥ 1."""
     return ops.acosh(*promote_args_inexact("arccosh", x))
 
 
-def arctanh(x: ArrayLike, /) -> Array:
+def arctanh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse hyperbolic tangent, for |x| ≤ 1."""
     return ops.atanh(*promote_args_inexact("arctanh", x))
 
@@ -146,7 +150,7 @@ asin, acos, atan, atan2 = arcsin, arccos, arctan, arctan2
 asinh, acosh, atanh = arcsinh, arccosh, arctanh
 
 
-def sinc(x: ArrayLike, /) -> Array:
+def sinc(x: Shaped[ArrayLike, "..."], /) -> Array:
     """sin(πx) / (πx), and 1 at 0; derivatives of every order up to the tenth hold at 0."""
     value = to_array(promote_args_inexact("sinc", x)[0])
     angle = value * math.pi
@@ -160,13 +164,13 @@ def sinc(x: ArrayLike, /) -> Array:
     return where(at_zero, series, ops.sin(safe) / safe)
 
 
-def deg2rad(x: ArrayLike, /) -> Array:
+def deg2rad(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Degrees as radians: x · π / 180."""
     (value,) = promote_args_inexact("deg2rad", x)
     return arithmetic.mul(value, constant_like(value, math.pi / 180.0))
 
 
-def rad2deg(x: ArrayLike, /) -> Array:
+def rad2deg(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Radians as degrees: x · 180 / π."""
     (value,) = promote_args_inexact("rad2deg", x)
     return arithmetic.mul(value, constant_like(value, 180.0 / math.pi))
@@ -176,7 +180,10 @@ radians, degrees = deg2rad, rad2deg
 
 
 def unwrap(
-    p: ArrayLike, discont: ArrayLike | None = None, axis: int = -1, period: ArrayLike = 2 * np.pi
+    p: Shaped[ArrayLike, "..."],
+    discont: Shaped[ArrayLike, "..."] | None = None,
+    axis: int = -1,
+    period: Shaped[ArrayLike, "..."] = 2 * np.pi,
 ) -> Array:
     """Phases with jumps of more than half a period taken out along an axis.
 

@@ -170,7 +170,7 @@ def _stacked(components: list[Any], batch_shape: tuple[int, ...], dtype: np.dtyp
     return joining.concatenate(parts, len(batch_shape))
 
 
-def constant(value: np.ndarray[Any, Any]) -> Any:
+def constant(value: np.ndarray[Any, np.dtype[Any]]) -> Any:
     """A constant array of indices; one repeated value is a scalar broadcast."""
     if value.size and (value == value.flat[0]).all():
         scalar = ArrayValue(np.array(value.flat[0], value.dtype))

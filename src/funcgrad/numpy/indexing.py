@@ -8,7 +8,7 @@ are those of the index arrays and of strided slices, whose windows are the plain
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from ..typing import Array, ArrayLike
 from .index_plan import Entry, Fancy, NewAxis, Part, Plan, Point, plan_index
 from .index_windows import constant, counted_from_front, in_dtype, index_dtype, windows
 from .promotion import check_arraylike, shape_of, to_array
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -178,14 +181,14 @@ def _gather_mode(name: str, mode: Any) -> Any:
 
 
 def take(
-    a: ArrayLike,
-    indices: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    indices: Shaped[ArrayLike, "..."],
     axis: int | None = None,
     out: None = None,
     mode: str | None = None,
     unique_indices: bool = False,
     indices_are_sorted: bool = False,
-    fill_value: Any = None,
+    fill_value: Shaped[ArrayLike, ""] | None = None,
 ) -> Array:
     """The elements at indices along an axis, or of the raveled array.
 
@@ -238,11 +241,11 @@ def _empty_take(x: Any, shape: tuple[int, ...], axis: int) -> Any:
 
 
 def take_along_axis(
-    arr: ArrayLike,
-    indices: ArrayLike,
+    arr: Shaped[ArrayLike, "..."],
+    indices: Shaped[ArrayLike, "..."],
     axis: int | None = -1,
     mode: Any = None,
-    fill_value: Any = None,
+    fill_value: Shaped[ArrayLike, ""] | None = None,
     *,
     wrap_negative_indices: bool | None = None,
 ) -> Array:
@@ -287,9 +290,9 @@ def _stretch(x: Any, axis: int, common: tuple[int, ...]) -> Any:
 
 
 def put_along_axis(
-    arr: ArrayLike,
-    indices: ArrayLike,
-    values: ArrayLike,
+    arr: Shaped[ArrayLike, "..."],
+    indices: Shaped[ArrayLike, "..."],
+    values: Shaped[ArrayLike, "..."],
     axis: int | None,
     inplace: bool = True,
     *,
@@ -319,7 +322,12 @@ def put_along_axis(
 
 
 def put(
-    a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str | None = None, *, inplace: bool = True
+    a: Shaped[ArrayLike, "..."],
+    ind: Shaped[ArrayLike, "..."],
+    v: Shaped[ArrayLike, "..."],
+    mode: str | None = None,
+    *,
+    inplace: bool = True,
 ) -> Array:
     """The array with elements replaced at indices into the raveled array.
 
@@ -345,12 +353,12 @@ def put(
 
 
 def compress(
-    condition: ArrayLike,
-    a: ArrayLike,
+    condition: Shaped[ArrayLike, "n"],
+    a: Shaped[ArrayLike, "..."],
     axis: int | None = None,
     *,
     size: int | None = None,
-    fill_value: ArrayLike = 0,
+    fill_value: Shaped[ArrayLike, ""] = 0,
     out: None = None,
 ) -> Array:
     """The elements along an axis where a vector of booleans holds; `size` of them if given."""
@@ -370,7 +378,11 @@ def compress(
 
 
 def extract(
-    condition: ArrayLike, arr: ArrayLike, *, size: int | None = None, fill_value: ArrayLike = 0
+    condition: Shaped[ArrayLike, "..."],
+    arr: Shaped[ArrayLike, "..."],
+    *,
+    size: int | None = None,
+    fill_value: Shaped[ArrayLike, ""] = 0,
 ) -> Array:
     """The elements of the raveled array where the raveled condition holds."""
     check_arraylike("extract", condition, arr, fill_value)

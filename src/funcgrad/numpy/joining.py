@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from .promotion import (
     to_array,
 )
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 def _operands(name: str, arrays: Any, dtype: Any) -> list[Any]:
     """The arrays of a sequence, or along the first axis of one array, in one dtype."""
@@ -44,7 +48,11 @@ def _operands(name: str, arrays: Any, dtype: Any) -> list[Any]:
     return [convert(to_array(x), wanted) for x in values]
 
 
-def concatenate(arrays: Any, axis: int | None = 0, dtype: DTypeLike | None = None) -> Array:
+def concatenate(
+    arrays: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
+    axis: int | None = 0,
+    dtype: DTypeLike | None = None,
+) -> Array:
     """Arrays joined along an axis; raveled first when axis is None.
 
     Raises:
@@ -60,12 +68,22 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: DTypeLike | None = Non
     return values[0] if len(values) == 1 else ops.concatenate(values, axis)
 
 
-def concat(arrays: Any, /, *, axis: int | None = 0) -> Array:
+def concat(
+    arrays: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
+    /,
+    *,
+    axis: int | None = 0,
+) -> Array:
     """Arrays joined along an axis, as `concatenate`."""
     return concatenate(arrays, axis)
 
 
-def stack(arrays: Any, axis: int = 0, out: None = None, dtype: DTypeLike | None = None) -> Array:
+def stack(
+    arrays: Sequence[Shaped[ArrayLike, "*shape"]] | Shaped[ArrayLike, "n *shape"],
+    axis: int = 0,
+    out: None = None,
+    dtype: DTypeLike | None = None,
+) -> Array:
     """Arrays of one shape joined along a new axis.
 
     Raises:
@@ -80,7 +98,7 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: DTypeLike | None 
     return ops.stack(values, canonical_axis(axis, values[0].ndim + 1))
 
 
-def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
+def unstack(x: Shaped[ArrayLike, "..."], /, *, axis: int = 0) -> tuple[Array, ...]:
     """The arrays along an axis, which is lost.
 
     Raises:
@@ -100,14 +118,20 @@ def _lifted(tup: Any, lift: Any) -> list[Any]:
     return [lift(x) for x in tup]
 
 
-def vstack(tup: Any, dtype: DTypeLike | None = None) -> Array:
+def vstack(
+    tup: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
+    dtype: DTypeLike | None = None,
+) -> Array:
     """Arrays with at least two axes joined along the first; vectors become rows."""
     from .manipulation import atleast_2d
 
     return concatenate(_lifted(tup, atleast_2d), 0, dtype)
 
 
-def hstack(tup: Any, dtype: DTypeLike | None = None) -> Array:
+def hstack(
+    tup: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
+    dtype: DTypeLike | None = None,
+) -> Array:
     """Arrays joined along the second axis; vectors along their first."""
     from .manipulation import atleast_1d
 
@@ -115,14 +139,17 @@ def hstack(tup: Any, dtype: DTypeLike | None = None) -> Array:
     return concatenate(arrays, 0 if arrays and len(shape_of(arrays[0])) == 1 else 1, dtype)
 
 
-def dstack(tup: Any, dtype: DTypeLike | None = None) -> Array:
+def dstack(
+    tup: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
+    dtype: DTypeLike | None = None,
+) -> Array:
     """Arrays with at least three axes joined along the third."""
     from .manipulation import atleast_3d
 
     return concatenate(_lifted(tup, atleast_3d), 2, dtype)
 
 
-def column_stack(tup: Any) -> Array:
+def column_stack(tup: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."]) -> Array:
     """Arrays joined along the second axis; vectors become columns."""
     from .manipulation import atleast_2d
 
@@ -188,7 +215,11 @@ def _split(name: str, ary: Any, sections: Any, axis: int, uneven: bool) -> list[
     return [ops.slice_in_dim(x, a, max(a, b), 1, axis) for a, b in itertools.pairwise(bounds)]
 
 
-def split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+def split(
+    ary: Shaped[ArrayLike, "..."],
+    indices_or_sections: Shaped[ArrayLike, "..."] | Sequence[int],
+    axis: int = 0,
+) -> list[Array]:
     """The array cut along an axis: into equal parts, or before the given indices.
 
     Raises:
@@ -197,29 +228,39 @@ def split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Array
     return _split("split", ary, indices_or_sections, axis, uneven=False)
 
 
-def array_split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+def array_split(
+    ary: Shaped[ArrayLike, "..."],
+    indices_or_sections: Shaped[ArrayLike, "..."] | Sequence[int],
+    axis: int = 0,
+) -> list[Array]:
     """The array cut along an axis; parts may differ by one when the extent does not divide."""
     return _split("array_split", ary, indices_or_sections, axis, uneven=True)
 
 
-def vsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
+def vsplit(
+    ary: Shaped[ArrayLike, "..."], indices_or_sections: Shaped[ArrayLike, "..."] | Sequence[int]
+) -> list[Array]:
     """The array cut along the first axis."""
     return _split("vsplit", ary, indices_or_sections, 0, uneven=False)
 
 
-def hsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
+def hsplit(
+    ary: Shaped[ArrayLike, "..."], indices_or_sections: Shaped[ArrayLike, "..."] | Sequence[int]
+) -> list[Array]:
     """The array cut along the second axis, or the only one."""
     check_arraylike("hsplit", ary)
     axis = 0 if len(shape_of(ary)) == 1 else 1
     return _split("hsplit", ary, indices_or_sections, axis, uneven=False)
 
 
-def dsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Array]:
+def dsplit(
+    ary: Shaped[ArrayLike, "..."], indices_or_sections: Shaped[ArrayLike, "..."] | Sequence[int]
+) -> list[Array]:
     """The array cut along the third axis."""
     return _split("dsplit", ary, indices_or_sections, 2, uneven=False)
 
 
-def tile(A: ArrayLike, reps: Any) -> Array:
+def tile(A: Shaped[ArrayLike, "..."], reps: Any) -> Array:
     """The array repeated along each axis, as often as `reps` says, counted from the last axis."""
     check_arraylike("tile", A)
     x = to_array(A)
@@ -230,7 +271,11 @@ def tile(A: ArrayLike, reps: Any) -> Array:
 
 
 def repeat(
-    a: ArrayLike, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None
+    a: Shaped[ArrayLike, "..."],
+    repeats: Shaped[ArrayLike, "..."] | Sequence[int],
+    axis: int | None = None,
+    *,
+    total_repeat_length: int | None = None,
 ) -> Array:
     """Each element repeated along an axis, or of the raveled array.
 
@@ -294,7 +339,9 @@ def _repeat_to_length(x: Any, repeats: Any, axis: int, length: int) -> Any:
     return _take_rows(x, index.clip(0, max(size - 1, 0)), axis)
 
 
-def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Array:
+def append(
+    arr: Shaped[ArrayLike, "..."], values: Shaped[ArrayLike, "..."], axis: int | None = None
+) -> Array:
     """The values joined to the end of an axis, or both raveled."""
     check_arraylike("append", arr, values)
     if axis is None:
@@ -303,7 +350,11 @@ def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Array:
 
 
 def delete(
-    arr: ArrayLike, obj: Any, axis: int | None = None, *, assume_unique_indices: bool = False
+    arr: Shaped[ArrayLike, "..."],
+    obj: Shaped[ArrayLike, "..."] | slice | Sequence[int],
+    axis: int | None = None,
+    *,
+    assume_unique_indices: bool = False,
 ) -> Array:
     """The array without the elements at the indices `obj` along an axis.
 
@@ -319,7 +370,12 @@ def delete(
     return _take_rows(x, kept.astype(np.int32), axis)
 
 
-def insert(arr: ArrayLike, obj: Any, values: ArrayLike, axis: int | None = None) -> Array:
+def insert(
+    arr: Shaped[ArrayLike, "..."],
+    obj: Shaped[ArrayLike, "..."] | slice | Sequence[int],
+    values: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+) -> Array:
     """The array with values put in before the indices `obj` along an axis.
 
     Args:

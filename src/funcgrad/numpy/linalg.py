@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..ir import dtypes
@@ -119,18 +120,18 @@ def vector_norm(
 
 
 def matrix_norm(
-    x: Shaped[ArrayLike, "..."], /, *, keepdims: bool = False, ord: Order = "fro"
+    x: Shaped[ArrayLike, "*batch n m"], /, *, keepdims: bool = False, ord: Order = "fro"
 ) -> Array:
     """The norm of the matrices in the last two axes."""
     return norm(x, ord, (-2, -1), keepdims)
 
 
-def matrix_transpose(x: Shaped[ArrayLike, "..."], /) -> Array:
+def matrix_transpose(x: Shaped[ArrayLike, "*batch n m"], /) -> Array:
     """The last two axes exchanged."""
     return manipulation.matrix_transpose(x)
 
 
-def matrix_power(a: Shaped[ArrayLike, "..."], n: int) -> Array:
+def matrix_power(a: Shaped[ArrayLike, "*batch n n"], n: int) -> Array:
     """The n-th power of square matrices, for n ≥ 0.
 
     Raises:
@@ -153,7 +154,7 @@ def matrix_power(a: Shaped[ArrayLike, "..."], n: int) -> Array:
     return result
 
 
-def outer(x1: Shaped[ArrayLike, "..."], x2: Shaped[ArrayLike, "..."], /) -> Array:
+def outer(x1: Shaped[ArrayLike, "n"], x2: Shaped[ArrayLike, "m"], /) -> Array:
     """The product of every element of one vector with every element of another.
 
     Raises:
@@ -165,17 +166,17 @@ def outer(x1: Shaped[ArrayLike, "..."], x2: Shaped[ArrayLike, "..."], /) -> Arra
     return contraction.outer(x1, x2)
 
 
-def diagonal(x: Shaped[ArrayLike, "..."], /, *, offset: int = 0) -> Array:
+def diagonal(x: Shaped[ArrayLike, "*batch n m"], /, *, offset: int = 0) -> Array:
     """The diagonal of the matrices in the last two axes."""
     return diagonals.diagonal(x, offset, -2, -1)
 
 
-def trace(x: Shaped[ArrayLike, "..."], /, *, offset: int = 0, dtype: Any = None) -> Array:
+def trace(x: Shaped[ArrayLike, "*batch n m"], /, *, offset: int = 0, dtype: Any = None) -> Array:
     """The sums of the diagonals of the matrices in the last two axes."""
     return diagonals.trace(x, offset, -2, -1, dtype)
 
 
-def multi_dot(arrays: Any, *, precision: Any = None) -> Array:
+def multi_dot(arrays: Sequence[Shaped[ArrayLike, "..."]], *, precision: Any = None) -> Array:
     """The product of matrices in the order that costs least; the ends may be vectors.
 
     Raises:

@@ -6,7 +6,7 @@ In: arrays and numbers, promoted and broadcast. Out: booleans, or integers for b
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,13 +26,16 @@ from .promotion import (
 )
 from .selection import as_mask, where
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
-def equal(x: ArrayLike, y: ArrayLike, /) -> Array:
+
+def equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x = y, element by element."""
     return ops.eq(*promote_args("equal", x, y))
 
 
-def not_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
+def not_equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x ≠ y, element by element."""
     return ops.ne(*promote_args("not_equal", x, y))
 
@@ -49,22 +52,22 @@ def _compare(name: str, op: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     return where(ops.eq(real_a, real_b), tied, op(real_a, real_b))
 
 
-def less(x: ArrayLike, y: ArrayLike, /) -> Array:
+def less(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x < y, element by element."""
     return _compare("less", ops.lt, x, y)
 
 
-def less_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
+def less_equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x ≤ y, element by element."""
     return _compare("less_equal", ops.le, x, y)
 
 
-def greater(x: ArrayLike, y: ArrayLike, /) -> Array:
+def greater(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x > y, element by element."""
     return _compare("greater", ops.gt, x, y)
 
 
-def greater_equal(x: ArrayLike, y: ArrayLike, /) -> Array:
+def greater_equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x ≥ y, element by element."""
     return _compare("greater_equal", ops.ge, x, y)
 
@@ -74,42 +77,42 @@ def _masks(name: str, *args: Any) -> Any:
     return promote_shapes(name, *map(as_mask, args))
 
 
-def logical_and(x: ArrayLike, y: ArrayLike, /) -> Array:
+def logical_and(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """Whether both are true; what is not zero is."""
     return bits.and_(*_masks("logical_and", x, y))
 
 
-def logical_or(x: ArrayLike, y: ArrayLike, /) -> Array:
+def logical_or(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """Whether either is true; what is not zero is."""
     return bits.or_(*_masks("logical_or", x, y))
 
 
-def logical_xor(x: ArrayLike, y: ArrayLike, /) -> Array:
+def logical_xor(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """Whether exactly one is true; what is not zero is."""
     return bits.xor(*_masks("logical_xor", x, y))
 
 
-def logical_not(x: ArrayLike, /) -> Array:
+def logical_not(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is zero or False."""
     return bits.not_(*_masks("logical_not", x))
 
 
-def bitwise_and(x: ArrayLike, y: ArrayLike, /) -> Array:
+def bitwise_and(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The bits set in both; logical for booleans."""
     return bits.and_(*promote_args("bitwise_and", x, y))
 
 
-def bitwise_or(x: ArrayLike, y: ArrayLike, /) -> Array:
+def bitwise_or(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The bits set in either; logical for booleans."""
     return bits.or_(*promote_args("bitwise_or", x, y))
 
 
-def bitwise_xor(x: ArrayLike, y: ArrayLike, /) -> Array:
+def bitwise_xor(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The bits set in exactly one; logical for booleans."""
     return bits.xor(*promote_args("bitwise_xor", x, y))
 
 
-def bitwise_not(x: ArrayLike, /) -> Array:
+def bitwise_not(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Every bit flipped; logical for booleans."""
     return bits.not_(*promote_args("bitwise_not", x))
 
@@ -117,7 +120,7 @@ def bitwise_not(x: ArrayLike, /) -> Array:
 invert = bitwise_invert = bitwise_not
 
 
-def bitwise_count(x: ArrayLike, /) -> Array:
+def bitwise_count(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The number of bits set in |x|, as uint8."""
     (value,) = promote_args("bitwise_count", x)
     from .arithmetic import absolute
@@ -126,14 +129,14 @@ def bitwise_count(x: ArrayLike, /) -> Array:
     return astype(bits.population_count(absolute(value)), np.uint8)
 
 
-def left_shift(x: ArrayLike, y: ArrayLike, /) -> Array:
+def left_shift(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x · 2^y by moving bits up; 0 where y is not below the width."""
     from .promotion import promote_args_numeric
 
     return bits.shift_left(*promote_args_numeric("left_shift", x, y))
 
 
-def right_shift(x: ArrayLike, y: ArrayLike, /) -> Array:
+def right_shift(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """⌊x / 2^y⌋ by moving bits down; the sign fills in for signed integers."""
     from .promotion import promote_args_numeric
 
@@ -151,14 +154,14 @@ def _whole(x: Any, value: bool) -> Any:
     return full_like(x, value, dtype=bool)
 
 
-def isnan(x: ArrayLike, /) -> Array:
+def isnan(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is NaN."""
     check_arraylike("isnan", x)
     value = to_array(x)
     return _whole(value, False) if dtype_of(value).kind in "biu" else ops.ne(value, value)
 
 
-def isfinite(x: ArrayLike, /) -> Array:
+def isfinite(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is neither infinite nor NaN."""
     check_arraylike("isfinite", x)
     value = to_array(x)
@@ -169,7 +172,7 @@ def isfinite(x: ArrayLike, /) -> Array:
     return rounding.is_finite(value)
 
 
-def isinf(x: ArrayLike, /) -> Array:
+def isinf(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is infinite."""
     check_arraylike("isinf", x)
     value = to_array(x)
@@ -190,21 +193,21 @@ def _is_one_infinity(name: str, x: Any, infinity: float) -> Any:
     return ops.eq(value, constant_like(value, infinity))
 
 
-def isposinf(x: ArrayLike, /, out: None = None) -> Array:
+def isposinf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> Array:
     """Whether x is positive infinity."""
     return _is_one_infinity("isposinf", x, float("inf"))
 
 
-def isneginf(x: ArrayLike, /, out: None = None) -> Array:
+def isneginf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> Array:
     """Whether x is negative infinity."""
     return _is_one_infinity("isneginf", x, float("-inf"))
 
 
 def isclose(
-    a: ArrayLike,
-    b: ArrayLike,
-    rtol: ArrayLike = 1e-05,
-    atol: ArrayLike = 1e-08,
+    a: Shaped[ArrayLike, "*#shape"],
+    b: Shaped[ArrayLike, "*#shape"],
+    rtol: Shaped[ArrayLike, "*#shape"] = 1e-05,
+    atol: Shaped[ArrayLike, "*#shape"] = 1e-08,
     equal_nan: bool = False,
 ) -> Array:
     """|a - b| ≤ atol + rtol · |b|; infinities are close to themselves only."""
@@ -224,10 +227,10 @@ def isclose(
 
 
 def allclose(
-    a: ArrayLike,
-    b: ArrayLike,
-    rtol: ArrayLike = 1e-05,
-    atol: ArrayLike = 1e-08,
+    a: Shaped[ArrayLike, "*#shape"],
+    b: Shaped[ArrayLike, "*#shape"],
+    rtol: Shaped[ArrayLike, "*#shape"] = 1e-05,
+    atol: Shaped[ArrayLike, "*#shape"] = 1e-08,
     equal_nan: bool = False,
 ) -> Array:
     """Whether all elements are close, as in `isclose`."""
@@ -236,7 +239,9 @@ def allclose(
     return all_of(isclose(a, b, rtol, atol, equal_nan))
 
 
-def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
+def array_equal(
+    a1: Shaped[ArrayLike, "..."], a2: Shaped[ArrayLike, "..."], equal_nan: bool = False
+) -> Array:
     """Whether shapes and all elements are equal."""
     from .creation import array
     from .reductions import all as all_of
@@ -250,7 +255,7 @@ def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Array:
     return all_of(same)
 
 
-def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
+def array_equiv(a1: Shaped[ArrayLike, "..."], a2: Shaped[ArrayLike, "..."]) -> Array:
     """Whether all elements are equal after broadcasting; False if the shapes do not broadcast."""
     from .creation import array
     from .reductions import all as all_of
@@ -264,11 +269,11 @@ def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Array:
 
 
 def nan_to_num(
-    x: ArrayLike,
+    x: Shaped[ArrayLike, "..."],
     copy: bool = True,
-    nan: ArrayLike = 0.0,
-    posinf: ArrayLike | None = None,
-    neginf: ArrayLike | None = None,
+    nan: Shaped[ArrayLike, "..."] = 0.0,
+    posinf: Shaped[ArrayLike, "..."] | None = None,
+    neginf: Shaped[ArrayLike, "..."] | None = None,
 ) -> Array:
     """The values with NaN and infinities replaced: by `nan`, and the dtype's limits by default."""
     check_arraylike("nan_to_num", x)
@@ -289,7 +294,7 @@ def nan_to_num(
     return where(isneginf(value), to_array(bottom).astype(dtype), value)
 
 
-def real(val: ArrayLike, /) -> Array:
+def real(val: Shaped[ArrayLike, "..."], /) -> Array:
     """The real part."""
     check_arraylike("real", val)
     value = to_array(val)
@@ -300,7 +305,7 @@ def real(val: ArrayLike, /) -> Array:
     return complexes.real(value)
 
 
-def imag(val: ArrayLike, /) -> Array:
+def imag(val: Shaped[ArrayLike, "..."], /) -> Array:
     """The imaginary part; zeros for real values."""
     check_arraylike("imag", val)
     value = to_array(val)
@@ -313,7 +318,7 @@ def imag(val: ArrayLike, /) -> Array:
     return complexes.imag(value)
 
 
-def conjugate(x: ArrayLike, /) -> Array:
+def conjugate(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The complex conjugate; real values are returned as they are."""
     check_arraylike("conjugate", x)
     value = to_array(x)
@@ -327,7 +332,7 @@ def conjugate(x: ArrayLike, /) -> Array:
 conj = conjugate
 
 
-def angle(z: ArrayLike, deg: bool = False) -> Array:
+def angle(z: Shaped[ArrayLike, "..."], deg: bool = False) -> Array:
     """The angle of complex numbers, in (-π, π], or in degrees."""
     from .elementary import arctan2, rad2deg
 
@@ -347,13 +352,13 @@ def isrealobj(x: Any) -> bool:
     return not iscomplexobj(x)
 
 
-def iscomplex(x: ArrayLike) -> Array:
+def iscomplex(x: Shaped[ArrayLike, "..."]) -> Array:
     """Whether the imaginary part is not zero."""
     part = imag(x)
     return ops.ne(part, constant_like(part, 0))
 
 
-def isreal(x: ArrayLike) -> Array:
+def isreal(x: Shaped[ArrayLike, "..."]) -> Array:
     """Whether the imaginary part is zero."""
     part = imag(x)
     return ops.eq(part, constant_like(part, 0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,13 @@ from .joining import concatenate as concatenate
 from .promotion import check_arraylike, is_sequence, shape_of, to_array
 from .reductions import canonical_axes
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
-def reshape(a: ArrayLike, shape: Any, order: str = "C", *, copy: bool | None = None) -> Array:
+
+def reshape(
+    a: Shaped[ArrayLike, "..."], shape: Any, order: str = "C", *, copy: bool | None = None
+) -> Array:
     """The elements in another shape.
 
     Args:
@@ -71,7 +76,7 @@ def _resolve_extents(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, .
     return tuple(size // known if n == -1 else n for n in new)
 
 
-def ravel(a: ArrayLike, order: str = "C") -> Array:
+def ravel(a: Shaped[ArrayLike, "..."], order: str = "C") -> Array:
     """The elements along one axis."""
     check_arraylike("ravel", a)
     if order == "K":
@@ -79,7 +84,7 @@ def ravel(a: ArrayLike, order: str = "C") -> Array:
     return reshape(a, -1, order) if shape_of(a).count(0) == 0 else reshape(a, (0,), order)
 
 
-def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
+def transpose(a: Shaped[ArrayLike, "..."], axes: Sequence[int] | None = None) -> Array:
     """The axes in another order, reversed by default."""
     check_arraylike("transpose", a)
     x = to_array(a)
@@ -97,7 +102,7 @@ def transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
 permute_dims = transpose
 
 
-def matrix_transpose(x: ArrayLike, /) -> Array:
+def matrix_transpose(x: Shaped[ArrayLike, "*batch n m"], /) -> Array:
     """The last two axes exchanged.
 
     Raises:
@@ -111,7 +116,7 @@ def matrix_transpose(x: ArrayLike, /) -> Array:
     return swapaxes(x, -1, -2)
 
 
-def swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Array:
+def swapaxes(a: Shaped[ArrayLike, "..."], axis1: int, axis2: int) -> Array:
     """Two axes exchanged."""
     check_arraylike("swapaxes", a)
     x = to_array(a)
@@ -121,7 +126,9 @@ def swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Array:
     return ops.transpose(x, order)
 
 
-def moveaxis(a: ArrayLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
+def moveaxis(
+    a: Shaped[ArrayLike, "..."], source: int | Sequence[int], destination: int | Sequence[int]
+) -> Array:
     """Axes moved to new positions; the others keep their order.
 
     Raises:
@@ -147,7 +154,7 @@ def _axes_in_order(axes: Any, ndim: int) -> list[int]:
     return [canonical_axis(i, ndim) for i in given]
 
 
-def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
+def rollaxis(a: Shaped[ArrayLike, "..."], axis: int, start: int = 0) -> Array:
     """An axis moved back to stand before axis `start`."""
     check_arraylike("rollaxis", a)
     rank = len(shape_of(a))
@@ -156,14 +163,14 @@ def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Array:
     return moveaxis(a, axis, start - 1 if start > axis else start)
 
 
-def expand_dims(a: ArrayLike, axis: int | Sequence[int]) -> Array:
+def expand_dims(a: Shaped[ArrayLike, "..."], axis: int | Sequence[int]) -> Array:
     """Axes of size 1 inserted; positions are counted in the result."""
     check_arraylike("expand_dims", a)
     axes = (axis,) if isinstance(axis, int) else tuple(map(operator.index, np.atleast_1d(axis)))
     return ops.expand_dims(to_array(a), axes)
 
 
-def squeeze(a: ArrayLike, axis: Axis = None) -> Array:
+def squeeze(a: Shaped[ArrayLike, "..."], axis: Axis = None) -> Array:
     """Axes of size 1 taken out: those named, or all.
 
     Raises:
@@ -178,7 +185,7 @@ def squeeze(a: ArrayLike, axis: Axis = None) -> Array:
     return ops.squeeze(x, axes) if axes else x
 
 
-def broadcast_to(array: ArrayLike, shape: Any) -> Array:
+def broadcast_to(array: Shaped[ArrayLike, "..."], shape: Any) -> Array:
     """The array stretched to a shape by NumPy's rules.
 
     Raises:
@@ -189,7 +196,7 @@ def broadcast_to(array: ArrayLike, shape: Any) -> Array:
     return ops.broadcast_to(to_array(array), extents)
 
 
-def broadcast_arrays(*args: ArrayLike) -> list[Array]:
+def broadcast_arrays(*args: Shaped[ArrayLike, "*#shape"]) -> list[Array]:
     """The arrays stretched to their common shape."""
     check_arraylike("broadcast_arrays", *args)
     shape = broadcast_shapes(*map(shape_of, args))
@@ -208,12 +215,12 @@ def _one_axis(x: Any) -> Any:
     return x if x.ndim else ops.expand_dims(x, (0,))
 
 
-def atleast_1d(*arys: ArrayLike) -> Any:
+def atleast_1d(*arys: Shaped[ArrayLike, "..."]) -> Any:
     """The arrays with at least one axis; a list of them for several."""
     return _at_least("atleast_1d", arys, _one_axis)
 
 
-def atleast_2d(*arys: ArrayLike) -> Any:
+def atleast_2d(*arys: Shaped[ArrayLike, "..."]) -> Any:
     """The arrays with at least two axes, new ones in front; a list of them for several."""
 
     def lift(x: Any) -> Any:
@@ -222,7 +229,7 @@ def atleast_2d(*arys: ArrayLike) -> Any:
     return _at_least("atleast_2d", arys, lift)
 
 
-def atleast_3d(*arys: ArrayLike) -> Any:
+def atleast_3d(*arys: Shaped[ArrayLike, "..."]) -> Any:
     """The arrays with at least three axes: n becomes [1, n, 1], [m, n] becomes [m, n, 1]."""
 
     def lift(x: Any) -> Any:
@@ -232,26 +239,26 @@ def atleast_3d(*arys: ArrayLike) -> Any:
     return _at_least("atleast_3d", arys, lift)
 
 
-def flip(m: ArrayLike, axis: Axis = None) -> Array:
+def flip(m: Shaped[ArrayLike, "..."], axis: Axis = None) -> Array:
     """The order along axes reversed, along all by default."""
     check_arraylike("flip", m)
     x = to_array(m)
     return ops.rev(x, canonical_axes(axis, x.ndim)) if x.ndim else x
 
 
-def fliplr(m: ArrayLike) -> Array:
+def fliplr(m: Shaped[ArrayLike, "n m ..."]) -> Array:
     """The order along the second axis reversed."""
     check_arraylike("fliplr", m)
     return flip(m, 1)
 
 
-def flipud(m: ArrayLike) -> Array:
+def flipud(m: Shaped[ArrayLike, "n ..."]) -> Array:
     """The order along the first axis reversed."""
     check_arraylike("flipud", m)
     return flip(m, 0)
 
 
-def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
+def rot90(m: Shaped[ArrayLike, "..."], k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     """The plane of two axes turned by k right angles, from the first axis to the second.
 
     Raises:
@@ -272,7 +279,9 @@ def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     return flip(swapaxes(m, first, second), second)
 
 
-def roll(a: ArrayLike, shift: Any, axis: Axis = None) -> Array:
+def roll(
+    a: Shaped[ArrayLike, "..."], shift: Shaped[ArrayLike, "..."] | Sequence[int], axis: Axis = None
+) -> Array:
     """The elements moved along axes; those pushed out come in at the other end.
 
     Args:
@@ -315,7 +324,7 @@ def _roll_one(x: Any, shift: Any, axis: int) -> Any:
     return dynamic_slice_in_dim(doubled, -to_array(shift) % size, size, axis)
 
 
-def resize(a: ArrayLike, new_shape: Any) -> Array:
+def resize(a: Shaped[ArrayLike, "..."], new_shape: Any) -> Array:
     """The elements in another shape, repeated or cut to fill it."""
     check_arraylike("resize", a)
     extents = canonical_shape((new_shape,) if np.ndim(new_shape) == 0 else new_shape, "resize")
@@ -330,7 +339,7 @@ def resize(a: ArrayLike, new_shape: Any) -> Array:
     return reshape(tile(flat, -(-size // flat.size))[:size], extents)
 
 
-def trim_zeros(filt: ArrayLike, trim: str = "fb") -> Array:
+def trim_zeros(filt: Shaped[ArrayLike, "..."], trim: str = "fb") -> Array:
     """A one-dimensional array without its leading (f) and trailing (b) zeros."""
     check_arraylike("trim_zeros", filt)
     x = to_array(filt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.axes import to_axis
 from ..core.primitive import AxisData
@@ -15,6 +15,9 @@ from ..transforms.batch import batch_flat
 from ..typing import Array, ArrayLike
 from .manipulation import moveaxis
 from .promotion import check_arraylike, is_sequence, shape_of, to_array
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Core = tuple[str, ...]
 _argument = r"\((?:\s*\w+\s*(?:,\s*\w+\s*)*,?)?\s*\)"
@@ -170,7 +173,7 @@ def _with_checked_outputs(
 
 
 def apply_along_axis(
-    func1d: Callable[..., Any], axis: int, arr: ArrayLike, *args: Any, **kwargs: Any
+    func1d: Callable[..., Any], axis: int, arr: Shaped[ArrayLike, "..."], *args: Any, **kwargs: Any
 ) -> Array:
     """The function applied to every vector along an axis; its result's axes take its place."""
     check_arraylike("apply_along_axis", arr)
@@ -191,7 +194,7 @@ def apply_along_axis(
 
 
 def apply_over_axes(
-    func: Callable[[Any, int], Any], a: ArrayLike, axes: int | Sequence[int]
+    func: Callable[[Any, int], Any], a: Shaped[ArrayLike, "..."], axes: int | Sequence[int]
 ) -> Array:
     """The function func(a, axis) applied for one axis after the other; rank is kept.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..primitives.reduction import highest, lowest
 from ..typing import Array, ArrayLike, Axis, DTypeLike
@@ -13,19 +13,22 @@ from .logic import isnan
 from .promotion import check_arraylike, dtype_of, promote_dtypes_inexact, to_array
 from .selection import where as choose_where
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 def _filled(a: Any, value: Any) -> Any:
     return choose_where(isnan(a), value, a)
 
 
 def nansum(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     keepdims: bool = False,
-    initial: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    initial: Shaped[ArrayLike, ""] | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Sum over axes, NaN counting as 0; arguments as in `sum`."""
     check_arraylike("nansum", a)
@@ -33,13 +36,13 @@ def nansum(
 
 
 def nanprod(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     keepdims: bool = False,
-    initial: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    initial: Shaped[ArrayLike, ""] | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Product over axes, NaN counting as 1; arguments as in `prod`."""
     check_arraylike("nanprod", a)
@@ -69,38 +72,44 @@ def _nan_extremum(
 
 
 def nanmax(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     out: None = None,
     keepdims: bool = False,
-    initial: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    initial: Shaped[ArrayLike, ""] | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """The greatest element over axes that is not NaN; NaN where all are."""
     return _nan_extremum("nanmax", reductions.max, lowest, a, axis, out, keepdims, initial, where)
 
 
 def nanmin(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     out: None = None,
     keepdims: bool = False,
-    initial: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    initial: Shaped[ArrayLike, ""] | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """The least element over axes that is not NaN; NaN where all are."""
     return _nan_extremum("nanmin", reductions.min, highest, a, axis, out, keepdims, initial, where)
 
 
 def nanargmax(
-    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    a: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+    out: None = None,
+    keepdims: bool | None = None,
 ) -> Array:
     """Index of the greatest element that is not NaN; -1 where all are."""
     return _nan_index("nanargmax", reductions.argmax, float("-inf"), a, axis, out, keepdims)
 
 
 def nanargmin(
-    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    a: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+    out: None = None,
+    keepdims: bool | None = None,
 ) -> Array:
     """Index of the least element that is not NaN; -1 where all are."""
     return _nan_index("nanargmin", reductions.argmin, float("inf"), a, axis, out, keepdims)
@@ -129,12 +138,12 @@ def _finite_count(x: Any, axis: Any, keepdims: bool, where: Any, dtype: Any) -> 
 
 
 def nanmean(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     keepdims: bool = False,
-    where: ArrayLike | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Arithmetic mean over axes of what is not NaN; NaN where nothing is left."""
     check_arraylike("nanmean", a)
@@ -146,13 +155,13 @@ def nanmean(
 
 
 def nanvar(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     ddof: int = 0,
     keepdims: bool = False,
-    where: ArrayLike | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Variance over axes of what is not NaN; arguments as in `var`."""
     check_arraylike("nanvar", a)
@@ -163,13 +172,13 @@ def nanvar(
 
 
 def nanstd(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     ddof: int = 0,
     keepdims: bool = False,
-    where: ArrayLike | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Standard deviation over axes of what is not NaN; arguments as in `var`."""
     from .arithmetic import sqrt
@@ -178,7 +187,10 @@ def nanstd(
 
 
 def nancumsum(
-    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+    a: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
 ) -> Array:
     """Running sum along an axis, NaN counting as 0."""
     check_arraylike("nancumsum", a)
@@ -186,7 +198,10 @@ def nancumsum(
 
 
 def nancumprod(
-    a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None
+    a: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: None = None,
 ) -> Array:
     """Running product along an axis, NaN counting as 1."""
     check_arraylike("nancumprod", a)
@@ -194,7 +209,7 @@ def nancumprod(
 
 
 def nanmedian(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
     axis: int | tuple[int, ...] | None = None,
     out: None = None,
     overwrite_input: bool = False,
@@ -205,8 +220,8 @@ def nanmedian(
 
 
 def nanquantile(
-    a: ArrayLike,
-    q: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    q: Shaped[ArrayLike, "..."],
     axis: int | tuple[int, ...] | None = None,
     out: None = None,
     overwrite_input: bool = False,
@@ -223,8 +238,8 @@ def nanquantile(
 
 
 def nanpercentile(
-    a: ArrayLike,
-    q: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    q: Shaped[ArrayLike, "..."],
     axis: int | tuple[int, ...] | None = None,
     out: None = None,
     overwrite_input: bool = False,

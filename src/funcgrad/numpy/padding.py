@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from ..primitives import joining as ops
 from ..typing import Array, ArrayLike
 from .joining import concatenate
 from .promotion import check_arraylike, convert, counting, dtype_of, is_sequence, shape_of, to_array
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Widths = tuple[tuple[int, int], ...]
 
@@ -48,7 +51,10 @@ def _items(table: Any) -> Any:
 
 
 def pad(
-    array: ArrayLike, pad_width: Any, mode: str | Callable[..., Any] = "constant", **kwargs: Any
+    array: Shaped[ArrayLike, "..."],
+    pad_width: Any,
+    mode: str | Callable[..., Any] = "constant",
+    **kwargs: Any,
 ) -> Array:
     """The array with more elements before and after each axis.
 

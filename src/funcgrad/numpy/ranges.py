@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from .promotion import (
     to_array,
 )
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 def _concrete(name: str, x: Any) -> Any:
     """A Python or NumPy scalar of a concrete bound."""
@@ -41,9 +44,9 @@ def _concrete(name: str, x: Any) -> Any:
 
 
 def arange(
-    start: ArrayLike,
-    stop: ArrayLike | None = None,
-    step: ArrayLike | None = None,
+    start: Shaped[ArrayLike, ""],
+    stop: Shaped[ArrayLike, ""] | None = None,
+    step: Shaped[ArrayLike, ""] | None = None,
     dtype: DTypeLike | None = None,
     *,
     device: Any = None,
@@ -90,8 +93,8 @@ def _added(x: Any, y: Any) -> Any:
 
 
 def linspace(
-    start: ArrayLike,
-    stop: ArrayLike,
+    start: Shaped[ArrayLike, "*#shape"],
+    stop: Shaped[ArrayLike, "*#shape"],
     num: int = 50,
     endpoint: bool = True,
     retstep: bool = False,
@@ -158,11 +161,11 @@ def _moved(x: Any, axis: int) -> Any:
 
 
 def logspace(
-    start: ArrayLike,
-    stop: ArrayLike,
+    start: Shaped[ArrayLike, "*#shape"],
+    stop: Shaped[ArrayLike, "*#shape"],
     num: int = 50,
     endpoint: bool = True,
-    base: ArrayLike = 10.0,
+    base: Shaped[ArrayLike, "..."] = 10.0,
     dtype: DTypeLike | None = None,
     axis: int = 0,
 ) -> Array:
@@ -177,8 +180,8 @@ def logspace(
 
 
 def geomspace(
-    start: ArrayLike,
-    stop: ArrayLike,
+    start: Shaped[ArrayLike, "*#shape"],
+    stop: Shaped[ArrayLike, "*#shape"],
     num: int = 50,
     endpoint: bool = True,
     dtype: DTypeLike | None = None,
@@ -201,7 +204,7 @@ def geomspace(
 
 
 def meshgrid(
-    *xi: ArrayLike, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+    *xi: Shaped[ArrayLike, "_"], copy: bool = True, sparse: bool = False, indexing: str = "xy"
 ) -> list[Array]:
     """Coordinate arrays of a grid from the coordinates along its axes.
 
@@ -250,7 +253,7 @@ def indices(dimensions: Sequence[int], dtype: DTypeLike | None = None, sparse: b
     return stack(result, 0)
 
 
-def ix_(*args: ArrayLike) -> tuple[Array, ...]:
+def ix_(*args: Shaped[ArrayLike, "_"]) -> tuple[Array, ...]:
     """Vectors as index arrays of an open grid; masks become the indices where they hold."""
     from .search import nonzero
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from .promotion import (
 )
 from .selection import as_mask
 from .selection import where as choose_where
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def canonical_axes(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -107,13 +110,13 @@ def _sum_dtype(x: Any, promote_integers: bool) -> np.dtype[Any]:
 
 
 def sum(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     keepdims: bool = False,
-    initial: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    initial: Shaped[ArrayLike, ""] | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
     promote_integers: bool = True,
 ) -> Array:
     """Sum over axes.
@@ -141,13 +144,13 @@ def _in_dtype(a: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def prod(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     keepdims: bool = False,
-    initial: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    initial: Shaped[ArrayLike, ""] | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
     promote_integers: bool = True,
 ) -> Array:
     """Product over axes; arguments as in `sum`."""
@@ -163,12 +166,12 @@ def prod(
 
 
 def max(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     out: None = None,
     keepdims: bool = False,
-    initial: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    initial: Shaped[ArrayLike, ""] | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """The greatest element over axes; NaN if any is.
 
@@ -183,12 +186,12 @@ def max(
 
 
 def min(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     out: None = None,
     keepdims: bool = False,
-    initial: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    initial: Shaped[ArrayLike, ""] | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """The least element over axes; NaN if any is.
 
@@ -206,12 +209,12 @@ amax, amin = max, min
 
 
 def all(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     out: None = None,
     keepdims: bool = False,
     *,
-    where: ArrayLike | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Whether all elements over axes are true; what is not zero is."""
     from ..primitives import bits
@@ -223,12 +226,12 @@ def all(
 
 
 def any(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     out: None = None,
     keepdims: bool = False,
     *,
-    where: ArrayLike | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Whether any element over axes is true; what is not zero is."""
     from ..primitives import bits
@@ -250,13 +253,13 @@ def _count(x: Any, axis: Any, mask: Any) -> Any:
 
 
 def mean(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     keepdims: bool = False,
     *,
-    where: ArrayLike | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Arithmetic mean over axes, in a float dtype; arguments as in `sum`."""
     check_arraylike("mean", a)
@@ -272,15 +275,15 @@ def mean(
 
 
 def var(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     ddof: int = 0,
     keepdims: bool = False,
     *,
-    where: ArrayLike | None = None,
-    mean: ArrayLike | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
+    mean: Shaped[ArrayLike, "*#shape"] | None = None,
     correction: int | float | None = None,
 ) -> Array:
     """Variance over axes: the sum of |x - mean|², divided by the count less ddof.
@@ -328,15 +331,15 @@ def _squared_modulus(x: Any) -> Any:
 
 
 def std(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
     dtype: DTypeLike | None = None,
     out: None = None,
     ddof: int = 0,
     keepdims: bool = False,
     *,
-    where: ArrayLike | None = None,
-    mean: ArrayLike | None = None,
+    where: Shaped[ArrayLike, "*#shape"] | None = None,
+    mean: Shaped[ArrayLike, "*#shape"] | None = None,
     correction: int | float | None = None,
 ) -> Array:
     """Standard deviation over axes: the root of the variance; arguments as in `var`."""
@@ -349,14 +352,16 @@ def std(
     )
 
 
-def ptp(a: ArrayLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+def ptp(
+    a: Shaped[ArrayLike, "..."], axis: Axis = None, out: None = None, keepdims: bool = False
+) -> Array:
     """The greatest less the least element over axes."""
     check_arraylike("ptp", a)
     refuse_out("ptp", out)
     return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
 
 
-def count_nonzero(a: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array:
+def count_nonzero(a: Shaped[ArrayLike, "..."], axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements over axes are not zero."""
     check_arraylike("count_nonzero", a)
     return sum(as_mask(a), axis, dtype=int, keepdims=keepdims)
@@ -387,7 +392,10 @@ def _index_of(
 
 
 def argmax(
-    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    a: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+    out: None = None,
+    keepdims: bool | None = None,
 ) -> Array:
     """Index of the greatest element along an axis, or in the raveled array; first of equals.
 
@@ -398,7 +406,10 @@ def argmax(
 
 
 def argmin(
-    a: ArrayLike, axis: int | None = None, out: None = None, keepdims: bool | None = None
+    a: Shaped[ArrayLike, "..."],
+    axis: int | None = None,
+    out: None = None,
+    keepdims: bool | None = None,
 ) -> Array:
     """Index of the least element along an axis, or in the raveled array; first of equals.
 
@@ -409,9 +420,9 @@ def argmin(
 
 
 def average(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
     axis: Axis = None,
-    weights: ArrayLike | None = None,
+    weights: Shaped[ArrayLike, "..."] | None = None,
     returned: bool = False,
     keepdims: bool = False,
 ) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,24 +23,27 @@ from .promotion import (
 )
 from .selection import where
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 def _is_whole(x: Any) -> bool:
     return dtype_of(x).kind in "biu"
 
 
-def floor(x: ArrayLike, /) -> Array:
+def floor(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The greatest integer not above x, in the dtype of x."""
     check_arraylike("floor", x)
     return to_array(x) if _is_whole(x) else ops.floor(to_array(x))
 
 
-def ceil(x: ArrayLike, /) -> Array:
+def ceil(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The least integer not below x, in the dtype of x."""
     check_arraylike("ceil", x)
     return to_array(x) if _is_whole(x) else ops.ceil(to_array(x))
 
 
-def trunc(x: ArrayLike, /) -> Array:
+def trunc(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The nearest integer towards zero, in the dtype of x."""
     check_arraylike("trunc", x)
     value = to_array(x)
@@ -53,13 +56,13 @@ def trunc(x: ArrayLike, /) -> Array:
 fix = trunc
 
 
-def rint(x: ArrayLike, /) -> Array:
+def rint(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The nearest integer, halves to the even one, in a float dtype."""
     (value,) = promote_args_inexact("rint", x)
     return round(value)
 
 
-def round(a: ArrayLike, decimals: int = 0, out: None = None) -> Array:
+def round(a: Shaped[ArrayLike, "..."], decimals: int = 0, out: None = None) -> Array:
     """The nearest multiple of 10^-decimals, halves to the even one.
 
     Args:
@@ -99,7 +102,7 @@ def _round_integer(x: Any, unit: int) -> Any:
     return (quotient + where(up, 1, 0).astype(dtype_of(x))) * unit
 
 
-def signbit(x: ArrayLike, /) -> Array:
+def signbit(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether the sign bit is set: x < 0, or x is -0.0."""
     check_arraylike("signbit", x)
     value = to_array(x)
@@ -119,7 +122,7 @@ def _as_bits(x: Any) -> Any:
     return bitcast_convert_type(x, np.dtype(f"i{dtype_of(x).itemsize}"))
 
 
-def copysign(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+def copysign(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """|x1| with the sign of x2."""
     a, b = promote_args_inexact("copysign", x1, x2)
     a = to_array(a)
@@ -129,13 +132,13 @@ def copysign(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     return where(signbit(b), -magnitude, magnitude)
 
 
-def nextafter(x: ArrayLike, y: ArrayLike, /) -> Array:
+def nextafter(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The float next to x in the direction of y."""
     a, b = promote_args_inexact("nextafter", x, y)
     return bits.nextafter(to_array(a), to_array(b))
 
 
-def spacing(x: ArrayLike, /) -> Array:
+def spacing(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The distance from x to the next float away from zero."""
     (value,) = promote_args_inexact("spacing", x)
     value = to_array(value)
@@ -143,7 +146,7 @@ def spacing(x: ArrayLike, /) -> Array:
     return nextafter(value, away) - value
 
 
-def frexp(x: ArrayLike, /) -> tuple[Array, Array]:
+def frexp(x: Shaped[ArrayLike, "..."], /) -> tuple[Array, Array]:
     """Mantissa m in ±[0.5, 1) and exponent e, so that x = m · 2^e."""
     check_arraylike("frexp", x)
     (value,) = promote_args_inexact("frexp", x)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,8 +34,11 @@ from .reductions import any as any_of
 from .reductions import sum as sum_of
 from .selection import as_mask, where
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
-def concrete(name: str, x: Any, remedy: str) -> np.ndarray[Any, Any]:
+
+def concrete(name: str, x: Any, remedy: str) -> np.ndarray[Any, np.dtype[Any]]:
     """The NumPy array of a concrete value.
 
     Raises:
@@ -46,7 +50,9 @@ def concrete(name: str, x: Any, remedy: str) -> np.ndarray[Any, Any]:
     return np.asarray(known)
 
 
-def nonzero(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) -> tuple[Array, ...]:
+def nonzero(
+    a: Shaped[ArrayLike, "..."], *, size: int | None = None, fill_value: Any = None
+) -> tuple[Array, ...]:
     """The indices of the elements that are not zero, one array for each axis.
 
     Args:
@@ -82,7 +88,9 @@ def nonzero(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) ->
     return tuple(result)
 
 
-def argwhere(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) -> Array:
+def argwhere(
+    a: Shaped[ArrayLike, "..."], *, size: int | None = None, fill_value: Any = None
+) -> Array:
     """The indices of the elements that are not zero, one in each row."""
     from .joining import stack
     from .manipulation import atleast_1d
@@ -93,15 +101,17 @@ def argwhere(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) -
     return stack(found, axis=1) if rank else full((found[0].shape[0], 0), 0, int)
 
 
-def flatnonzero(a: ArrayLike, *, size: int | None = None, fill_value: Any = None) -> Array:
+def flatnonzero(
+    a: Shaped[ArrayLike, "..."], *, size: int | None = None, fill_value: Any = None
+) -> Array:
     """The indices into the raveled array of the elements that are not zero."""
     check_arraylike("flatnonzero", a)
     return nonzero(to_array(a).reshape(-1), size=size, fill_value=fill_value)[0]
 
 
 def bincount(
-    x: ArrayLike,
-    weights: ArrayLike | None = None,
+    x: Shaped[ArrayLike, "n"],
+    weights: Shaped[ArrayLike, "n"] | None = None,
     minlength: int = 0,
     *,
     length: int | None = None,
@@ -130,10 +140,10 @@ def bincount(
 
 
 def searchsorted(
-    a: ArrayLike,
-    v: ArrayLike,
+    a: Shaped[ArrayLike, "n"],
+    v: Shaped[ArrayLike, "..."],
     side: str = "left",
-    sorter: ArrayLike | None = None,
+    sorter: Shaped[ArrayLike, "n"] | None = None,
     *,
     method: str = "scan",
 ) -> Array:
@@ -186,7 +196,11 @@ def _sorts_before(x: Any, y: Any, or_equal: bool) -> Any:
 
 
 def digitize(
-    x: ArrayLike, bins: ArrayLike, right: bool = False, *, method: str | None = None
+    x: Shaped[ArrayLike, "..."],
+    bins: Shaped[ArrayLike, "edges"],
+    right: bool = False,
+    *,
+    method: str | None = None,
 ) -> Array:
     """The bin each value falls in, for ascending or descending edges."""
     check_arraylike("digitize", x, bins)
@@ -203,12 +217,12 @@ def digitize(
 
 
 def interp(
-    x: ArrayLike,
-    xp: ArrayLike,
-    fp: ArrayLike,
-    left: Any = None,
-    right: Any = None,
-    period: ArrayLike | None = None,
+    x: Shaped[ArrayLike, "..."],
+    xp: Shaped[ArrayLike, "n"],
+    fp: Shaped[ArrayLike, "n"],
+    left: Shaped[ArrayLike, ""] | str | None = None,
+    right: Shaped[ArrayLike, ""] | str | None = None,
+    period: Shaped[ArrayLike, ""] | None = None,
 ) -> Array:
     """Values of the piecewise linear function through the points (xp, fp), xp ascending.
 
@@ -261,7 +275,7 @@ def _unrolled(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
     return x, xp, concatenate([fp[-1:], fp, fp[:1]])
 
 
-def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Array, ...]:
+def unravel_index(indices: Shaped[ArrayLike, "..."], shape: Any) -> tuple[Array, ...]:
     """The index into a shape that goes with each index into the raveled array."""
     check_arraylike("unravel_index", indices)
     extents = (shape,) if isinstance(shape, int) else tuple(shape)
@@ -275,7 +289,12 @@ def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Array, ...]:
     return tuple(reversed(result))
 
 
-def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Array:
+def ravel_multi_index(
+    multi_index: Sequence[Shaped[ArrayLike, "*#shape"]] | Shaped[ArrayLike, "axes ..."],
+    dims: Any,
+    mode: str = "raise",
+    order: str = "C",
+) -> Array:
     """The index into the raveled array that goes with an index into a shape.
 
     Raises:
@@ -305,7 +324,10 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: s
 
 
 def isin(
-    element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False, invert: bool = False
+    element: Shaped[ArrayLike, "..."],
+    test_elements: Shaped[ArrayLike, "..."],
+    assume_unique: bool = False,
+    invert: bool = False,
 ) -> Array:
     """Whether each element occurs among the test elements."""
     check_arraylike("isin", element, test_elements)

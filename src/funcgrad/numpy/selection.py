@@ -7,7 +7,7 @@ computed; a derivative reaches only the one chosen.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from .promotion import (
     to_array,
 )
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 def as_mask(x: Any) -> Any:
     """A condition as booleans: what is not zero is true."""
@@ -36,9 +39,9 @@ def as_mask(x: Any) -> Any:
 
 
 def where(
-    condition: ArrayLike,
-    x: ArrayLike | None = None,
-    y: ArrayLike | None = None,
+    condition: Shaped[ArrayLike, "*#shape"],
+    x: Shaped[ArrayLike, "*#shape"] | None = None,
+    y: Shaped[ArrayLike, "*#shape"] | None = None,
     /,
     *,
     size: int | None = None,
@@ -85,7 +88,9 @@ def _check_ranks(shapes: Sequence[tuple[int, ...]]) -> None:
 
 
 def select(
-    condlist: Sequence[ArrayLike], choicelist: Sequence[ArrayLike], default: ArrayLike = 0
+    condlist: Sequence[Shaped[ArrayLike, "*#shape"]],
+    choicelist: Sequence[Shaped[ArrayLike, "*#shape"]],
+    default: Shaped[ArrayLike, "*#shape"] = 0,
 ) -> Array:
     """The choice that goes with the first condition that holds, else the default.
 
@@ -108,7 +113,10 @@ def select(
 
 
 def choose(
-    a: ArrayLike, choices: Sequence[ArrayLike] | Array, out: None = None, mode: str = "raise"
+    a: Shaped[ArrayLike, "*#shape"],
+    choices: Sequence[Shaped[ArrayLike, "*#shape"]] | Shaped[ArrayLike, "n ..."],
+    out: None = None,
+    mode: str = "raise",
 ) -> Array:
     """choices[a[i]][i] at every index i, after broadcasting.
 
@@ -162,9 +170,9 @@ def _check_choices(index: Any, count: int) -> None:
 
 
 def piecewise(
-    x: ArrayLike,
-    condlist: Sequence[ArrayLike],
-    funclist: Sequence[ArrayLike | Callable[..., Any]],
+    x: Shaped[ArrayLike, "*#shape"],
+    condlist: Sequence[Shaped[ArrayLike, "*#shape"]] | Shaped[ArrayLike, "n ..."],
+    funclist: Sequence[Shaped[ArrayLike, "*#shape"] | Callable[..., Any]],
     *args: Any,
     **kw: Any,
 ) -> Array:

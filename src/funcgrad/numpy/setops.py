@@ -6,7 +6,7 @@ The size of a result depends on values: without `size`, arrays must be concrete.
 from __future__ import annotations
 
 import operator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from .promotion import check_arraylike, dtype_of, promote_dtypes, to_array
 from .search import concrete, nonzero
 from .selection import where
 from .sorting import argsort, lexsort
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 class UniqueAll(NamedTuple):
@@ -46,7 +49,7 @@ class UniqueInverse(NamedTuple):
 
 
 def unique(
-    ar: ArrayLike,
+    ar: Shaped[ArrayLike, "..."],
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
@@ -125,7 +128,11 @@ def _unique_padded(
 
 
 def unique_all(
-    x: ArrayLike, /, *, size: int | None = None, fill_value: ArrayLike | None = None
+    x: Shaped[ArrayLike, "..."],
+    /,
+    *,
+    size: int | None = None,
+    fill_value: Shaped[ArrayLike, ""] | None = None,
 ) -> UniqueAll:
     """Unique values with indices, inverse and counts; arguments as in `unique`."""
     return UniqueAll(
@@ -134,7 +141,11 @@ def unique_all(
 
 
 def unique_counts(
-    x: ArrayLike, /, *, size: int | None = None, fill_value: ArrayLike | None = None
+    x: Shaped[ArrayLike, "..."],
+    /,
+    *,
+    size: int | None = None,
+    fill_value: Shaped[ArrayLike, ""] | None = None,
 ) -> UniqueCounts:
     """Unique values with counts; arguments as in `unique`."""
     found = unique(x, return_counts=True, equal_nan=False, size=size, fill_value=fill_value)
@@ -142,7 +153,11 @@ def unique_counts(
 
 
 def unique_inverse(
-    x: ArrayLike, /, *, size: int | None = None, fill_value: ArrayLike | None = None
+    x: Shaped[ArrayLike, "..."],
+    /,
+    *,
+    size: int | None = None,
+    fill_value: Shaped[ArrayLike, ""] | None = None,
 ) -> UniqueInverse:
     """Unique values with the inverse; arguments as in `unique`."""
     found = unique(x, return_inverse=True, equal_nan=False, size=size, fill_value=fill_value)
@@ -150,14 +165,22 @@ def unique_inverse(
 
 
 def unique_values(
-    x: ArrayLike, /, *, size: int | None = None, fill_value: ArrayLike | None = None
+    x: Shaped[ArrayLike, "..."],
+    /,
+    *,
+    size: int | None = None,
+    fill_value: Shaped[ArrayLike, ""] | None = None,
 ) -> Array:
     """Unique values; arguments as in `unique`."""
     return unique(x, equal_nan=False, size=size, fill_value=fill_value)
 
 
 def union1d(
-    ar1: ArrayLike, ar2: ArrayLike, *, size: int | None = None, fill_value: Any = None
+    ar1: Shaped[ArrayLike, "..."],
+    ar2: Shaped[ArrayLike, "..."],
+    *,
+    size: int | None = None,
+    fill_value: Any = None,
 ) -> Array:
     """The values that occur in either array, ascending."""
     check_arraylike("union1d", ar1, ar2)
@@ -172,19 +195,25 @@ def _concrete_pair(name: str, ar1: Any, ar2: Any) -> tuple[Any, Any]:
     return concrete(name, a, remedy), concrete(name, b, remedy)
 
 
-def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+def intersect1d(
+    ar1: Shaped[ArrayLike, "..."], ar2: Shaped[ArrayLike, "..."], assume_unique: bool = False
+) -> Array:
     """The values that occur in both arrays, ascending; concrete arrays only."""
     a, b = _concrete_pair("intersect1d", ar1, ar2)
     return array(np.intersect1d(a, b, assume_unique))
 
 
-def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+def setdiff1d(
+    ar1: Shaped[ArrayLike, "..."], ar2: Shaped[ArrayLike, "..."], assume_unique: bool = False
+) -> Array:
     """The values of the first array that the second has not, ascending; concrete arrays only."""
     a, b = _concrete_pair("setdiff1d", ar1, ar2)
     return array(np.setdiff1d(a, b, assume_unique))
 
 
-def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+def setxor1d(
+    ar1: Shaped[ArrayLike, "..."], ar2: Shaped[ArrayLike, "..."], assume_unique: bool = False
+) -> Array:
     """The values that occur in just one of the arrays, ascending; concrete arrays only."""
     a, b = _concrete_pair("setxor1d", ar1, ar2)
     return array(np.setxor1d(a, b, assume_unique))

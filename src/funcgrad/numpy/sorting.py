@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ..typing import Array, ArrayLike, DTypeLike
 from .creation import array
 from .manipulation import flip
 from .promotion import check_arraylike, requested_dtype, shape_of, to_array
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def _check_options(name: str, kind: Any, order: Any) -> None:
@@ -32,7 +35,7 @@ def _laid_out(x: Any, axis: int | None) -> tuple[Any, int]:
 
 
 def sort(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
     axis: int | None = -1,
     *,
     kind: None = None,
@@ -53,7 +56,7 @@ def sort(
 
 
 def argsort(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
     axis: int | None = -1,
     *,
     kind: None = None,
@@ -75,7 +78,9 @@ def argsort(
     return x.shape[along] - 1 - flip(result, along) if descending else result
 
 
-def lexsort(keys: Sequence[ArrayLike] | Array, axis: int = -1) -> Array:
+def lexsort(
+    keys: Sequence[Shaped[ArrayLike, "*shape"]] | Shaped[ArrayLike, "keys *shape"], axis: int = -1
+) -> Array:
     """The indices that sort by the last key, then by the one before it, and so on."""
     arrays = [to_array(k) for k in keys]
     check_arraylike("lexsort", *arrays)
@@ -90,21 +95,21 @@ def lexsort(keys: Sequence[ArrayLike] | Array, axis: int = -1) -> Array:
     return ops.sort((*reversed(arrays), index), along, True, len(arrays))[-1]
 
 
-def sort_complex(a: ArrayLike) -> Array:
+def sort_complex(a: Shaped[ArrayLike, "..."]) -> Array:
     """The elements as complex numbers, by real part, then by imaginary part."""
     check_arraylike("sort_complex", a)
     x = to_array(a)
     return sort(x.astype(dtypes.to_complex_dtype(x.dtype)))
 
 
-def partition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
+def partition(a: Shaped[ArrayLike, "..."], kth: int, axis: int = -1) -> Array:
     """The elements with the kth in its sorted place, none greater before it, none less after."""
     check_arraylike("partition", a)
     canonical_axis(kth, shape_of(a)[canonical_axis(axis, len(shape_of(a)))], "kth")
     return sort(a, axis)
 
 
-def argpartition(a: ArrayLike, kth: int, axis: int = -1) -> Array:
+def argpartition(a: Shaped[ArrayLike, "..."], kth: int, axis: int = -1) -> Array:
     """The indices of a partition; see `partition`."""
     check_arraylike("argpartition", a)
     canonical_axis(kth, shape_of(a)[canonical_axis(axis, len(shape_of(a)))], "kth")

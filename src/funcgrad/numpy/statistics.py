@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from .ranges import linspace
 from .reductions import canonical_axes, refuse_out
 from .search import searchsorted
 from .selection import where
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 _methods = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -104,8 +107,8 @@ def _between(method: str, low: Any, high: Any, weight: Any) -> Any:
 
 
 def quantile(
-    a: ArrayLike,
-    q: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    q: Shaped[ArrayLike, "..."],
     axis: int | tuple[int, ...] | None = None,
     out: None = None,
     overwrite_input: bool = False,
@@ -124,8 +127,8 @@ def quantile(
 
 
 def percentile(
-    a: ArrayLike,
-    q: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
+    q: Shaped[ArrayLike, "..."],
     axis: int | tuple[int, ...] | None = None,
     out: None = None,
     overwrite_input: bool = False,
@@ -140,7 +143,7 @@ def percentile(
 
 
 def median(
-    a: ArrayLike,
+    a: Shaped[ArrayLike, "..."],
     axis: int | tuple[int, ...] | None = None,
     out: None = None,
     overwrite_input: bool = False,
@@ -153,7 +156,10 @@ def median(
 
 
 def histogram_bin_edges(
-    a: ArrayLike, bins: Any = 10, range: Sequence[Any] | None = None, weights: Any = None
+    a: Shaped[ArrayLike, "*shape"],
+    bins: Shaped[ArrayLike, ""] | Shaped[ArrayLike, "edges"] = 10,
+    range: Sequence[Shaped[ArrayLike, ""]] | None = None,
+    weights: Shaped[ArrayLike, "*shape"] | None = None,
 ) -> Array:
     """The edges of `bins` bins of equal width over the range, or the given edges.
 
@@ -173,10 +179,10 @@ def histogram_bin_edges(
 
 
 def histogram(
-    a: ArrayLike,
-    bins: Any = 10,
-    range: Sequence[Any] | None = None,
-    weights: ArrayLike | None = None,
+    a: Shaped[ArrayLike, "*shape"],
+    bins: Shaped[ArrayLike, ""] | Shaped[ArrayLike, "edges"] = 10,
+    range: Sequence[Shaped[ArrayLike, ""]] | None = None,
+    weights: Shaped[ArrayLike, "*shape"] | None = None,
     density: bool | None = None,
 ) -> tuple[Array, Array]:
     """How many elements fall in each bin, and the edges of the bins.
@@ -206,13 +212,13 @@ def histogram(
 
 
 def cov(
-    m: ArrayLike,
-    y: ArrayLike | None = None,
+    m: Shaped[ArrayLike, "..."],
+    y: Shaped[ArrayLike, "..."] | None = None,
     rowvar: bool = True,
     bias: bool = False,
     ddof: int | None = None,
-    fweights: ArrayLike | None = None,
-    aweights: ArrayLike | None = None,
+    fweights: Shaped[ArrayLike, "n"] | None = None,
+    aweights: Shaped[ArrayLike, "n"] | None = None,
     dtype: DTypeLike | None = None,
 ) -> Array:
     """The covariance matrix of variables in rows (or columns, with rowvar=False).
@@ -256,7 +262,10 @@ def cov(
 
 
 def corrcoef(
-    x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, dtype: DTypeLike | None = None
+    x: Shaped[ArrayLike, "..."],
+    y: Shaped[ArrayLike, "..."] | None = None,
+    rowvar: bool = True,
+    dtype: DTypeLike | None = None,
 ) -> Array:
     """The correlation coefficients of variables in rows (or columns, with rowvar=False)."""
     from .arithmetic import sqrt
