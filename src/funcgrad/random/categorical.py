@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,8 @@ from ..primitives.movement import expand_dims, moveaxis, reshape
 from ..primitives.reduction import argmax
 from ..primitives.sorting import top_k
 from ..primitives.transcendental import log, log1p
-from .keys import check_key
+from ..typing import Array, ArrayLike
+from .keys import KeyLike, check_key
 from .uniform import (
     check_shape,
     draw_bits,
@@ -42,10 +43,13 @@ from .uniform import (
     shuffle,
 )
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
 Shape = Sequence[int]
 
 
-def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str | None = None) -> Any:
+def gumbel(key: KeyLike, shape: Shape = (), dtype: Any = None, mode: str | None = None) -> Array:
     """Standard Gumbel numbers: -log(-log(u)) of u uniform in (0, 1).
 
     Args:
@@ -108,13 +112,13 @@ def _fraction(high: Any, low: Any) -> Any:
 
 
 def categorical(
-    key: Any,
-    logits: Any,
+    key: KeyLike,
+    logits: Float[ArrayLike, "..."],
     axis: int = -1,
     shape: Shape | None = None,
     replace: bool = True,
     mode: str | None = None,
-) -> Any:
+) -> Array:
     """Indices drawn with probabilities softmax(logits) along an axis.
 
     Args:
@@ -171,14 +175,14 @@ def _largest(
 
 
 def choice(
-    key: Any,
-    a: Any,
+    key: KeyLike,
+    a: Shaped[ArrayLike, "..."],
     shape: Any = (),
     replace: bool = True,
-    p: Any = None,
+    p: Shaped[ArrayLike, "n"] | None = None,
     axis: int = 0,
     mode: str | None = None,
-) -> Any:
+) -> Array:
     """Elements drawn from an array, or integers below a number.
 
     Args:

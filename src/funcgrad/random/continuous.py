@@ -7,7 +7,7 @@ formulas are those of JAX, so that keys give the same values.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,14 +21,18 @@ from ..primitives.movement import broadcast_shapes
 from ..primitives.reduction import reduce_sum
 from ..primitives.selection import select
 from ..primitives.transcendental import exp, log, log1p, tan
-from .keys import check_key
+from ..typing import Array, ArrayLike
+from .keys import KeyLike, check_key
 from .parameters import check_castable, joint_shape, spread
 from .uniform import draw_normal, draw_uniform, float_dtype, split_key
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Shape = Sequence[int]
 
 
-def exponential(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def exponential(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Exponential numbers of mean 1: -log(1 - u).
 
     Raises:
@@ -43,7 +47,7 @@ def draw_exponential(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
     return neg(log1p(neg(draw_uniform(key, shape, dtype))))
 
 
-def laplace(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def laplace(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Laplace numbers, density e^-|x| / 2: sign(u) log(1 - |u|) of u uniform in (-1, 1).
 
     Raises:
@@ -57,7 +61,7 @@ def laplace(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     return mul(sign(u), log1p(neg(abs(u))))
 
 
-def logistic(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def logistic(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Logistic numbers: log(u / (1 - u)).
 
     Raises:
@@ -70,7 +74,7 @@ def logistic(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     return sub(log(u), log1p(neg(u)))
 
 
-def cauchy(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def cauchy(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Cauchy numbers, density 1 / (π (1 + x²)): tan(π (u - 1/2)).
 
     Raises:
@@ -83,7 +87,9 @@ def cauchy(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     return tan(mul(np.array(np.pi, canonical), sub(u, np.array(0.5, canonical))))
 
 
-def pareto(key: Any, b: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def pareto(
+    key: KeyLike, b: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """Pareto numbers x ≥ 1, density b / x^(b+1).
 
     Args:
@@ -99,7 +105,7 @@ def pareto(key: Any, b: Any, shape: Shape | None = None, dtype: Any = None) -> A
     return exp(div(draw_exponential(typed, whole, canonical), spread(b, whole, canonical)))
 
 
-def maxwell(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def maxwell(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Maxwell numbers, density √(2/π) x² e^(-x²/2): lengths of normal vectors in space.
 
     Raises:
@@ -115,8 +121,12 @@ def _draw_maxwell(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any
 
 
 def double_sided_maxwell(
-    key: Any, loc: Any, scale: Any, shape: Shape = (), dtype: Any = None
-) -> Any:
+    key: KeyLike,
+    loc: Shaped[ArrayLike, "*#shape"],
+    scale: Shaped[ArrayLike, "*#shape"],
+    shape: Shape = (),
+    dtype: Any = None,
+) -> Array:
     """Maxwell numbers of random sign, times a scale, plus a location.
 
     Args:
@@ -136,7 +146,9 @@ def double_sided_maxwell(
     return draw_signs(for_sign, whole, canonical) * size * scale + loc
 
 
-def rayleigh(key: Any, scale: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def rayleigh(
+    key: KeyLike, scale: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """Rayleigh numbers, density x e^(-x²/2σ²) / σ²: σ √(-2 log u).
 
     Args:
@@ -153,7 +165,9 @@ def rayleigh(key: Any, scale: Any, shape: Shape | None = None, dtype: Any = None
     return mul(spread(scale, whole, canonical), sqrt(mul(log(u), np.array(-2.0, canonical))))
 
 
-def wald(key: Any, mean: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def wald(
+    key: KeyLike, mean: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """Inverse Gaussian numbers of a mean μ and scale 1.
 
     Args:
@@ -179,8 +193,12 @@ def wald(key: Any, mean: Any, shape: Shape | None = None, dtype: Any = None) -> 
 
 
 def weibull_min(
-    key: Any, scale: Any, concentration: Any, shape: Shape = (), dtype: Any = None
-) -> Any:
+    key: KeyLike,
+    scale: Shaped[ArrayLike, "*#shape"],
+    concentration: Shaped[ArrayLike, "*#shape"],
+    shape: Shape = (),
+    dtype: Any = None,
+) -> Array:
     """Weibull numbers, P(X > x) = e^(-(x/scale)^concentration).
 
     Args:
@@ -195,8 +213,13 @@ def weibull_min(
 
 
 def triangular(
-    key: Any, left: Any, mode: Any, right: Any, shape: Shape | None = None, dtype: Any = None
-) -> Any:
+    key: KeyLike,
+    left: Shaped[ArrayLike, "*#shape"],
+    mode: Shaped[ArrayLike, "*#shape"],
+    right: Shaped[ArrayLike, "*#shape"],
+    shape: Shape | None = None,
+    dtype: Any = None,
+) -> Array:
     """Triangular numbers: the density rises from left to mode and falls to right.
 
     Args:
@@ -216,7 +239,12 @@ def triangular(
     return select(u < (peak - low) / (high - low), rising, falling)
 
 
-def lognormal(key: Any, sigma: Any = 1.0, shape: Shape | None = None, dtype: Any = None) -> Any:
+def lognormal(
+    key: KeyLike,
+    sigma: Shaped[ArrayLike, "..."] = 1.0,
+    shape: Shape | None = None,
+    dtype: Any = None,
+) -> Array:
     """Log-normal numbers: e^(σ z) of z normal.
 
     Args:

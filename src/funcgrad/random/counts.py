@@ -7,7 +7,7 @@ element is done, and `select` picks for each element.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,10 +28,14 @@ from ..primitives.reduction import reduce_or
 from ..primitives.rounding import ceil, floor
 from ..primitives.special import lgamma
 from ..primitives.transcendental import log, log1p
+from ..typing import Array, ArrayLike
 from .discrete import int_dtype
-from .keys import check_key
+from .keys import KeyLike, check_key
 from .parameters import joint_shape, spread
 from .uniform import draw_uniform, float_dtype, split_key
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Shape = Sequence[int]
 
@@ -54,7 +58,9 @@ def _any(x: Any) -> Any:
     return reduce_or(x, tuple(range(aval_of(x).ndim)))
 
 
-def poisson(key: Any, lam: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def poisson(
+    key: KeyLike, lam: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """Poisson numbers: λ^k e^-λ / k!.
 
     Args:
@@ -127,7 +133,13 @@ def _poisson_by_rejection(key: Any, lam: Any, dtype: np.dtype[Any]) -> Any:
     return convert_element_type(found, dtype)
 
 
-def binomial(key: Any, n: Any, p: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def binomial(
+    key: KeyLike,
+    n: Shaped[ArrayLike, "*#shape"],
+    p: Shaped[ArrayLike, "*#shape"],
+    shape: Shape | None = None,
+    dtype: Any = None,
+) -> Array:
     """Binomial numbers: how many of n trials succeed, with probability p each.
 
     Args:
@@ -238,8 +250,14 @@ def _binomial_by_rejection(key: Any, count: Any, q: Any, dtype: np.dtype[Any]) -
 
 
 def multinomial(
-    key: Any, n: Any, p: Any, *, shape: Shape | None = None, dtype: Any = None, unroll: Any = 1
-) -> Any:
+    key: KeyLike,
+    n: Shaped[ArrayLike, "*#batch"],
+    p: Shaped[ArrayLike, "*#batch k"],
+    *,
+    shape: Shape | None = None,
+    dtype: Any = None,
+    unroll: Any = 1,
+) -> Array:
     """Multinomial counts: how n trials fall into categories of probabilities p.
 
     Args:

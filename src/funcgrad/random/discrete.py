@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,13 @@ from ..primitives.casting import convert_element_type
 from ..primitives.comparison import lt
 from ..primitives.rounding import floor
 from ..primitives.transcendental import log, log1p
-from .keys import check_key
+from ..typing import Array, ArrayLike
+from .keys import KeyLike, check_key
 from .parameters import joint_shape, spread
 from .uniform import draw_uniform
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Shape = Sequence[int]
 
@@ -38,7 +42,7 @@ def int_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     return canonical
 
 
-def rademacher(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def rademacher(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """-1 or 1 with equal probability.
 
     Args:
@@ -56,7 +60,9 @@ def draw_signs(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     return convert_element_type(2 * convert_element_type(ones, dtype) - 1, dtype)
 
 
-def geometric(key: Any, p: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def geometric(
+    key: KeyLike, p: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """Geometric numbers: how many trials until the first success, of probability p each.
 
     Args:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,16 +19,22 @@ from ..primitives.movement import expand_dims
 from ..primitives.random_gamma import random_gamma_p
 from ..primitives.reduction import reduce_max, reduce_sum
 from ..primitives.transcendental import exp
+from ..typing import Array, ArrayLike
 from .continuous import draw_exponential
 from .discrete import draw_signs
-from .keys import check_key
+from .keys import KeyLike, check_key
 from .parameters import check_castable, joint_shape, spread
 from .uniform import check_shape, draw_normal, float_dtype, split_key
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Shape = Sequence[int]
 
 
-def gamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def gamma(
+    key: KeyLike, a: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """Gamma numbers, density x^(a-1) e^-x / Γ(a).
 
     Args:
@@ -44,7 +50,9 @@ def gamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) -> An
     return draw_gamma(typed, a, joint_shape("gamma", shape, a), canonical)
 
 
-def loggamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def loggamma(
+    key: KeyLike, a: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """Logarithms of gamma numbers, finite where the numbers would round to zero; see `gamma`."""
     typed, _ = check_key("loggamma", key)
     canonical = float_dtype("loggamma", dtype)
@@ -58,7 +66,13 @@ def draw_gamma(
     return random_gamma_p.bind(key, spread(a, shape, dtype), log_space=log_space)
 
 
-def beta(key: Any, a: Any, b: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def beta(
+    key: KeyLike,
+    a: Shaped[ArrayLike, "*#shape"],
+    b: Shaped[ArrayLike, "*#shape"],
+    shape: Shape | None = None,
+    dtype: Any = None,
+) -> Array:
     """Beta numbers, density proportional to x^(a-1) (1-x)^(b-1): g / (g + h) of gamma numbers.
 
     Args:
@@ -80,7 +94,12 @@ def beta(key: Any, a: Any, b: Any, shape: Shape | None = None, dtype: Any = None
     return div(scaled_a, scaled_a + scaled_b)
 
 
-def dirichlet(key: Any, alpha: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def dirichlet(
+    key: KeyLike,
+    alpha: Shaped[ArrayLike, "*batch n"],
+    shape: Shape | None = None,
+    dtype: Any = None,
+) -> Shaped[Array, "*shape n"]:
     """Dirichlet vectors, density proportional to Π x_i^(α_i - 1) on Σ x_i = 1.
 
     Args:
@@ -107,7 +126,9 @@ def dirichlet(key: Any, alpha: Any, shape: Shape | None = None, dtype: Any = Non
     return div(scaled, expand_dims(reduce_sum(scaled, (last,)), (last,)))
 
 
-def chisquare(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def chisquare(
+    key: KeyLike, df: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """χ² numbers of `df` degrees of freedom: twice a gamma number of order df/2.
 
     Args:
@@ -129,7 +150,13 @@ def _draw_chisquare(key: Any, df: Any, shape: tuple[int, ...], dtype: np.dtype[A
     return mul(exp(draw_gamma(key, half, shape, dtype, log_space=True)), two)
 
 
-def f(key: Any, dfnum: Any, dfden: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def f(
+    key: KeyLike,
+    dfnum: Shaped[ArrayLike, "*#shape"],
+    dfden: Shaped[ArrayLike, "*#shape"],
+    shape: Shape | None = None,
+    dtype: Any = None,
+) -> Array:
     """F numbers: the ratio of two χ² numbers, each by its degrees of freedom.
 
     Args:
@@ -148,7 +175,9 @@ def f(key: Any, dfnum: Any, dfden: Any, shape: Shape | None = None, dtype: Any =
     return div(numerator, div(_draw_chisquare(for_below, below, whole, canonical), below))
 
 
-def t(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def t(
+    key: KeyLike, df: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
+) -> Array:
     """Student t numbers of `df` degrees of freedom: z √(df / χ²) of a normal number z.
 
     Args:
@@ -167,7 +196,9 @@ def t(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
     return mul(drawn, sqrt(div(half, draw_gamma(for_gamma, half, whole, canonical))))
 
 
-def generalized_normal(key: Any, p: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def generalized_normal(
+    key: KeyLike, p: Shaped[ArrayLike, ""], shape: Shape = (), dtype: Any = None
+) -> Array:
     """Numbers of density proportional to e^(-|x|^p).
 
     Args:
@@ -186,7 +217,9 @@ def _draw_generalized(key: Any, p: Any, shape: tuple[int, ...], dtype: np.dtype[
     return draw_signs(for_sign, shape, dtype) * size ** (1 / p)
 
 
-def ball(key: Any, d: int, p: float = 2, shape: Shape = (), dtype: Any = None) -> Any:
+def ball(
+    key: KeyLike, d: int, p: float = 2, shape: Shape = (), dtype: Any = None
+) -> Shaped[Array, "*shape {d}"]:
     """Points uniform in the unit ball of the p norm in d dimensions.
 
     Args:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ..config import config
-from ..core.array import Array
+from ..core.array import Array as ArrayValue
 from ..core.sources import user_line
 from ..core.trace import as_array
 from ..errors import KeyReuseError
@@ -28,6 +28,14 @@ from ..primitives.random_bits import (
     random_unwrap_p,
     random_wrap_p,
 )
+from ..typing import Array, ArrayLike
+
+if TYPE_CHECKING:
+    from jaxtyping import Integer, Key, UInt32
+
+# As texts, since jaxtyping is not loaded at run time: one key, and keys of any shape.
+KeyLike: TypeAlias = "Key[Array, ''] | UInt32[ArrayLike, '2']"
+Keys: TypeAlias = "Key[Array, '*shape'] | UInt32[ArrayLike, '*shape 2']"
 
 _impls = (None, "threefry2x32", "fry")
 
@@ -39,7 +47,7 @@ def _check_impl(impl: Any) -> None:
         )
 
 
-def key(seed: Any, *, impl: Any = None) -> Any:
+def key(seed: Integer[ArrayLike, ""], *, impl: Any = None) -> Key[Array, ""]:
     """A typed key from an integer seed.
 
     Args:
@@ -68,36 +76,38 @@ def key(seed: Any, *, impl: Any = None) -> Any:
     return random_seed_p.bind(as_array(seed))
 
 
-def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802 - the field's name
+def PRNGKey(seed: Integer[ArrayLike, ""], *, impl: Any = None) -> UInt32[Array, "2"]:  # noqa: N802 - the field's name
     """A raw key u32[2] from an integer seed; see `key`."""
     return random_unwrap_p.bind(key(seed, impl=impl))
 
 
-def wrap_key_data(key_bits_array: Any, *, impl: Any = None) -> Any:
+def wrap_key_data(
+    key_bits_array: UInt32[ArrayLike, "*shape 2"], *, impl: Any = None
+) -> Key[Array, "*shape"]:
     """Raw words u32[..., 2] as a key array."""
     _check_impl(impl)
     return random_wrap_p.bind(as_array(key_bits_array))
 
 
-def key_data(keys: Any) -> Any:
+def key_data(keys: Keys) -> UInt32[Array, "*shape 2"]:
     """The raw words u32[..., 2] of a key array; raw keys are returned as they are."""
     keys = as_array(keys)
     return random_unwrap_p.bind(keys) if dtypes.is_key_dtype(keys.dtype) else keys
 
 
-def key_impl(keys: Any) -> str:
+def key_impl(keys: Keys) -> str:
     """Name of the generator of a key array."""
     check_key("key_impl", keys, allow_batched=True, consume=False)
     return "threefry2x32"
 
 
-def clone(keys: Any) -> Any:
+def clone(keys: Keys) -> Array:
     """The same keys, counted as unused by `debug_key_reuse`."""
     keys, raw = check_key("clone", keys, allow_batched=True, consume=False)
     return _as_given(random_clone_p.bind(keys), raw)
 
 
-_used_ids: dict[int, tuple[weakref.ref[Array], str]] = {}
+_used_ids: dict[int, tuple[weakref.ref[ArrayValue], str]] = {}
 
 
 def _consume(name: str, keys: Any) -> None:
@@ -145,7 +155,7 @@ def check_key(
             f"random.{name} accepts a single key, but was given a key array of shape "
             f"{aval_of(typed).shape} != ().\n  {user_line()}\n  Use vmap for batching."
         )
-    if consume and config.debug_key_reuse and type(typed) is Array and not raw:
+    if consume and config.debug_key_reuse and type(typed) is ArrayValue and not raw:
         _consume(name, typed)
     return typed, raw
 
@@ -154,7 +164,7 @@ def _as_given(keys: Any, raw: bool) -> Any:
     return random_unwrap_p.bind(keys) if raw else keys
 
 
-def split(key: Any, num: int | Sequence[int] = 2) -> Any:
+def split(key: KeyLike, num: int | Sequence[int] = 2) -> Array:
     """New keys from a key.
 
     Args:
@@ -168,7 +178,7 @@ def split(key: Any, num: int | Sequence[int] = 2) -> Any:
     return _as_given(random_split_p.bind(typed, shape=shape), raw)
 
 
-def fold_in(key: Any, data: Any) -> Any:
+def fold_in(key: KeyLike, data: Integer[ArrayLike, ""]) -> Array:
     """A new key from a key and an integer.
 
     Args:

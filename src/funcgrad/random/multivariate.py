@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,20 +18,24 @@ from ..primitives.arithmetic import mul, sign
 from ..primitives.factor import cholesky, qr, swap
 from ..primitives.movement import broadcast_shapes, broadcast_to, expand_dims
 from ..primitives.reduction import reduce_sum
-from .keys import check_key
+from ..typing import Array, ArrayLike
+from .keys import KeyLike, check_key
 from .uniform import check_shape, draw_normal, float_dtype
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Shape = Sequence[int]
 
 
 def multivariate_normal(
-    key: Any,
-    mean: Any,
-    cov: Any,
+    key: KeyLike,
+    mean: Shaped[ArrayLike, "*#batch n"],
+    cov: Shaped[ArrayLike, "*#batch n n"],
     shape: Shape | None = None,
     dtype: Any = None,
     method: str = "cholesky",
-) -> Any:
+) -> Shaped[Array, "*shape n"]:
     """Normal vectors of a mean and covariance: mean + L z, L Lᵀ = cov, of z normal.
 
     Args:
@@ -69,7 +73,9 @@ def multivariate_normal(
     return mean + matvec(cholesky(cov), drawn)
 
 
-def orthogonal(key: Any, n: int, shape: Shape = (), dtype: Any = None, m: int | None = None) -> Any:
+def orthogonal(
+    key: KeyLike, n: int, shape: Shape = (), dtype: Any = None, m: int | None = None
+) -> Shaped[Array, "*shape rows columns"]:
     """Orthogonal (or, for complex dtypes, unitary) matrices, uniform by Haar's measure.
 
     Args:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,11 @@ from ..primitives.movement import broadcast_in_dim, broadcast_to_rank
 from ..primitives.random_bits import random_bits_p, random_split_p
 from ..primitives.selection import select
 from ..primitives.special import erf, erf_inv
-from .keys import check_key
+from ..typing import Array, ArrayLike
+from .keys import KeyLike, check_key
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 Shape = Sequence[int]
 
@@ -75,7 +79,7 @@ def check_shape(name: str, shape: tuple[int, ...], *parameters: tuple[int, ...])
         )
 
 
-def bits(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def bits(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Uniform random bits as unsigned integers.
 
     Args:
@@ -94,8 +98,12 @@ def bits(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
 
 
 def uniform(
-    key: Any, shape: Shape = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0
-) -> Any:
+    key: KeyLike,
+    shape: Shape = (),
+    dtype: Any = None,
+    minval: Shaped[ArrayLike, "*#shape"] = 0.0,
+    maxval: Shaped[ArrayLike, "*#shape"] = 1.0,
+) -> Array:
     """Uniform numbers in [minval, maxval).
 
     Args:
@@ -133,7 +141,7 @@ def draw_uniform(
     return max(low, add(mul(unit, sub(high, low)), low))
 
 
-def normal(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def normal(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Standard normal numbers; complex dtypes give independent parts of variance 1/2.
 
     Raises:
@@ -163,8 +171,12 @@ def draw_normal(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
 
 
 def truncated_normal(
-    key: Any, lower: Any, upper: Any, shape: Shape | None = None, dtype: Any = None
-) -> Any:
+    key: KeyLike,
+    lower: Shaped[ArrayLike, "*#shape"],
+    upper: Shaped[ArrayLike, "*#shape"],
+    shape: Shape | None = None,
+    dtype: Any = None,
+) -> Array:
     """Standard normal numbers between lower and upper.
 
     Args:
@@ -191,7 +203,9 @@ def truncated_normal(
     return min(max(out, inner), outer)
 
 
-def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, mode: str = "low") -> Any:
+def bernoulli(
+    key: KeyLike, p: Float[ArrayLike, "..."] = 0.5, shape: Shape | None = None, mode: str = "low"
+) -> Array:
     """True with probability p.
 
     Args:
@@ -232,7 +246,13 @@ def _spread(x: Any, shape: tuple[int, ...]) -> Any:
     return broadcast_in_dim(x, shape, tuple(range(offset, len(shape))))
 
 
-def randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any = None) -> Any:
+def randint(
+    key: KeyLike,
+    shape: Shape,
+    minval: Shaped[ArrayLike, "*#shape"],
+    maxval: Shaped[ArrayLike, "*#shape"],
+    dtype: Any = None,
+) -> Array:
     """Uniform integers in [minval, maxval).
 
     Args:
@@ -317,7 +337,9 @@ def _clip_integer(x: Any, dtype: np.dtype[Any]) -> Any:
     return convert_element_type(clipped, dtype)
 
 
-def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> Any:
+def permutation(
+    key: KeyLike, x: Shaped[ArrayLike, "..."], axis: int = 0, independent: bool = False
+) -> Array:
     """The array (or the integers below x) in random order along an axis.
 
     Args:
