@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import os
+import re
+from collections.abc import Callable
+from typing import Any
 
+import beartype
 import hypothesis
 import jaxtyping
 
+
+class Key(jaxtyping.AbstractDtype):
+    """Arrays of keys; the scalar class of their dtype bears the name of the generator."""
+
+    dtypes = ["fry"]
+
+
+def check_what_was_accepted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The check of a call's types, put off until the call has returned.
+
+    jaxtyping checks twice: arguments before the call, and arguments together with the result after
+    it. Here the first check passes everything, so that bad arguments reach the library's own
+    errors, which tests are about; what is accepted against the annotations, the second finds.
+    """
+    # Only the second check has a parameter for the result.
+    results = [p for p in inspect.signature(function).parameters if re.fullmatch(r"ret\d+", p)]
+    return beartype.beartype(function) if results else function
+
+
 # The library names these in annotations only, and imports them for type checkers alone; here they
 # are there at run time too, so that annotations can be evaluated.
-for _name in ("Float", "Integer", "Num", "Real", "Shaped"):
+for _name in ("Float", "Integer", "Num", "Real", "Shaped", "UInt32"):
     setattr(builtins, _name, getattr(jaxtyping, _name))
+for _own in (Key, check_what_was_accepted):
+    setattr(builtins, _own.__name__, _own)
 
 # Before funcgrad is imported: in these packages the shapes in annotations are checked at each call.
-CHECKED = [
-    "funcgrad.nn",
-    "funcgrad.optim",
-    *[f"funcgrad.numpy.{name}" for name in ("contraction", "diagonals", "linalg")],
-]
-jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
+jaxtyping.install_import_hook(["funcgrad.nn", "funcgrad.optim"], "beartype.beartype")
+jaxtyping.install_import_hook(
+    ["funcgrad.numpy", "funcgrad.random"], "builtins.check_what_was_accepted"
+)
 
 # The time of one example says more about the machine than about the code: no deadline. In CI the
 # examples are the same each time, so that a change is blamed only for what it did.
