@@ -34,6 +34,22 @@ def _choice(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _count(given: Any) -> int:
+    if isinstance(given, bool) or not str(given).isdecimal() or int(given) < 1:
+        raise ValueError("give a whole number from 1 on")
+    return int(given)
+
+
+def _path(given: Any) -> str:
+    try:
+        path = os.path.expanduser(os.fspath(given))
+    except TypeError:
+        path = ""
+    if not isinstance(path, str) or not path:
+        raise ValueError("give the path of a directory")
+    return path
+
+
 _precisions = ("default", "high", "highest", "bfloat16", "tensorfloat32", "float32", "fastest")
 _updates = 0  # how often `config.update` was called, in any thread
 _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
@@ -46,7 +62,13 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "numpy_rank_promotion": ("allow", _choice("allow", "warn", "raise")),
     "numpy_dtype_promotion": ("standard", _choice("standard", "strict")),
     "default_matmul_precision": (None, _choice(*_precisions)),
+    "num_threads": (None, _count),
+    "cache": (True, _flag),
+    "cache_dir": (None, _path),
 }
+# These say how and where programs run, not what they are: traces do not depend on them.
+_of_running = {"num_threads", "cache", "cache_dir"}
+_of_tracing = [name for name in _options if name not in _of_running]
 
 
 def _initial(name: str) -> Any:
@@ -73,6 +95,9 @@ class Config(threading.local):
         numpy_rank_promotion: operands of different ranks: "allow", "warn" or "raise".
         numpy_dtype_promotion: "standard", or "strict": arrays of different dtypes do not promote.
         default_matmul_precision: precision of contractions that name none; None leaves it open.
+        num_threads: threads that compiled programs use; None: one a processor of this process.
+        cache: compiled programs are kept on disk for the next process.
+        cache_dir: the directory they are kept in; None: the user's directory for caches.
     """
 
     enable_x64: bool
@@ -84,6 +109,9 @@ class Config(threading.local):
     numpy_rank_promotion: str
     numpy_dtype_promotion: str
     default_matmul_precision: str | None
+    num_threads: int | None
+    cache: bool
+    cache_dir: str | None
 
     # The signature of this thread and the number of updates when it was made.
     _signature: tuple[int, tuple[Any, ...]] = (-1, ())
@@ -101,10 +129,10 @@ class Config(threading.local):
         _updates += 1
 
     def signature(self) -> tuple[Any, ...]:
-        """The values of all options in this thread; a part of every trace's cache key."""
+        """The values of what tracing depends on, in this thread; in every trace's cache key."""
         made, values = self._signature
         if made != _updates:
-            made, values = _updates, tuple([getattr(self, name) for name in _options])
+            made, values = _updates, tuple([getattr(self, name) for name in _of_tracing])
             self.__dict__["_signature"] = made, values
         return values
 

@@ -19,7 +19,10 @@ from ...errors import CompileError
 
 # Level 1: what explicit vectors in straight loops still gain from; one tenth of the time of the
 # code generator. Level 2 is LLVM's own pipeline of that level, about as long as the generator.
-SCALAR_PASSES = "sroa simplify_cfg instruction_combine new_gvn loop_unroll dead_code_elimination"
+# Loops of few constant steps are unrolled, so that arrays indexed in them become registers.
+SCALAR_PASSES = (
+    "sroa simplify_cfg instruction_combine loop_unroll sroa new_gvn dead_code_elimination"
+)
 
 _lock = threading.RLock()
 
