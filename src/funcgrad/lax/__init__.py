@@ -1,13 +1,15 @@
 """The operators of the library, under the names of `jax.lax`.
 
 A family is loaded when one of its names is first asked for, so that `import funcgrad` does not wait
-for all of them. `tests/test_lax_names.py` holds the two lists below together.
+for all of them. `tests/test_public_names.py` holds the list below and `families.py` together.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from .families import families
 
 if TYPE_CHECKING:
     from ..control.associative import associative_scan as associative_scan
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from ..control.collectives import psum_p as psum_p
     from ..control.collectives import psum_scatter as psum_scatter
     from ..control.collectives import pswapaxes as pswapaxes
+    from ..control.composite import composite as composite
+    from ..control.composite import composite_p as composite_p
     from ..control.cond import cond as cond
     from ..control.cond import cond_p as cond_p
     from ..control.cond import switch as switch
@@ -41,11 +45,18 @@ if TYPE_CHECKING:
     from ..control.loops import fori_loop as fori_loop
     from ..control.loops import while_loop as while_loop
     from ..control.loops import while_p as while_p
+    from ..control.platforms import platform_dependent as platform_dependent
+    from ..control.platforms import platform_index_p as platform_index_p
     from ..control.scan import map as map
     from ..control.scan import scan as scan
     from ..control.scan import scan_p as scan_p
+    from ..control.sinks import dce_sink as dce_sink
+    from ..control.sinks import dce_sink_p as dce_sink_p
+    from ..control.sinks import rng_uniform as rng_uniform
+    from ..control.sinks import rng_uniform_p as rng_uniform_p
     from ..control.solves import custom_linear_solve as custom_linear_solve
     from ..control.solves import custom_root as custom_root
+    from ..ir.dtypes import dtype as dtype
     from ..primitives.arithmetic import abs as abs
     from ..primitives.arithmetic import abs_p as abs_p
     from ..primitives.arithmetic import add as add
@@ -204,6 +215,12 @@ if TYPE_CHECKING:
     from ..primitives.movement import transpose_p as transpose_p
     from ..primitives.patches import conv_general_dilated_local as conv_general_dilated_local
     from ..primitives.patches import conv_general_dilated_patches as conv_general_dilated_patches
+    from ..primitives.ragged import DotDimensionNumbers as DotDimensionNumbers
+    from ..primitives.ragged import PrecisionLike as PrecisionLike
+    from ..primitives.ragged import ragged_dot as ragged_dot
+    from ..primitives.ragged import ragged_dot_general as ragged_dot_general
+    from ..primitives.ragged import ragged_dot_general_p as ragged_dot_general_p
+    from ..primitives.ragged_numbers import RaggedDotDimensionNumbers as RaggedDotDimensionNumbers
     from ..primitives.reduction import argmax as argmax
     from ..primitives.reduction import argmax_p as argmax_p
     from ..primitives.reduction import argmin as argmin
@@ -235,6 +252,8 @@ if TYPE_CHECKING:
     from ..primitives.rounding import sign_p as sign_p
     from ..primitives.rounding import stop_gradient as stop_gradient
     from ..primitives.rounding import stop_gradient_p as stop_gradient_p
+    from ..primitives.scaled import scaled_dot as scaled_dot
+    from ..primitives.scaled import scaled_dot_p as scaled_dot_p
     from ..primitives.scatter import scatter as scatter
     from ..primitives.scatter import scatter_add as scatter_add
     from ..primitives.scatter import scatter_apply as scatter_apply
@@ -288,6 +307,10 @@ if TYPE_CHECKING:
     from ..primitives.special import regularized_incomplete_beta_p as regularized_incomplete_beta_p
     from ..primitives.special import zeta as zeta
     from ..primitives.special import zeta_p as zeta_p
+    from ..primitives.tokens import after_all as after_all
+    from ..primitives.tokens import after_all_p as after_all_p
+    from ..primitives.tokens import create_token as create_token
+    from ..primitives.tokens import create_token_p as create_token_p
     from ..primitives.transcendental import AccuracyMode as AccuracyMode
     from ..primitives.transcendental import Tolerance as Tolerance
     from ..primitives.transcendental import acos as acos
@@ -328,6 +351,16 @@ if TYPE_CHECKING:
     from ..primitives.transcendental import tan_p as tan_p
     from ..primitives.transcendental import tanh as tanh
     from ..primitives.transcendental import tanh_p as tanh_p
+    from ..primitives.values import empty as empty
+    from ..primitives.values import shape_as_value as shape_as_value
+    from ..primitives.values import stage as stage
+    from ..primitives.window_shapes import (
+        ConvGeneralDilatedDimensionNumbers as ConvGeneralDilatedDimensionNumbers,
+    )
+    from ..primitives.window_shapes import conv_general_shape_tuple as conv_general_shape_tuple
+    from ..primitives.window_shapes import conv_shape_tuple as conv_shape_tuple
+    from ..primitives.window_shapes import conv_transpose_shape_tuple as conv_transpose_shape_tuple
+    from ..primitives.window_shapes import reduce_window_shape_tuple as reduce_window_shape_tuple
     from ..primitives.windowing import ConvDimensionNumbers as ConvDimensionNumbers
     from ..primitives.windowing import conv_dimension_numbers as conv_dimension_numbers
     from ..primitives.windowing import conv_general_permutations as conv_general_permutations
@@ -338,131 +371,7 @@ if TYPE_CHECKING:
     from ..primitives.windows import select_and_gather_add_p as select_and_gather_add_p
     from ..primitives.windows import select_and_scatter_add_p as select_and_scatter_add_p
 
-_families = {
-    "control.associative": """
-        associative_scan
-    """,
-    "control.collectives": """
-        all_gather all_gather_p all_to_all all_to_all_p axis_index axis_index_p axis_size pmax
-        pmax_p pmean pmin pmin_p ppermute ppermute_p pshuffle psum psum_p psum_scatter pswapaxes
-    """,
-    "control.cond": """
-        cond cond_p switch
-    """,
-    "control.folds": """
-        reduce reduce_p reduce_window reduce_window_p select_and_scatter_p
-    """,
-    "control.loops": """
-        fori_loop while_loop while_p
-    """,
-    "control.scan": """
-        map scan scan_p
-    """,
-    "control.solves": """
-        custom_linear_solve custom_root
-    """,
-    "primitives.arithmetic": """
-        abs abs_p add add_p cbrt cbrt_p div div_p integer_pow integer_pow_p max max_p min min_p mul
-        mul_p neg neg_p pow pow_p reciprocal rem rem_p rsqrt rsqrt_p sqrt sqrt_p square square_p sub
-        sub_p
-    """,
-    "primitives.barriers": """
-        optimization_barrier optimization_barrier_p
-    """,
-    "primitives.bit_generator": """
-        RandomAlgorithm rng_bit_generator rng_bit_generator_p
-    """,
-    "primitives.bits": """
-        and_p bitwise_and bitwise_not bitwise_or bitwise_xor clz clz_p mulhi mulhi_p nextafter
-        nextafter_p not_p or_p population_count population_count_p shift_left shift_left_p
-        shift_right_arithmetic shift_right_arithmetic_p shift_right_logical shift_right_logical_p
-        xor_p
-    """,
-    "primitives.casting": """
-        bitcast_convert_type bitcast_convert_type_p convert_element_type convert_element_type_p
-        reduce_precision reduce_precision_p
-    """,
-    "primitives.comparison": """
-        eq eq_p eq_to_p ge ge_p gt gt_p le le_p le_to_p lt lt_p lt_to_p ne ne_p
-    """,
-    "primitives.complexes": """
-        complex complex_p conj conj_p imag imag_p real real_p
-    """,
-    "primitives.contraction": """
-        Precision batch_matmul dot dot_general dot_general_p
-    """,
-    "primitives.convolution": """
-        conv conv_general_dilated conv_general_dilated_p conv_transpose conv_with_general_padding
-    """,
-    "primitives.creation": """
-        broadcasted_iota copy_p full full_like iota iota_p
-    """,
-    "primitives.cumulative": """
-        cumlogsumexp cumlogsumexp_p cummax cummax_p cummin cummin_p cumprod cumprod_p cumsum
-        cumsum_p
-    """,
-    "primitives.gathering": """
-        GatherDimensionNumbers GatherScatterMode gather gather_p
-    """,
-    "primitives.indexing": """
-        dynamic_index_in_dim dynamic_slice dynamic_slice_in_dim dynamic_slice_p
-        dynamic_update_index_in_dim dynamic_update_slice dynamic_update_slice_in_dim
-        dynamic_update_slice_p index_in_dim index_take unstack
-    """,
-    "primitives.joining": """
-        concatenate concatenate_p pad pad_p slice slice_in_dim slice_p split split_p stack tile
-        tile_p
-    """,
-    "primitives.movement": """
-        broadcast broadcast_in_dim broadcast_in_dim_p broadcast_like broadcast_shapes
-        broadcast_to_rank collapse expand_dims reshape reshape_p rev rev_p squeeze squeeze_p
-        transpose transpose_p
-    """,
-    "primitives.patches": """
-        conv_general_dilated_local conv_general_dilated_patches
-    """,
-    "primitives.reduction": """
-        argmax argmax_p argmin argmin_p reduce_and reduce_and_p reduce_max reduce_max_p reduce_min
-        reduce_min_p reduce_or reduce_or_p reduce_prod reduce_prod_p reduce_sum reduce_sum_p
-        reduce_xor reduce_xor_p
-    """,
-    "primitives.rounding": """
-        RoundingMethod ceil ceil_p floor floor_p is_finite is_finite_p round round_p sign sign_p
-        stop_gradient stop_gradient_p
-    """,
-    "primitives.scatter": """
-        scatter scatter_add scatter_apply scatter_max scatter_min scatter_mul scatter_sub
-    """,
-    "primitives.scattering": """
-        ScatterDimensionNumbers scatter_add_p scatter_max_p scatter_min_p scatter_mul_p scatter_p
-        scatter_sub_p
-    """,
-    "primitives.selection": """
-        clamp clamp_p select select_n select_n_p
-    """,
-    "primitives.sorting": """
-        approx_max_k approx_min_k sort sort_key_val sort_p top_k top_k_p
-    """,
-    "primitives.special": """
-        bessel_i0e bessel_i0e_p bessel_i1e bessel_i1e_p betainc digamma digamma_p erf erf_inv
-        erf_inv_p erf_p erfc erfc_p igamma igamma_grad_a igamma_grad_a_p igamma_p igammac igammac_p
-        lgamma lgamma_p polygamma polygamma_p random_gamma_grad regularized_incomplete_beta_p zeta
-        zeta_p
-    """,
-    "primitives.transcendental": """
-        AccuracyMode Tolerance acos acos_p acosh acosh_p asin asin_p asinh asinh_p atan atan2
-        atan2_p atan_p atanh atanh_p cos cos_p cosh cosh_p exp exp2 exp2_p exp_p expm1 expm1_p log
-        log1p log1p_p log_p logistic logistic_p sin sin_p sinh sinh_p tan tan_p tanh tanh_p
-    """,
-    "primitives.windowing": """
-        ConvDimensionNumbers conv_dimension_numbers conv_general_permutations padtype_to_pads
-    """,
-    "primitives.windows": """
-        reduce_window_max_p reduce_window_min_p reduce_window_sum_p select_and_gather_add_p
-        select_and_scatter_add_p
-    """,
-}
-_homes = {name: family for family, names in _families.items() for name in names.split()}
+_homes = {name: family for family, names in families.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
