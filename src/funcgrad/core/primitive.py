@@ -16,6 +16,7 @@ import numpy as np
 from ..config import config
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import Effects, no_effects
+from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, apply
 from .array import Array, to_ndarray
 from .axes import to_front
 from .context import context
@@ -213,6 +214,16 @@ class Primitive:
         """Output and its batch axis, for operands with batch axes `dims`."""
         raise TypeError(f"{self.name} has no batching rule.\n  {user_line()}")
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        """What the output is, element by element; a list when `multiple_results`.
+
+        None: the compiled program calls the host, which runs `impl`. One `Library` may stand for
+        all outputs.
+        """
+        return None
+
     def examples(self) -> Iterator[Example]:
         """Arguments and params for the generated tests."""
         return iter(())
@@ -246,6 +257,16 @@ class AddAny(Primitive):
     ) -> tuple[Any, Any]:
         x, y = (to_front(a, d, axis.size) for a, d in zip(args, dims, strict=True))
         return self.bind(x, y), 0
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        x, y = operands
+
+        def at(index: IndexTuple) -> Expr:
+            return apply("add", x.at(index), y.at(index))
+
+        return Map(at)
 
     def examples(self) -> Iterator[Example]:
         yield Example((np.ones((2, 3)), np.full((2, 3), 2.0)))

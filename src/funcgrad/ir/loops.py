@@ -30,6 +30,11 @@ COMPARISONS = frozenset("eq ne lt le gt ge is_finite".split())
 # gives 0); `bitcast` keeps the bits; `call` is a scalar C function named in `name`.
 OTHERS = frozenset("select cast bitcast call complex real imag".split())
 SCALAR_OPS = ARITHMETIC | COMPARISONS | OTHERS
+# What the operations leave open, and what not. Of integers, add, sub, mul, neg, abs wrap; div and
+# rem go toward zero, and their divisor is never 0, nor -1 where that overflows; shift counts lie in
+# [0, width). max and min give NaN if either operand is NaN, and compare complex numbers by real
+# part first. sign keeps NaN and zeros as they are; round goes to even, round_away away from zero.
+# rem of floats is C's fmod. and, or, xor, not work on bools and on integers.
 
 
 class Axis:
@@ -255,15 +260,28 @@ def index_of(x: Expr) -> Affine:
     return Affine(0, None, ((cast(x, int64), 1),))
 
 
+def equals(index: Affine, value: int) -> Expr | None:
+    """The condition index = value; None where it always holds."""
+    if index.bounds() == (value, value):
+        return None
+    return apply("eq", value_of(index), const(value, int64))
+
+
+def below(index: Affine, extent: int) -> Expr | None:
+    """The condition index < extent; None where it always holds."""
+    bounds = index.bounds()
+    if bounds is not None and bounds[1] < extent:
+        return None
+    return apply("lt", value_of(index), const(extent, int64))
+
+
 def in_range(index: Affine, extent: int) -> Expr | None:
     """The condition 0 ≤ index < extent; None where it always holds."""
     bounds = index.bounds()
-    value, condition = value_of(index), None
+    condition = None
     if bounds is None or bounds[0] < 0:
-        condition = apply("ge", value, const(0, int64))
-    if bounds is None or bounds[1] >= extent:
-        condition = both(condition, apply("lt", value, const(extent, int64)))
-    return condition
+        condition = apply("ge", value_of(index), const(0, int64))
+    return both(condition, below(index, extent))
 
 
 def clamped(index: Affine, high: int) -> Affine:
@@ -337,6 +355,8 @@ class Fold(NamedTuple):
 
     `op` is one of add, mul, min, max, and, or, xor, or argmin, argmax: then the result is the
     first C-order position (in the output's dtype) of the extreme value; NaN counts as extreme.
+    The values are of `dtype`, which the accumulator has too; the result is converted to the
+    output's (sums of float16 and bfloat16 are kept in float32). `extents` may be empty or hold 0.
     """
 
     op: str
@@ -346,12 +366,16 @@ class Fold(NamedTuple):
 
 
 class Running(NamedTuple):
-    """The fold of the elements at and before each position of an axis (after it if `reverse`)."""
+    """The fold of the elements at and before each position of an axis (after it if `reverse`).
+
+    The values and the accumulator are of `dtype`; the results are converted to the output's.
+    """
 
     op: str
     axis: int
     reverse: bool
     at: Callable[[IndexTuple], Expr]
+    dtype: DType
 
 
 class Scatter(NamedTuple):
@@ -378,13 +402,15 @@ class View(NamedTuple):
 class Contract(NamedTuple):
     """A sum of products: batch axes, contracted axes of each side; free axes follow in order.
 
-    The output's axes are batch, free axes of the left, free axes of the right.
+    The output's axes are batch, free axes of the left, free axes of the right. Products are formed
+    and added in `dtype`; the result is converted to the output's.
     """
 
     left_batch: tuple[int, ...]
     right_batch: tuple[int, ...]
     left_contract: tuple[int, ...]
     right_contract: tuple[int, ...]
+    dtype: DType
 
 
 class Library(NamedTuple):

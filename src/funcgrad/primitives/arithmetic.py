@@ -7,17 +7,16 @@ raises. Derivatives are written in these primitives, so each can be differentiat
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..core.primitive import Example
-from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal, Zero, zero_tangent
 from ..ir import dtypes
-from ..ir.avals import ShapedArray, aval_of
+from ..ir.avals import aval_of
+from ..ir.loops import Expr, apply
 from .elementwise import (
     BinaryUfunc,
     UnaryUfunc,
@@ -26,11 +25,15 @@ from .elementwise import (
     constant_like,
     integer_quotient,
     integer_remainder,
-    repeated_product,
     replace_zero,
     stretch_like,
 )
-from .kinds import Binary, Domain, Unary, draw, integers, reals, unbroadcast
+from .kinds import Binary, Domain, draw, integers, reals, unbroadcast
+from .powers import integer_pow as integer_pow
+from .powers import integer_pow_p as integer_pow_p
+from .powers import pow as pow
+from .powers import pow_p as pow_p
+from .powers import reciprocal as reciprocal
 from .rounding import RoundingMethod as RoundingMethod
 from .rounding import ceil as ceil
 from .rounding import ceil_p as ceil_p
@@ -44,6 +47,7 @@ from .rounding import sign as sign
 from .rounding import sign_p as sign_p
 from .rounding import stop_gradient as stop_gradient
 from .rounding import stop_gradient_p as stop_gradient_p
+from .scalars import extremum, magnitude, quotient, remainder
 
 # Sums and products.
 
@@ -122,6 +126,7 @@ class Div(Binary):
     name = "div"
     accepts = (np.number,)
     domains = (reals(-2.0, 2.0), reals(0.5, 2.0))
+    scalar = staticmethod(quotient)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, y = arrays
@@ -151,6 +156,7 @@ class Rem(Binary):
     accepts = (np.integer, np.floating)
     # Away from the multiples of y, where the remainder jumps.
     domains = (reals(4.2, 4.8), reals(1.01, 1.04))
+    scalar = staticmethod(remainder)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, y = arrays
@@ -173,6 +179,9 @@ class Extremum(BinaryUfunc):
     """The greater or the less of x and y; NaN if either is. At a tie each has half the slope."""
 
     accepts = (np.number, np.bool_)
+
+    def scalar(self, x: Expr, y: Expr) -> Expr:
+        return extremum(self.name, x, y)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         from .comparison import eq
@@ -207,6 +216,7 @@ class Abs(UnaryUfunc):
     name = "abs"
     accepts = (np.signedinteger, np.floating, np.complexfloating)
     ufunc = np.absolute
+    scalar = staticmethod(magnitude)
 
     def result_dtype(self, *operand_dtypes: np.dtype[Any], **params: Any) -> Any:
         (dtype,) = operand_dtypes
@@ -286,6 +296,9 @@ class Square(UnaryUfunc):
     accepts = (np.number,)
     ufunc = np.square
 
+    def scalar(self, x: Expr) -> Expr:
+        return apply("mul", x, x)
+
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         (x,) = primals
         return mul(t, mul(constant_like(x, 2), x))
@@ -293,102 +306,6 @@ class Square(UnaryUfunc):
     def examples(self) -> Iterator[Example]:
         yield from super().examples()
         yield Example((draw(integers(-9, 9), (2, 3), 8),))
-
-
-class Pow(Binary):
-    """x to the power y; y is of the dtype of x, or an integer."""
-
-    name = "pow"
-    same_dtype = False
-    domains = (reals(0.3, 2.0), reals(-2.0, 2.0))
-
-    def check_dtypes(self, avals: Sequence[ShapedArray]) -> None:
-        x, y = avals
-        inexact = dtypes.issubdtype(x.dtype, np.inexact)
-        if inexact and (x.dtype == y.dtype or dtypes.issubdtype(y.dtype, np.integer)):
-            return
-        raise TypeError(
-            "the first argument to pow must have an inexact dtype, and the second argument the "
-            f"same dtype or an integer one, got {x.long()} and {y.long()}.\n  {user_line()}\n"
-            "  Use integer_pow for integers, or convert one operand with astype."
-        )
-
-    def impl(self, *arrays: Any, **params: Any) -> Any:
-        x, y = arrays
-        return np.power(x, y.astype(x.dtype, copy=False))
-
-    def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
-        x, y = primals
-        if i == 1:
-            from .transcendental import log
-
-            return mul(t, mul(log(replace_zero(x)), out))
-        if dtypes.issubdtype(aval_of(y).dtype, np.inexact):
-            return mul(t, mul(y, pow(x, sub(y, constant_like(y, 1)))))
-        return mul(t, self._integer_slope(x, y, out))
-
-    def _integer_slope(self, x: Any, y: Any, out: Any) -> Any:
-        from .casting import convert_element_type
-        from .comparison import eq
-        from .creation import full_like
-        from .selection import select
-
-        y = stretch_like(convert_element_type(y, aval_of(x).dtype), out)
-        slope = mul(replace_zero(y), pow(x, sub(y, constant_like(y, 1))))
-        # At y = 0 the power is constant, also at x = 0.
-        return select(eq(y, constant_like(y, 0)), full_like(slope, 0), slope)
-
-    def examples(self) -> Iterator[Example]:
-        yield from super().examples()
-        positive = draw(self.domains[0], (2, 3), 3)
-        yield Example((positive, draw(integers(-3, 4), (2, 3), 4)))
-        yield Example((positive, np.array(3, np.int32)))
-        yield Example((np.array(1.5), draw(integers(-3, 4), (3,), 6)))
-        base = draw(Domain(0.3, 2.0, np.complex128), (3,), 5)
-        yield Example((base, draw(complex_plane, (3,), 6)))
-
-
-class IntegerPow(Unary):
-    """x to a static integer power, by repeated squaring."""
-
-    name = "integer_pow"
-    accepts = (np.number,)
-    domains = (reals(0.3, 2.0),)
-
-    def result_dtype(self, *operand_dtypes: np.dtype[Any], **params: Any) -> Any:
-        (dtype,) = operand_dtypes
-        if params["y"] < 0 and dtypes.issubdtype(dtype, np.integer):
-            raise TypeError(
-                "Integers cannot be raised to negative powers, got integer_pow of "
-                f"{dtypes.short_name(dtype)} with y={params['y']}.\n  {user_line()}\n"
-                "  Convert the operand to a float dtype first."
-            )
-        return dtype
-
-    def impl(self, *arrays: Any, **params: Any) -> Any:
-        (x,) = arrays
-        out = repeated_product(x, -params["y"] if params["y"] < 0 else params["y"])
-        return np.divide(np.ones((), x.dtype), out) if params["y"] < 0 else out
-
-    def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
-        (x,), y = primals, params["y"]
-        if y == 0:
-            return zero_tangent(aval_of(out))
-        if y == 1:
-            return t
-        lower = x if y == 2 else integer_pow(x, y - 1)
-        return mul(t, mul(constant_like(x, y), lower))
-
-    def forwards(self, eqn: Any) -> Any:
-        """The operand, when the power is the first."""
-        return eqn.invars[0] if eqn.params["y"] == 1 else None
-
-    def examples(self) -> Iterator[Example]:
-        for y in (-3, -1, 0, 1, 2, 3, 7):
-            yield Example((draw(self.domains[0], (2, 3), 3),), {"y": y})
-        yield Example((draw(self.domains[0], (), 4),), {"y": 2})
-        yield Example((draw(complex_plane, (3,), 5),), {"y": 3})
-        yield Example((draw(integers(-9, 9), (0, 3), 5),), {"y": 4})
 
 
 neg_p = Neg()
@@ -404,8 +321,6 @@ sqrt_p = Sqrt()
 rsqrt_p = Rsqrt()
 cbrt_p = Cbrt()
 square_p = Square()
-pow_p = Pow()
-integer_pow_p = IntegerPow()
 
 
 def neg(x: Any) -> Any:
@@ -453,11 +368,6 @@ def min(x: Any, y: Any) -> Any:
     return min_p.bind(x, y)
 
 
-def pow(x: Any, y: Any) -> Any:
-    """x to the power y; y has the dtype of x, or is an integer."""
-    return pow_p.bind(x, y)
-
-
 def sqrt(x: Any, *, accuracy: Any = None) -> Any:
     """√x."""
     return bind_accurate(sqrt_p, x, accuracy)
@@ -480,17 +390,3 @@ def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
 
         x, y = convert_element_type(x, out_dtype), convert_element_type(y, out_dtype)
     return mul_p.bind(x, y)
-
-
-def integer_pow(x: Any, y: int) -> Any:
-    """x to the power of a Python integer.
-
-    Raises:
-        TypeError: x is of an integer dtype and y is negative.
-    """
-    return integer_pow_p.bind(x, y=operator.index(y))
-
-
-def reciprocal(x: Any) -> Any:
-    """1 / x."""
-    return integer_pow(x, -1)

@@ -12,6 +12,7 @@ from ..core.primitive import AxisData, Example, Primitive
 from ..core.trace import as_array
 from ..core.zeros import UndefinedPrimal, Zero, instantiate
 from ..ir.avals import ShapedArray
+from ..ir.loops import Lowered, Map, Operand
 
 
 class OptimizationBarrier(Primitive):
@@ -42,6 +43,11 @@ class OptimizationBarrier(Primitive):
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any
     ) -> tuple[Any, Any]:
         return self.bind(*args), list(dims)
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        return [Map(x.at) for x in operands]
 
     def examples(self) -> Iterator[Example]:
         yield Example((np.ones((2, 3)), np.arange(3.0)))

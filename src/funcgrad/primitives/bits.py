@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.primitive import Example, NotDifferentiable
+from ..ir.loops import Expr
+from . import scalars
 from .elementwise import UnaryUfunc
 from .kinds import Binary, Unary, draw, integers, reals
 
@@ -120,6 +122,9 @@ class Shift(Binary):
     accepts = (np.integer,)
     domains = (integers(-99, 99), integers(0, 9))
     jvp_term = NotDifferentiable("its operands are bit patterns", zero=True)
+
+    def scalar(self, x: Expr, y: Expr) -> Expr:
+        return scalars.shift(self.name, x, y)
 
     def examples(self) -> Iterator[Example]:
         yield from super().examples()

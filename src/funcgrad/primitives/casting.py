@@ -20,8 +20,10 @@ from ..core.primitive import AxisData, Example, NotDifferentiable, Primitive
 from ..core.sources import user_line
 from ..core.trace import Tracer
 from ..core.zeros import Zero, zero_tangent
-from ..ir import dtypes
+from ..ir import dtypes, loops
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Affine, Expr, IndexTuple, Lowered, Map, Operand
+from . import scalars
 from .elementwise import complex_plane
 from .kinds import Unary, draw, integers, reals
 
@@ -68,6 +70,9 @@ class ConvertElementType(Unary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return cast(arrays[0], params["new_dtype"])
+
+    def scalar(self, x: Expr, new_dtype: Any, weak_type: bool) -> Expr:
+        return scalars.converted(x, new_dtype)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         out = self.bind(*primals, **params)
@@ -154,6 +159,23 @@ class BitcastConvertType(Primitive):
         # The last axis may be the one that is read as a whole, so the batch axis goes first.
         return self.bind(move_axis(args[0], dims[0] or 0, 0), **params), 0
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (x,), (out,) = operands, outs
+        count = out.dtype.itemsize // x.dtype.itemsize
+
+        def at(index: IndexTuple) -> Expr:
+            if count == 0:
+                return bits_taken(x.at(index[:-1]), index[-1], out.dtype)
+            if count == 1:
+                return scalars.as_dtype(x.at(index), out.dtype)
+            lead = index if x.shape else ()
+            parts = [x.at((*lead, Affine(i)) if x.shape else ()) for i in range(count)]
+            return bits_joined(parts, out.dtype)
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         real, whole = draw(reals(-2.0, 2.0), (2, 3), 3), draw(integers(0, 99), (3, 2), 4)
         for operand, dtype in (
@@ -166,6 +188,29 @@ class BitcastConvertType(Primitive):
             (real, np.float64),
         ):
             yield Example((np.array(operand),), {"new_dtype": np.dtype(dtype)})
+
+
+def bits_taken(x: Expr, which: Affine, dtype: np.dtype[Any]) -> Expr:
+    """The part of the bits of x that lies at a place, in units of a narrower dtype."""
+    bits = scalars.bits_of(x, "u")
+    places = loops.cast(loops.value_of(which * (8 * dtype.itemsize)), bits.dtype)
+    moved = loops.apply("shift_right_logical", bits, places)
+    return scalars.as_dtype(loops.cast(moved, f"u{dtype.itemsize}"), dtype)
+
+
+def bits_joined(parts: Sequence[Expr], dtype: np.dtype[Any]) -> Expr:
+    """The bits of the parts, the lowest first, as one number of a dtype."""
+    wide = np.dtype(f"u{dtype.itemsize}")
+    joined: Expr | None = None
+    for i, part in enumerate(parts):
+        bits = loops.cast(scalars.bits_of(part, "u"), wide)
+        if joined is None:
+            joined = bits
+            continue
+        places = scalars.like(bits, 8 * part.dtype.itemsize * i)
+        joined = loops.apply("or", joined, loops.apply("shift_left", bits, places))
+    assert joined is not None
+    return scalars.as_dtype(joined, dtype)
 
 
 class ReducePrecision(Unary):
@@ -187,6 +232,8 @@ class ReducePrecision(Unary):
         (x,) = arrays
         info = dtypes.finfo(x.dtype)
         return round_format(x, info, params["exponent_bits"], params["mantissa_bits"])
+
+    scalar = staticmethod(scalars.rounded_to_format)
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         return [self.bind(ct, **params)]

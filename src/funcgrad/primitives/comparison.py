@@ -15,8 +15,10 @@ import numpy as np
 from ..core.primitive import Example, NotDifferentiable
 from ..ir import dtypes
 from ..ir.avals import ShapedArray
+from ..ir.loops import Affine, Expr, IndexTuple, Lowered, Map, Operand, apply
+from . import scalars
 from .elementwise import complex_plane
-from .kinds import Binary, draw, integers
+from .kinds import Binary, draw, integers, stretched
 
 
 class Comparison(Binary):
@@ -53,6 +55,24 @@ class Equality(Comparison):
         keys = all(dtypes.is_key_dtype(a.dtype) for a in avals)
         if not keys:
             super().check_dtypes(avals)
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (out,) = outs
+        if all(len(x.shape) <= len(out.shape) for x in operands):
+            return super().lower(operands, outs, **params)
+
+        # Keys have a last axis of two words, and both have to agree.
+        def word(x: Operand, index: IndexTuple, i: int) -> Expr:
+            last = Affine(i)
+            return x.at((last,)) if len(x.shape) == 1 else stretched(x, (*index, last))
+
+        def at(index: IndexTuple) -> Expr:
+            halves = [apply(self.name, *[word(x, index, i) for x in operands]) for i in (0, 1)]
+            return apply("and" if self.name == "eq" else "or", *halves)
+
+        return Map(at)
 
     def examples(self) -> Iterator[Example]:
         yield from super().examples()
@@ -118,11 +138,15 @@ class TotalOrder(Comparison):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return self.ufunc(total_order_key(arrays[0]), total_order_key(arrays[1]))
 
+    def scalar(self, x: Expr, y: Expr) -> Expr:
+        return apply(self.op, scalars.total_order_key(x), scalars.total_order_key(y))
+
 
 class EqTo(TotalOrder):
     """x = y in the total order."""
 
     name = "eq_to"
+    op = "eq"
     ufunc = np.equal
 
 
@@ -130,6 +154,7 @@ class LeTo(TotalOrder):
     """x ≤ y in the total order."""
 
     name = "le_to"
+    op = "le"
     ufunc = np.less_equal
 
 
@@ -137,6 +162,7 @@ class LtTo(TotalOrder):
     """x < y in the total order."""
 
     name = "lt_to"
+    op = "lt"
     ufunc = np.less
 
 

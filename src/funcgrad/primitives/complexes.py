@@ -15,6 +15,8 @@ from ..core.primitive import Example
 from ..core.zeros import UndefinedPrimal
 from ..ir import dtypes
 from ..ir.avals import aval_of
+from ..ir.loops import Expr, apply
+from . import scalars
 from .elementwise import complex_plane, constant_like
 from .kinds import Binary, Unary, draw, reals, unbroadcast
 
@@ -25,6 +27,7 @@ class Complex(Binary):
     name = "complex"
     accepts = (np.float32, np.float64)
     linear = "joint"
+    scalar = staticmethod(scalars.complex_of)
 
     def result_dtype(self, *operand_dtypes: np.dtype[Any], **params: Any) -> Any:
         return dtypes.to_complex_dtype(operand_dtypes[0])
@@ -56,6 +59,9 @@ class Part(Unary):
     accepts = (np.complexfloating,)
     domains = (complex_plane,)
     linear = "joint"
+
+    def scalar(self, x: Expr) -> Expr:
+        return scalars.part(self.name, x)
 
     def result_dtype(self, *operand_dtypes: np.dtype[Any], **params: Any) -> Any:
         return dtypes.to_floating_dtype(operand_dtypes[0])
@@ -101,6 +107,10 @@ class Conj(Unary):
         (x,) = arrays
         # A real operand gets the imaginary part 0, not -0.
         return np.conjugate(x) if x.dtype.kind == "c" else x.astype(self.result_dtype(x.dtype))
+
+    def scalar(self, x: Expr, input_dtype: Any) -> Expr:
+        is_complex = x.dtype.kind == "c"
+        return apply("conj", x) if is_complex else scalars.complex_of(x, scalars.like(x, 0))
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         return [conj(ct) if params["input_dtype"].kind == "c" else real(ct)]

@@ -20,6 +20,7 @@ from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, size_of
+from ..ir.loops import Contract, Lowered, Operand
 from .kinds import draw, integers, reals
 from .reduction import accumulator
 
@@ -126,6 +127,13 @@ class DotGeneral(Primitive):
         ranks = aval_of(lhs).ndim, aval_of(rhs).ndim
         numbers, out_dim = batch_numbers(ranks, dims, params["dimension_numbers"])
         return self.bind(lhs, rhs, **{**params, "dimension_numbers": numbers}), out_dim
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (lc, rc), (lb, rb) = params["dimension_numbers"]
+        work = work_dtype(outs[0].dtype, *[x.dtype for x in operands])
+        return Contract(lb, rb, lc, rc, work)
 
     def examples(self) -> Iterator[Example]:
         cases: list[tuple[Any, Any, DimensionNumbers]] = [

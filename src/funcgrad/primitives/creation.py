@@ -19,8 +19,10 @@ from ..core.trace import Tracer
 from ..core.zeros import provide_zeros
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_shape
+from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, value_of
 from .kinds import Movement, draw, integers, reals
 from .movement import broadcast
+from .scalars import converted
 
 
 class Iota(Primitive):
@@ -54,6 +56,17 @@ class Iota(Primitive):
     ) -> tuple[Any, Any]:
         return self.bind(**params), None
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        axis: int = params["dimension"]
+        dtype = params["dtype"]
+
+        def at(index: IndexTuple) -> Expr:
+            return converted(value_of(index[axis]), dtype)
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         for dtype, shape, axis in (
             (np.int32, (3,), 0),
@@ -84,6 +97,11 @@ class Copy(Movement):
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
     ) -> tuple[Any, Any]:
         return self.bind(args[0]), dims[0]
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        return Map(operands[0].at)
 
     def examples(self) -> Iterator[Example]:
         yield Example((draw(reals(-1.0, 1.0), (2, 3), 5),))

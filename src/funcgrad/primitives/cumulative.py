@@ -16,7 +16,8 @@ from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
-from .kinds import draw, integers, reals
+from ..ir.loops import Expr, IndexTuple, Lowered, Operand, Running, cast
+from .kinds import draw, fold_op, integers, reals
 from .reduction import accumulator
 
 
@@ -26,9 +27,11 @@ class Cumulative(Primitive):
     Attributes:
         ufunc: its `accumulate` folds.
         accepts: abstract dtypes the operand may have.
+        op: the operation of the running fold it is compiled to; "" where there is none.
     """
 
     ufunc: ClassVar[Any]
+    op: ClassVar[str] = ""
     accepts: ClassVar[tuple[Any, ...]] = (np.number,)
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
@@ -75,6 +78,19 @@ class Cumulative(Primitive):
         moved = params["axis"] + (params["axis"] >= dim)
         return self.bind(args[0], axis=moved, reverse=params["reverse"]), dim
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (x,) = operands
+        if not self.op:
+            return None
+        op, work = fold_op(self.op, x.dtype), accumulator(x.dtype)
+
+        def at(index: IndexTuple) -> Expr:
+            return cast(x.at(index), work)
+
+        return Running(op, params["axis"], params["reverse"], at, work)
+
     def examples(self) -> Iterator[Example]:
         for shape, axis, reverse in (
             ((3, 4), 0, False),
@@ -94,6 +110,7 @@ class Cumsum(Cumulative):
     """Sums of prefixes."""
 
     name = "cumsum"
+    op = "add"
     linear = "joint"
     ufunc = np.add
 
@@ -105,6 +122,7 @@ class Cumprod(Cumulative):
     """Products of prefixes."""
 
     name = "cumprod"
+    op = "mul"
     ufunc = np.multiply
 
     def jvp_term(self, i: int, t: Any, out: Any, x: Any, **params: Any) -> Any:
@@ -149,6 +167,7 @@ class Cummax(CumulativeExtremum):
     """The greatest element of prefixes."""
 
     name = "cummax"
+    op = "max"
     ufunc = np.maximum
 
 
@@ -156,6 +175,7 @@ class Cummin(CumulativeExtremum):
     """The least element of prefixes."""
 
     name = "cummin"
+    op = "min"
     ufunc = np.minimum
 
 

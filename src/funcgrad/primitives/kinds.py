@@ -16,8 +16,9 @@ from ..core.axes import move_axis
 from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal, Zero
-from ..ir import dtypes
+from ..ir import dtypes, loops
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Expr, Fold, IndexTuple, Lowered, Map, Operand
 
 
 class Domain(NamedTuple):
@@ -89,11 +90,16 @@ class Elementwise(Primitive):
         accepts: abstract dtypes the operands may have; empty means any number or bool.
         domains: for each operand, where tests draw values.
         same_dtype: whether all operands must have one dtype.
+        op: the scalar operation it is compiled to, when that has another name.
+        scalar: the expression of an element from those of the operands, and the params; None
+            when it is the scalar operation alone.
     """
 
     accepts: ClassVar[tuple[Any, ...]] = ()
     domains: ClassVar[tuple[Domain, ...]] = (reals(-2.0, 2.0),)
     same_dtype: ClassVar[bool] = True
+    op: ClassVar[str] = ""
+    scalar: Any = None
 
     def result_dtype(self, *operand_dtypes: np.dtype[Any], **params: Any) -> Any:
         """Dtype of the output; that of the first operand unless overridden."""
@@ -133,6 +139,19 @@ class Elementwise(Primitive):
         aligned, dim = align_batches(axis, args, dims)
         return self.bind(*aligned, **params), dim
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        op = self.op or self.name
+        if self.scalar is None and op not in loops.SCALAR_OPS:
+            return None
+
+        def at(index: IndexTuple) -> Expr:
+            elements = [stretched(x, index) for x in operands]
+            return self.scalar(*elements, **params) if self.scalar else loops.apply(op, *elements)
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         count = len(self.domains)
         yield Example(tuple(draw(d, (2, 3), 7 + i) for i, d in enumerate(self.domains)))
@@ -140,6 +159,14 @@ class Elementwise(Primitive):
         if count > 1:
             shapes = [(2, 3), (), (2, 1)]
             yield Example(tuple(draw(d, shapes[i % 3], 27 + i) for i, d in enumerate(self.domains)))
+
+
+def stretched(x: Operand, index: IndexTuple) -> Expr:
+    """The element of an operand at an index of the output: axes of size 1 and scalars repeat."""
+    if not x.shape:
+        return x.at(())
+    pairs = zip(x.shape, index, strict=True)
+    return x.at([loops.zero_index if n == 1 else i for n, i in pairs])
 
 
 def align_batches(
@@ -203,10 +230,12 @@ class Movement(Primitive):
 class Reduction(Primitive):
     """Folds the `axes` of its one operand away.
 
-    Batching shifts the axes; `out dtype` is the operand's unless overridden.
+    Batching shifts the axes; `out dtype` is the operand's unless overridden. `op` is the operation
+    of the fold it is compiled to.
     """
 
     accepts: ClassVar[tuple[Any, ...]] = ()
+    op: ClassVar[str] = ""
 
     def result_dtype(self, dtype: np.dtype[Any], **params: Any) -> Any:
         """Dtype of the output."""
@@ -233,6 +262,31 @@ class Reduction(Primitive):
         axes = tuple(a + (a >= dim) for a in params["axes"])
         out_dim = dim - sum(a < dim for a in axes)
         return self.bind(x, **{**params, "axes": axes}), out_dim
+
+    def fold_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype of the accumulator."""
+        return dtype
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (x,) = operands
+        axes: list[int] = sorted(params["axes"])
+        work = self.fold_dtype(x.dtype)
+        if not axes:
+            return Map(x.at)
+        kept = [a for a in range(len(x.shape)) if a not in axes]
+
+        def at(index: IndexTuple, folded: IndexTuple) -> Expr:
+            places = dict(zip((*kept, *axes), (*index, *folded), strict=True))
+            return loops.cast(x.at([places[a] for a in range(len(x.shape))]), work)
+
+        return Fold(fold_op(self.op, x.dtype), tuple(x.shape[a] for a in axes), at, work)
+
+
+def fold_op(op: str, dtype: np.dtype[Any]) -> str:
+    """The operation a fold uses: extrema of truth values are `or` and `and`."""
+    return {"max": "or", "min": "and"}.get(op, op) if dtype.kind == "b" else op
 
 
 def check_axes(name: str, axes: Sequence[int], x: ShapedArray) -> None:

@@ -1,25 +1,44 @@
-"""Movements of whole axes: broadcast_in_dim, reshape, transpose, squeeze, rev.
+"""Movements of whole axes: reshape, transpose, squeeze, rev.
 
 In: one operand. Out: its elements under another shape or order; on NumPy memory mostly a view.
 The one idea: a movement is linear and blind to the dtype, so it serves PRNG keys as well.
-Joining and cutting arrays (concatenate, split, pad, slice, tile) is `joining.py`.
+Stretching is `broadcasting.py`, joining arrays `joining.py`, boxes of them `slicing.py`.
 """
 
 from __future__ import annotations
 
 import builtins
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core.array import Array
 from ..core.axes import move_axis, provide_movement
 from ..core.primitive import AxisData, Example
 from ..core.sources import user_line
-from ..core.trace import Tracer, as_array
-from ..ir.avals import ShapedArray, aval_of, canonical_axis, canonical_shape, size_of
+from ..ir.avals import ShapedArray, aval_of, canonical_axis, size_of
+from ..ir.loops import (
+    Expr,
+    IndexTuple,
+    Lowered,
+    Map,
+    Operand,
+    View,
+    flat_index,
+    split_index,
+    zero_index,
+)
+from .broadcasting import broadcast as broadcast
+from .broadcasting import broadcast_along as broadcast_along
+from .broadcasting import broadcast_in_dim as broadcast_in_dim
+from .broadcasting import broadcast_in_dim_p as broadcast_in_dim_p
+from .broadcasting import broadcast_like as broadcast_like
+from .broadcasting import broadcast_shapes as broadcast_shapes
+from .broadcasting import broadcast_to as broadcast_to
+from .broadcasting import broadcast_to_rank as broadcast_to_rank
+from .broadcasting import expand_dims as expand_dims
+from .broadcasting import is_ours as is_ours
 from .joining import concatenate as concatenate
 from .joining import concatenate_p as concatenate_p
 from .joining import pad as pad
@@ -33,86 +52,6 @@ from .joining import stack as stack
 from .joining import tile as tile
 from .joining import tile_p as tile_p
 from .kinds import Movement, draw, integers, reals
-
-
-def is_ours(x: Any) -> bool:
-    """Whether x is an Array or a tracer, which a movement that moves nothing may return."""
-    return isinstance(x, (Array, Tracer))
-
-
-class BroadcastInDim(Movement):
-    """Operand axis i becomes axis broadcast_dimensions[i] of the output; the others repeat."""
-
-    name = "broadcast_in_dim"
-
-    def printed(self, params: dict[str, Any]) -> dict[str, Any]:
-        axes = params["broadcast_dimensions"]
-        return {"broadcast_dimensions": axes} if axes else {}
-
-    def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
-        (x,) = avals
-        shape, axes = params["shape"], params["broadcast_dimensions"]
-        problem = None
-        if len(axes) != len(x.shape):
-            problem = f"needs {len(x.shape)} broadcast_dimensions, one for each axis"
-        elif not all(0 <= a < len(shape) for a in axes):
-            problem = "got broadcast_dimensions outside of the target shape"
-        elif len(set(axes)) != len(axes):
-            problem = "got duplicate broadcast_dimensions"
-        elif not all(n in (1, shape[a]) for n, a in zip(x.shape, axes, strict=True)):
-            problem = "can only stretch axes of size 1"
-        if problem:
-            raise TypeError(
-                f"broadcast_in_dim {problem}: got {x.long()}, target shape {shape}, "
-                f"broadcast_dimensions {axes}.\n  {user_line()}\n"
-                "  Let every operand axis match the target axis it is sent to, or have size 1."
-            )
-        return ShapedArray(shape, x.dtype, x.weak_type)
-
-    def impl(self, *arrays: Any, **params: Any) -> Any:
-        (x,) = arrays
-        shape, axes = params["shape"], params["broadcast_dimensions"]
-        if list(axes) != sorted(axes):
-            order = sorted(range(len(axes)), key=axes.__getitem__)
-            x, axes = x.transpose(order), tuple(axes[i] for i in order)
-        if len(axes) != len(shape):
-            extents = dict(zip(axes, x.shape, strict=True))
-            x = x.reshape([extents.get(i, 1) for i in range(len(shape))])
-        return np.broadcast_to(x, shape)
-
-    def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
-        from .reduction import reduce_sum
-
-        (x,) = args
-        shape, axes = params["shape"], params["broadcast_dimensions"]
-        kept = [a for n, a in zip(x.aval.shape, axes, strict=True) if n == shape[a]]
-        summed = tuple(i for i in range(len(shape)) if i not in kept)
-        ct = reduce_sum(ct, summed) if summed else ct
-        if kept != sorted(kept):
-            ct = transpose(ct, [sorted(kept).index(a) for a in kept])
-        ones = [i for i, (n, a) in enumerate(zip(x.aval.shape, axes, strict=True)) if n != shape[a]]
-        return [expand_dims(ct, ones) if ones else ct]
-
-    def batch(
-        self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
-    ) -> tuple[Any, Any]:
-        x = move_axis(args[0], dims[0] or 0, 0)
-        axes = (0, *(a + 1 for a in params["broadcast_dimensions"]))
-        return broadcast_in_dim(x, (axis.size, *params["shape"]), axes), 0
-
-    def examples(self) -> Iterator[Example]:
-        for operand, shape, axes in (
-            ((), (2, 3), ()),
-            ((), (), ()),
-            ((3,), (2, 3), (1,)),
-            ((3,), (3, 2), (0,)),
-            ((1, 3), (2, 3, 4), (0, 1)),
-            ((2, 3), (3, 4, 2), (2, 0)),
-            ((1, 1), (1, 3), (1, 0)),
-            ((2, 1), (0, 2, 1), (1, 2)),
-        ):
-            x = draw(reals(-1.0, 1.0), operand, 3)
-            yield Example((x,), {"shape": shape, "broadcast_dimensions": axes})
 
 
 class Reshape(Movement):
@@ -163,6 +102,25 @@ class Reshape(Movement):
         order = None if order is None else (0, *(d + 1 for d in order))
         return reshape(x, (axis.size, *params["new_sizes"]), order), 0
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (x,), (out,) = operands, outs
+        order = params["dimensions"]
+        if order is None:
+            places = unit_axes_moved(x.shape, out.shape)
+            if places is None:
+                return View(0)
+            return Map(rearranged(x, places))
+        order = (*order, *range(len(order), len(x.shape)))
+        permuted = tuple(x.shape[d] for d in order)
+
+        def at(index: IndexTuple) -> Expr:
+            moved = split_index(flat_index(index, out.shape), permuted)
+            return x.at([moved[p] for p in inverse_permutation(order)])
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         for operand, shape, order in (
             ((2, 3), (6,), None),
@@ -204,6 +162,13 @@ class Transpose(Movement):
         dim = dims[0] or 0
         rest = (p + (p >= dim) for p in params["permutation"])
         return transpose(args[0], (dim, *rest)), 0
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (x,) = operands
+        inverse = inverse_permutation(params["permutation"])
+        return Map(rearranged(x, (*inverse, *range(len(inverse), len(x.shape)))))
 
     def examples(self) -> Iterator[Example]:
         for shape, permutation in (
@@ -252,6 +217,14 @@ class Squeeze(Movement):
         shifted = tuple(a + (a >= dim) for a in axes)
         return squeeze(args[0], shifted), dim - sum(a < dim for a in shifted)
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (x,) = operands
+        kept = iter(range(len(x.shape)))
+        places = [None if i in params["dimensions"] else next(kept) for i in range(len(x.shape))]
+        return Map(rearranged(x, places))
+
     def examples(self) -> Iterator[Example]:
         for shape, axes in (((2, 1, 3), (1,)), ((1, 1), (0, 1)), ((0, 1), (1,)), ((1, 3, 1), (2,))):
             yield Example((draw(reals(-1.0, 1.0), shape, 9),), {"dimensions": axes})
@@ -284,97 +257,52 @@ class Rev(Movement):
         dim = dims[0] or 0
         return rev(args[0], tuple(a + (a >= dim) for a in params["dimensions"])), dim
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (x,) = operands
+        axes = params["dimensions"]
+
+        def at(index: IndexTuple) -> Expr:
+            return x.at([x.shape[a] - 1 - i if a in axes else i for a, i in enumerate(index)])
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         for shape, axes in (((2, 3), (0,)), ((2, 3), (1, 0)), ((0, 2), (0,)), ((2,), ())):
             yield Example((draw(reals(-1.0, 1.0), shape, 11),), {"dimensions": axes})
         yield Example((draw(integers(0, 9), (4,), 12),), {"dimensions": (0,)})
 
 
-broadcast_in_dim_p = BroadcastInDim()
 reshape_p = Reshape()
 transpose_p = Transpose()
 squeeze_p = Squeeze()
 rev_p = Rev()
 
 
+def rearranged(x: Operand, places: Sequence[int | None]) -> Callable[[IndexTuple], Expr]:
+    """The elements of x where its axis i runs with axis places[i] of the index, or is one long."""
+
+    def at(index: IndexTuple) -> Expr:
+        return x.at([zero_index if p is None else index[p] for p in places])
+
+    return at
+
+
+def unit_axes_moved(old: Sequence[int], new: Sequence[int]) -> tuple[int | None, ...] | None:
+    """For each axis of the old shape the axis of the new one it becomes, None where it has size 1.
+
+    None where the shapes differ in more than axes of size 1.
+    """
+    if [n for n in old if n != 1] != [n for n in new if n != 1]:
+        return None
+    places = iter([i for i, n in enumerate(new) if n != 1])
+    return tuple(None if n == 1 else next(places) for n in old)
+
+
 def inverse_permutation(permutation: Sequence[int]) -> tuple[int, ...]:
     """The permutation that undoes one."""
     return tuple(sorted(range(len(permutation)), key=permutation.__getitem__))
-
-
-def broadcast_in_dim(
-    operand: Any, shape: Any, broadcast_dimensions: Sequence[int], *, out_sharding: Any = None
-) -> Any:
-    """The operand stretched to `shape`; its axis i lands on axis broadcast_dimensions[i].
-
-    Raises:
-        TypeError: an operand axis neither has size 1 nor fits the axis it is sent to.
-    """
-    axes = tuple(map(operator.index, broadcast_dimensions))
-    shape = canonical_shape(shape, "broadcast_in_dim")
-    if not axes and not shape and is_ours(operand) and not operand.shape:
-        return operand
-    return broadcast_in_dim_p.bind(operand, shape=shape, broadcast_dimensions=axes)
-
-
-def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -> Any:
-    """The operand repeated along new leading axes of the given sizes."""
-    sizes = canonical_shape(sizes, "broadcast")
-    shape = aval_of(operand).shape
-    if not sizes:
-        return as_array(operand)
-    axes = tuple(range(len(sizes), len(sizes) + len(shape)))
-    return broadcast_in_dim(operand, sizes + shape, axes)
-
-
-def broadcast_to(operand: Any, shape: Any) -> Any:
-    """The operand stretched to `shape` by NumPy's rules: trailing axes match or have size 1.
-
-    Raises:
-        ValueError: the shapes do not broadcast.
-    """
-    shape = canonical_shape(shape, "broadcast_to")
-    aval = aval_of(operand)
-    if aval.shape == shape:
-        return as_array(operand)
-    lead = len(shape) - len(aval.shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(aval.shape, shape[lead:], strict=True)):
-        raise ValueError(
-            f"Incompatible shapes for broadcasting: {aval.long()} and requested shape {shape}.\n"
-            f"  {user_line()}\n  Trailing axes must have equal extents, or size 1."
-        )
-    return broadcast_in_dim(operand, shape, tuple(range(lead, len(shape))))
-
-
-def broadcast_like(operand: Any, like: Any) -> Any:
-    """The operand stretched to the shape of another value."""
-    return broadcast_to(operand, aval_of(like).shape)
-
-
-def broadcast_to_rank(x: Any, rank: int) -> Any:
-    """The array with leading axes of size 1 added up to `rank`."""
-    return broadcast(x, (1,) * (rank - len(aval_of(x).shape)))
-
-
-def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
-    """The shape that arrays of these shapes broadcast to, by NumPy's rules.
-
-    Raises:
-        ValueError: two extents of one axis differ and neither is 1.
-    """
-    given = [canonical_shape(s, "broadcast_shapes") for s in shapes]
-    rank = max((len(s) for s in given), default=0)
-    result: list[int] = []
-    for axis in range(-rank, 0):
-        sizes = {s[axis] for s in given if len(s) >= -axis} - {1}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"Incompatible shapes for broadcasting: shapes={given} (axis {axis}: "
-                f"{' against '.join(map(str, sorted(sizes)))}).\n  {user_line()}\n"
-                "  Trailing axes must have equal extents, or size 1."
-            )
-        result.append(sizes.pop() if sizes else 1)
-    return tuple(result)
 
 
 def reshape(
@@ -441,25 +369,6 @@ def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
     return squeeze_p.bind(array, dimensions=axes)
 
 
-def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
-    """The array with axes of size 1 inserted, at positions counted in the result.
-
-    Raises:
-        ValueError: a position is out of range or named twice.
-    """
-    shape = aval_of(array).shape
-    ndim = len(shape) + len(dimensions)
-    axes = {canonical_axis(d, ndim) for d in dimensions}
-    if len(axes) != len(dimensions):
-        raise ValueError(
-            f"repeated axis in expand_dims: {tuple(dimensions)} for shape {shape}.\n"
-            f"  {user_line()}\n  Name each new axis once."
-        )
-    kept = tuple(i for i in range(ndim) if i not in axes)
-    extents = dict(zip(kept, shape, strict=True))
-    return broadcast_in_dim(array, tuple(extents.get(i, 1) for i in range(ndim)), kept)
-
-
 def rev(operand: Any, dimensions: Sequence[int]) -> Any:
     """The operand with the order along the named axes reversed."""
     return rev_p.bind(operand, dimensions=tuple(map(operator.index, dimensions)))
@@ -472,12 +381,4 @@ def moveaxis(x: Any, source: int, target: int) -> Any:
     return transpose(x, order)
 
 
-def broadcast_along(x: Any, size: int, at: int) -> Any:
-    """The array repeated `size` times along a new axis `at`."""
-    shape = aval_of(x).shape
-    axes = tuple(i + (i >= at) for i in range(len(shape)))
-    return broadcast_in_dim(x, (*shape[:at], size, *shape[at:]), axes)
-
-
 provide_movement("moveaxis", moveaxis)
-provide_movement("broadcast", broadcast_along)

@@ -57,6 +57,9 @@ class Fold(Reduction):
     ufunc: ClassVar[Any]
     identity: ClassVar[Callable[[Any], Any]]
 
+    def fold_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        return accumulator(dtype)
+
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         axes = params["axes"]
@@ -96,6 +99,7 @@ class ReduceSum(Fold):
     """Sum over axes; half precisions are added in float32."""
 
     name = "reduce_sum"
+    op = "add"
     linear = "joint"
     accepts = (np.number,)
     ufunc = np.add
@@ -110,6 +114,7 @@ class ReduceProd(Fold):
     """Product over axes."""
 
     name = "reduce_prod"
+    op = "mul"
     accepts = (np.number,)
     ufunc = np.multiply
     identity = one
@@ -180,6 +185,7 @@ class ReduceMax(Extremum):
     """The greatest element; NaN if there is one, -inf (or the least integer) if there is none."""
 
     name = "reduce_max"
+    op = "max"
     ufunc = np.maximum
     identity = lowest
 
@@ -188,6 +194,7 @@ class ReduceMin(Extremum):
     """The least element; NaN if there is one, inf (or the greatest integer) if there is none."""
 
     name = "reduce_min"
+    op = "min"
     ufunc = np.minimum
     identity = highest
 
@@ -214,6 +221,7 @@ class ReduceAnd(Bitwise):
     """Bitwise and over axes."""
 
     name = "reduce_and"
+    op = "and"
     ufunc = np.bitwise_and
     identity = all_ones
 
@@ -222,6 +230,7 @@ class ReduceOr(Bitwise):
     """Bitwise or over axes."""
 
     name = "reduce_or"
+    op = "or"
     ufunc = np.bitwise_or
     identity = zero
 
@@ -230,6 +239,7 @@ class ReduceXor(Bitwise):
     """Bitwise exclusive or over axes."""
 
     name = "reduce_xor"
+    op = "xor"
     ufunc = np.bitwise_xor
     identity = zero
 
@@ -265,6 +275,9 @@ class ArgExtremum(Reduction):
             )
         return out.strong()
 
+    def fold_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        return accumulator(dtype)
+
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         found = self.find(x.astype(accumulator(x.dtype), copy=False), axis=params["axes"][0])
@@ -284,6 +297,7 @@ class Argmax(ArgExtremum):
     """Index of the greatest element."""
 
     name = "argmax"
+    op = "argmax"
     find = staticmethod(np.argmax)
 
 
@@ -291,6 +305,7 @@ class Argmin(ArgExtremum):
     """Index of the least element."""
 
     name = "argmin"
+    op = "argmin"
     find = staticmethod(np.argmin)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..core.primitive import Example, NotDifferentiable
 from ..ir import dtypes
 from ..ir.avals import aval_of
+from ..ir.loops import Expr, apply
 from .elementwise import UnaryUfunc
 from .kinds import Unary
 
@@ -75,6 +76,10 @@ class Round(Step):
         up = np.abs(x - whole) >= np.array(0.5, x.dtype)
         return whole + np.copysign(up.astype(x.dtype), x)
 
+    def scalar(self, x: Expr, rounding_method: RoundingMethod) -> Expr:
+        even = rounding_method == RoundingMethod.TO_NEAREST_EVEN
+        return apply("round" if even else "round_away", x)
+
     def examples(self) -> Iterator[Example]:
         for method in RoundingMethod:
             for example in super().examples():
@@ -100,6 +105,9 @@ class StopGradient(Unary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return arrays[0]
+
+    def scalar(self, x: Expr) -> Expr:
+        return x
 
     def forwards(self, eqn: Any) -> Any:
         """The operand: to a program without derivatives, this is the identity."""

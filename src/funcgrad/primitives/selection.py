@@ -16,6 +16,8 @@ from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal, Zero, instantiate, zero_tangent
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand
+from . import scalars
 from .kinds import Elementwise, draw, integers, reals
 
 
@@ -96,6 +98,17 @@ class SelectN(Primitive):
             which = stretch(to_front(which, dim, axis.size), aval_of(cases[0]).shape)
         return select_n(which, *cases), 0
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        which, *cases = operands
+        rank = len(which.shape)
+
+        def at(index: IndexTuple) -> Expr:
+            return scalars.choice(which.at(index[:rank]), [c.at(index) for c in cases])
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         x, y, z = (draw(reals(-1.0, 1.0), (2, 3), 5 + i) for i in range(3))
         yield Example((draw(integers(0, 2, np.bool_), (2, 3), 3), x, y))
@@ -112,6 +125,7 @@ class Clamp(Elementwise):
     """x limited to [min, max]: min(max(x, lower), upper). The bounds may be scalars."""
 
     name = "clamp"
+    scalar = staticmethod(scalars.clamped)
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         lower, x, upper = avals

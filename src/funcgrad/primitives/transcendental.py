@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from ..core.primitive import Example
+from ..ir.loops import Expr, apply
 from .arithmetic import add, div, mul, neg, reciprocal, rsqrt, square, sub
 from .elementwise import UnaryUfunc, bind_accurate, constant_like
 from .kinds import Binary, Domain, draw, reals
+from .scalars import complex_atan2
 
 
 class AccuracyMode(enum.Enum):
@@ -250,6 +252,9 @@ class Atan2(Binary):
     name = "atan2"
     accepts = (np.floating, np.complexfloating)
     domains = (reals(0.2, 2.0), reals(-2.0, 2.0))
+
+    def scalar(self, x: Expr, y: Expr) -> Expr:
+        return complex_atan2(x, y) if x.dtype.kind == "c" else apply("atan2", x, y)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, y = arrays

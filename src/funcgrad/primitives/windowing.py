@@ -104,7 +104,7 @@ def pad_numpy(
     x: Any, value: Any, padding: Sequence[tuple[int, int]], dilation: Sequence[int]
 ) -> Any:
     """The NumPy array padded (or cut, where negative), with `value` between and around."""
-    from .joining import pad_p
+    from .slicing import pad_p
 
     if all(p == (0, 0) for p in padding) and all(d == 1 for d in dilation):
         return x
