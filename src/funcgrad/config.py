@@ -40,12 +40,12 @@ def _count(given: Any) -> int:
     return int(given)
 
 
-def _path(given: Any) -> str:
+def _path(given: str | os.PathLike[str]) -> str:
     try:
-        path = os.path.expanduser(os.fspath(given))
+        path = os.path.expanduser(os.fsdecode(given))
     except TypeError:
         path = ""
-    if not isinstance(path, str) or not path:
+    if not path:
         raise ValueError("give the path of a directory")
     return path
 
