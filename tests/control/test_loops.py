@@ -11,6 +11,7 @@ from funcgrad.api.mapping import vmap
 from funcgrad.api.reverse import grad
 from funcgrad.api.tracing import make_jaxpr
 from funcgrad.config import disable_jit
+from funcgrad.control.callbacks import debug_callback
 from funcgrad.control.cond import cond
 from funcgrad.control.jitted import jit
 from funcgrad.control.loops import fori_loop, while_loop
@@ -234,3 +235,21 @@ def test_gradient_through_a_sum_in_fori():
 
     expected = np.sin(w) ** 2 + w * 2 * np.sin(w) * np.cos(w)
     np.testing.assert_allclose(grad(f)(w), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jit])
+def test_effects_happen_once_when_linearized(wrap):
+    seen = []
+
+    def body(carry):
+        i, x = carry
+        debug_callback(lambda i, x: seen.append((int(i), float(x))), i, x)
+        return i + 1, x * 2.0
+
+    def fun(x):
+        return while_loop(lambda carry: carry[0] < 2, body, (0, x))[1]
+
+    out, tangent = linearize(wrap(fun), 1.5)
+    assert (float(out), seen) == (6.0, [(0, 1.5), (1, 3.0)])
+    assert float(tangent(1.0)) == 4.0
+    assert len(seen) == 2

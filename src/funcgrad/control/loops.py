@@ -24,7 +24,7 @@ from ..core.zeros import Zero, instantiate
 from ..errors import ConcretizationTypeError
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.jaxpr import ClosedJaxpr, Var
+from ..ir.jaxpr import ClosedJaxpr, Eqn, Var
 from ..passes.dce import dce
 from ..primitives.arithmetic import add
 from ..primitives.bits import and_
@@ -109,7 +109,7 @@ class While(ControlPrimitive):
     ) -> list[Any]:
         """Run the loop on what is known; write the whole loop down for the rest.
 
-        The loop written down repeats the known part, since no step of it is kept.
+        The loop written down repeats the known part, since no step of it is kept, but for effects.
         """
         cond_u, body_u, carry_u = grouped([trace.is_unknown(x) for x in args], params)
         closed: ClosedJaxpr = params["body_jaxpr"]
@@ -137,7 +137,12 @@ class While(ControlPrimitive):
         outs = trace.bind_known(self, operands, known)
         if not any(carry_u):
             return outs
-        return merge(carry_u, pick(trace.unknown.emit(self, args, params), carry_u), outs)
+        again = {
+            **params,
+            "body_jaxpr": without_done(closed, [*body_u, *carry_u]),
+            "cond_jaxpr": without_done(params["cond_jaxpr"], [*cond_u, *carry_u]),
+        }
+        return merge(carry_u, pick(trace.unknown.emit(self, args, again), carry_u), outs)
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> NoReturn:
         raise ValueError(
@@ -185,6 +190,22 @@ def with_unread(closed: ClosedJaxpr, avals: Sequence[ShapedArray]) -> ClosedJaxp
     jaxpr = closed.jaxpr
     more = [Var(a) for a in avals]
     return ClosedJaxpr(jaxpr.replace(invars=[*jaxpr.invars, *more]), closed.consts)
+
+
+def without_done(closed: ClosedJaxpr, unknown: Sequence[bool]) -> ClosedJaxpr:
+    """The jaxpr without the eqns that are there for an effect, on inputs that are all known."""
+    jaxpr = closed.jaxpr
+    if not jaxpr.effects:
+        return closed
+    depends: set[Any] = set(pick(jaxpr.invars, unknown))
+    kept: list[Eqn] = []
+    for eqn in jaxpr.eqns:
+        if any(type(a) is Var and a in depends for a in eqn.invars):
+            depends.update(eqn.outvars)
+        elif eqn.effects and not eqn.outvars:
+            continue
+        kept.append(eqn)
+    return ClosedJaxpr(jaxpr.replace(eqns=kept, effects=None), closed.consts)
 
 
 def until_all_done(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
