@@ -402,6 +402,16 @@ lax.ragged_dot(np_.stack([x, y, x]), np_.stack([m.T, m.T + 1]), np_.array([1, 2]
 lax.ragged_dot(np_.stack([x, y, x]), np_.stack([m.T, m.T + 1]), np_.array([1, 1]))
 lax.ragged_dot(np_.stack([x, y, x]), np_.stack([m.T, m.T + 1]), np_.array([3, -1]))
 lax.ragged_dot(np_.stack([i, i]), np_.ones((2, 3, 1), 'int32'), np_.array([0, 2]), preferred_element_type='float32')
+lax.fft(z, 'FFT', (3,))
+lax.fft(m, lax.FftType.IFFT, (2, 3))
+lax.fft(m, 'rfft', (3,))
+lax.fft(i, 'RFFT', (3,))
+lax.fft(h, 'fft', (3,))
+lax.fft(z[:2], 'IRFFT', (3,))
+lax.fft(z[:2], 'irfft', (2,))
+lax.fft(x, 'FFT', ())
+top.grad(lambda a: abs(lax.fft(a, 'RFFT', (2, 3))).sum())(m)
+top.grad(lambda a: (lax.fft(a, 'IRFFT', (4,)) ** 2).sum().real, holomorphic=False)(z)
 """.strip().split("\n")
 
 FAILING = """
@@ -516,6 +526,11 @@ lax.ragged_dot(m, np_.ones((2, 3, 1)), np_.array([1.0, 1.0]))
 lax.ragged_dot(m, np_.ones((2, 3, 1)), np_.array([1, 1, 1]))
 lax.ragged_dot(m, np_.ones((2, 4, 1)), np_.array([1, 1]))
 lax.ragged_dot(m, np_.ones((2, 3, 1)), np_.array(1))
+lax.fft(z, 'RFFT', (3,))
+lax.fft(x, 'FFT', (4,))
+lax.fft(x, 'FFT', (1, 3))
+lax.fft(x, 'DCT', (3,))
+lax.fft(x, 0, (3,))
 """.strip().split("\n")
 
 JAXPRS = """

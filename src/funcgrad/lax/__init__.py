@@ -170,6 +170,9 @@ if TYPE_CHECKING:
     from ..primitives.cumulative import cumprod_p as cumprod_p
     from ..primitives.cumulative import cumsum as cumsum
     from ..primitives.cumulative import cumsum_p as cumsum_p
+    from ..primitives.fourier import FftType as FftType
+    from ..primitives.fourier import fft as fft
+    from ..primitives.fourier import fft_p as fft_p
     from ..primitives.gathering import GatherDimensionNumbers as GatherDimensionNumbers
     from ..primitives.gathering import GatherScatterMode as GatherScatterMode
     from ..primitives.gathering import gather as gather

@@ -77,6 +77,9 @@ families = {
         cumlogsumexp cumlogsumexp_p cummax cummax_p cummin cummin_p cumprod cumprod_p cumsum
         cumsum_p
     """,
+    "primitives.fourier": """
+        FftType fft fft_p
+    """,
     "primitives.gathering": """
         GatherDimensionNumbers GatherScatterMode gather gather_p
     """,
