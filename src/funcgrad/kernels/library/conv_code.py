@@ -1,0 +1,250 @@
+"""Text of LLVM over values of which many are known: integers fold, the rest is instructions.
+
+The one idea: an extent, offset or stride is a `Value`, an int where it is known when the text is
+written and else a name. The same description of a kernel then gives constants where there can be
+constants, and no loop at all where a loop would run once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+
+from ..emit.writer import Loop, Writer
+
+Value = int | str
+
+
+class Code:
+    """The body of one function of the kernel ABI whose arrays hold one type of float.
+
+    Attributes:
+        kind: LLVM's name of the element type.
+        size: its bytes.
+        lanes: elements of the widest vector.
+    """
+
+    def __init__(self, dtype: str, vector_bits: int) -> None:
+        self.writer = Writer()
+        self.kind, self.size = ("float", 4) if dtype == "float32" else ("double", 8)
+        self.lanes = vector_bits // (8 * self.size)
+
+    # Integers.
+
+    def _folded(self, op: str, a: Value, b: Value) -> Value:
+        return self.writer.value(f"{op} i64 {a}, {b}")
+
+    def add(self, *terms: Value) -> Value:
+        """The sum of the terms."""
+        known = sum(t for t in terms if isinstance(t, int))
+        total: Value = 0
+        for term in terms:
+            if isinstance(term, str):
+                total = term if total == 0 else self._folded("add nsw", total, term)
+        if isinstance(total, int):
+            return known
+        return self._folded("add nsw", total, known) if known else total
+
+    def mul(self, a: Value, b: Value) -> Value:
+        """a · b."""
+        if isinstance(a, int):
+            a, b = b, a
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        if b in (0, 1):
+            return a if b == 1 else 0
+        return self._folded("mul nsw", a, b)
+
+    def sub(self, a: Value, b: Value) -> Value:
+        """a - b."""
+        return self.add(a, -b if isinstance(b, int) else self.mul(b, -1))
+
+    def div(self, a: Value, b: int) -> Value:
+        """The quotient of nonnegative a by b."""
+        if isinstance(a, int):
+            return a // b
+        return a if b == 1 else self._folded("udiv", a, b)
+
+    def rem(self, a: Value, b: int) -> Value:
+        """The remainder of nonnegative a by b."""
+        if isinstance(a, int):
+            return a % b
+        return 0 if b == 1 else self._folded("urem", a, b)
+
+    def least(self, a: Value, b: Value) -> Value:
+        """The smaller of both."""
+        if isinstance(a, int) and isinstance(b, int):
+            return min(a, b)
+        less = self.writer.value(f"icmp slt i64 {a}, {b}")
+        return self.writer.value(f"select i1 {less}, i64 {a}, i64 {b}")
+
+    def greatest(self, a: Value, b: Value) -> Value:
+        """The greater of both."""
+        if isinstance(a, int) and isinstance(b, int):
+            return max(a, b)
+        more = self.writer.value(f"icmp sgt i64 {a}, {b}")
+        return self.writer.value(f"select i1 {more}, i64 {a}, i64 {b}")
+
+    def clamp(self, a: Value, low: Value, high: Value) -> Value:
+        """The value brought into [low, high]."""
+        return self.greatest(self.least(a, high), low)
+
+    def pick(self, table: Sequence[int], number: Value) -> Value:
+        """Entry `number` of a table."""
+        if isinstance(number, int):
+            return table[number]
+        if len(set(table)) == 1:
+            return table[0]
+        step = table[1] - table[0]
+        if all(b - a == step for a, b in pairwise(table)):
+            return self.add(self.mul(number, step), table[0])
+        entries = ", ".join(f"i64 {entry}" for entry in table)
+        return self.writer.value(f"extractelement <{len(table)} x i64> <{entries}>, i64 {number}")
+
+    def split(self, number: Value, extents: Sequence[int]) -> list[Value]:
+        """The index into extents whose C-order position is `number`."""
+        index: list[Value] = []
+        for extent in reversed(extents[1:]):
+            index.append(self.rem(number, extent))
+            number = self.div(number, extent)
+        return [number, *reversed(index)]
+
+    # Loops.
+
+    @contextmanager
+    def loop(self, start: Value, stop: Value, step: int = 1) -> Generator[Value]:
+        """A loop over start, start + step, … < stop; no loop where it is known to run once."""
+        if isinstance(start, int) and isinstance(stop, int) and start < stop <= start + step:
+            yield start
+            return
+        with self.writer.loop(str(start), str(stop), step) as opened:
+            yield opened.index
+
+    @contextmanager
+    def carrying(self, count: Value, carried: Sequence[tuple[str, str]]) -> Generator[Loop]:
+        """A loop run `count` times that carries (type, first value); no loop if count is 1."""
+        if count == 1:
+            once = Loop("0", [first for _, first in carried], [])
+            yield once
+            once.results = once.next
+            return
+        with self.writer.loop("0", str(count), 1, carried) as opened:
+            yield opened
+
+    # Memory. Offsets count elements.
+
+    def argument(self, number: int) -> str:
+        """The pointer number `number` among the function's arguments."""
+        place = self.writer.value(f"getelementptr ptr, ptr %args, i64 {number}")
+        return self.writer.value(f"load ptr, ptr {place}, align 8")
+
+    def room(self, elements: int) -> str:
+        """Memory for so many elements, which the call gives back."""
+        return self.writer.value(f"alloca [{elements * self.size} x i8], align 64")
+
+    def at(self, pointer: str, offset: Value) -> str:
+        """The address of an element."""
+        if offset == 0:
+            return pointer
+        return self.writer.value(f"getelementptr {self.kind}, ptr {pointer}, i64 {offset}")
+
+    def vector(self, lanes: int) -> str:
+        """The type of a vector; of one lane, the scalar's."""
+        return self.kind if lanes == 1 else f"<{lanes} x {self.kind}>"
+
+    def load(self, pointer: str, offset: Value, lanes: int = 1) -> str:
+        """Elements from an offset on."""
+        place = self.at(pointer, offset)
+        return self.writer.value(f"load {self.vector(lanes)}, ptr {place}, align {self.size}")
+
+    def store(self, value: str, pointer: str, offset: Value, lanes: int = 1) -> None:
+        """Elements written from an offset on."""
+        place = self.at(pointer, offset)
+        self.writer.line(f"store {self.vector(lanes)} {value}, ptr {place}, align {self.size}")
+
+    def zero(self, lanes: int) -> str:
+        """Zeros."""
+        return "0.0" if lanes == 1 else "zeroinitializer"
+
+    def broadcast(self, pointer: str, offset: Value, lanes: int) -> str:
+        """One element in all lanes."""
+        kind, one = self.vector(lanes), self.load(pointer, offset)
+        single = self.writer.value(f"insertelement {kind} poison, {self.kind} {one}, i64 0")
+        return self.writer.value(
+            f"shufflevector {kind} {single}, {kind} poison, <{lanes} x i32> zeroinitializer"
+        )
+
+    def fma(self, a: str, b: str, c: str, lanes: int) -> str:
+        """a · b + c, rounded once."""
+        kind = self.vector(lanes)
+        suffix = f"f{8 * self.size}" if lanes == 1 else f"v{lanes}f{8 * self.size}"
+        name = self.writer.declare(f"llvm.fma.{suffix}", f"{kind} ({kind}, {kind}, {kind})")
+        return self.writer.value(f"call {kind} {name}({kind} {a}, {kind} {b}, {kind} {c})")
+
+    def sum(self, a: str, b: str, lanes: int = 1) -> str:
+        """a + b of floats."""
+        return self.writer.value(f"fadd {self.vector(lanes)} {a}, {b}")
+
+    def store_lanes(
+        self, value: str, lanes: int, valid: int, pointer: str, offset: Value, stride: int
+    ) -> None:
+        """The first `valid` lanes of a vector written, `stride` elements apart.
+
+        Neighbours go in pieces of powers of two, so that nothing behind the last one is touched.
+        """
+        kind = self.vector(lanes)
+        if stride != 1:
+            for lane in range(valid):
+                one = self.writer.value(f"extractelement {kind} {value}, i64 {lane}")
+                self.store(one, pointer, self.add(offset, lane * stride))
+            return
+        if valid == lanes:
+            self.store(value, pointer, offset, lanes)
+            return
+        done, piece = 0, lanes
+        while done < valid:
+            while piece > valid - done:
+                piece //= 2
+            part = self._piece(value, lanes, done, piece)
+            self.store(part, pointer, self.add(offset, done), piece)
+            done += piece
+
+    def _piece(self, value: str, lanes: int, first: int, count: int) -> str:
+        kind = self.vector(lanes)
+        if count == 1:
+            return self.writer.value(f"extractelement {kind} {value}, i64 {first}")
+        places = ", ".join(f"i32 {first + i}" for i in range(count))
+        return self.writer.value(
+            f"shufflevector {kind} {value}, {kind} poison, <{count} x i32> <{places}>"
+        )
+
+    # Runs of elements.
+
+    def fill(self, pointer: str, count: Value) -> None:
+        """Zeros in `count` neighbouring elements."""
+        if count == 0:
+            return
+        whole = self.mul(self.div(count, self.lanes), self.lanes)
+        if whole != 0:
+            with self.loop(0, whole, self.lanes) as i:
+                self.store(self.zero(self.lanes), pointer, i, self.lanes)
+        if whole != count:
+            with self.loop(whole, count) as i:
+                self.store("0.0", pointer, i)
+
+    def copy(self, into: str, source: str, count: Value, stride: int = 1) -> None:
+        """`count` elements, `stride` apart in the source, written side by side."""
+        whole: Value = 0
+        if stride == 1:
+            whole = self.mul(self.div(count, self.lanes), self.lanes)
+            if whole != 0:
+                with self.loop(0, whole, self.lanes) as i:
+                    self.store(self.load(source, i, self.lanes), into, i, self.lanes)
+        if whole != count:
+            with self.loop(whole, count) as i:
+                self.store(self.load(source, self.mul(i, stride)), into, i)
+
+    def function(self, name: str) -> str:
+        """The text of the whole function."""
+        return self.writer.function(name, "ptr %args, i64 %lo, i64 %hi", attributes="nounwind")

@@ -1,0 +1,107 @@
+"""How much a micro-kernel holds in registers, and how the work is cut into chunks.
+
+In: extents. Out: tiles and parts, from sizes alone, so that equal sizes give equal sums whatever
+the number of threads. The one idea: a tile that meets the end of an axis moves back to fit, and
+computes some outputs again; extents and tiles are matched so that this is little work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from math import prod
+from typing import NamedTuple
+
+# Two loads and two fused multiply-adds start every cycle, and an add waits 4 cycles for the last.
+LATENCY = 4.0
+
+
+class Shape(NamedTuple):
+    """Extents of a tile along each axis of the left side, and vectors of the right side."""
+
+    left: tuple[int, ...]
+    vectors: int
+
+
+def registers(vector_bits: int) -> int:
+    """How many vector registers there are."""
+    return 32 if vector_bits == 512 else 16
+
+
+@lru_cache(maxsize=1024)
+def choose(
+    counts: tuple[int, ...], vectors: int, limit: int, steps: int, scattered: int, lanewise: bool
+) -> Shape:
+    """The tile of least cost.
+
+    Args:
+        counts: extents of the left side's axes.
+        vectors: how many vectors the right side has.
+        limit: number of vector registers.
+        steps: length of the contraction.
+        scattered: elements of a vector that are stored one by one; 0 for whole vectors.
+        lanewise: whether the left side is vectors.
+    """
+    best: tuple[float, Shape] | None = None
+    for width in range(1, min(4, vectors) + 1):
+        if lanewise and width > 1:
+            break
+        for left in _tiles(counts, (limit - width - 1) // width):
+            count = prod(left)
+            work = count * width
+            loads = count + width
+            tiles = prod(-(-n // t) for n, t in zip(counts, left, strict=True))
+            cycles = max(work / 2, loads / 2, LATENCY, (work + loads + 4) / 5)
+            finish = work * (scattered or 1) + 2 * count + 12
+            total = tiles * -(-vectors // width) * (cycles * steps + finish)
+            # Of equal ones the one that is wide along the last axis reads neighbours.
+            if best is None or (total, [-t for t in reversed(left)]) < (
+                best[0],
+                [-t for t in reversed(best[1].left)],
+            ):
+                best = total, Shape(left, width)
+    assert best is not None
+    return best[1]
+
+
+def _tiles(counts: Sequence[int], room: int) -> Iterator[tuple[int, ...]]:
+    """Extents of a box within counts whose size is at most room."""
+    if not counts:
+        yield ()
+        return
+    for first in range(1, min(counts[0], room) + 1):
+        for rest in _tiles(counts[1:], room // first):
+            yield (first, *rest)
+
+
+class Parts(NamedTuple):
+    """An axis cut into parts of whole tiles.
+
+    Attributes:
+        counts: extent of the axis in each phase.
+        tile: extent of a tile.
+        parts: how many parts.
+    """
+
+    counts: tuple[int, ...]
+    tile: int
+    parts: int
+
+    @property
+    def tiles(self) -> list[int]:
+        """Number of tiles in each phase."""
+        return [-(-n // self.tile) for n in self.counts]
+
+    @property
+    def longest(self) -> int:
+        """The most elements a part can have."""
+        return self.tile * -(-max(self.tiles) // self.parts)
+
+    @property
+    def can_split(self) -> bool:
+        """Whether more parts are possible."""
+        return self.parts < min(self.tiles)
+
+    def split(self) -> Parts:
+        """The same axis in about twice as many parts."""
+        return self._replace(parts=min(2 * self.parts, min(self.tiles)))

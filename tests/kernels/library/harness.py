@@ -1,0 +1,67 @@
+"""Runs a library kernel by itself: compiled, its arrays between canaries, chunks in any order."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from funcgrad.kernels.library import LibraryKernel
+from funcgrad.kernels.runtime import toolchain
+
+MARGIN = 64  # bytes around every array that a kernel may not touch
+
+
+def guarded(nbytes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Aligned memory of so many bytes, filled with 0xA5, between canaries; and the whole."""
+    whole = np.full(nbytes + 2 * MARGIN + 128, 0xA5, np.uint8)
+    start = -whole.ctypes.data % 64 + MARGIN
+    return whole[start : start + nbytes], whole
+
+
+class Program:
+    """A compiled kernel with its scratch memory."""
+
+    def __init__(self, kernel: LibraryKernel, target: Any = None) -> None:
+        self.kernel = kernel
+        names = list(kernel.functions)
+        text = "\n".join([*kernel.declarations, *kernel.functions.values()])
+        self.code = toolchain.load(toolchain.compile_text(text, 1, target), {}, names)
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+        self.functions = {name: kind(self.code.address(name)) for name in names}
+        self.scratch = [guarded(n) for n in kernel.scratch]
+
+    def prepare(self, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> list[Any]:
+        places = {"in": inputs, "out": outputs, "scratch": [s for s, _ in self.scratch]}
+        launches: list[Any] = []
+        for stage in self.kernel.stages:
+            table = (ctypes.c_void_p * len(stage.args))(
+                *(places[kind][i].ctypes.data for kind, i in stage.args)
+            )
+            launches.append((self.functions[stage.function], table, stage))
+        return launches
+
+    def run(self, launches: list[Any], backwards: bool = False) -> None:
+        for function, table, stage in launches:
+            starts = range(0, stage.extent, stage.grain)
+            for lo in reversed(starts) if backwards else starts:
+                function(table, lo, min(stage.extent, lo + stage.grain))
+
+    def __call__(self, inputs: list[np.ndarray], shape: Any, dtype: Any) -> np.ndarray:
+        """The output of this shape; canaries are checked."""
+        nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        out, whole = guarded(nbytes)
+        copies: list[np.ndarray] = []
+        for x in inputs:
+            # An input is only aligned to its elements.
+            memory = np.full(x.nbytes + 2 * MARGIN, 0xFF, np.uint8)
+            start = -memory.ctypes.data % 64 + x.itemsize
+            memory[start : start + x.nbytes] = np.ascontiguousarray(x).view(np.uint8).ravel()
+            copies.append(memory[start : start + x.nbytes].view(x.dtype))
+        self.run(self.prepare(copies, [out]), backwards=True)
+        for inner, outer in [(out, whole), *self.scratch]:
+            start = inner.ctypes.data - outer.ctypes.data
+            assert (outer[:start] == 0xA5).all(), "written before an array"
+            assert (outer[start + len(inner) :] == 0xA5).all(), "written behind an array"
+        return out.view(dtype).reshape(shape).copy()

@@ -1,0 +1,147 @@
+"""Convolution kernels against the NumPy rule, over shapes, layouts, paddings, dilations, groups."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from funcgrad.kernels.library import conv
+from funcgrad.kernels.runtime import toolchain
+from funcgrad.primitives.convolution import (
+    ConvDimensionNumbers,
+    conv_general_dilated_p,
+    conv_params,
+)
+
+
+def neighbour(name: str) -> Any:
+    """A module beside this file: tests are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+Program = neighbour("harness").Program
+NHWC = ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+NWC = ConvDimensionNumbers((0, 2, 1), (2, 1, 0), (0, 2, 1))
+SAME = ((1, 1), (1, 1))
+
+
+def narrow(bits: int) -> toolchain.Machine:
+    return dataclasses.replace(toolchain.machine(), vector_bits=bits)
+
+
+def check(
+    lhs: Any, rhs: Any, dtype: Any = np.float32, bits: int = 0, seed: int = 0, **changes: Any
+) -> Any:
+    rng = np.random.default_rng(seed)
+    x, w = (rng.standard_normal(shape).astype(dtype) for shape in (lhs, rhs))
+    params = conv_params(len(lhs) - 2, **changes)
+    spec = conv.spec_of(lhs, rhs, x.dtype, params)
+    kernel = conv.build(spec, narrow(bits) if bits else toolchain.machine())
+    expected = conv_general_dilated_p.impl(x.astype(np.float64), w.astype(np.float64), **params)
+    assert spec.out == expected.shape
+    assert kernel is not None
+    found = Program(kernel)([x, w], spec.out, dtype)
+    bound = conv_general_dilated_p.impl(abs(x).astype(float), abs(w).astype(float), **params)
+    excess = abs(found - expected) - 8 * np.finfo(dtype).eps * (bound + 1e-30)
+    assert (excess <= 0).all()
+    return kernel
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 8, 16, 17, 40])
+@pytest.mark.parametrize("features", [1, 3, 17, 32])
+def test_channels_of_any_number(features: int, channels: int) -> None:
+    check((2, 7, 9, features), (3, 3, features, channels), dimension_numbers=NHWC, padding=SAME)
+
+
+cases: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "one by one": ((2, 5, 6, 24), (1, 1, 24, 32), {}),
+    "one image, one place": ((1, 1, 1, 7), (1, 1, 7, 9), {}),
+    "kernel as large as the image": ((3, 4, 4, 5), (4, 4, 5, 6), {}),
+    "kernel larger than the image": ((2, 3, 2, 5), (5, 4, 5, 6), {"padding": ((2, 2), (3, 1))}),
+    "stride": ((2, 9, 8, 8), (3, 3, 8, 16), {"window_strides": (2, 3), "padding": SAME}),
+    "negative padding": ((2, 9, 8, 4), (3, 2, 4, 8), {"padding": ((-1, 2), (1, -3))}),
+    "padding alone": ((1, 2, 2, 3), (2, 2, 3, 4), {"padding": ((5, 4), (0, 6))}),
+    "dilated kernel": ((2, 9, 9, 6), (3, 3, 6, 8), {"rhs_dilation": (2, 3)}),
+    "dilated image": ((2, 5, 4, 6), (3, 3, 6, 8), {"lhs_dilation": (2, 3), "padding": SAME}),
+    "dilated image, small kernel": ((2, 5, 4, 6), (1, 2, 6, 8), {"lhs_dilation": (3, 3)}),
+    "everything dilated": (
+        (2, 5, 6, 3),
+        (3, 2, 3, 8),
+        {
+            "lhs_dilation": (4, 3),
+            "rhs_dilation": (6, 2),
+            "window_strides": (2, 2),
+            "padding": ((7, 8), (-1, 5)),
+        },
+    ),
+    "groups": ((2, 6, 6, 24), (3, 3, 8, 48), {"feature_group_count": 3, "padding": SAME}),
+    "small groups": ((2, 6, 6, 12), (3, 3, 2, 18), {"feature_group_count": 6, "padding": SAME}),
+    "depthwise": ((2, 6, 7, 19), (3, 3, 1, 19), {"feature_group_count": 19, "padding": SAME}),
+    "depthwise, two each": ((2, 6, 7, 5), (3, 3, 1, 10), {"feature_group_count": 5}),
+    "depthwise, strided": (
+        (2, 9, 7, 16),
+        (3, 3, 1, 16),
+        {"feature_group_count": 16, "padding": SAME, "window_strides": (2, 2)},
+    ),
+    "groups of the batch": ((6, 6, 5, 8), (3, 3, 8, 32), {"batch_group_count": 2}),
+    "small groups of the batch": ((12, 6, 5, 4), (3, 3, 4, 24), {"batch_group_count": 6}),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", cases)
+def test_every_kind(name: str, dtype: Any) -> None:
+    lhs, rhs, changes = cases[name]
+    check(lhs, rhs, dtype, dimension_numbers=NHWC, **changes)
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[Any, Any, dict[str, Any]]:
+    rank = draw(st.integers(1, 3))
+    few = st.integers(1, 3)
+    groups = draw(st.sampled_from([1, 1, 1, 2, 5, 8]))
+    by_batch = draw(st.booleans())
+    batch, features, outs = (draw(st.integers(1, n)) for n in (3, 9, 12))
+    numbers = ConvDimensionNumbers(
+        *(tuple(draw(st.permutations(range(rank + 2)))) for _ in range(3))
+    )
+    lhs, rhs = [0] * (rank + 2), [0] * (rank + 2)
+    rhs[numbers.rhs_spec[0]], rhs[numbers.rhs_spec[1]] = outs * groups, features
+    lhs[numbers.lhs_spec[0]] = batch * (groups if by_batch else 1)
+    lhs[numbers.lhs_spec[1]] = features * (1 if by_batch else groups)
+    changes: dict[str, Any] = {
+        "dimension_numbers": numbers,
+        "batch_group_count" if by_batch else "feature_group_count": groups,
+    }
+    for key in ("window_strides", "lhs_dilation", "rhs_dilation"):
+        changes[key] = tuple(draw(few) for _ in range(rank))
+    pads: list[tuple[int, int]] = []
+    for i in range(rank):
+        size, taps = draw(st.integers(1, 10)), draw(st.integers(1, 4))
+        lhs[numbers.lhs_spec[2 + i]], rhs[numbers.rhs_spec[2 + i]] = size, taps
+        low, high = draw(st.integers(-2, 4)), draw(st.integers(-2, 4))
+        extent = (size - 1) * changes["lhs_dilation"][i] + 1
+        window = (taps - 1) * changes["rhs_dilation"][i] + 1
+        pads.append((low, high + max(0, window - extent - low - high)))
+    changes["padding"] = tuple(pads)
+    return tuple(lhs), tuple(rhs), changes
+
+
+@settings(max_examples=60, deadline=None)
+@given(convolutions(), st.sampled_from([np.float32, np.float64]), st.sampled_from([0, 128]))
+def test_random_convolutions(case: Any, dtype: Any, bits: int) -> None:
+    lhs, rhs, changes = case
+    check(lhs, rhs, dtype, bits, **changes)
