@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
-    "numba llvmlite scipy jaxtyping beartype opt_einsum rich matplotlib mpi4py jax torch"
+    "numba llvmlite scipy scipy_openblas32 platformdirs jaxtyping beartype opt_einsum rich "
+    "matplotlib mpi4py jax torch"
 ).split()
 
 
