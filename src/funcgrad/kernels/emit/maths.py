@@ -1,0 +1,45 @@
+"""The table of elementary functions: each as an expression over basic operations.
+
+In: an operation of `ir.loops` and its operands in float32 or float64 (16-bit floats are computed
+in float32 by the caller). Out: an expression of neg, add, sub, mul, div, fma, sqrt, abs, floor,
+trunc, copysign, comparisons, select, cast, bitcast, and, or, xor and shifts. The one idea: every
+emitter has these, so a function is written once, without branches, loops, tables or memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...ir.loops import Expr
+from . import maths_circular as circular
+from . import maths_exponential as exponential
+from .maths_values import Value, formats
+
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "exp": exponential.exp,
+    "exp2": exponential.exp2,
+    "expm1": exponential.expm1,
+    "log": exponential.log,
+    "log1p": exponential.log1p,
+    "tanh": exponential.tanh,
+    "logistic": exponential.logistic,
+    "sin": circular.sin,
+    "cos": circular.cos,
+    "tan": circular.tan,
+}
+
+
+def expand(op: str, args: tuple[Expr, ...]) -> Expr | None:
+    """An operation on floats as an expression over basic operations.
+
+    Args:
+        op: an operation of `ir.loops.SCALAR_OPS`.
+        args: its operands, all of float32 or all of float64.
+    Returns:
+        The expression; None where the table has no formula for the operation or the dtype.
+    """
+    function: Any = FUNCTIONS.get(op)
+    if function is None or args[0].dtype not in formats:
+        return None
+    return function(*map(Value, args)).expr
