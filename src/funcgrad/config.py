@@ -47,7 +47,7 @@ def _path(given: str | os.PathLike[str]) -> str:
         path = ""
     if not path:
         raise ValueError("give the path of a directory")
-    return path
+    return os.path.abspath(path)
 
 
 _precisions = ("default", "high", "highest", "bfloat16", "tensorfloat32", "float32", "fastest")
@@ -65,9 +65,10 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "num_threads": (None, _count),
     "cache": (True, _flag),
     "cache_dir": (None, _path),
+    "cache_max_bytes": (2**30, _count),
 }
 # These say how and where programs run, not what they are: traces do not depend on them.
-_of_running = {"num_threads", "cache", "cache_dir"}
+_of_running = {"num_threads", "cache", "cache_dir", "cache_max_bytes"}
 _of_tracing = [name for name in _options if name not in _of_running]
 
 
@@ -98,6 +99,7 @@ class Config(threading.local):
         num_threads: threads that compiled programs use; None: one a processor of this process.
         cache: compiled programs are kept on disk for the next process.
         cache_dir: the directory they are kept in; None: the user's directory for caches.
+        cache_max_bytes: how much of it they may fill; those unused for longest go first.
     """
 
     enable_x64: bool
@@ -112,6 +114,7 @@ class Config(threading.local):
     num_threads: int | None
     cache: bool
     cache_dir: str | None
+    cache_max_bytes: int
 
     # The signature of this thread and the number of updates when it was made.
     _signature: tuple[int, tuple[Any, ...]] = (-1, ())

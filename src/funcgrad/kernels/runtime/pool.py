@@ -16,7 +16,7 @@ import threading
 from typing import Any
 
 from ...config import config
-from . import pool_text, toolchain
+from . import cache, pool_text, toolchain
 
 # A thread that does not end is in the middle of a chunk; the end of the process takes it along.
 EXIT_SECONDS = 5.0
@@ -39,7 +39,7 @@ class Pool:
         self._memory = ctypes.create_string_buffer(pool_text.SIZE + 128)
         self.address: int = -(-ctypes.addressof(self._memory) // 128) * 128
         self._code = toolchain.load(
-            toolchain.compile_text(_text()), _symbols(), ("fg_parallel_for", "fg_worker", "fg_stop")
+            cache.compiled(_text()), _symbols(), ("fg_parallel_for", "fg_worker", "fg_stop")
         )
         self.parallel_for_address: int = self._code.address("fg_parallel_for")
         function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)

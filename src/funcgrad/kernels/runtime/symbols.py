@@ -96,6 +96,15 @@ def blas() -> ctypes.CDLL:
     return library
 
 
+def blas_identity() -> str:
+    """What tells one release of the BLAS library from another; empty where there is none."""
+    try:
+        status = _blas_path().stat()
+    except (ImportError, OSError):
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
 def _blas_path() -> Path:
     spec = importlib.util.find_spec(BLAS_PACKAGE)
     for folder in (spec and spec.submodule_search_locations) or ():

@@ -25,6 +25,11 @@ SCALAR_PASSES = (
 )
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A child must not start with LLVM in the middle of what another thread was doing.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 @dataclass(frozen=True)
