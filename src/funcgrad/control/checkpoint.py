@@ -25,6 +25,7 @@ from ..core.trace import Tracer
 from ..core.zeros import UndefinedPrimal, Zero
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Eqn
+from ..ir.loops import Operand, Region
 from ..passes.dce import dce
 from ..transforms.batch import batch_jaxpr
 from ..transforms.jvp import jvp_jaxpr
@@ -53,6 +54,11 @@ class Remat(ControlPrimitive):
         """The program itself, unless sharing eqns with the forward pass would keep their values."""
         kept = eqn.params["differentiated"] and eqn.params["prevent_cse"]
         return None if kept else eqn.params["jaxpr"]
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Region:
+        return Region("call", params)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         nonzero = [not isinstance(t, Zero) for t in tangents]

@@ -25,6 +25,7 @@ from ..core.zeros import UndefinedPrimal, Zero
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Var
+from ..ir.loops import Operand, Region
 from ..passes.dce import dce
 from ..primitives.casting import convert_element_type
 from ..primitives.comparison import eq, ne
@@ -70,6 +71,11 @@ class Cond(ControlPrimitive):
         branches: Branches = params["branches"]
         index = min(max(int(arrays[0]), 0), len(branches) - 1)
         return run_numpy(simplified(branches[index]), arrays[1:])
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Region:
+        return Region("branch", params)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         branches: Branches = params["branches"]

@@ -25,6 +25,7 @@ from ..errors import ConcretizationTypeError
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Var
+from ..ir.loops import Operand, Region
 from ..passes.dce import dce
 from ..primitives.arithmetic import add
 from ..primitives.bits import and_
@@ -71,6 +72,11 @@ class While(ControlPrimitive):
         while bool(run_numpy(holds, [*cond_consts, *carry])[0]):
             carry = run_numpy(body, [*body_consts, *carry])
         return carry
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Region:
+        return Region("while", params)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         closed: ClosedJaxpr = params["body_jaxpr"]

@@ -24,6 +24,7 @@ from ..core.zeros import UndefinedPrimal, Zero, instantiate
 from ..errors import ConcretizationTypeError
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Eqn
+from ..ir.loops import Operand, Region
 from ..passes.dce import dce
 from ..primitives.creation import zeros_like_aval
 from ..primitives.indexing import index_in_dim
@@ -83,6 +84,11 @@ class Scan(ControlPrimitive):
             for y, value in zip(ys, outs[count:], strict=True):
                 y[i] = value
         return [*carry, *ys]
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Region:
+        return Region("scan", params)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         closed: ClosedJaxpr = params["jaxpr"]

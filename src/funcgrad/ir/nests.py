@@ -112,7 +112,9 @@ class Kernel:
         written: those of them it writes.
         scratch: buffers that live on the stack of one call.
         extent: iterations of the chunked leading loop, 1 without one.
-        serial: whether all of its iterations must be done in order.
+        grain: iterations of one chunk; the kernel is called once for each chunk.
+        chunk: the number of the chunk as an axis, where partial results are kept by chunk.
+        cost: rough nanoseconds on one core.
         notes: the eqns it computes, for readers.
     """
 
@@ -122,7 +124,9 @@ class Kernel:
     scratch: list[Buffer]
     body: list[Node]
     extent: int
-    serial: bool
+    grain: int
+    chunk: Axis | None
+    cost: float
     notes: list[str]
 
 
@@ -245,7 +249,9 @@ def substitute(x: Expr, axes: dict[Axis, Affine], memo: dict[int, Expr]) -> Expr
 
 
 def offset_of(buffer: Buffer, index: IndexTuple) -> Affine:
-    """Position of an element in its buffer, in elements."""
+    """Position of an element in its buffer, in elements; a single index may be the position."""
+    if len(index) == 1 and len(buffer.shape) != 1:
+        return index[0]
     return flat_index(index, buffer.shape)
 
 

@@ -6,7 +6,7 @@ depend on the loop is written there. LLVM's own hoisting is not needed, and its 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 Lines = list["str | Lines"]
@@ -36,7 +36,8 @@ class Writer:
     """The body of a function as lines of LLVM IR."""
 
     def __init__(self) -> None:
-        self._root: Lines = []
+        self.entry: Lines = []
+        self._root: Lines = [self.entry]
         self.here: Lines = self._root
         self.open: list[Loop] = []
         self._count = 0
@@ -55,6 +56,12 @@ class Writer:
         """Add an instruction with a result, in front of open loop `level`; the result's name."""
         name = "%" + self.fresh()
         self._place(level).append(f"{name} = {text}")
+        return name
+
+    def first(self, text: str) -> str:
+        """Add an instruction at the very beginning, where it serves every place; its name."""
+        name = "%" + self.fresh()
+        self.entry.append(f"{name} = {text}")
         return name
 
     def _place(self, level: int | None) -> Lines:
@@ -122,6 +129,27 @@ class Writer:
         self.here = []
         yield opened
         outer.append(self.here)
+        self.here = outer
+        self.open.pop()
+
+    @contextmanager
+    def forever(self) -> Generator[Callable[[str], None]]:
+        """A loop that ends where the function it gives is called with an i1 that is true."""
+        label = self.fresh("again")
+        before: Lines = []
+        self.here.append(before)
+        outer = self.here
+        self.open.append(Loop("", [], before))
+        self.here = []
+
+        def leave(condition: str) -> None:
+            rest = self.fresh("on")
+            self.here.append(f"br i1 {condition}, label %{label}.end, label %{rest}")
+            self.here.append(f"{rest}:")
+
+        yield leave
+        outer += [f"br label %{label}", f"{label}:", self.here]
+        outer += [f"br label %{label}", f"{label}.end:"]
         self.here = outer
         self.open.pop()
 

@@ -1,0 +1,242 @@
+"""Sums of products: which ones a plain fused loop does best, and which ones BLAS.
+
+In: a `Contract` and its operands. Out: a `Fold`, which fuses with its neighbours, or a
+`LibraryKernel` that calls gemm on blocks of rows. The one idea: an operand's axes fall into batch,
+free and contracted ones; where the free and the contracted axes each step through memory evenly,
+and one of them by one element, BLAS takes the operand as it lies, transposed or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..ir.loops import Affine, Contract, DType, Expr, Fold, IndexTuple, Operand, apply, cast
+from .emit.writer import Writer
+from .library import LibraryKernel, Stage
+
+_BLAS = {
+    "float32": ("fg_sgemm", "float", "0x3FF0000000000000"),
+    "float64": ("fg_dgemm", "double", "0x3FF0000000000000"),
+}
+_SMALL_FLOPS = 4096
+_FEW = 8
+_CHUNK_FLOPS = 4e6
+_FLOPS_PER_NANOSECOND = 60.0
+
+
+class Sizes(NamedTuple):
+    """Extents of the batch, free and contracted axes of a contraction."""
+
+    batch: tuple[int, ...]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    inner: tuple[int, ...]
+
+
+def product(extents: Sequence[int]) -> int:
+    """The product of extents."""
+    total = 1
+    for n in extents:
+        total *= n
+    return total
+
+
+def sizes_of(c: Contract, left: Sequence[int], right: Sequence[int]) -> Sizes:
+    """Extents by kind of axis."""
+    free_left = free_axes(len(left), c.left_batch, c.left_contract)
+    free_right = free_axes(len(right), c.right_batch, c.right_contract)
+    return Sizes(
+        tuple(left[a] for a in c.left_batch),
+        tuple(left[a] for a in free_left),
+        tuple(right[a] for a in free_right),
+        tuple(left[a] for a in c.left_contract),
+    )
+
+
+def free_axes(rank: int, batch: Sequence[int], contract: Sequence[int]) -> list[int]:
+    """The axes that are neither."""
+    return [a for a in range(rank) if a not in batch and a not in contract]
+
+
+def wants_fold(c: Contract, left: Operand, right: Operand, dtype: DType) -> bool:
+    """Whether a fused loop is at least as good as BLAS."""
+    if dtype.name not in _BLAS or c.dtype != dtype:
+        return True
+    if left.dtype != dtype or right.dtype != dtype:
+        return True
+    s = sizes_of(c, left.shape, right.shape)
+    m, n, k = product(s.left), product(s.right), product(s.inner)
+    if not product(s.batch) * m * n * k:
+        return True
+    if m * n * k <= _SMALL_FLOPS or k <= _FEW:
+        return True
+    return m == 1 or n == 1
+
+
+def as_fold(c: Contract, left: Operand, right: Operand) -> Fold:
+    """The contraction as a sum over loops, in the dtype it is to be done in."""
+    s = sizes_of(c, left.shape, right.shape)
+    sums = c.dtype
+
+    def at(kept: IndexTuple, folded: IndexTuple) -> Expr:
+        b, m = len(s.batch), len(s.batch) + len(s.left)
+        x = left.at(
+            placed(len(left.shape), c.left_batch, c.left_contract, kept[:b], kept[b:m], folded)
+        )
+        y = right.at(
+            placed(len(right.shape), c.right_batch, c.right_contract, kept[:b], kept[m:], folded)
+        )
+        return apply("mul", cast(x, sums), cast(y, sums))
+
+    return Fold("or" if sums.kind == "b" else "add", s.inner, at, sums)
+
+
+def placed(
+    rank: int,
+    batch: Sequence[int],
+    contract: Sequence[int],
+    batch_index: IndexTuple,
+    free_index: IndexTuple,
+    inner_index: IndexTuple,
+) -> IndexTuple:
+    """The index into an operand, from the parts of an index by kind of axis."""
+    index: list[Affine] = [Affine()] * rank
+    free = free_axes(rank, batch, contract)
+    for axes, part in ((batch, batch_index), (free, free_index), (contract, inner_index)):
+        for axis, i in zip(axes, part, strict=True):
+            index[axis] = i
+    return tuple(index)
+
+
+class Layout(NamedTuple):
+    """How an operand lies in memory: strides in elements, or None where they are uneven."""
+
+    batch: tuple[int, ...]
+    free: int | None
+    inner: int | None
+
+
+def even(extents: Sequence[int], strides: Sequence[int]) -> int | None:
+    """The one stride with which the axes, taken as one, step through memory."""
+    stride: int | None = None
+    count = 1
+    for n, s in zip(reversed(extents), reversed(strides), strict=True):
+        if n == 1:
+            continue
+        if stride is None:
+            stride = s
+        elif s != stride * count:
+            return None
+        count *= n
+    return 1 if stride is None else stride
+
+
+def gemm_operand(layout: Layout, free: int, inner: int) -> tuple[bool, int] | None:
+    """Whether the operand is (free, inner) with inner side by side, and its leading stride.
+
+    The first is False where it is stored as (inner, free).
+    """
+    if layout.free is None or layout.inner is None:
+        return None
+    if (layout.inner == 1 or inner == 1) and layout.free >= max(inner, 1):
+        return True, layout.free
+    if (layout.free == 1 or free == 1) and layout.inner >= max(free, 1):
+        return False, layout.inner
+    return None
+
+
+class Gemm(NamedTuple):
+    """A batch of matrix products C = A·B on operands as they lie in memory.
+
+    Attributes:
+        batch: extents and strides (left, right, out) of the batch axes.
+        left, right: (free axis outside, leading stride).
+    """
+
+    dtype: str
+    batch: tuple[tuple[int, int, int, int], ...]
+    m: int
+    n: int
+    k: int
+    left: tuple[bool, int]
+    right: tuple[bool, int]
+
+
+def gemm_kernel(g: Gemm, name: str) -> LibraryKernel:
+    """A kernel whose chunks are blocks of rows of one product of the batch."""
+    symbol, kind, one = _BLAS[g.dtype]
+    count = product([b[0] for b in g.batch])
+    flops = 2.0 * g.m * g.n * g.k
+    # Rows or columns are split, whichever there are more of; blocks keep BLAS at full speed.
+    rows = g.m >= g.n
+    longer = max(g.m, g.n)
+    parts = 1 if count > 8 else int(max(1, min(8, flops / _CHUNK_FLOPS, longer / 96)))
+    block = -(-longer // parts)
+    block = -(-block // 16) * 16 if parts > 1 else block
+    parts = -(-longer // block)
+    text = _gemm_text(g, name, (symbol, kind, one), rows, block, parts)
+    per = flops / _FLOPS_PER_NANOSECOND
+    grain = max(1, int(20_000 / max(per / parts, 1.0))) if parts == 1 else 1
+    stage = Stage(name, (("in", 0), ("in", 1), ("out", 0)), count * parts, grain, per * count)
+    declaration = (
+        f"declare void @{symbol}(i32, i32, i32, i32, i32, i32, {kind}, ptr, i32, ptr, i32, "
+        f"{kind}, ptr, i32)"
+    )
+    return LibraryKernel({name: text}, (declaration,), (stage,), (), flops * count)
+
+
+def _gemm_text(
+    g: Gemm, name: str, blas: tuple[str, str, str], rows: bool, block: int, parts: int
+) -> str:
+    symbol, kind, one = blas
+    w = Writer()
+    bases: list[str] = []
+    for slot in range(3):
+        at = w.value(f"getelementptr ptr, ptr %args, i64 {slot}")
+        bases.append(w.value(f"load ptr, ptr {at}"))
+    with w.loop("%lo", "%hi", "1") as loop:
+        item = w.value(f"udiv i64 {loop.index}, {parts}")
+        part = w.value(f"urem i64 {loop.index}, {parts}")
+        start = w.value(f"mul i64 {part}, {block}")
+        rest = w.value(f"sub i64 {g.m if rows else g.n}, {start}")
+        fits = w.value(f"icmp slt i64 {rest}, {block}")
+        size = w.value(f"select i1 {fits}, i64 {rest}, i64 {block}")
+        extent = w.value(f"trunc i64 {size} to i32")
+        offsets = _batch_offsets(w, g, item)
+        (left_rows, lda), (right_cols, ldb) = g.left, g.right
+        if rows:
+            offsets[0] = _plus(w, offsets[0], start, lda if left_rows else 1)
+            offsets[2] = _plus(w, offsets[2], start, g.n)
+        else:
+            offsets[1] = _plus(w, offsets[1], start, ldb if right_cols else 1)
+            offsets[2] = _plus(w, offsets[2], start, 1)
+        a, b, c = (
+            w.value(f"getelementptr {kind}, ptr {base}, i64 {offset}")
+            for base, offset in zip(bases, offsets, strict=True)
+        )
+        m = extent if rows else str(g.m)
+        n = str(g.n) if rows else extent
+        flags = f"i32 101, i32 {111 if left_rows else 112}, i32 {112 if right_cols else 111}"
+        w.line(
+            f"call void @{symbol}({flags}, i32 {m}, i32 {n}, i32 {g.k}, {kind} {one}, "
+            f"ptr {a}, i32 {lda}, ptr {b}, i32 {ldb}, {kind} 0.0, ptr {c}, i32 {g.n})"
+        )
+        loop.next = []
+    return w.function(name, "ptr %args, i64 %lo, i64 %hi", "void", "#0")
+
+
+def _batch_offsets(w: Writer, g: Gemm, item: str) -> list[str]:
+    offsets = ["0", "0", "0"]
+    for extent, *strides in reversed(g.batch):
+        index = w.value(f"urem i64 {item}, {extent}")
+        item = w.value(f"udiv i64 {item}, {extent}")
+        offsets = [_plus(w, o, index, s) for o, s in zip(offsets, strides, strict=True)]
+    return offsets
+
+
+def _plus(w: Writer, offset: str, index: str, stride: int) -> str:
+    if not stride:
+        return offset
+    step = w.value(f"mul i64 {index}, {stride}")
+    return w.value(f"add i64 {offset}, {step}")

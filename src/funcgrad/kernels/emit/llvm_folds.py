@@ -1,0 +1,344 @@
+"""Values, what is remembered of them, and folds in the LLVM emitter.
+
+A fold across lanes keeps one partial result a lane and joins them behind its loops, halving: the
+order is the same for every run and any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...ir.loops import DType, Expr
+from ...ir.nests import Acc, Accumulate, Buffer, identity_of
+from .llvm_ops import Ops, constant_text, is_float, memory_type, register_type, suffix, typed
+from .writer import Writer, splat
+
+_LAST = str(2**63 - 1)
+
+
+class Value(NamedTuple):
+    """A value in registers: name, lanes, and how many open loops it depends on."""
+
+    name: str
+    lanes: int
+    level: int
+
+
+class Folds:
+    """What the emitter of a kernel stands on."""
+
+    vector: Any
+    pointers: dict[Buffer, str]
+
+    def __init__(self, writer: Writer) -> None:
+        self.w = writer
+        self.ops = Ops(writer)
+        self.lanes = 1
+        self.mask: str | None = None
+        self.accs: dict[Acc, list[str]] = {}
+        self.acc_lanes: dict[Acc, tuple[int, bool]] = {}
+        self.results: dict[Acc, Value] = {}
+        self._scopes: list[dict[Any, tuple[Value, Any]]] = [{}]
+
+    def value(self, x: Expr) -> Value:
+        """The value of an expression."""
+        raise NotImplementedError
+
+    # What has been written already.
+
+    def find(self, key: Any) -> Value | None:
+        """The value kept under a key in a loop that is still open."""
+        depth = len(self.w.open) + 1
+        del self._scopes[depth:]
+        while len(self._scopes) < depth:
+            self._scopes.append({})
+        for scope in reversed(self._scopes):
+            found = scope.get(key)
+            if found is not None:
+                return found[0]
+        return None
+
+    def keep(self, key: Any, value: Value, alive: Any, level: int) -> None:
+        """Remember a value for as long as the loops it depends on are open."""
+        self._scopes[level][key] = (value, alive)
+
+    def push(self) -> None:
+        """Enter a section: what was kept at this depth before does not count in it."""
+        depth = len(self.w.open)
+        del self._scopes[depth:]
+        while len(self._scopes) <= depth:
+            self._scopes.append({})
+
+    def pop(self) -> None:
+        """Leave a section."""
+        del self._scopes[len(self.w.open) :]
+
+    def i64(self, op: str, a: str, b: str, level: int, lanes: int = 1) -> str:
+        """Arithmetic on indices, each result written once."""
+        key = (op, a, b)
+        found = self.find(key)
+        if found is None:
+            flag = "nsw " if op in ("add", "mul") else ""
+            name = self.w.value(f"{op} {flag}{typed('i64', lanes)} {a}, {b}", level)
+            found = Value(name, lanes, level)
+            self.keep(key, found, None, level)
+        return found.name
+
+    def scaled(self, name: str, factor: int, level: int) -> str:
+        """A multiple of an index."""
+        if factor == 1:
+            return name
+        if name.lstrip("-").isdigit():
+            return str(int(name) * factor)
+        return self.i64("mul", name, str(factor), level)
+
+    def splat_i64(self, v: Value) -> Value:
+        """An index on all lanes."""
+        return Value(self._splat(v, "i64"), self.lanes, v.level)
+
+    def _splat(self, v: Value, kind: str) -> str:
+        if not v.name.startswith("%"):
+            return f"splat ({kind} {v.name})"
+        key = ("splat", v.name)
+        found = self.find(key)
+        if found is None:
+            found = Value(splat(kind, v.name, self.lanes, self.w, v.level), self.lanes, v.level)
+            self.keep(key, found, None, v.level)
+        return found.name
+
+    def widen_kind(self, v: Value, kind: str) -> str:
+        """A value of a register type on all lanes."""
+        return v.name if v.lanes > 1 else self._splat(v, kind)
+
+    def widen(self, v: Value, dtype: DType, lanes: int) -> str:
+        """A value on `lanes` lanes."""
+        if lanes == 1 or v.lanes == lanes:
+            return v.name
+        return self._splat(v, register_type(dtype))
+
+    def below(self, count: str, level: int) -> str:
+        """The mask of the lanes whose number is below `count`."""
+        n = self.lanes
+        wide = splat("i64", count, n, self.w, level)
+        lanes = ", ".join(f"i64 {k}" for k in range(n))
+        return self.w.value(f"icmp slt <{n} x i64> <{lanes}>, {wide}", level)
+
+    # Memory.
+
+    def suffix(self, kind: str) -> str:
+        """How an intrinsic names a vector of all lanes."""
+        return suffix(kind, self.lanes)
+
+    def address(self, buffer: Buffer, kind: str, at: str, level: int) -> str:
+        """The address of an element."""
+        key = ("address", buffer, at)
+        found = self.find(key)
+        if found is None:
+            base = self.pointers[buffer]
+            name = self.w.value(f"getelementptr {kind}, ptr {base}, i64 {at}", level)
+            found = Value(name, 1, level)
+            self.keep(key, found, None, level)
+        return found.name
+
+    def from_memory(self, name: str, dtype: DType, lanes: int, level: int) -> str:
+        """A loaded value in registers: bytes of bools become bits."""
+        if dtype.kind != "b":
+            return name
+        zero = "0" if lanes == 1 else "zeroinitializer"
+        return self.w.value(f"icmp ne {typed('i8', lanes)} {name}, {zero}", level)
+
+    def to_memory(self, name: str, dtype: DType, lanes: int) -> str:
+        """A value as it is stored."""
+        if dtype.kind != "b":
+            return name
+        return self.w.value(f"zext {typed('i1', lanes)} {name} to {typed('i8', lanes)}")
+
+    # Folds.
+
+    def start(self, acc: Acc, lanes: int, across: bool) -> None:
+        """Begin a fold; `across` joins its lanes at the end."""
+        self.acc_lanes[acc] = (lanes, across)
+        self.accs[acc] = self._first(acc, lanes)
+
+    def _first(self, acc: Acc, lanes: int) -> list[str]:
+        dtype = acc.value_dtype
+        first = constant_text(identity_of(acc.op, dtype), dtype)
+        kind = register_type(dtype)
+        names = [first if lanes == 1 else f"splat ({kind} {first})"]
+        if acc.positional:
+            names.append(_LAST if lanes == 1 else f"splat (i64 {_LAST})")
+        return names
+
+    def _types(self, acc: Acc) -> list[str]:
+        lanes = self.acc_lanes[acc][0]
+        types = [typed(register_type(acc.value_dtype), lanes)]
+        return [*types, typed("i64", lanes)] if acc.positional else types
+
+    def carried(self, accs: Sequence[Acc]) -> list[tuple[str, str]]:
+        """Types and present values of what a loop carries."""
+        pairs: list[tuple[str, str]] = []
+        for acc in accs:
+            pairs += zip(self._types(acc), self.accs[acc], strict=True)
+        return pairs
+
+    def enter(self, accs: Sequence[Acc], names: Sequence[str]) -> None:
+        """Take the names of carried values as the present ones."""
+        rest = iter(names)
+        for acc in accs:
+            self.accs[acc] = [next(rest) for _ in self._types(acc)]
+
+    enter_results = enter
+
+    def leave(self, accs: Sequence[Acc]) -> list[str]:
+        """The present values, in the order of `carried`."""
+        return [name for acc in accs for name in self.accs[acc]]
+
+    def fresh_copies(self, acc: Acc, count: int) -> list[tuple[str, str]]:
+        """Further partial results of a fold, for the turns of an unrolled loop."""
+        types = self._types(acc)
+        first = self._first(acc, self.acc_lanes[acc][0])
+        return [pair for _ in range(count) for pair in zip(types, first, strict=True)]
+
+    def split_copies(
+        self, accs: Sequence[Acc], names: Sequence[str], turns: int
+    ) -> list[list[str]]:
+        """The carried names, by turn."""
+        widths = [len(self._types(acc)) for acc in accs]
+        own = sum(widths)
+        sets = [list(names[:own])]
+        rest = list(names[own:])
+        groups: list[list[list[str]]] = []
+        for width in widths:
+            group = [rest[k * width : (k + 1) * width] for k in range(turns - 1)]
+            rest = rest[width * (turns - 1) :]
+            groups.append(group)
+        for u in range(turns - 1):
+            sets.append([name for group in groups for name in group[u]])
+        return sets
+
+    def join_copies(self, accs: Sequence[Acc], after: list[list[str]]) -> list[str]:
+        """The names after each turn in the order in which they are carried."""
+        names = list(after[0])
+        at = 0
+        for acc in accs:
+            width = len(self._types(acc))
+            for turn in after[1:]:
+                names += turn[at : at + width]
+            at += width
+        return names
+
+    def enter_copies(self, accs: Sequence[Acc], names: Sequence[str], turns: int) -> None:
+        """Join the partial results of an unrolled loop."""
+        sets = self.split_copies(accs, names, turns)
+        self.enter(accs, sets[0])
+        at = 0
+        for acc in accs:
+            width, lanes = len(self._types(acc)), self.acc_lanes[acc][0]
+            for other in sets[1:]:
+                part = other[at : at + width]
+                self.accs[acc] = self._joined(acc, self.accs[acc], part, lanes)
+            at += width
+
+    def _joined(self, acc: Acc, x: list[str], y: list[str], lanes: int) -> list[str]:
+        level = len(self.w.open)
+        if not acc.positional:
+            return [self.ops.apply(acc.op, [x[0], y[0]], acc.value_dtype, lanes, level)]
+        better = self._better(acc, x, y, lanes, level)
+        kind = acc.value_dtype
+        value = self.ops.select(better, y[0], x[0], kind, lanes, level, lanes == 1)
+        place = self.ops.select(better, y[1], x[1], np.dtype(np.int64), lanes, level, lanes == 1)
+        return [value, place]
+
+    def _better(self, acc: Acc, x: list[str], y: list[str], lanes: int, level: int) -> str:
+        """Whether y wins over x: it is more extreme, or equal and earlier; NaN is most extreme."""
+        dtype = acc.value_dtype
+        bits = typed("i1", lanes)
+        more = "gt" if acc.op == "argmax" else "lt"
+
+        def op(name: str, *args: str) -> str:
+            return self.ops.apply(name, list(args), dtype, lanes, level)
+
+        def logic(name: str, a: str, b: str) -> str:
+            return self.w.value(f"{name} {bits} {a}, {b}", level)
+
+        wide = typed("i64", lanes)
+        earlier = self.w.value(f"icmp slt {wide} {y[1]}, {x[1]}", level)
+        better = logic("or", op(more, y[0], x[0]), logic("and", op("eq", y[0], x[0]), earlier))
+        if not is_float(dtype):
+            return better
+        y_nan, x_nan = op("ne", y[0], y[0]), op("ne", x[0], x[0])
+        ones = "true" if lanes == 1 else "splat (i1 true)"
+        x_real = logic("xor", x_nan, ones)
+        first_nan = logic("and", y_nan, logic("or", x_real, earlier))
+        return logic("or", logic("and", better, x_real), first_nan)
+
+    def accumulate(self, node: Accumulate) -> None:
+        """Fold one more value (one on each lane) in; masked lanes keep theirs."""
+        acc = node.acc
+        lanes = self.acc_lanes[acc][0]
+        value = self.widen(self.value(node.value), acc.value_dtype, lanes)
+        new = [value]
+        if node.position is not None:
+            place = self.index(node.position, True)
+            wide = self.splat_i64(place) if lanes > 1 and place.lanes == 1 else place
+            new.append(wide.name)
+        old = self.accs[acc]
+        joined = self._joined(acc, old, new, lanes)
+        if self.mask is not None:
+            level = len(self.w.open)
+            kinds = [acc.value_dtype, np.dtype(np.int64)]
+            joined = [
+                self.ops.select(self.mask, j, o, kind, lanes, level, False)
+                for j, o, kind in zip(joined, old, kinds, strict=False)
+            ]
+        self.accs[acc] = joined
+
+    def index(self, affine: Any, as_vector: bool) -> Value:
+        """The int64 value of an index."""
+        raise NotImplementedError
+
+    def folded(self, acc: Acc) -> Value:
+        """What a fold has come to: its result, or within its loops the value so far."""
+        if acc in self.accs:
+            return Value(self.accs[acc][0], self.acc_lanes[acc][0], len(self.w.open))
+        return self.results[acc]
+
+    def finish(self, acc: Acc) -> None:
+        """Close a fold: join its lanes, and keep its result as a value."""
+        names = self.accs.pop(acc)
+        lanes, across = self.acc_lanes.pop(acc)
+        level = len(self.w.open)
+        types = [register_type(acc.value_dtype), "i64"]
+        while across and lanes > 1:
+            half = lanes // 2
+            order = ", ".join(f"i32 {half + k}" for k in range(half))
+            first = ", ".join(f"i32 {k}" for k in range(half))
+            highs, lows = (
+                [
+                    self._shuffle(n, kind, lanes, half, picked)
+                    for n, kind in zip(names, types, strict=False)
+                ]
+                for picked in (order, first)
+            )
+            names = self._joined(acc, lows, highs, half)
+            lanes = half
+            if lanes == 1:
+                break
+        result = names[-1]
+        if acc.positional:
+            result = self.ops.cast(result, np.dtype(np.int64), acc.dtype, lanes, level)
+        self.results[acc] = Value(result, lanes, level)
+
+    def _shuffle(self, name: str, kind: str, lanes: int, half: int, picked: str) -> str:
+        vector = f"<{lanes} x {kind}>"
+        if half == 1:
+            return self.w.value(f"extractelement {vector} {name}, {picked}")
+        return self.w.value(
+            f"shufflevector {vector} {name}, {vector} poison, <{half} x i32> <{picked}>"
+        )
+
+
+__all__ = ["Folds", "Value", "memory_type"]

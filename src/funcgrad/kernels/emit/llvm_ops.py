@@ -1,0 +1,270 @@
+"""Scalar operations as LLVM instructions, on one lane or on many.
+
+In: an operation, operand names and dtypes. Out: the name of the result. The one idea: a vector
+instruction reads like the scalar one with another type, so every operation is written once.
+bool is i1 in registers and a byte in memory; 16-bit floats compute in float32 and round back.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from ...ir import dtypes
+from ...ir.loops import DType
+from .writer import Writer
+
+float32 = np.dtype(np.float32)
+
+
+def is_small_float(dtype: DType) -> bool:
+    """Whether arithmetic on the dtype is done in float32."""
+    return dtype == np.float16 or dtype == dtypes.bfloat16
+
+
+def is_float(dtype: DType) -> bool:
+    """Whether the dtype is a real floating one the emitters know."""
+    return dtype.kind == "f" or dtype == dtypes.bfloat16
+
+
+def supported(dtype: DType) -> bool:
+    """Whether values of the dtype can be held in registers."""
+    return dtype.kind in "biu" or dtype.name in ("float16", "float32", "float64", "bfloat16")
+
+
+def register_type(dtype: DType) -> str:
+    """The LLVM type of one lane."""
+    if dtype.kind == "b":
+        return "i1"
+    if dtype.kind in "iu":
+        return f"i{8 * dtype.itemsize}"
+    return {"float16": "half", "float32": "float", "float64": "double", "bfloat16": "bfloat"}[
+        dtype.name
+    ]
+
+
+def memory_type(dtype: DType) -> str:
+    """The LLVM type of one element in memory."""
+    return "i8" if dtype.kind == "b" else register_type(dtype)
+
+
+def typed(kind: str, lanes: int) -> str:
+    """A vector type, or the scalar type for one lane."""
+    return kind if lanes == 1 else f"<{lanes} x {kind}>"
+
+
+def constant_text(value: Any, dtype: DType) -> str:
+    """A scalar constant of a dtype."""
+    if dtype.kind == "b":
+        return "true" if value else "false"
+    if dtype.kind in "iu":
+        bits = 8 * dtype.itemsize
+        number = int(value) & ((1 << bits) - 1)
+        return str(number - (1 << bits) if number >> (bits - 1) else number)
+    with np.errstate(all="ignore"):
+        exact = np.asarray(value).astype(dtype)
+    if dtype == np.float16:
+        return f"0xH{int(exact.view(np.uint16)):04X}"
+    if dtype == dtypes.bfloat16:
+        return f"0xR{int(exact.view(np.uint16)):04X}"
+    return f"0x{struct.unpack('<Q', struct.pack('<d', float(exact)))[0]:016X}"
+
+
+def suffix(kind: str, lanes: int) -> str:
+    """How an intrinsic names a type: f32, v8f32, v4i64."""
+    short = {"float": "f32", "double": "f64", "half": "f16", "bfloat": "bf16"}.get(kind, kind)
+    return short if lanes == 1 else f"v{lanes}{short}"
+
+
+_BINARY_FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "rem": "frem"}
+_BINARY_INT = {
+    **dict(zip("add sub mul and or xor".split(), "add sub mul and or xor".split(), strict=True)),
+    "shift_left": "shl",
+    "shift_right_logical": "lshr",
+    "shift_right_arithmetic": "ashr",
+}
+_INTRINSICS_FLOAT = {
+    "min": "minimum",
+    "max": "maximum",
+    "abs": "fabs",
+    "sqrt": "sqrt",
+    "floor": "floor",
+    "ceil": "ceil",
+    "round": "rint",
+    "trunc": "trunc",
+    "copysign": "copysign",
+    "fma": "fma",
+}
+_COMPARE_FLOAT = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
+
+
+class Ops:
+    """Writes operations into a function; `level` says in front of which open loop."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.w = writer
+
+    def intrinsic(
+        self, name: str, kind: str, lanes: int, args: list[str], level: int, extra: str = ""
+    ) -> str:
+        """A call of an LLVM intrinsic whose operands and result have one type."""
+        vector = typed(kind, lanes)
+        full = f"llvm.{name}.{suffix(kind, lanes)}"
+        params = ", ".join([vector] * len(args)) + (f", {extra.split()[0]}" if extra else "")
+        at = self.w.declare(full, f"{vector} ({params})")
+        text = ", ".join(f"{vector} {a}" for a in args) + (f", {extra}" if extra else "")
+        return self.w.value(f"call {vector} {at}({text})", level)
+
+    def apply(self, op: str, args: list[str], dtype: DType, lanes: int, level: int) -> str:
+        """The operation on operands of one dtype; comparisons give i1."""
+        if is_small_float(dtype):
+            wide = [self.cast(a, dtype, float32, lanes, level) for a in args]
+            result = self.apply(op, wide, float32, lanes, level)
+            comparison = op in _COMPARE_FLOAT or op == "is_finite"
+            return result if comparison else self.cast(result, float32, dtype, lanes, level)
+        if dtype.kind == "f":
+            return self._float(op, args, dtype, lanes, level)
+        return self._integer(op, args, dtype, lanes, level)
+
+    def _float(self, op: str, args: list[str], dtype: DType, lanes: int, level: int) -> str:
+        kind = register_type(dtype)
+        vector = typed(kind, lanes)
+        if op in _BINARY_FLOAT:
+            return self.w.value(f"{_BINARY_FLOAT[op]} {vector} {args[0]}, {args[1]}", level)
+        if op in _COMPARE_FLOAT:
+            return self.w.value(f"fcmp {_COMPARE_FLOAT[op]} {vector} {args[0]}, {args[1]}", level)
+        if op == "neg":
+            return self.w.value(f"fneg {vector} {args[0]}", level)
+        if op == "is_finite":
+            size = self.intrinsic("fabs", kind, lanes, args, level)
+            limit = constant_text(np.inf, dtype)
+            limit = limit if lanes == 1 else f"splat ({kind} {limit})"
+            return self.w.value(f"fcmp olt {vector} {size}, {limit}", level)
+        return self.intrinsic(_INTRINSICS_FLOAT[op], kind, lanes, args, level)
+
+    def _integer(self, op: str, args: list[str], dtype: DType, lanes: int, level: int) -> str:
+        kind = register_type(dtype)
+        vector = typed(kind, lanes)
+        signed = dtype.kind == "i"
+        sign = "s" if signed else "u"
+        if dtype.kind == "b":
+            op = {"add": "or", "mul": "and", "max": "or", "min": "and"}.get(op, op)
+        if op in _BINARY_INT:
+            return self.w.value(f"{_BINARY_INT[op]} {vector} {args[0]}, {args[1]}", level)
+        if op in ("div", "rem"):
+            return self.w.value(f"{sign}{op} {vector} {args[0]}, {args[1]}", level)
+        if op in ("eq", "ne", "lt", "le", "gt", "ge"):
+            how = op if op in ("eq", "ne") else sign + op
+            return self.w.value(f"icmp {how} {vector} {args[0]}, {args[1]}", level)
+        if op in ("min", "max"):
+            return self.intrinsic(f"{sign}{op}", kind, lanes, args, level)
+        if op == "neg":
+            return self.w.value(
+                f"sub {vector} zeroinitializer, {args[0]}"
+                if lanes > 1
+                else f"sub {vector} 0, {args[0]}",
+                level,
+            )
+        if op == "not":
+            ones = "true" if kind == "i1" else "-1"
+            ones = ones if lanes == 1 else f"splat ({kind} {ones})"
+            return self.w.value(f"xor {vector} {args[0]}, {ones}", level)
+        if op == "abs":
+            return (
+                args[0]
+                if not signed
+                else self.intrinsic("abs", kind, lanes, args, level, "i1 false")
+            )
+        if op == "population_count":
+            return self.intrinsic("ctpop", kind, lanes, args, level)
+        if op == "clz":
+            return self.intrinsic("ctlz", kind, lanes, args, level, "i1 false")
+        if op == "is_finite":
+            return "true" if lanes == 1 else "splat (i1 true)"
+        return self._integer_special(op, args, dtype, lanes, level)
+
+    def _integer_special(
+        self, op: str, args: list[str], dtype: DType, lanes: int, level: int
+    ) -> str:
+        kind, signed = register_type(dtype), dtype.kind == "i"
+        if op == "sign":
+            high = self.intrinsic(
+                "smin" if signed else "umin",
+                kind,
+                lanes,
+                [args[0], self.splat(kind, "1", lanes)],
+                level,
+            )
+            if not signed:
+                return high
+            return self.intrinsic("smax", kind, lanes, [high, self.splat(kind, "-1", lanes)], level)
+        if op == "mulhi":
+            bits = 8 * dtype.itemsize
+            wide = typed(f"i{2 * bits}", lanes)
+            extend = "sext" if signed else "zext"
+            narrow = typed(kind, lanes)
+            a, b = (self.w.value(f"{extend} {narrow} {x} to {wide}", level) for x in args)
+            product = self.w.value(f"mul {wide} {a}, {b}", level)
+            by = self.splat(f"i{2 * bits}", str(bits), lanes)
+            shifted = self.w.value(f"lshr {wide} {product}, {by}", level)
+            return self.w.value(f"trunc {wide} {shifted} to {narrow}", level)
+        raise AssertionError(f"no instruction for {op} of {dtype.name}")
+
+    def splat(self, kind: str, scalar: str, lanes: int) -> str:
+        """A constant on all lanes."""
+        return scalar if lanes == 1 else f"splat ({kind} {scalar})"
+
+    def cast(self, x: str, source: DType, target: DType, lanes: int, level: int) -> str:
+        """x converted: floats saturate into integers and NaN becomes 0, as in JAX."""
+        if source == target:
+            return x
+        if is_small_float(source) and target != float32:
+            x, source = self.cast(x, source, float32, lanes, level), float32
+        if is_small_float(target) and source != float32:
+            x, source = self.cast(x, source, float32, lanes, level), float32
+        if source == target:
+            return x
+        a, b = register_type(source), register_type(target)
+        from_type, to_type = typed(a, lanes), typed(b, lanes)
+        if target.kind == "b":
+            return self._to_bool(x, source, lanes, level)
+        if is_float(source) and is_float(target):
+            how = "fpext" if source.itemsize < target.itemsize else "fptrunc"
+        elif is_float(target):
+            how = "sitofp" if source.kind == "i" else "uitofp"
+        elif is_float(source):
+            name = "fptosi.sat" if target.kind == "i" else "fptoui.sat"
+            full = f"llvm.{name}.{suffix(b, lanes)}.{suffix(a, lanes)}"
+            at = self.w.declare(full, f"{to_type} ({from_type})")
+            return self.w.value(f"call {to_type} {at}({from_type} {x})", level)
+        elif a == b:
+            return x
+        elif source.kind != "b" and source.itemsize > target.itemsize:
+            how = "trunc"
+        else:
+            how = "sext" if source.kind == "i" else "zext"
+        return self.w.value(f"{how} {from_type} {x} to {to_type}", level)
+
+    def _to_bool(self, x: str, source: DType, lanes: int, level: int) -> str:
+        vector = typed(register_type(source), lanes)
+        zero = self.splat(register_type(source), constant_text(0, source), lanes)
+        if is_float(source):
+            return self.w.value(f"fcmp une {vector} {x}, {zero}", level)
+        return self.w.value(f"icmp ne {vector} {x}, {zero}", level)
+
+    def bitcast(self, x: str, source: DType, target: DType, lanes: int, level: int) -> str:
+        """The bits of x as another dtype of the same width."""
+        if source.kind == "b" or target.kind == "b":
+            return self.cast(x, source, target, lanes, level)
+        a, b = typed(register_type(source), lanes), typed(register_type(target), lanes)
+        return x if a == b else self.w.value(f"bitcast {a} {x} to {b}", level)
+
+    def select(
+        self, c: str, x: str, y: str, dtype: DType, lanes: int, level: int, one_condition: bool
+    ) -> str:
+        """x where c holds, else y; `one_condition`: a scalar condition for all lanes."""
+        vector = typed(register_type(dtype), lanes)
+        condition = "i1" if one_condition else typed("i1", lanes)
+        return self.w.value(f"select {condition} {c}, {vector} {x}, {vector} {y}", level)

@@ -1,0 +1,249 @@
+"""A block of steps as the function `i32 @program(ptr table)`.
+
+In: a `Block` and its memory plan. Out: the text of a module. The one idea: every buffer is a
+pointer in a register of this one function, so loops and branches of the user's program are loops
+and branches here; a kernel gets the pointers it needs in an array and is called directly, or, if
+there is enough to do, through the pool.
+
+The table: 0 call-out function, 1 pool, 2 arena, then constants, inputs, outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...ir.nests import Buffer
+from ..library import LibraryKernel
+from ..memory import Plan, direct_outputs
+from ..program import Block, Branch, HostCall, Launch, LibraryCall, Scan, While, all_constants
+from .llvm import KernelEmitter
+from .writer import Writer
+
+_PARALLEL_NANOSECONDS = 20_000.0
+_INLINE_NANOSECONDS = 400.0
+FIRST_SLOT = 3
+
+
+class ProgramEmitter:
+    """Writes the module of a program."""
+
+    def __init__(self, block: Block, plan: Plan, vector_bits: int) -> None:
+        self.block = block
+        self.plan = plan
+        self.vector_bits = vector_bits
+        self.w = Writer()
+        self.pointers: dict[Buffer, str] = {}
+        self.functions: dict[str, str] = {}
+        self.known: dict[str, str] = {}
+        self.declared: dict[str, str] = {}
+        self.args = 1
+        self.failed = False
+
+    def module(self) -> str:
+        """The text of the module."""
+        self.host, self.pool, self.arena = (self._slot(k) for k in range(FIRST_SLOT))
+        slot = FIRST_SLOT
+        for b in [*all_constants(self.block), *self.block.inputs]:
+            self.pointers[b] = self._slot(slot)
+            slot += 1
+        targets: list[str] = []
+        for _ in self.block.outputs:
+            targets.append(self._slot(slot))
+            slot += 1
+        self.run(self.block, targets)
+        entry = f"%argv = alloca [{self.args} x ptr], align 64"
+        text = self.w.function("program", "ptr %table", "i32")
+        text = text.replace("entry:\n", f"entry:\n  {entry}\n", 1)
+        end = "  ret i32 0\n"
+        if self.failed:
+            end += "failed:\n  ret i32 1\n"
+        text = text[: text.rindex("}")] + end + "}\n"
+        declarations = {**self.w.declared, **self.declared}
+        return "\n".join([*declarations.values(), *self.functions.values(), text, _ATTRIBUTES])
+
+    def _slot(self, k: int) -> str:
+        at = self.w.first(f"getelementptr ptr, ptr %table, i64 {k}")
+        return self.w.first(f"load ptr, ptr {at}")
+
+    def pointer(self, block: Block, buffer: Buffer) -> str:
+        """The address of a buffer, in a register."""
+        root = block.root(buffer)
+        found = self.pointers.get(root)
+        if found is None:
+            offset = self.plan.offsets[root]
+            found = self.w.first(f"getelementptr i8, ptr {self.arena}, i64 {offset}")
+            self.pointers[root] = found
+        return found
+
+    def copy(self, target: str, source: str, size: int) -> None:
+        """Copy bytes; the two places are different or the same."""
+        at = self.w.declare("llvm.memmove.p0.p0.i64", "void (ptr, ptr, i64, i1)")
+        self.w.line(f"call void {at}(ptr {target}, ptr {source}, i64 {size}, i1 false)")
+
+    # Blocks and steps.
+
+    def run(self, block: Block, targets: Sequence[str]) -> None:
+        """The steps of a block; its outputs are at the targets in the end."""
+        direct = direct_outputs(block)
+        for root, k in direct.items():
+            self.pointers[root] = targets[k]
+        for step in block.steps:
+            if isinstance(step, Launch):
+                self.launch(block, step)
+            elif isinstance(step, LibraryCall):
+                self.library(block, step)
+            elif isinstance(step, HostCall):
+                self.host_call(block, step)
+            elif isinstance(step, Scan):
+                self.scan(block, step)
+            elif isinstance(step, While):
+                self.loop(block, step)
+            else:
+                self.branch(block, step)
+        for k, b in enumerate(block.outputs):
+            if direct.get(block.root(b)) != k:
+                self.copy(targets[k], self.pointer(block, b), b.bytes)
+
+    def arguments(self, pointers: Sequence[str]) -> str:
+        """An array of pointers for a kernel."""
+        self.args = max(self.args, len(pointers))
+        for k, p in enumerate(pointers):
+            at = self.w.value(f"getelementptr ptr, ptr %argv, i64 {k}")
+            self.w.line(f"store ptr {p}, ptr {at}")
+        return "%argv"
+
+    def call(self, name: str, args: str, extent: int, grain: int, cost: float, split: bool) -> None:
+        """Run a kernel over its chunks: at once, one after the other, or on all threads."""
+        if extent > grain and cost > _PARALLEL_NANOSECONDS:
+            at = self.w.declare("fg_parallel_for", "void (ptr, ptr, ptr, i64, i64)")
+            what = f"ptr {self.pool}, ptr @{name}, ptr {args}, i64 {extent}, i64 {grain}"
+            self.w.line(f"call void {at}({what})")
+        elif extent > grain and split:
+            with self.w.loop("0", str(extent), str(grain)) as loop:
+                end = self.w.value(f"add i64 {loop.index}, {grain}")
+                over = self.w.value(f"icmp sgt i64 {end}, {extent}")
+                stop = self.w.value(f"select i1 {over}, i64 {extent}, i64 {end}")
+                self.w.line(f"call void @{name}(ptr {args}, i64 {loop.index}, i64 {stop})")
+        else:
+            self.w.line(f"call void @{name}(ptr {args}, i64 0, i64 {extent})")
+
+    def launch(self, block: Block, step: Launch) -> None:
+        """A fused kernel."""
+        kernel = step.kernel
+        text, declared = KernelEmitter(kernel, self.vector_bits).text()
+        self.declared.update(declared)
+        attributes = "#1" if kernel.cost < _INLINE_NANOSECONDS else "#0"
+        name = self.define(kernel.name, text.replace(") #0 {", f") {attributes} {{", 1))
+        args = self.arguments([self.pointer(block, b) for b in kernel.params])
+        split = kernel.chunk is not None
+        self.call(name, args, kernel.extent, kernel.grain, kernel.cost, split)
+
+    def define(self, name: str, text: str) -> str:
+        """Add a function, unless one of the same text is there; its name."""
+        body = text.replace(f"@{name}(", "@(", 1)
+        found = self.known.get(body)
+        if found is None:
+            found = self.known[body] = name
+            self.functions[name] = text
+        return found
+
+    def library(self, block: Block, step: LibraryCall) -> None:
+        """The stages of a kernel written by hand."""
+        kernel: LibraryKernel = step.kernel
+        for line in kernel.declarations:
+            self.declared[line] = line
+        names = {name: self.define(name, text) for name, text in kernel.functions.items()}
+        slots = {"in": step.reads, "out": step.writes, "scratch": step.scratch}
+        for stage in kernel.stages:
+            pointers = [self.pointer(block, slots[where][k]) for where, k in stage.args]
+            args = self.arguments(pointers)
+            self.call(names[stage.function], args, stage.extent, stage.grain, stage.cost, True)
+
+    def host_call(self, block: Block, step: HostCall) -> None:
+        """A call-out; the program ends if it fails."""
+        args = self.arguments([self.pointer(block, b) for b in [*step.reads, *step.writes]])
+        code = self.w.value(f"call i32 {self.host}(ptr {args}, i64 {step.number})")
+        bad = self.w.value(f"icmp ne i32 {code}, 0")
+        label = self.w.fresh("go")
+        self.w.line(f"br i1 {bad}, label %failed, label %{label}")
+        self.w.line(f"{label}:")
+        self.failed = True
+
+    # Control flow.
+
+    def scan(self, block: Block, step: Scan) -> None:
+        """Turns over the leading axis of the slices."""
+        body, c, n = step.block, step.constants, step.carry
+        reads = [self.pointer(block, b) for b in step.reads]
+        writes = [self.pointer(block, b) for b in step.writes]
+        for k, b in enumerate(body.inputs[:c]):
+            self.pointers[b] = reads[k]
+        for k, b in enumerate(body.inputs[c : c + n]):
+            self.pointers[b] = writes[k]
+            self.copy(writes[k], reads[c + k], b.bytes)
+        with self.w.loop("0", str(step.length), "1") as loop:
+            at = loop.index
+            if step.reverse:
+                at = self.w.value(f"sub i64 {step.length - 1}, {at}")
+            for k, b in enumerate(body.inputs[c + n :]):
+                self.pointers[b] = self._slice(reads[c + n + k], at, b.bytes)
+            rows = [
+                self._slice(p, at, b.bytes)
+                for p, b in zip(writes[n:], body.outputs[n:], strict=True)
+            ]
+            self._turn(step, body, writes[:n], rows)
+            loop.next = []
+
+    def _slice(self, pointer: str, at: str, size: int) -> str:
+        offset = self.w.value(f"mul i64 {at}, {size}")
+        return self.w.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
+
+    def _turn(self, step: Scan | While, body: Block, carry: list[str], rows: list[str]) -> None:
+        """One turn of a loop: what it carries on goes to its room, then replaces the old."""
+        rooms = [self.pointer(body, b) for b in step.rooms]
+        self.run(body, [*rooms, *rows])
+        for room, old, b in zip(rooms, carry, step.rooms, strict=True):
+            self.copy(old, room, b.bytes)
+
+    def loop(self, block: Block, step: While) -> None:
+        """Turns while the condition holds."""
+        cc, bc = step.condition_constants, step.block_constants
+        reads = [self.pointer(block, b) for b in step.reads]
+        writes = [self.pointer(block, b) for b in step.writes]
+        for k, b in enumerate(step.condition.inputs):
+            self.pointers[b] = reads[k] if k < cc else writes[k - cc]
+        for k, b in enumerate(step.block.inputs):
+            self.pointers[b] = reads[cc + k] if k < bc else writes[k - bc]
+        for target, source, b in zip(writes, reads[cc + bc :], step.writes, strict=True):
+            self.copy(target, source, b.bytes)
+        flag = self.w.first("alloca i8")
+        with self.w.forever() as leave:
+            self.run(step.condition, [flag])
+            held = self.w.value(f"load i8, ptr {flag}")
+            leave(self.w.value(f"icmp eq i8 {held}, 0"))
+            self._turn(step, step.block, writes, [])
+
+    def branch(self, block: Block, step: Branch) -> None:
+        """The chosen block of several."""
+        at, *reads = [self.pointer(block, b) for b in step.reads]
+        writes = [self.pointer(block, b) for b in step.writes]
+        index = self.w.value(f"load i32, ptr {at}")
+        label = self.w.fresh("branch")
+        # Below 0 means the first, above means the last, as everywhere an index is clamped.
+        last = len(step.blocks) - 1
+        low = self.w.value(f"icmp slt i32 {index}, 0")
+        index = self.w.value(f"select i1 {low}, i32 0, i32 {index}")
+        cases = " ".join(f"i32 {k}, label %{label}.{k}" for k in range(last))
+        self.w.line(f"switch i32 {index}, label %{label}.{last} [ {cases} ]")
+        for k, inner in enumerate(step.blocks):
+            self.w.line(f"{label}.{k}:")
+            self.pointers.update(zip(inner.inputs, reads, strict=True))
+            self.run(inner, writes)
+            self.w.line(f"br label %{label}.end")
+        self.w.line(f"{label}.end:")
+
+
+_ATTRIBUTES = """
+attributes #0 = { nounwind noinline }
+attributes #1 = { nounwind alwaysinline }
+"""

@@ -1,0 +1,250 @@
+"""Nests to groups: which values are computed by one kernel, around shared loops.
+
+In: the items of a `Program`. Out: the same in order, nests joined into `Group`s. The one idea:
+nests may share their outer loops when every value one of them reads of another is written in the
+same turn of those loops. A row of a matrix is then reduced, divided and stored while it is in the
+first cache, whatever number of loops over the row that takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..ir.loops import Axis, Expr
+from ..ir.nests import Buffer, expr_cost, loads_of, offset_of
+from .lowering import Nest, Program, Step
+
+_SMALL = 256
+_MANY = 48
+_WINDOW = 12
+_REGISTER_FOLD = 64
+
+
+class Member(NamedTuple):
+    """A nest with its loops in order.
+
+    Attributes:
+        form: map; row (the folded axes are innermost), register (folded within the vector loop),
+            column (folded outside of the kept axes: partial results in memory); running, scatter.
+        order: all axes, outermost first.
+        natural: how many outer loops it wants to share, and `most`: how many it can.
+    """
+
+    nest: Nest
+    form: str
+    order: tuple[Axis, ...]
+    natural: int
+    most: int
+
+    @property
+    def iterations(self) -> int:
+        """How often the innermost statement runs."""
+        total = 1
+        for axis in self.order:
+            total *= axis.extent
+        return total
+
+
+@dataclass(eq=False)
+class Group:
+    """Nests computed by one kernel; the outermost `depth` loops are shared.
+
+    Attributes:
+        why: why it was closed or could not take the next nest, for `explain`.
+    """
+
+    members: list[Member]
+    depth: int
+    why: list[str] = field(default_factory=lambda: [])
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """Extents of the first member's loops."""
+        return tuple(a.extent for a in self.members[0].order)
+
+    @property
+    def targets(self) -> set[Buffer]:
+        """The buffers it writes."""
+        return {m.nest.target for m in self.members}
+
+
+def roots(nest: Nest) -> list[Expr | None]:
+    """Every expression of a nest."""
+    inner: list[Expr | None] = [nest.value, nest.guard, nest.base]
+    return inner + [e for i in nest.index for e, _ in i.dynamic]
+
+
+def reads_of(nest: Nest) -> set[Buffer]:
+    """The buffers a nest reads."""
+    return {load.source for load in loads_of(*roots(nest))}
+
+
+def contiguous_axis(nest: Nest) -> Axis | None:
+    """The axis along which most of what is read lies side by side."""
+    score: dict[Axis, float] = {}
+    for load in loads_of(nest.value):
+        for axis, c in offset_of(load.source, load.index).axes.items():
+            if abs(c) == 1:
+                score[axis] = score.get(axis, 0) + load.source.size
+    return max(score, key=lambda a: score[a]) if score else None
+
+
+def member_of(nest: Nest) -> Member:
+    """The nest with the order of its loops."""
+    kept, folded = nest.kept, nest.folded
+    if nest.kind == "map":
+        return Member(nest, "map", kept, max(len(kept) - 1, 0), len(kept))
+    if nest.kind != "fold":
+        return Member(nest, nest.kind, kept, 0, 0)
+    near = contiguous_axis(nest)
+    if near is None or near in folded or not kept or nest.op.startswith("arg"):
+        order = (*(a for a in folded if a is not near), *(a for a in folded if a is near))
+        if nest.op.startswith("arg"):
+            order = folded
+        return Member(nest, "row", (*kept, *order), len(kept), len(kept))
+    count = 1
+    for axis in folded:
+        count *= axis.extent
+    rest = tuple(a for a in kept if a is not near)
+    if count <= _REGISTER_FOLD or nest.target.size >= 1 << 22:
+        return Member(nest, "register", (*rest, near, *folded), len(rest), len(rest))
+    before = outer_kept(nest, folded)
+    order = (*before, *folded, *(a for a in kept if a not in before))
+    if before:
+        return Member(nest, "column", order, len(before), len(before))
+    return Member(nest, "column", order, len(folded), len(folded))
+
+
+def outer_kept(nest: Nest, folded: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """The kept axes, from the first, that lie outside of all folded ones in what is read."""
+    loads = [load for load in loads_of(nest.value) if load.source.size > 1]
+    if not loads:
+        return ()
+    largest = max(loads, key=lambda load: load.source.size)
+    strides = offset_of(largest.source, largest.index).axes
+    widest = max((abs(strides.get(a, 0)) for a in folded), default=0)
+    before: list[Axis] = []
+    for axis in nest.kept[:-1]:
+        if abs(strides.get(axis, 0)) <= widest:
+            break
+        before.append(axis)
+    return tuple(before)
+
+
+def aligned(producer: Member, consumer: Member, depth: int) -> bool:
+    """Whether the consumer reads in a turn of the shared loops only what that turn wrote."""
+    shared = producer.order[:depth]
+    kept = producer.nest.kept
+    if producer.form == "column" and any(a in producer.nest.folded for a in shared):
+        return False
+    for load in loads_of(*roots(consumer.nest)):
+        if load.source is not producer.nest.target:
+            continue
+        for level, axis in enumerate(shared):
+            place = load.index[kept.index(axis)]
+            mine = consumer.order[level]
+            if not (place.is_axis(mine) or (axis.extent == 1 and not place.axes)):
+                return False
+    return True
+
+
+class Fuser:
+    """Joins the nests of a program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.items: list[Group | Step] = []
+        self.position: dict[Buffer, int] = {}
+
+    def root(self, buffer: Buffer) -> Buffer:
+        """The buffer whose memory a view is."""
+        while buffer in self.program.views:
+            buffer = self.program.views[buffer]
+        return buffer
+
+    def run(self) -> list[Group | Step]:
+        """The items in order."""
+        for item in self.program.items:
+            if isinstance(item, Step):
+                at = len(self.items)
+                self.items.append(item)
+                self.position.update(dict.fromkeys(item.outputs, at))
+            else:
+                self.place(member_of(item))
+        return self.items
+
+    def place(self, member: Member) -> None:
+        """Put a nest into an earlier group, or start one."""
+        reads = {self.root(b) for b in reads_of(member.nest)}
+        earliest = max((self.position.get(b, -1) for b in reads), default=-1)
+        start = max(earliest, len(self.items) - _WINDOW, 0)
+        for at in range(len(self.items) - 1, start - 1, -1):
+            group = self.items[at]
+            if isinstance(group, Group) and self.join(group, member, reads):
+                self.position[member.nest.target] = at
+                return
+        self.position[member.nest.target] = len(self.items)
+        self.items.append(Group([member], member.natural))
+
+    def join(self, group: Group, member: Member, reads: set[Buffer]) -> bool:
+        """Add a nest to a group if they can share loops and it is worth it."""
+        if member.form in ("running", "scatter") or len(group.members) >= _MANY:
+            return False
+        if any(m.form in ("running", "scatter") for m in group.members):
+            return False
+        viewed = {b for b in reads if b in group.targets} - reads_of(member.nest)
+        if viewed:
+            return False
+        small = member.iterations <= _SMALL and all(m.iterations <= _SMALL for m in group.members)
+        linked = bool(reads & group.targets) or small or self._shares(group, member)
+        if not linked:
+            return False
+        depth = self._common_depth(group, member)
+        if depth == 0 and not small and not self._same_loops(group, member):
+            return False
+        group.members.append(member)
+        group.depth = depth
+        return True
+
+    def _shares(self, group: Group, member: Member) -> bool:
+        mine = {b for b in reads_of(member.nest) if b.size > _SMALL}
+        theirs = {b for m in group.members for b in reads_of(m.nest)}
+        return bool(mine & theirs)
+
+    def _common_depth(self, group: Group, member: Member) -> int:
+        everyone = [*group.members, member]
+        limit = min(*(m.most for m in everyone), max(m.natural for m in everyone))
+        extents = tuple(a.extent for a in member.order)
+        common = 0
+        while common < limit and extents[common] == group.extents[common]:
+            common += 1
+        column = [m for m in everyone if m.form == "column" and m.order[0] in m.nest.folded]
+        for depth in range(common, 0, -1):
+            if column and any(depth != len(m.nest.folded) for m in column):
+                continue
+            if all(aligned(m, member, depth) for m in group.members):
+                return depth
+        return 0
+
+    def _same_loops(self, group: Group, member: Member) -> bool:
+        """Whether all have the same loops, and read each other only at the same place."""
+        extents = tuple(a.extent for a in member.order)
+        if group.depth != 0 or member.form not in ("map", "row"):
+            return False
+        for m in group.members:
+            if m.form not in ("map", "row") or tuple(a.extent for a in m.order) != extents:
+                return False
+            if m.form == "row" and m.nest.target in reads_of(member.nest):
+                return False
+            if not aligned(m, member, len(m.order)):
+                return False
+        return all(m.nest.kind == "map" or not m.nest.kept for m in (*group.members, member))
+
+
+def cost_of(member: Member) -> float:
+    """Rough nanoseconds on one core."""
+    seen: set[int] = set()
+    cost = sum(expr_cost(r, seen) for r in roots(member.nest) if r is not None) + 1.0
+    serial = member.form in ("running", "scatter")
+    return member.iterations * cost * (1.0 if serial else 0.06)

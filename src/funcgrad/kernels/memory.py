@@ -1,0 +1,118 @@
+"""Where every buffer lives: arguments, results, and one arena for all between.
+
+In: a `Block`. Out: `Plan`. The one idea: a buffer's life is the span of steps from the one that
+writes it to the last that reads it; two buffers share bytes of the arena only if their lives are
+apart. What a step's inner blocks need lives exactly as long as that step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..ir.nests import Buffer
+from .program import Block, BlockStep, Branch, LibraryCall, Scan, While
+
+ALIGNMENT = 64
+
+
+@dataclass(eq=False)
+class Plan:
+    """Offsets in the arena.
+
+    Attributes:
+        offsets: of each buffer that lives there.
+        size: bytes of the arena.
+        lives: first and last step, offset and end of each span, for the checker.
+    """
+
+    offsets: dict[Buffer, int] = field(default_factory=lambda: {})
+    size: int = 0
+    lives: list[tuple[int, int, int, int]] = field(default_factory=lambda: [])
+
+
+class Place:
+    """First fit among the spans that live at the same time."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, int, int, int]] = []  # first, last step, offset, end
+        self.size = 0
+
+    def put(self, first: int, last: int, size: int) -> int:
+        """An offset that is free from the first to the last step."""
+        size = -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
+        busy = sorted((o, e) for f, t, o, e in self.taken if f <= last and first <= t)
+        offset = 0
+        for start, end in busy:
+            if offset + size <= start:
+                break
+            offset = max(offset, end)
+        self.taken.append((first, last, offset, offset + size))
+        self.size = max(self.size, offset + size)
+        return offset
+
+
+def plan(block: Block) -> Plan:
+    """The arena of a program."""
+    result = Plan()
+    result.size = _plan(block, 0, result)
+    return result
+
+
+def _plan(block: Block, base: int, out: Plan) -> int:
+    """Place what a block needs at `base` and above; how many bytes that is."""
+    place = Place()
+    outputs = direct_outputs(block)
+    last: dict[Buffer, int] = {}
+    first: dict[Buffer, int] = {}
+    for at, step in enumerate(block.steps):
+        for b in step.reads:
+            last[block.root(b)] = at
+        for b in step.writes:
+            first.setdefault(block.root(b), at)
+            last[block.root(b)] = max(last.get(block.root(b), at), at)
+    for b in block.outputs:
+        last[block.root(b)] = len(block.steps)
+    outside = {*block.inputs, *block.constants, *outputs}
+    for at, step in enumerate(block.steps):
+        for b in step.writes:
+            root = block.root(b)
+            if root in outside or first[root] != at or root in out.offsets:
+                continue
+            out.offsets[root] = base + place.put(at, last[root], root.bytes)
+        if isinstance(step, LibraryCall):
+            for b in step.scratch:
+                out.offsets[b] = base + place.put(at, at, b.bytes)
+        _inner(step, at, base, place, out)
+    out.lives += place.taken
+    return place.size
+
+
+def _inner(step: BlockStep, at: int, base: int, place: Place, out: Plan) -> None:
+    """The arenas of inner blocks, each within a span that lives during the step."""
+    blocks: list[Block] = []
+    if isinstance(step, Scan):
+        blocks = [step.block]
+    elif isinstance(step, While):
+        blocks = [step.condition, step.block]
+    elif isinstance(step, Branch):
+        blocks = step.blocks
+    if isinstance(step, (Scan, While)):
+        for b in step.rooms:
+            out.offsets[b] = base + place.put(at, at, b.bytes)
+    for block in blocks:
+        trial = Plan()
+        size = _plan(block, 0, trial)
+        offset = base + place.put(at, at, size)
+        for b, where in trial.offsets.items():
+            out.offsets[b] = offset + where
+
+
+def direct_outputs(block: Block) -> dict[Buffer, int]:
+    """The outputs that a step can write where they belong, by position; the rest are copied."""
+    outside = {*block.inputs, *block.constants}
+    found: dict[Buffer, int] = {}
+    for k, b in enumerate(block.outputs):
+        root = block.root(b)
+        if root not in outside and root not in found and root.bytes == b.bytes:
+            found[root] = k
+    return found

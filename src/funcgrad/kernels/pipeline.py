@@ -1,0 +1,130 @@
+"""The compiler: from a simplified jaxpr to something that runs, stage by stage.
+
+blocks   jaxpr → nests → groups → loop nests       lowering, fuse, schedule (program)
+memory   where every buffer lives                  memory
+text     loop nests → LLVM                         emit
+code     text → object code → executable           runtime
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.array import to_ndarray
+from ..ir.jaxpr import ClosedJaxpr, Literal
+from .emit.program import ProgramEmitter
+from .libraries import library_kernel
+from .lowering import storage_shape
+from .memory import Plan, plan
+from .program import Block, Builder, HostCall, Launch, LibraryCall, Scan, While, all_constants
+from .runtime import symbols, toolchain
+from .runtime.launch import Executable, Output
+from .runtime.pool import pool
+
+Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
+
+
+@dataclass(eq=False)
+class Stages:
+    """Every stage of one program."""
+
+    simplified: ClosedJaxpr
+    block: Block
+    memory: Plan
+    source: str
+    host_calls: list[HostCall]
+
+
+def lower(closed: ClosedJaxpr, simplify: Simplify) -> Stages:
+    """The stages of a simplified program up to its text."""
+    builder = Builder(simplify, library_kernel)
+    block = builder.block(closed)
+    memory = plan(block)
+    source = ProgramEmitter(block, memory, toolchain.machine().vector_bits).module()
+    return Stages(closed, block, memory, source, builder.host_calls)
+
+
+def compiled(stages: Stages) -> Executable:
+    """The program as machine code."""
+    code = toolchain.compile_text(stages.source)
+    return executable(stages, code)
+
+
+def executable(stages: Stages, code: bytes) -> Executable:
+    """Machine code with the memory it needs."""
+    names = {
+        line.split("@", 1)[1].split("(", 1)[0].strip('"')
+        for line in stages.source.splitlines()
+        if line.startswith("declare ")
+    }
+    wanted = {n for n in names if not n.startswith("llvm.")}
+    found = symbols.resolve(wanted - {"fg_parallel_for"})
+    found["fg_parallel_for"] = pool().parallel_for_address
+    loaded = toolchain.load(code, found)
+    constants = list(all_constants(stages.block).values())
+    outputs: list[Output] = []
+    for aval in stages.simplified.out_avals:
+        shape, dtype = storage_shape(aval)
+        outputs.append(Output(shape, dtype, aval.dtype if dtype != aval.dtype else None))
+    host = host_of(stages.host_calls) if stages.host_calls else None
+    return Executable(loaded, constants, outputs, stages.memory.size, cost_of(stages.block), host)
+
+
+def cost_of(block: Block) -> float:
+    """Rough nanoseconds of a block on one core."""
+    total = 0.0
+    for step in block.steps:
+        if isinstance(step, Launch):
+            total += step.kernel.cost
+        elif isinstance(step, LibraryCall):
+            total += sum(s.cost for s in step.kernel.stages)
+        elif isinstance(step, Scan):
+            total += cost_of(step.block) * step.length
+        elif isinstance(step, While):
+            total += 1e6
+    return total
+
+
+def host_of(calls: list[HostCall]) -> Callable[[int, int], None]:
+    """The function that runs the NumPy rule of a call-out on the program's memory."""
+
+    def host(args: int, number: int) -> None:
+        call = calls[number]
+        eqn = call.eqn
+        count = len(call.reads)
+        pointers: Any = (ctypes.c_void_p * (count + len(call.writes))).from_address(args)
+        values: list[Any] = []
+        for k, (b, atom) in enumerate(zip(call.reads, eqn.invars, strict=True)):
+            if isinstance(atom, Literal):
+                values.append(np.asarray(to_ndarray(atom.val), atom.aval.dtype))
+                continue
+            view = array_at(pointers[k], b.shape, b.dtype)
+            view.flags.writeable = False
+            values.append(
+                view if b.dtype == atom.aval.dtype else view.view(atom.aval.dtype)[..., 0]
+            )
+        with np.errstate(all="ignore"):
+            result = eqn.primitive.impl(*values, **eqn.params)
+        results = result if eqn.primitive.multiple_results else [result]
+        for k, (b, value) in enumerate(zip(call.writes, results, strict=True)):
+            target = array_at(pointers[count + k], b.shape, b.dtype)
+            value = np.asarray(value)
+            if value.dtype != b.dtype and value.dtype.names is not None:
+                value = np.ascontiguousarray(value)[..., None].view(b.dtype)
+            target[...] = value
+
+    return host
+
+
+def array_at(address: int | None, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+    """An array over memory of the program."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if not size or not address:
+        return np.empty(shape, dtype)
+    memory: Any = (ctypes.c_char * size).from_address(address)
+    return np.frombuffer(memory, dtype).reshape(shape)

@@ -1,0 +1,314 @@
+"""Blocks: a jaxpr as steps over buffers, with the blocks of loops and branches inside.
+
+In: a closed jaxpr. Out: `Block`. The one idea: a body of a loop is a block like the whole program,
+whose inputs are memory of the block around it; so loops nest, and nothing is called back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core.array import to_ndarray
+from ..ir.jaxpr import ClosedJaxpr, Eqn
+from ..ir.loops import Contract, Library, Region
+from ..ir.nests import Buffer, Kernel
+from .contract import Gemm, Layout, even, free_axes, gemm_kernel, gemm_operand, product
+from .fuse import Fuser, Group, reads_of
+from .library import LibraryKernel
+from .lowering import Definitions, Nest, Program, Step
+from .schedule import Scheduler
+
+Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
+
+
+@dataclass(eq=False)
+class Launch:
+    """Run a fused kernel."""
+
+    kernel: Kernel
+
+    @property
+    def reads(self) -> list[Buffer]:
+        """What it reads."""
+        return [b for b in self.kernel.params if b not in self.kernel.written]
+
+    @property
+    def writes(self) -> list[Buffer]:
+        """What it writes."""
+        return self.kernel.written
+
+
+@dataclass(eq=False)
+class LibraryCall:
+    """Run the stages of a kernel written by hand."""
+
+    kernel: LibraryKernel
+    reads: list[Buffer]
+    writes: list[Buffer]
+    scratch: list[Buffer]
+    eqn: Eqn
+
+
+@dataclass(eq=False)
+class HostCall:
+    """Leave the program: an eqn's NumPy rule runs in Python."""
+
+    number: int
+    eqn: Eqn
+    reads: list[Buffer]
+    writes: list[Buffer]
+
+
+@dataclass(eq=False)
+class Scan:
+    """`length` turns of a block of (constants, carry, slices) to (carry, slices).
+
+    Attributes:
+        reads: constants, first carry, stacked slices; writes: last carry, stacked slices.
+        rooms: where a turn puts what it carries on, before it replaces the old.
+    """
+
+    block: Block
+    length: int
+    reverse: bool
+    constants: int
+    carry: int
+    reads: list[Buffer]
+    writes: list[Buffer]
+    rooms: list[Buffer]
+    eqn: Eqn
+
+
+@dataclass(eq=False)
+class While:
+    """A block again and again while another block gives true; reads: constants of both, carry."""
+
+    condition: Block
+    block: Block
+    condition_constants: int
+    block_constants: int
+    reads: list[Buffer]
+    writes: list[Buffer]
+    rooms: list[Buffer]
+    eqn: Eqn
+
+
+@dataclass(eq=False)
+class Branch:
+    """The block that the index (the first of `reads`, clamped) chooses."""
+
+    blocks: list[Block]
+    reads: list[Buffer]
+    writes: list[Buffer]
+    eqn: Eqn
+
+
+BlockStep = Launch | LibraryCall | HostCall | Scan | While | Branch
+
+
+@dataclass(eq=False)
+class Block:
+    """Steps in order.
+
+    Attributes:
+        constants: values that must be in memory: captured arrays, literals.
+        views: buffers that are the memory of another one.
+    """
+
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+    steps: list[BlockStep]
+    constants: dict[Buffer, np.ndarray[Any, Any]]
+    views: dict[Buffer, Buffer]
+    items: list[Group | Step] = field(default_factory=lambda: [])
+
+    def root(self, buffer: Buffer) -> Buffer:
+        """The buffer whose memory a view is."""
+        while buffer in self.views:
+            buffer = self.views[buffer]
+        return buffer
+
+    def inner(self) -> list[Block]:
+        """The blocks of its loops and branches."""
+        found: list[Block] = []
+        for step in self.steps:
+            if isinstance(step, Scan):
+                found.append(step.block)
+            elif isinstance(step, While):
+                found += [step.condition, step.block]
+            elif isinstance(step, Branch):
+                found += step.blocks
+        return found
+
+
+class Builder:
+    """Builds the blocks of one program, and numbers what they contain."""
+
+    def __init__(self, simplify: Simplify, library: Callable[..., LibraryKernel | None]) -> None:
+        self.simplify = simplify
+        self.library = library
+        self.host_calls: list[HostCall] = []
+        self.kernels = 0
+
+    def block(self, closed: ClosedJaxpr) -> Block:
+        """A closed jaxpr as a block; its captured values become constants."""
+        program = Definitions(closed.jaxpr).program()
+        count = len(closed.consts)
+        constants = dict(program.constants)
+        for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
+            array = to_ndarray(value)
+            constants[buffer] = array if array.dtype.names is None else array.view(np.uint32)
+        items = Fuser(program).run()
+        block = Block(program.inputs[count:], program.outputs, [], constants, program.views, items)
+        visible = self._visible(program, items)
+        for item in items:
+            if isinstance(item, Group):
+                self.kernels += 1
+                made = Scheduler(item, visible[id(item)].__contains__, f"k{self.kernels}").kernels()
+                block.steps += [Launch(kernel) for kernel in made]
+            else:
+                block.steps.append(self.step(item))
+        return block
+
+    def _visible(self, program: Program, items: list[Group | Step]) -> dict[int, set[Buffer]]:
+        """For each group, which of its buffers somebody else reads."""
+
+        def root(b: Buffer) -> Buffer:
+            while b in program.views:
+                b = program.views[b]
+            return b
+
+        readers: dict[Buffer, set[int]] = {}
+        for item in items:
+            if isinstance(item, Group):
+                read = {b for m in item.members for b in reads_of(m.nest)}
+                for b in read:
+                    # Through a view the place of an element is not seen: that counts as outside.
+                    who = id(item) if b not in program.views else -1
+                    readers.setdefault(root(b), set()).add(who)
+            else:
+                for b in item.inputs:
+                    readers.setdefault(root(b), set()).add(-1)
+        for b in program.outputs:
+            readers.setdefault(root(b), set()).add(-1)
+        return {
+            id(item): {b for b in item.targets if readers.get(b, set()) - {id(item)}}
+            for item in items
+            if isinstance(item, Group)
+        }
+
+    # Steps that are no nests.
+
+    def step(self, item: Step) -> BlockStep:
+        """A contraction, a library kernel, control flow or a call-out."""
+        what = item.what
+        if isinstance(what, Contract):
+            return self._contract(item, what)
+        if isinstance(what, Library):
+            self.kernels += 1
+            kernel = self.library(what, item, f"k{self.kernels}")
+            if kernel is not None:
+                return self._library_call(kernel, item)
+        if isinstance(what, Region):
+            return getattr(self, f"_{what.kind}")(item, what.parts)
+        return self._host(item)
+
+    def _host(self, item: Step) -> HostCall:
+        call = HostCall(len(self.host_calls), item.eqn, item.inputs, item.outputs)
+        self.host_calls.append(call)
+        return call
+
+    def _library_call(self, kernel: LibraryKernel, item: Step) -> LibraryCall:
+        byte = np.dtype(np.uint8)
+        scratch = [Buffer((n,), byte, f"scratch{k}") for k, n in enumerate(kernel.scratch)]
+        return LibraryCall(kernel, item.inputs, item.outputs, scratch, item.eqn)
+
+    def _contract(self, item: Step, c: Contract) -> BlockStep:
+        left, right = item.eqn.invars
+        shapes = left.aval.shape, right.aval.shape
+        strides = [
+            s if s is not None else contiguous(shape)
+            for s, shape in zip(item.strides, shapes, strict=True)
+        ]
+        lb, rb, lc, rc = c[:4]
+        lf, rf = free_axes(len(shapes[0]), lb, lc), free_axes(len(shapes[1]), rb, rc)
+
+        def layout(k: int, batch: Any, free: Any, inner: Any) -> Layout:
+            shape, step = shapes[k], strides[k]
+            return Layout(
+                tuple(step[a] for a in batch),
+                even([shape[a] for a in free], [step[a] for a in free]),
+                even([shape[a] for a in inner], [step[a] for a in inner]),
+            )
+
+        m = product([shapes[0][a] for a in lf])
+        n = product([shapes[1][a] for a in rf])
+        k = product([shapes[0][a] for a in lc])
+        a, b = layout(0, lb, lf, lc), layout(1, rb, rf, rc)
+        first, second = gemm_operand(a, m, k), gemm_operand(b, n, k)
+        assert first is not None and second is not None
+        extents = [shapes[0][x] for x in lb]
+        steps = [product(extents[i + 1 :]) * m * n for i in range(len(extents))]
+        batch = tuple(zip(extents, a.batch, b.batch, steps, strict=True))
+        self.kernels += 1
+        gemm = Gemm(c.dtype.name, batch, m, n, k, first, second)
+        return self._library_call(gemm_kernel(gemm, f"k{self.kernels}"), item)
+
+    def _scan(self, item: Step, parts: dict[str, Any]) -> BlockStep:
+        block = self.block(self.simplify(parts["jaxpr"]))
+        return Scan(
+            block,
+            parts["length"],
+            parts["reverse"],
+            parts["num_consts"],
+            parts["num_carry"],
+            item.inputs,
+            item.outputs,
+            rooms_for(item.outputs[: parts["num_carry"]]),
+            item.eqn,
+        )
+
+    def _while(self, item: Step, parts: dict[str, Any]) -> BlockStep:
+        condition = self.block(self.simplify(parts["cond_jaxpr"]))
+        block = self.block(self.simplify(parts["body_jaxpr"]))
+        counts = parts["cond_nconsts"], parts["body_nconsts"]
+        rooms = rooms_for(item.outputs)
+        return While(condition, block, *counts, item.inputs, item.outputs, rooms, item.eqn)
+
+    def _branch(self, item: Step, parts: dict[str, Any]) -> BlockStep:
+        blocks = [self.block(self.simplify(b)) for b in parts["branches"]]
+        return Branch(blocks, item.inputs, item.outputs, item.eqn)
+
+    def _call(self, item: Step, parts: dict[str, Any]) -> BlockStep:
+        block = self.block(self.simplify(parts["jaxpr"]))
+        return Scan(block, 1, False, len(item.inputs), 0, item.inputs, item.outputs, [], item.eqn)
+
+
+def rooms_for(carried: list[Buffer]) -> list[Buffer]:
+    """Memory for the next values of what a loop carries."""
+    return [Buffer(b.shape, b.dtype, f"{b.name}_next") for b in carried]
+
+
+def all_constants(block: Block) -> dict[Buffer, np.ndarray[Any, Any]]:
+    """The constants of a block and of all blocks within."""
+    found = dict(block.constants)
+    for inner in block.inner():
+        found.update(all_constants(inner))
+    return found
+
+
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of an array in C order, in elements."""
+    strides: list[int] = []
+    step = 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+__all__ = ["Block", "Builder", "Nest"]

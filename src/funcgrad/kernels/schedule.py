@@ -1,0 +1,507 @@
+"""Groups to loop nests: which loops, in which order, what stays in registers.
+
+In: a `Group`. Out: `Kernel`s to be run one after the other. The one idea: under the shared outer
+loops a group is a list of phases, each one set of inner loops. A value made in a phase is a
+register for what reads it in the same phase at the same place, a row on the stack for later
+phases, and memory only where somebody outside of the group reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..ir.loops import (
+    Affine,
+    Axis,
+    Const,
+    Expr,
+    IndexTuple,
+    Load,
+    axis_index,
+    flat_index,
+    select,
+)
+from ..ir.nests import (
+    Acc,
+    Accumulate,
+    Buffer,
+    For,
+    Kernel,
+    Node,
+    Store,
+    identity_of,
+    rewrite,
+    rewrite_index,
+)
+from .collapse import buffers_of, collapse
+from .fuse import Group, Member, cost_of
+from .lowering import Nest
+
+_ROW_ELEMENTS = 8192
+_CHUNK_NANOSECONDS = 15_000.0
+_MOST_CHUNKS = 64
+
+
+class Made(NamedTuple):
+    """What is known of a value made in the group.
+
+    Attributes:
+        value: its expression, where it can be used without memory.
+        phase: the phase that makes it, `ready`: the first one that may use it from elsewhere.
+        place: its buffer or row, and how many leading axes of the value the row lacks.
+    """
+
+    value: Expr | None
+    phase: int
+    ready: int
+    place: Buffer
+    dropped: int
+    axes: tuple[Axis, ...]
+
+
+@dataclass(eq=False)
+class Phase:
+    """Inner loops over `axes` around `body`; then `after`, outside of them."""
+
+    axes: tuple[Axis, ...]
+    plain: bool
+    body: list[Node] = field(default_factory=lambda: [])
+    accs: list[Acc] = field(default_factory=lambda: [])
+    after: list[Node] = field(default_factory=lambda: [])
+
+
+class Scheduler:
+    """Builds the loops of one group."""
+
+    def __init__(self, group: Group, visible: Callable[[Buffer], bool], name: str) -> None:
+        self.group = group
+        self.visible = visible
+        self.name = name
+        lead = group.members[0].order[: group.depth]
+        self.outer = tuple(Axis(a.extent, f"i{k}") for k, a in enumerate(lead))
+        self.first: list[Node] = []
+        self.phases: list[Phase] = []
+        self.made: dict[Buffer, Made] = {}
+        self.loaded: set[Buffer] = set()
+        self.rows: list[Buffer] = []
+        self.partials: list[tuple[Buffer, Buffer, str]] = []
+        self.chunk = Axis(2, "chunk")
+        self.accs = 0
+
+    def kernels(self) -> list[Kernel]:
+        """The kernels of the group, in order."""
+        for member in self.group.members:
+            self.add(member)
+        body = self._body()
+        body = collapse(body)
+        return self._chunked(body)
+
+    # Phases.
+
+    def add(self, member: Member) -> None:
+        """Give a member its place in the phases."""
+        nest = member.nest
+        if nest.kind == "running":
+            self._running(nest)
+        elif nest.kind == "scatter":
+            self._scatter(nest)
+        elif nest.kind == "map":
+            self._map(member)
+        elif member.form == "column" and member.order[0] in nest.folded:
+            self._outer_column(member)
+        elif member.form == "row" and self.group.depth == len(nest.kept):
+            self._row_fold(member)
+        else:
+            self._inner_fold(member)
+
+    def _shared(self, member: Member) -> dict[Axis, Affine]:
+        pairs = zip(member.order, self.outer, strict=False)
+        return {a: axis_index(b) for a, b in pairs}
+
+    def _needed(self, roots: list[Expr | None]) -> int:
+        """The first phase in which the expressions may stand, if they share no loop."""
+        return max((m.ready for m in self._used(roots)), default=0)
+
+    def _used(self, roots: list[Expr | None]) -> list[Made]:
+        return [self.made[b] for b in buffers_of(roots) if b in self.made]
+
+    def _phase(self, member: Member, inner: tuple[Axis, ...]) -> tuple[int, dict[Axis, Affine]]:
+        """A phase with these inner loops that comes late enough, and the axes in its terms."""
+        extents = tuple(a.extent for a in inner)
+        roots: list[Expr | None] = [member.nest.value]
+        shared = self._shared(member)
+        for k, phase in enumerate(self.phases):
+            if not phase.plain or tuple(a.extent for a in phase.axes) != extents:
+                continue
+            axes = {**shared, **{a: axis_index(b) for a, b in zip(inner, phase.axes, strict=True)}}
+            if all(self._usable(m, k, member, axes) for m in self._used(roots)):
+                return k, axes
+        own = tuple(Axis(a.extent, f"j{len(self.phases)}{n}") for n, a in enumerate(inner))
+        self.phases.append(Phase(own, True))
+        axes = {**shared, **{a: axis_index(b) for a, b in zip(inner, own, strict=True)}}
+        return len(self.phases) - 1, axes
+
+    def _usable(self, made: Made, phase: int, member: Member, axes: dict[Axis, Affine]) -> bool:
+        if phase >= made.ready:
+            return True
+        if phase != made.phase or made.value is None:
+            return False
+        loads = [x for x in self._loads(member.nest.value) if x.source in self.made]
+        mine = [x for x in loads if self.made[x.source] is made]
+        return all(self._in_place(x.index, made, axes) for x in mine)
+
+    def _loads(self, x: Expr) -> list[Load]:
+        from ..ir.nests import loads_of
+
+        return loads_of(x)
+
+    def _in_place(self, index: IndexTuple, made: Made, axes: dict[Axis, Affine]) -> bool:
+        """Whether an index, in the terms of a phase, is where the phase makes the value."""
+        for i, axis in zip(index, (*self.outer, *made.axes), strict=True):
+            if not rewrite_index(i, lambda e: e, axes).same(axis_index(axis)):
+                return False
+        return True
+
+    def rewritten(self, x: Expr, axes: dict[Axis, Affine], phase: int) -> Expr:
+        """The expression in the group's axes, with registers and rows for what the group made."""
+        from ..ir.loops import Index
+
+        def leaf(node: Expr, again: Any) -> Expr | None:
+            if isinstance(node, Index):
+                return Index(rewrite_index(node.affine, again, axes))
+            if not isinstance(node, Load):
+                return None
+            index = tuple(rewrite_index(i, again, axes) for i in node.index)
+            guard = None if node.guard is None else again(node.guard)
+            made = self.made.get(node.source)
+            if made is None:
+                return Load(node.source, index, node.dtype, guard)
+            same = made.value is not None and (made.phase == phase or not made.axes)
+            if same and self._in_place(index, made, {}):
+                assert made.value is not None
+                value = made.value
+                return value if guard is None else select(guard, value, Const(0, value.dtype))
+            self.loaded.add(made.place)
+            return Load(made.place, index[made.dropped :], node.dtype, guard)
+
+        return rewrite(x, leaf, {})
+
+    def _place(self, nest: Nest, inner: int) -> tuple[Buffer, int]:
+        """Where a value is kept: its buffer, or a row of its own if nobody else reads it."""
+        target = nest.target
+        shape = target.shape[len(target.shape) - inner :] if inner else ()
+        row = Buffer(shape, target.dtype, f"{target.name}_row")
+        if self.visible(target) or row.size > _ROW_ELEMENTS:
+            return target, 0
+        self.rows.append(row)
+        return row, len(target.shape) - inner
+
+    def _map(self, member: Member) -> None:
+        nest = member.nest
+        inner = member.order[self.group.depth :]
+        if not inner:
+            ready = self._needed([nest.value])
+            value = self.rewritten(nest.value, self._shared(member), -1)
+            self._keep_scalar(nest, value, ready)
+            return
+        at, axes = self._phase(member, inner)
+        value = self.rewritten(nest.value, axes, at)
+        place, dropped = self._place(nest, len(inner))
+        phase = self.phases[at]
+        index = tuple(axis_index(a) for a in (*self.outer, *phase.axes))
+        phase.body.append(Store(place, index[dropped:], value))
+        self.made[nest.target] = Made(value, at, at + 1, place, dropped, phase.axes)
+
+    def _keep_scalar(self, nest: Nest, value: Expr, ready: int) -> None:
+        """A value with one element a turn of the shared loops."""
+        index = tuple(axis_index(a) for a in self.outer)
+        self.made[nest.target] = Made(value, -1, ready, nest.target, 0, ())
+        if self.visible(nest.target):
+            after = self.phases[ready - 1].after if ready else self.first
+            after.append(Store(nest.target, index, value))
+
+    def _acc(self, nest: Nest) -> Acc:
+        self.accs += 1
+        return Acc(nest.op, nest.dtype, f"acc{self.accs}", nest.target.dtype)
+
+    def _fold_value(self, nest: Nest, acc: Acc) -> Expr:
+        from ..ir.loops import cast
+
+        return acc if acc.positional else cast(acc, nest.target.dtype)
+
+    def _new_acc(self, nest: Nest) -> tuple[Acc, Expr]:
+        self.accs += 1
+        positional = nest.op.startswith("arg")
+        dtype = nest.target.dtype if positional else None
+        acc = Acc(nest.op, nest.dtype, f"acc{self.accs}", dtype)
+        return acc, self._fold_value(nest, acc)
+
+    def _row_fold(self, member: Member) -> None:
+        nest = member.nest
+        inner = member.order[self.group.depth :]
+        at, axes = self._phase(member, inner)
+        phase = self.phases[at]
+        acc, result = self._new_acc(nest)
+        value = self.rewritten(nest.value, axes, at)
+        phase.accs.append(acc)
+        phase.body.append(Accumulate(acc, value, self._position(nest, phase.axes)))
+        if not self.outer and self._splits(member):
+            self._partial_scalar(nest, phase, acc)
+            return
+        self._keep_scalar(nest, result, at + 1)
+
+    def _position(self, nest: Nest, axes: tuple[Axis, ...]) -> Affine | None:
+        if not nest.op.startswith("arg"):
+            return None
+        return flat_index(tuple(axis_index(a) for a in axes), [a.extent for a in axes])
+
+    def _splits(self, member: Member) -> bool:
+        """Whether a fold of everything is worth partial results."""
+        return (
+            len(self.group.members) == 1
+            and not member.nest.op.startswith("arg")
+            and cost_of(member) > 2 * _CHUNK_NANOSECONDS
+        )
+
+    def _partial_scalar(self, nest: Nest, phase: Phase, acc: Acc) -> None:
+        partial = Buffer((2,), nest.dtype, f"{nest.target.name}_part")
+        self.partials.append((partial, nest.target, nest.op))
+        phase.after.append(Store(partial, (Affine(0, {self.chunk: 1}),), acc))
+        self.made[nest.target] = Made(None, 0, 1 << 30, nest.target, 0, ())
+
+    def _inner_fold(self, member: Member) -> None:
+        """A fold with kept axes of its own: loops that no other member shares."""
+        nest = member.nest
+        inner = member.order[self.group.depth :]
+        own = {a: Axis(a.extent, f"{a.name}") for a in inner}
+        axes = {**self._shared(member), **{a: axis_index(b) for a, b in own.items()}}
+        ready = self._needed([nest.value])
+        while len(self.phases) < ready:
+            self.phases.append(Phase((), False))
+        self.phases.append(Phase((), False))
+        at = len(self.phases) - 1
+        value = self.rewritten(nest.value, axes, at)
+        kept = tuple(a for a in inner if a not in nest.folded)
+        place, dropped = self._place(nest, len(kept))
+        index = tuple(rewrite_index(axis_index(a), lambda e: e, axes) for a in nest.kept)[dropped:]
+        order = tuple(own[a] for a in inner)
+        folded = [own[a] for a in inner if a in nest.folded]
+        if member.form == "column":
+            nodes = self._column_loops(nest, place, index, value, order, folded)
+        else:
+            acc, result = self._new_acc(nest)
+            body: list[Node] = [Accumulate(acc, value, self._position(nest, tuple(folded)))]
+            nodes = _loops(folded, body, [acc], vector=member.form == "row")
+            nodes.append(Store(place, index, result))
+            nodes = _loops([own[a] for a in kept], nodes, [], vector=member.form == "register")
+        self.phases[at].after += nodes
+        self.loaded.add(place)
+        self.made[nest.target] = Made(None, at, at + 1, place, dropped, tuple(own[a] for a in kept))
+
+    def _column_loops(
+        self,
+        nest: Nest,
+        place: Buffer,
+        index: IndexTuple,
+        value: Expr,
+        order: tuple[Axis, ...],
+        folded: list[Axis],
+    ) -> list[Node]:
+        first = order.index(folded[0])
+        before, rest = order[:first], [a for a in order[first:] if a not in folded]
+        start = Const(identity_of(nest.op, nest.dtype), nest.target.dtype)
+        fresh = [Axis(a.extent, a.name) for a in rest]
+        again = {a: axis_index(b) for a, b in zip(rest, fresh, strict=True)}
+        zero_index = tuple(rewrite_index(i, lambda e: e, again) for i in index)
+        nodes = _loops(fresh, [Store(place, zero_index, start)], [], vector=True)
+        step: list[Node] = [Store(place, index, value, nest.op)]
+        nodes += _loops([*folded, *rest], step, [], vector=True)
+        return _loops(list(before), nodes, [], vector=False)
+
+    def _outer_column(self, member: Member) -> None:
+        """A fold over the shared loops: partial results in memory, one set for each chunk."""
+        nest = member.nest
+        inner = member.order[self.group.depth :]
+        partial = Buffer((2, *nest.target.shape), nest.dtype, f"{nest.target.name}_part")
+        self.partials.append((partial, nest.target, nest.op))
+        number = Affine(0, {self.chunk: 1})
+        start = Const(identity_of(nest.op, nest.dtype), nest.dtype)
+        fresh = [Axis(a.extent, a.name) for a in inner]
+        zero = Store(partial, (number, *(axis_index(a) for a in fresh)), start)
+        self.first += _loops(fresh, [zero], [], vector=True)
+        at, axes = self._phase(member, inner)
+        phase = self.phases[at]
+        value = self.rewritten(nest.value, axes, at)
+        index = (number, *(axis_index(a) for a in phase.axes))
+        phase.body.append(Store(partial, index, value, nest.op))
+        self.made[nest.target] = Made(None, at, 1 << 30, nest.target, 0, ())
+
+    def _running(self, nest: Nest) -> None:
+        """Folded values along an axis: the loop over it is inside, in order."""
+        along = nest.kept[nest.axis]
+        others = [a for a in nest.kept if a is not along]
+        acc = Acc(nest.op, nest.dtype, "acc1")
+        value = nest.value
+        place = {along: axis_index(along)}
+        if nest.reverse:
+            place[along] = Affine(along.extent - 1, {along: -1})
+        index = tuple(rewrite_index(axis_index(a), lambda e: e, place) for a in nest.kept)
+        value = self.rewritten(value, place, -1)
+        body: list[Node] = [Accumulate(acc, value), Store(nest.target, index, self._fold_value(nest, acc))]
+        nodes = _loops([along], body, [acc], vector=False)
+        self.phases.append(Phase((), False))
+        vector = nest.axis != len(nest.kept) - 1
+        self.phases[-1].after += _loops(others, nodes, [], vector=vector)
+
+    def _scatter(self, nest: Nest) -> None:
+        """The base, then the updates one after the other."""
+        assert nest.base is not None
+        index = tuple(axis_index(a) for a in nest.kept)
+        nodes = _loops(list(nest.kept), [Store(nest.target, index, nest.base)], [], vector=True)
+        combine = "" if nest.op == "set" else nest.op
+        update = Store(nest.target, nest.index, nest.value, combine, nest.guard)
+        last = nest.folded[-1] if nest.folded else None
+        flat = flat_index(nest.index, nest.target.shape)
+        steps = last is not None and flat.axes.get(last) == 1
+        steps = steps and not any(_mentions(e, last) for e, _ in flat.dynamic)
+        steps = steps and (nest.guard is None or not _mentions(nest.guard, last))
+        nodes += _loops(list(nest.folded), [update], [], vector=steps)
+        self.phases.append(Phase((), False))
+        self.phases[-1].after += nodes
+
+    # Loops and chunks.
+
+    def _body(self) -> list[Node]:
+        nodes: list[Node] = []
+        for phase in self.phases:
+            body = [n for n in phase.body if not self._unread(n)]
+            if body and phase.axes:
+                nodes += _loops(list(phase.axes), body, phase.accs, vector=True)
+            else:
+                nodes += body
+            nodes += phase.after
+        self.rows = [r for r in self.rows if r in self.loaded]
+        if self.outer:
+            inner = nodes
+            nodes = [*self.first, *_loops(list(self.outer), inner, [], vector=False)]
+            if not any(isinstance(n, For) for n in inner):
+                nodes = [*self.first, *_loops(list(self.outer), inner, [], vector=True)]
+            return nodes
+        return [*self.first, *nodes]
+
+    def _unread(self, node: Node) -> bool:
+        """Whether a store is of no use: the value went on in registers."""
+        return (
+            isinstance(node, Store)
+            and not node.combine
+            and node.target not in self.loaded
+            and not self.visible(node.target)
+        )
+
+    def _chunked(self, body: list[Node]) -> list[Kernel]:
+        cost = sum(cost_of(m) for m in self.group.members)
+        loops = [n for n in body if isinstance(n, For)]
+        lead = loops[-1] if loops else None
+        serial = self.group.members[0].form == "scatter"
+        whole = bool(self.outer) or len(loops) == 1
+        extent, chunks = 1, 1
+        if lead is not None and whole and not serial and _divisible(lead, bool(self.partials)):
+            lead.chunked = True
+            extent = lead.axis.extent
+            chunks = int(min(_MOST_CHUNKS, max(1.0, cost / _CHUNK_NANOSECONDS), max(extent, 1)))
+        grain = max(-(-extent // chunks), 1)
+        if lead is not None and lead.vector:
+            grain = -(-grain // 64) * 64
+        chunks = max(-(-extent // grain), 1)
+        self.chunk.extent = chunks
+        params = [b for b in buffers_of_body(body) if b not in self.rows]
+        written = [b for b in written_in(body) if b not in self.rows]
+        notes = [repr(m.nest.eqn) for m in self.group.members]
+        chunk = self.chunk if self.partials else None
+        main = Kernel(
+            self.name, params, written, self.rows, body, extent, grain, chunk, cost, notes
+        )
+        result = [main]
+        for k, (partial, target, op) in enumerate(self.partials):
+            partial.shape = (chunks, *partial.shape[1:])
+            result.append(_combine(partial, target, op, f"{self.name}_join{k}"))
+        return result
+
+
+def _divisible(lead: For, partial: bool) -> bool:
+    """Whether a loop can be done in parts: its folds must then be kept by part."""
+    return not lead.accs or partial
+
+
+def _combine(partial: Buffer, target: Buffer, op: str, name: str) -> Kernel:
+    """The kernel that folds the partial results of all chunks, in order."""
+    kept = [Axis(n, f"i{k}") for k, n in enumerate(target.shape)]
+    chunk = Axis(partial.shape[0], "c")
+    acc = Acc(op, partial.dtype, "acc")
+    index = tuple(axis_index(a) for a in kept)
+    value = Load(partial, (axis_index(chunk), *index), partial.dtype, None)
+    from ..ir.loops import cast
+
+    nodes = _loops([chunk], [Accumulate(acc, value)], [acc], vector=False)
+    nodes.append(Store(target, index, cast(acc, target.dtype)))
+    body = collapse(_loops(kept, nodes, [], vector=True))
+    cost = partial.size * 0.1
+    return Kernel(name, [partial, target], [target], [], body, 1, 1, None, cost, ["partial sums"])
+
+
+def _loops(axes: list[Axis], body: list[Node], accs: list[Acc], vector: bool) -> list[Node]:
+    """The body within loops over the axes; the innermost may be a vector loop."""
+    nodes = body
+    for k, axis in enumerate(reversed(axes)):
+        if axis.extent == 1 and not (accs and k == len(axes) - 1):
+            continue
+        nodes = [For(axis, nodes, list(accs), vector)]
+        vector = False
+    return nodes
+
+
+def _mentions(x: Expr, axis: Axis | None) -> bool:
+    from ..ir.loops import Index
+    from ..ir.nests import children
+
+    stack = [x]
+    while stack:
+        node = stack.pop()
+        indices: tuple[Affine, ...] = ()
+        if isinstance(node, Load):
+            indices = node.index
+        elif isinstance(node, Index):
+            indices = (node.affine,)
+        if any(axis in i.axes for i in indices):
+            return True
+        stack.extend(children(node))
+    return False
+
+
+def buffers_of_body(body: list[Node]) -> list[Buffer]:
+    """Every buffer a body touches, in order of first use."""
+    found: dict[Buffer, None] = {}
+    for node in body:
+        if isinstance(node, For):
+            found.update(dict.fromkeys(buffers_of_body(node.body)))
+            continue
+        exprs: list[Expr | None] = [node.value]
+        if isinstance(node, Store):
+            exprs += [node.guard, *(e for i in node.index for e, _ in i.dynamic)]
+        found.update(dict.fromkeys(buffers_of(exprs)))
+        if isinstance(node, Store):
+            found[node.target] = None
+    return list(found)
+
+
+def written_in(body: list[Node]) -> list[Buffer]:
+    """Every buffer a body writes."""
+    found: dict[Buffer, None] = {}
+    for node in body:
+        if isinstance(node, For):
+            found.update(dict.fromkeys(written_in(node.body)))
+        elif isinstance(node, Store):
+            found[node.target] = None
+    return list(found)
