@@ -113,6 +113,20 @@ def test_lines_that_do_not_verify_are_shown() -> None:
     assert ">     4 |   %v = add i64 %w, 1\n" in str(caught.value)
 
 
+def test_what_failed_to_compile_is_freed_once() -> None:
+    text = (
+        "define void @f(i64 %i) {\n  br label %b\nb:\n  %v = add i64 %w, 1\n  %w = add i64 %i, 1\n"
+    )
+    for _ in range(50):
+        cycle: list[object] = []
+        try:
+            toolchain.compile_text(text + "  ret void\n}")
+        except CompileError as error:
+            cycle += [cycle, error]
+        del cycle
+    gc.collect()
+
+
 @pytest.mark.parametrize(
     ("symbols", "exports", "told"),
     [

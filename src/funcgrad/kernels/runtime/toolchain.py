@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -101,20 +102,20 @@ def compile_text(text: str, level: int = 1, target: Machine | None = None) -> by
     Raises:
         CompileError: the text is not a module, or not a valid one.
     """
-    with _lock:
-        return bytes(_generator(level, target).emit_object(_transformed(text, level, target)))
+    with _transformed(text, level, target) as module:
+        return bytes(_generator(level, target).emit_object(module))
 
 
 def assembly(text: str, level: int = 1, target: Machine | None = None) -> str:
     """The assembly of a module, for readers; see `compile_text`."""
-    with _lock:
-        return _generator(level, target).emit_assembly(_transformed(text, level, target))
+    with _transformed(text, level, target) as module:
+        return _generator(level, target).emit_assembly(module)
 
 
 def optimized(text: str, level: int = 1, target: Machine | None = None) -> str:
     """A module after the passes and before code generation, for readers; see `compile_text`."""
-    with _lock:
-        return str(_transformed(text, level, target))
+    with _transformed(text, level, target) as module:
+        return str(module)
 
 
 @cache
@@ -133,9 +134,18 @@ def _generator(level: int, target: Machine | None) -> Any:
     )
 
 
-def _transformed(text: str, level: int, target: Machine | None) -> Any:
+@contextmanager
+def _transformed(text: str, level: int, target: Machine | None) -> Generator[Any]:
+    """The module of a text after the passes, for as long as the block runs."""
+    # Closed here, one after the other: left to the garbage collector, the context might go first,
+    # and the module would be freed a second time.
+    with _lock, llvm().create_context() as context, _parsed(text, context) as module:
+        _transform(module, level, target)
+        yield module
+
+
+def _transform(module: Any, level: int, target: Machine | None) -> None:
     binding, generator = llvm(), _generator(level, target)
-    module = _parsed(text)
     module.triple = generator.triple
     module.data_layout = str(generator.target_data)
     options = binding.create_pipeline_tuning_options(min(level, 2))
@@ -144,7 +154,7 @@ def _transformed(text: str, level: int, target: Machine | None) -> Any:
     builder = binding.create_pass_builder(generator, options)
     if level >= 2:
         builder.getModulePassManager().run(module, builder)
-        return module
+        return
     inlining = binding.create_new_module_pass_manager()
     inlining.add_always_inliner_pass()
     inlining.run(module, builder)
@@ -155,15 +165,16 @@ def _transformed(text: str, level: int, target: Machine | None) -> Any:
         for function in module.functions:
             if not function.is_declaration:
                 passes.run(function, builder)
-    return module
 
 
-def _parsed(text: str) -> Any:
-    binding = llvm()
+def _parsed(text: str, context: Any) -> Any:
+    module: Any = None
     try:
-        module = binding.parse_assembly(text, context=binding.create_context())
+        module = llvm().parse_assembly(text, context=context)
         module.verify()
     except RuntimeError as error:
+        if module is not None:
+            module.close()
         message = str(error).strip()
         raise CompileError(
             f"The generated module is not valid.\n{message}\n", _around(text, message)
