@@ -7,6 +7,7 @@ constants, and no loop at all where a loop would run once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -14,6 +15,15 @@ from itertools import pairwise
 from ..emit.writer import Loop, Writer
 
 Value = int | str
+
+# The branch back of a loop of `Writer.loop`, and what forbids to unroll it. The numbers of these
+# lines are ours alone in a module.
+BACKWARDS = re.compile(r"br i1 %(\w+)\.more, label %\1, label %\1\.end$", re.MULTILINE)
+ROLLED = "!70510"
+ROLLED_LINES = (
+    f"{ROLLED} = distinct !{{{ROLLED}, !70511}}",
+    '!70511 = !{!"llvm.loop.unroll.disable"}',
+)
 
 
 class Code:
@@ -235,6 +245,14 @@ class Code:
 
     def copy(self, into: str, source: str, count: Value, stride: int = 1) -> None:
         """`count` elements, `stride` apart in the source, written side by side."""
+        if stride == 1 and isinstance(count, int) and count < 2 * self.lanes:
+            done, piece = 0, self.lanes
+            while done < count:
+                while piece > count - done:
+                    piece //= 2
+                self.store(self.load(source, done, piece), into, done, piece)
+                done += piece
+            return
         whole: Value = 0
         if stride == 1:
             whole = self.mul(self.div(count, self.lanes), self.lanes)
@@ -246,5 +264,15 @@ class Code:
                 self.store(self.load(source, self.mul(i, stride)), into, i)
 
     def function(self, name: str) -> str:
-        """The text of the whole function."""
-        return self.writer.function(name, "ptr %args, i64 %lo, i64 %hi", attributes="nounwind")
+        """The text of the whole function. No loop is unrolled.
+
+        Of unrolled steps LLVM would keep elements that both read, and the sums would not all stay
+        in registers.
+        """
+        text = self.writer.function(name, "ptr %args, i64 %lo, i64 %hi", attributes="nounwind")
+        return BACKWARDS.sub(rf"\g<0>, !llvm.loop {ROLLED}", text)
+
+    @property
+    def declarations(self) -> tuple[str, ...]:
+        """What the function needs in its module."""
+        return (*self.writer.declared.values(), *ROLLED_LINES)

@@ -24,19 +24,23 @@ class Side(NamedTuple):
         start: where the box starts in the source, perhaps outside.
         size: of the source; outside [0, size) are zeros.
         repeat: how many neighbours of the copy see the same element of the source.
+        is_sure: whether the box is known not to leave the source along this axis.
     """
 
     extent: int
     stride: int
     pitch: int
     start: Value = 0
-    size: int = 0
+    size: Value = 0
     repeat: int = 1
+    is_sure: bool = False
 
     @property
     def is_inside(self) -> bool:
         """Whether all of the box is known to lie within the source."""
-        return isinstance(self.start, int) and 0 <= self.start <= self.size - self.extent
+        if isinstance(self.start, int) and isinstance(self.size, int):
+            return 0 <= self.start <= self.size - self.extent
+        return self.is_sure
 
 
 def pitches(extents: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:

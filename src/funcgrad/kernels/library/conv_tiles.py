@@ -13,7 +13,7 @@ from math import prod
 from typing import NamedTuple
 
 # Two loads and two fused multiply-adds start every cycle, and an add waits 4 cycles for the last.
-LATENCY = 4.0
+LATENCY = 4.5
 
 
 class Shape(NamedTuple):
