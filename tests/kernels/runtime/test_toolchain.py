@@ -130,8 +130,8 @@ def test_what_failed_to_compile_is_freed_once() -> None:
 @pytest.mark.parametrize(
     ("symbols", "exports", "told"),
     [
-        (False, ("program",), "Symbols given: none"),
-        (True, ("programme",), "programme"),
+        (False, ("program",), "was not given them: outside. To be exported: program"),
+        (True, ("programme",), "was not given them: none. To be exported: programme"),
     ],
 )
 def test_what_is_missing_is_told(symbols: bool, exports: tuple[str], told: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -241,8 +242,35 @@ def load(
         try:
             return LoadedCode(linker, library.link(linker, "library"))
         except RuntimeError as error:
-            given = ", ".join(symbols) or "none"
+            missing = ", ".join(sorted(set(_undefined(object_bytes)) - symbols.keys())) or "none"
             raise CompileError(
                 f"The compiled code cannot be loaded: {error}\n"
-                f"  Symbols given: {given}. Exported: {', '.join(exports)}.\n"
+                f"  It calls for these and was not given them: {missing}. To be exported: "
+                f"{', '.join(exports)}.\n"
             ) from None
+
+
+def _undefined(object_bytes: bytes) -> list[str]:
+    """The names that an ELF object of 64 bits leaves open; none for other formats.
+
+    Source: System V Application Binary Interface, chapter 4, section headers and symbol table.
+    """
+    names: list[str] = []
+    try:
+        if object_bytes[:5] != b"\x7fELF\x02":
+            return names
+        (start,) = struct.unpack_from("<Q", object_bytes, 40)
+        size, count = struct.unpack_from("<HH", object_bytes, 58)
+        # name, type, flags, address, offset, size, link, ...: of each section
+        heads = [
+            struct.unpack_from("<IIQQQQI", object_bytes, start + i * size) for i in range(count)
+        ]
+        for _, kind, _, _, offset, length, link in heads:
+            for place in range(offset, offset + length, 24) if kind == 2 else ():
+                name, _, _, section = struct.unpack_from("<IBBH", object_bytes, place)
+                begin = heads[link][4] + name
+                if section == 0 and name:
+                    names.append(object_bytes[begin : object_bytes.index(0, begin)].decode())
+    except (struct.error, ValueError, IndexError):
+        return []  # damaged
+    return names
