@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import scipy.special
 
-from funcgrad.kernels.emit.maths import expand
+from funcgrad.kernels.emit.maths import FUNCTIONS, expand
 
-from .expressions import evaluate, variable
+from .expressions import count, evaluate, variable
 
 POINTS = 4_000
 Wide = Any
@@ -35,18 +36,51 @@ def logistic(x: Wide) -> Wide:
     return np.where(x < 0, e, 1) / (1 + e)
 
 
+def special(name: str) -> Callable[..., Any]:
+    """SciPy's function in float64: no wider format has it."""
+    return lambda x: getattr(scipy.special, name)(x.astype(np.float64))
+
+
+def rounded_away(x: Wide) -> Wide:
+    whole = np.trunc(x)
+    return whole + np.copysign(np.abs(x - whole) >= 0.5, x)
+
+
+def sign(x: Wide) -> Wide:
+    return np.copysign(np.sign(x), x)
+
+
 ALL = (-np.inf, np.inf)  # every bit pattern is as likely as another
+UNIT = (-1.0, 1.0)
 CASES = {
-    "exp": Case(np.exp, (0.95, 0.95), ((-110, 95), (-1, 1), ALL), ((-750, 715),)),
-    "exp2": Case(np.exp2, (0.95, 0.95), ((-152, 130), (-1, 1), ALL), ((-1080, 1030),)),
+    "exp": Case(np.exp, (0.95, 0.95), ((-110, 95), UNIT, ALL), ((-750, 715),)),
+    "exp2": Case(np.exp2, (0.95, 0.95), ((-152, 130), UNIT, ALL), ((-1080, 1030),)),
     "expm1": Case(np.expm1, (1.5, 1.9), ((-20, 90), (-2, 2), ALL), ((-50, 712),)),
     "log": Case(np.log, (1.0, 0.9), ((0, 4), (0.6, 1.6), (0, 1e-37), ALL), ((0, 1e-307),)),
     "log1p": Case(np.log1p, (1.6, 0.95), ((-1, 3), (-0.5, 0.5), ALL)),
-    "tanh": Case(np.tanh, (1.5, 1.5), ((-10, 10), (-1, 1), ALL), ((-20, 20),)),
+    "tanh": Case(np.tanh, (1.5, 1.5), ((-10, 10), UNIT, ALL), ((-20, 20),)),
     "logistic": Case(logistic, (1.75, 1.75), ((-110, 40), (-3, 3), ALL), ((-750, 60),)),
     "sin": Case(np.sin, (1.75, 2.0), ((-10, 10), (-1e5, 1e5), ALL), ((-1e9, 1e9),)),
-    "tan": Case(np.tan, (0.6, 4.0), ((-10, 10), (-1e5, 1e5), ALL), ((-1e9, 1e9),)),
     "cos": Case(np.cos, (1.75, 2.0), ((-10, 10), (-1e5, 1e5), ALL), ((-1e9, 1e9),)),
+    "tan": Case(np.tan, (0.6, 4.0), ((-10, 10), (-1e5, 1e5), ALL), ((-1e9, 1e9),)),
+    "sinh": Case(np.sinh, (1.75, 1.75), ((-91, 91), (-2, 2), ALL), ((-712, 712),)),
+    "cosh": Case(np.cosh, (1.3, 1.3), ((-91, 91), (-2, 2), ALL), ((-712, 712),)),
+    "asin": Case(np.arcsin, (1.75, 1.75), (UNIT, (-1e-6, 1e-6), ALL)),
+    "acos": Case(np.arccos, (1.25, 1.25), (UNIT, (0.9999, 1), ALL)),
+    "atan": Case(np.arctan, (1.3, 1.75), ((-5, 5), ALL)),
+    "asinh": Case(np.arcsinh, (0.6, 1.75), ((-5, 5), (-1e12, 1e12), ALL)),
+    "acosh": Case(np.arccosh, (0.6, 2.0), ((1, 5), (1, 1e12), ALL)),
+    "atanh": Case(np.arctanh, (0.6, 2.0), (UNIT, (-1e-6, 1e-6), ALL)),
+    "cbrt": Case(np.cbrt, (0.75, 0.6), ((-9, 9), (-1e-38, 1e-38), ALL), ((-1e-307, 1e-307),)),
+    "rsqrt": Case(lambda x: 1 / np.sqrt(x), (1.5, 1.5), ((0, 9), ALL)),
+    "sign": Case(sign, (0, 0), ((-5, 5), ALL)),
+    "round_away": Case(rounded_away, (0, 0), ((-5, 5), (-500, 500), (0, 2.0**25), ALL)),
+    # Relative errors of 3e-7 of float32 near ±1, of 4e-16 of float64 near 0.
+    "erf": Case(special("erf"), (5.6, 2.0), ((-5, 5), UNIT, ALL)),
+    # Of great arguments SciPy's float64 has errors of its own: see test_erfc_of_great_arguments.
+    "erfc": Case(special("erfc"), (4.0, 6.0), ((-5, 1), UNIT, (-1e-9, 1e-9))),
+    # A relative error of 5e-16 and SciPy's in float64.
+    "erf_inv": Case(special("erfinv"), (4.0, 8.0), (UNIT, (0.99, 1), (-1e-9, 1e-9))),
 }
 DTYPES = (np.float32, np.float64)
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=("float32", "float64"))
@@ -118,3 +152,100 @@ def test_special_values(op: str, dtype: Any) -> None:
     assert (off <= case.ulps[DTYPES.index(dtype)]).all(), x[off > 2]
     differs = (np.signbit(out) != np.signbit(exact)) & ~np.isnan(exact)
     assert not differs.any(), x[differs]
+
+
+def test_erfc_of_great_arguments() -> None:
+    """Values to 20 digits by mpmath."""
+    exact = {
+        3.0: 0.000022090496998585441373,
+        4.5: 1.9661604415428874763e-10,
+        6.25: 9.6722041318762539915e-19,
+        9.0: 4.1370317465138102381e-37,
+        13.5: 2.9494331132579882648e-81,
+        20.0: 5.3958656116079009289e-176,
+        26.0: 5.6631924088561428465e-296,
+        27.0: 5.237048923789255685e-319,
+    }
+    out = computed("erfc", np.array(list(exact)))
+    assert (errors(out, np.array(list(exact.values()))) <= 4).all()
+    x = np.linspace(1, 11, POINTS).astype(np.float32)
+    assert (errors(computed("erfc", x), scipy.special.erfc(x.astype(np.float64))) <= 4).all()
+
+
+def test_erf_inv_near_one() -> None:
+    """Values to 20 digits by mpmath."""
+    exact = {
+        0.25: 0.22531205501217810473,
+        0.9995: 2.4612664571717322771,
+        1 - 2.0**-24: 3.8325068569007109095,
+        1 - 2.0**-40: 5.0512540852493899671,
+        1 - 2.0**-53: 5.8635847487551679272,
+    }
+    out = computed("erf_inv", np.array(list(exact)))
+    assert (errors(out, np.array(list(exact.values()))) <= 4).all()
+
+
+def plane(dtype: Any) -> tuple[Any, Any]:
+    """Pairs of special values, of any bits, and of moderate values."""
+    rng = np.random.default_rng(11)
+    whole = np.dtype(f"i{np.dtype(dtype).itemsize}")
+    info, edges = np.iinfo(whole), specials(dtype)
+    bits = [rng.integers(info.min, info.max, POINTS, whole).view(dtype) for _ in range(2)]
+    small = [rng.uniform(-4, 4, POINTS).astype(dtype) for _ in range(2)]
+    x, y = (g.ravel() for g in np.meshgrid(edges, edges))
+    return np.concatenate([x, bits[0], small[0]]), np.concatenate([y, bits[1], small[1]])
+
+
+@both_dtypes
+def test_atan2(dtype: Any) -> None:
+    y, x = plane(dtype)
+    case = Case(np.arctan2, (1.75, 1.75), ())
+    out, exact = computed("atan2", y, x), reference_of(case, y, x)
+    assert (errors(out, exact) <= 1.75).all()
+    assert (np.signbit(out) == np.signbit(exact))[~np.isnan(exact)].all()
+
+
+@both_dtypes
+def test_pow(dtype: Any) -> None:
+    x, y = plane(dtype)
+    rng = np.random.default_rng(13)
+    # Bases near 1 with great exponents lose the most digits.
+    near = rng.uniform(0.5, 2, POINTS).astype(dtype)
+    far = np.exp(rng.uniform(-60, 60, POINTS)).astype(dtype)
+    limit = 88 if dtype == np.float32 else 709
+    great = [rng.uniform(-limit, limit, POINTS) / np.log(b) for b in (near, far)]
+    whole = rng.integers(-30, 30, (2, POINTS)).astype(dtype)
+    x = np.concatenate([x, near, far, whole[0]])
+    y = np.concatenate([y, *(g.astype(dtype) for g in great), whole[1]])
+    case = Case(np.power, (0.6, 1.6), ())
+    out, exact = computed("pow", x, y), reference_of(case, x, y)
+    assert (errors(out, exact) <= case.ulps[DTYPES.index(dtype)]).all()
+    assert (np.signbit(out) == np.signbit(exact))[~np.isnan(exact)].all()
+
+
+@both_dtypes
+def test_nextafter(dtype: Any) -> None:
+    x, y = plane(dtype)
+    with np.errstate(all="ignore"):
+        out, exact = computed("nextafter", x, y), np.nextafter(x, y)
+    np.testing.assert_array_equal(out, exact)
+    assert (np.signbit(out) == np.signbit(exact))[~np.isnan(exact)].all()
+
+
+def test_every_function_is_tried() -> None:
+    assert set(FUNCTIONS) == {*CASES, "atan2", "pow", "nextafter"}
+
+
+def test_other_operations_and_dtypes_have_no_formula() -> None:
+    assert expand("add", (variable(np.float32), variable(np.float32))) is None
+    assert expand("exp", (variable(np.complex64),)) is None
+
+
+@pytest.mark.parametrize(
+    ("op", "most"),
+    [("exp", 22), ("log", 30), ("tanh", 30), ("logistic", 24), ("sin", 22), ("cos", 22)],
+)
+def test_hot_functions_of_float32_are_short(op: str, most: int) -> None:
+    expression = expand(op, (variable(np.float32),))
+    assert expression is not None
+    assert count(expression)[0] <= most

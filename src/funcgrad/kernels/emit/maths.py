@@ -13,7 +13,10 @@ from typing import Any
 
 from ...ir.loops import Expr
 from . import maths_circular as circular
+from . import maths_error as error
 from . import maths_exponential as exponential
+from . import maths_inverse as inverse
+from . import maths_powers as powers
 from .maths_values import Value, formats
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
@@ -27,6 +30,24 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sin": circular.sin,
     "cos": circular.cos,
     "tan": circular.tan,
+    "sinh": exponential.sinh,
+    "cosh": exponential.cosh,
+    "asin": inverse.asin,
+    "acos": inverse.acos,
+    "atan": inverse.atan,
+    "atan2": inverse.atan2,
+    "asinh": inverse.asinh,
+    "acosh": inverse.acosh,
+    "atanh": inverse.atanh,
+    "erf": error.erf,
+    "erfc": error.erfc,
+    "erf_inv": error.erf_inv,
+    "pow": powers.power,
+    "cbrt": powers.cbrt,
+    "rsqrt": powers.rsqrt,
+    "sign": powers.sign,
+    "round_away": powers.round_away,
+    "nextafter": powers.nextafter,
 }
 
 

@@ -74,6 +74,24 @@ EXP2 = {
         4.058511451795183e-10,
     ),
 }
+# (sinh x / x - 1) / z, z = x², where |x| ≤ 1: 2^-31.6 and 2^-60.
+SINH = {
+    single: (
+        0.1666666716337204,
+        0.00833331048488617,
+        0.00019842891197185963,
+        2.782267074508127e-06,
+    ),
+    double: (
+        0.16666666666666669,
+        0.008333333333332912,
+        0.0001984126984159421,
+        2.7557319106364276e-06,
+        2.5052131083932813e-08,
+        1.6056650730177718e-10,
+        7.776910881810584e-13,
+    ),
+}
 # (tanh x / x - 1) / z, z = x², where |x| ≤ 0.55: 2^-27.7 and 2^-59.
 TANH = {
     single: (
@@ -149,18 +167,17 @@ def exp_limits(f: Format) -> tuple[float, float]:
     return (-104.0, 90.0) if f is single else (-746.0, 711.0)
 
 
+def exp_times(x: Value, factor: Value | float = 1.0, tail: Value | None = None) -> Value:
+    """`factor` · e^(x + tail), rounded once more where it is subnormal, for a small `tail`."""
+    f = x.format
+    r, bits = reduce_exp(x.clamped(*exp_limits(f)), 2 * f.bias)
+    p = polynomial(r if tail is None else r + tail, (1.0, 1.0, *EXP[f]))
+    return scale_twice(p if factor == 1.0 else p * factor, bits)
+
+
 def exp(x: Value) -> Value:
     """e^x = 2^n e^r."""
-    f = x.format
-    r, bits = reduce_exp(x.clamped(*exp_limits(f)), 2 * f.bias)
-    return scale_twice(polynomial(r, (1.0, 1.0, *EXP[f])), bits)
-
-
-def exp_half(x: Value) -> Value:
-    """e^x / 2, which is finite somewhat longer than e^x."""
-    f = x.format
-    r, bits = reduce_exp(x.clamped(*exp_limits(f)), 2 * f.bias)
-    return scale_twice(0.5 * polynomial(r, (1.0, 1.0, *EXP[f])), bits)
+    return exp_times(x)
 
 
 def exp2(x: Value) -> Value:
@@ -215,6 +232,21 @@ def logistic(x: Value) -> Value:
     c = 2.0**-scale
     total = s + c
     return c / (total + fma(s, q, (s - total) + c))
+
+
+def sinh(x: Value) -> Value:
+    """The hyperbolic sine: e - 1 / 4e of e = e^|x| / 2, and an odd polynomial near 0."""
+    size = abs(x)
+    e = exp_times(size, 0.5)
+    z = size * size
+    near = fma(size * z, polynomial(z, SINH[x.format]), size)
+    return select(size < 1.0, near, e - 0.25 / e).signed_as(x)
+
+
+def cosh(x: Value) -> Value:
+    """The hyperbolic cosine: e + 1 / 4e of e = e^|x| / 2."""
+    e = exp_times(abs(x), 0.5)
+    return e + 0.25 / e
 
 
 # x = m · 2^e.
