@@ -225,12 +225,25 @@ class _Sums(Loops):
         code, deep = self.code, self.layout
         source = code.at(self.lhs, code.mul(self.group, self.problem.lhs[0]))
         first, last = self.blocks if deep.lanewise else (0, 1)
-        part, tiles = deep.parts[0], self.tiles[0]
-        with code.loop(first, last) as block, code.loop(*tiles) as tile:
-            place = code.add(self.copy_of(block), self.moved(0, tile, 0))
-            batch = self.place(tile, part.tile, self.counts[0])
-            sides = [*self.lhs_sides(batch, taps), features, *self.lane_side(block)]
-            pack(code, code.at(self.left, place), source, sides)
+        whole, rest = divmod(self.problem.batch, deep.shape.left[0])
+        from_, to = self.tiles[0]
+        with code.loop(first, last) as block:
+            within, *others = self.lhs_sides(0, taps)
+            others += [features, *self.lane_side(block)]
+            within = within._replace(is_sure=True)
+            # All whole tiles at once, so that memory is read in its own order.
+            each, pitch = within.extent * within.stride, prod(deep.copied)
+            sure = deep.parts[0].parts == 1 and not rest
+            count = deep.parts[0].longest // within.extent
+            tiles = Side(count, each, pitch, from_, code.least(to, whole), is_sure=sure)
+            into = code.at(self.left, self.copy_of(block))
+            pack(code, into, source, [tiles, within, *others])
+            if rest:
+                with code.loop(code.greatest(from_, whole), to) as tile:
+                    # The last tile moves back to fit.
+                    here = code.at(into, self.moved(0, tile, 0))
+                    back = (self.problem.batch - within.extent) * within.stride
+                    pack(code, here, code.at(source, back), [within, *others])
 
     def moved(self, axis: int, tile: Value, place: Value) -> Value:
         """Tiles along the batch have copies of their own."""

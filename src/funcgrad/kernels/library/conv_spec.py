@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from math import gcd, prod
 from typing import Any, NamedTuple
 
+import numpy as np
+
 Axes = tuple[int, ...]
 
 
@@ -80,7 +82,7 @@ def spec_of(
     """The spec of a `conv_general_dilated` with these shapes, dtype of all three, and params."""
     numbers = params["dimension_numbers"]
     return ConvSpec(
-        str(dtype),
+        np.dtype(dtype).name,
         tuple(lhs_shape),
         tuple(rhs_shape),
         tuple(numbers.lhs_spec),
