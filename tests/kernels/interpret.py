@@ -75,10 +75,10 @@ def arithmetic_right(x, y, width):
 
 
 def scipy_function(name):
-    def apply(x):
+    def apply(*args):
         import scipy.special
 
-        return getattr(scipy.special, name)(x)
+        return getattr(scipy.special, name)(*args)
 
     return apply
 
@@ -136,6 +136,8 @@ class Scope:
     def __init__(self, buffers):
         self.buffers = buffers
         self.axes = {}
+        # Expressions share their parts, ciphers above all: each is worked out once an element.
+        self.known = {}
 
     def index(self, affine):
         """The value of an index."""
@@ -150,9 +152,10 @@ class Scope:
 
     def value(self, x):
         """The value of an expression, of its dtype."""
-        got = self.raw(x)
-        assert got.dtype == x.dtype, (x, got.dtype, x.dtype)
-        return got
+        if x not in self.known:
+            self.known[x] = self.raw(x)
+            assert self.known[x].dtype == x.dtype, (self.known[x].dtype, x.dtype)
+        return self.known[x]
 
     def raw(self, x):
         if isinstance(x, Const):
@@ -161,10 +164,10 @@ class Scope:
             return np.int64(self.index(x.affine))
         if isinstance(x, Load):
             return self.load(x)
-        assert isinstance(x, Apply), x
+        assert isinstance(x, Apply), type(x)
         if x.op == "select":
             return self.value(x.args[1] if self.value(x.args[0]) else x.args[2])
-        assert same_dtypes(x.op, x.args), x
+        assert same_dtypes(x.op, x.args), x.op
         args = [self.value(a) for a in x.args]
         if x.op == "cast":
             assert "c" not in (args[0].dtype.kind, x.dtype.kind)
@@ -196,6 +199,7 @@ class Scope:
         index = tuple(map(loops.axis_index, axes))
         for position in itertools.product(*map(range, shape)):
             self.axes.update(zip(axes, position, strict=True))
+            self.known = {}
             yield position, index
 
 

@@ -18,6 +18,8 @@ from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, canonical_shape
+from ..ir.loops import Lowered, Map, Operand
+from .lowered_random import advanced, drawn_from
 from .random_bits import no_derivative
 from .threefry import threefry2x32
 
@@ -72,6 +74,14 @@ class RngBitGenerator(Primitive):
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any
     ) -> tuple[Any, Any]:
         return self.bind(to_front(args[0], dims[0], axis.size), **params), [0, 0]
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (state,) = operands
+        dtype, shape = params["dtype"], params["shape"]
+        blocks = -(-math.prod(shape) * dtype.itemsize // 8)
+        return [Map(advanced(state, blocks)), Map(drawn_from(state, dtype, shape))]
 
     def examples(self) -> Iterator[Example]:
         state = np.arange(4, dtype=np.uint32) + np.uint32(2**32 - 4)

@@ -19,11 +19,13 @@ from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal, Zero
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Lowered, Operand
 from .contraction import canonicalize_precision, work_dtype
 from .conv_batching import batch_conv, merge_axis, split_axis
 from .conv_checks import check_groups, check_ranks, conv_dtype
 from .im2col import correlate
 from .kinds import draw, integers, reals
+from .lowered_windows import convolved
 from .windowing import ConvDimensionNumbers as ConvDimensionNumbers
 from .windowing import Pads, dilated, window_counts
 from .windowing import conv_dimension_numbers as conv_dimension_numbers
@@ -94,6 +96,13 @@ class ConvGeneralDilated(Primitive):
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
     ) -> tuple[Any, Any]:
         return batch_conv(self, axis.size, args, dims, params)
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        lhs, rhs = operands
+        work = work_dtype(outs[0].dtype, lhs.dtype, rhs.dtype)
+        return None if work.kind == "b" else convolved(lhs, rhs, outs[0], work, params)
 
     def examples(self) -> Iterator[Example]:
         for lhs, rhs, changes in conv_cases:

@@ -20,7 +20,9 @@ from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_shape
+from ..ir.loops import Lowered, Operand
 from .kinds import draw, integers, reals
+from .lowered_indexing import IndexedWindows, gathered
 
 Axes = tuple[int, ...]
 
@@ -287,6 +289,16 @@ class Gather(Primitive):
         numbers = n._replace(offset_dims=offsets)
         params = {**params, "dimension_numbers": numbers, "slice_sizes": sizes}
         return gather_p.bind(operand, indices, **params), 0
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        x, indices = operands
+        sizes: tuple[int, ...] = params["slice_sizes"]
+        # Windows promised to be inside are moved there, so that no promise guards memory.
+        clip = params["mode"] in (GatherScatterMode.CLIP, GatherScatterMode.PROMISE_IN_BOUNDS)
+        windows = IndexedWindows(x.shape, indices, params["dimension_numbers"], sizes, clip)
+        return gathered(x, windows, params["fill_value"])
 
     def examples(self) -> Iterator[Example]:
         for shape, index_shape, numbers, sizes in _examples:

@@ -22,6 +22,8 @@ from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_axis, canonical_shape
+from ..ir.loops import Lowered, Operand
+from . import lowered_indexing
 from .gathering import GatherDimensionNumbers as GatherDimensionNumbers
 from .gathering import GatherScatterMode as GatherScatterMode
 from .gathering import gather as gather
@@ -134,6 +136,12 @@ class DynamicSlice(Primitive):
         }
         return gather_p.batch(axis, (operand, indices), (dims[0], 0), **numbers)
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        operand, *starts = operands
+        return lowered_indexing.sliced(operand, starts, params["slice_sizes"])
+
     def examples(self) -> Iterator[Example]:
         for shape, starts, sizes, dtype in (
             ((4, 5), (1, 2), (2, 3), np.int32),
@@ -204,6 +212,12 @@ class DynamicUpdateSlice(Primitive):
             "update_consts": (),
         }
         return scatter_p.batch(axis, (operand, indices, update), (dims[0], 0, dims[1]), **numbers)
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        operand, update, *starts = operands
+        return lowered_indexing.updated(operand, update, starts)
 
     def examples(self) -> Iterator[Example]:
         for shape, size, starts, dtype in (

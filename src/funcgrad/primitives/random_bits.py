@@ -17,7 +17,10 @@ from ..core.primitive import AxisData, Example, NotDifferentiable, Primitive
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
-from .kinds import Elementwise, expand_at, integers
+from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, cast, const, zero_index
+from .kinds import Elementwise, expand_at, integers, stretched
+from .lowered_random import bits, cipher, counter, halves, key_at, word
+from .scalars import bits_of
 from .threefry import counters, threefry2x32
 
 no_derivative = NotDifferentiable("random bits are integers", zero=True)
@@ -79,6 +82,19 @@ class RandomSeed(KeyPrimitive):
         high = (seeds.astype(np.uint64) >> np.uint64(32)) if wide else np.zeros(seeds.shape)
         return make_keys(high.astype(np.uint32), seeds.astype(np.uint32))
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (seeds,) = operands
+        wide = seeds.dtype.itemsize == 8
+
+        def at(index: IndexTuple) -> Expr:
+            seed = seeds.at(index[:-1])
+            high = halves(bits_of(seed, "u"))[0] if wide else const(0, np.uint32)
+            return word((high, cast(seed, np.uint32)), index[-1])
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         yield Example((np.array([1, -1, 2**31 - 1], np.int32),))
         yield Example((np.array(-5, np.int64),))
@@ -97,6 +113,17 @@ class RandomSplit(KeyPrimitive):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return make_keys(*_draw(arrays[0], params["shape"]))
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (keys,) = operands
+        shape: tuple[int, ...] = params["shape"]
+
+        def at(index: IndexTuple) -> Expr:
+            return word(drawn(keys, index[:-1], shape), index[-1])
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         yield Example((example_keys(()),), {"shape": (2,)})
         yield Example((example_keys((3,)),), {"shape": (2, 2)})
@@ -109,6 +136,12 @@ def _draw(keys: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
     shape = np.shape(keys) + shape
     first, second = threefry2x32(keys["hi"][at], keys["lo"][at], hi, lo)
     return np.broadcast_to(first, shape), np.broadcast_to(second, shape)
+
+
+def drawn(keys: Operand, index: IndexTuple, shape: tuple[int, ...]) -> tuple[Expr, Expr]:
+    """The two words that a key draws for an element of a shape."""
+    lead = len(keys.shape) - 1
+    return cipher(key_at(keys, index[:lead]), counter(index[lead:], shape))
 
 
 class RandomFoldIn(KeyPrimitive):
@@ -138,10 +171,28 @@ class RandomFoldIn(KeyPrimitive):
         )
         return self.bind(keys, data), 0
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        keys, data = operands
+
+        def at(index: IndexTuple) -> Expr:
+            lead = trailing(keys.shape[:-1], index[:-1])
+            count = data.at(trailing(data.shape, index[:-1]))
+            return word(cipher(key_at(keys, lead), (const(0, np.uint32), count)), index[-1])
+
+        return Map(at)
+
     def examples(self) -> Iterator[Example]:
         yield Example((example_keys(()), np.uint32(3)))
         yield Example((example_keys((2,)), np.arange(2, dtype=np.uint32)))
         yield Example((example_keys(()), np.arange(2, dtype=np.uint32)))
+
+
+def trailing(shape: Sequence[int], index: IndexTuple) -> IndexTuple:
+    """The index of an operand that NumPy's rules stretch to the shape of an index."""
+    own = index[len(index) - len(shape) :]
+    return tuple(zero_index if n == 1 else i for n, i in zip(shape, own, strict=True))
 
 
 class RandomBits(KeyPrimitive):
@@ -160,6 +211,18 @@ class RandomBits(KeyPrimitive):
         if width == 64:
             return (first.astype(np.uint64) << np.uint64(32)) | second
         return np.asarray(first ^ second).astype(np.dtype(f"u{width // 8}"))
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (keys,) = operands
+        shape: tuple[int, ...] = params["shape"]
+        width: int = params["bit_width"]
+
+        def at(index: IndexTuple) -> Expr:
+            return bits(drawn(keys, index, shape), width)
+
+        return Map(at)
 
     def examples(self) -> Iterator[Example]:
         for width in (8, 16, 32, 64):
@@ -185,6 +248,11 @@ class RandomWrap(KeyPrimitive):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return make_keys(arrays[0][..., 0], arrays[0][..., 1])
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        return Map(operands[0].at)
+
     def examples(self) -> Iterator[Example]:
         yield Example((np.arange(2, dtype=np.uint32),))
         yield Example((np.arange(6, dtype=np.uint32).reshape(3, 2),))
@@ -203,6 +271,11 @@ class RandomUnwrap(KeyPrimitive):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return np.stack([arrays[0]["hi"], arrays[0]["lo"]], axis=-1)
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        return Map(operands[0].at)
+
     def examples(self) -> Iterator[Example]:
         yield Example((example_keys(()),))
         yield Example((example_keys((2, 3)),))
@@ -219,6 +292,11 @@ class RandomClone(KeyPrimitive):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return arrays[0].copy()
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        return Map(operands[0].at)
 
     def examples(self) -> Iterator[Example]:
         yield Example((example_keys((2,)),))
@@ -246,6 +324,21 @@ class Threefry2x32(Elementwise):
     ) -> tuple[Any, Any]:
         outs, dim = super().batch(axis, args, dims, **params)
         return outs, [dim, dim]
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        def words(index: IndexTuple) -> tuple[Expr, Expr]:
+            key1, key2, high, low = (stretched(x, index) for x in operands)
+            return cipher((key1, key2), (high, low))
+
+        def first(index: IndexTuple) -> Expr:
+            return words(index)[0]
+
+        def second(index: IndexTuple) -> Expr:
+            return words(index)[1]
+
+        return [Map(first), Map(second)]
 
 
 random_seed_p, random_split_p, random_fold_in_p = RandomSeed(), RandomSplit(), RandomFoldIn()

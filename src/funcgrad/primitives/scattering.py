@@ -20,6 +20,7 @@ from ..core.staging import stage
 from ..core.zeros import UndefinedPrimal, instantiate
 from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import Jaxpr
+from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, apply
 from .gathering import (
     Axes,
     GatherDimensionNumbers,
@@ -30,7 +31,8 @@ from .gathering import (
     shifted,
     window_order,
 )
-from .kinds import draw, integers, reals
+from .kinds import draw, fold_op, integers, reals
+from .lowered_indexing import IndexedWindows, scattered
 from .scatter_folds import apply_repeatedly, fold, replace
 from .selection import zeros_of
 
@@ -73,9 +75,14 @@ def window_sizes(
 
 
 class Scatter(Primitive):
-    """The operand with windows replaced; of updates that meet the last one stays."""
+    """The operand with windows replaced; of updates that meet the last one stays.
+
+    Attributes:
+        op: the operation of the compiled scatter.
+    """
 
     name = "scatter"
+    op: ClassVar[str] = "set"
 
     def combine(self, view: Any, rows: Any, updates: Any, **params: Any) -> None:
         """Work the updates into `view` at `rows` along its leading axes."""
@@ -219,6 +226,26 @@ class Scatter(Primitive):
         )
         return self.bind(operand, indices, updates, **{**params, "dimension_numbers": numbers}), 0
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        x, indices, updates = operands
+        if self.op == "set" and params["update_jaxpr"] is not None:
+            return None
+        if 0 in x.shape or 0 in updates.shape:
+            return Map(x.at)
+        numbers: ScatterDimensionNumbers = params["dimension_numbers"]
+        rank = len(indices.shape) - 1 + len(numbers.update_window_dims)
+        own = sum(map(len, (numbers[0], numbers[1], numbers[3])))
+        sizes = window_sizes(own, updates.shape[:rank], numbers)
+        clip = params["mode"] is GatherScatterMode.CLIP
+        windows = IndexedWindows(x.shape, indices, numbers, sizes, clip)
+        return scattered(fold_op(self.op, x.dtype), x, self.worked_in(updates), windows)
+
+    def worked_in(self, updates: Operand) -> Operand:
+        """The updates as the operation of the compiled scatter takes them."""
+        return updates
+
     def examples(self) -> Iterator[Example]:
         for shape, index, update_shape, numbers, mode, unique in _examples():
             params = {
@@ -278,6 +305,7 @@ class ScatterAdd(ScatterFold):
     """The operand with the updates added."""
 
     name = "scatter-add"
+    op = "add"
     ufunc = inner = np.add
     linear = "joint"
     linear_operands = slice(0, 3, 2)
@@ -309,6 +337,12 @@ class ScatterSub(ScatterAdd):
     ufunc = np.subtract
     inner = np.add
 
+    def worked_in(self, updates: Operand) -> Operand:
+        def negated(index: IndexTuple, guard: Expr | None) -> Expr:
+            return apply("neg", updates.at(index, guard))
+
+        return updates._replace(read=negated)
+
     def signed(self, ct: Any) -> Any:
         from .arithmetic import neg
 
@@ -319,6 +353,7 @@ class ScatterMul(ScatterFold):
     """The operand multiplied by the updates."""
 
     name = "scatter-mul"
+    op = "mul"
     ufunc = inner = np.multiply
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
@@ -393,6 +428,7 @@ class ScatterMin(ScatterExtremum):
     """The smaller of the operand and the updates."""
 
     name = "scatter-min"
+    op = "min"
     ufunc = inner = np.minimum
 
 
@@ -400,6 +436,7 @@ class ScatterMax(ScatterExtremum):
     """The larger of the operand and the updates."""
 
     name = "scatter-max"
+    op = "max"
     ufunc = inner = np.maximum
 
 

@@ -15,10 +15,13 @@ import numpy as np
 from ..core.primitive import Example, NotDifferentiable
 from ..ir import dtypes
 from ..ir.avals import aval_of
+from ..ir.loops import Apply, Expr, apply, cast
+from ..ir.loops import select as select_one
 from .arithmetic import abs, add, mul, neg, reciprocal, sign, square, sub
 from .elementwise import constant_like
 from .gamma_order import order_slope, sample_slope
 from .kinds import Elementwise, draw, reals
+from .scalars import either, like
 from .transcendental import exp, log, log1p
 
 positive = reals(0.3, 4.0)
@@ -35,6 +38,13 @@ def scipy_special(name: str, *arrays: Any) -> Any:
     wide = np.promote_types(np.float32, dtype)
     out = getattr(module, name)(*[a.astype(wide, copy=False) for a in arrays])
     return np.asarray(out).astype(dtype, copy=False)
+
+
+def called(name: str, *xs: Expr) -> Expr:
+    """The call of a scalar function of `scipy.special.cython_special`, in float64."""
+    wide = tuple(cast(x, np.float64) for x in xs)
+    out = Apply("call", wide, np.dtype(np.float64), f"fg_special_{name}")
+    return cast(out, xs[0].dtype)
 
 
 class Special(Elementwise):
@@ -103,6 +113,10 @@ class Lgamma(Special):
         # SciPy gives -inf at -inf; poles of height inf lie there as near as one likes.
         return where(np.isinf(arrays[0]), np.abs(arrays[0]), super().impl(*arrays))
 
+    def scalar(self, x: Expr) -> Expr:
+        size = apply("abs", x)
+        return select_one(apply("eq", size, like(x, np.inf)), size, called(self.scipy, x))
+
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         return mul(t, digamma(primals[0]))
 
@@ -122,6 +136,10 @@ class Digamma(Special):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         return where(is_pole(x), np.array(np.nan, x.dtype), super().impl(x))
+
+    def scalar(self, x: Expr) -> Expr:
+        pole = apply("and", apply("le", x, like(x, 0.0)), apply("eq", apply("floor", x), x))
+        return select_one(pole, like(x, np.nan), called(self.scipy, x))
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         (x,) = primals
@@ -199,6 +217,11 @@ class Gammainc(Special):
         undefined = (a < 0) | ((a == 0) & (x == 0))
         return where(undefined, np.array(np.nan, a.dtype), super().impl(a, x))
 
+    def scalar(self, a: Expr, x: Expr) -> Expr:
+        none = apply("and", apply("eq", a, like(a, 0.0)), apply("eq", x, like(x, 0.0)))
+        undefined = either(apply("lt", a, like(a, 0.0)), none)
+        return select_one(undefined, like(a, np.nan), called(self.scipy, a, x))
+
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         a, x = primals
         slope = igamma_grad_a(a, x) if i == 0 else gamma_density(a, x)
@@ -270,6 +293,9 @@ class BesselI0e(Special):
     name = "bessel_i0e"
     scipy = "i0e"
 
+    def scalar(self, x: Expr) -> Expr:
+        return called(self.scipy, x)
+
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         (x,) = primals
         return mul(t, sub(bessel_i1e(x), mul(sign(x), out)))
@@ -280,6 +306,9 @@ class BesselI1e(Special):
 
     name = "bessel_i1e"
     scipy = "i1e"
+
+    def scalar(self, x: Expr) -> Expr:
+        return called(self.scipy, x)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         from .comparison import gt
@@ -301,6 +330,9 @@ class RegularizedIncompleteBeta(Special):
     name = "regularized_incomplete_beta"
     scipy = "betainc"
     domains = (positive, positive, reals(0.1, 0.9))
+
+    def scalar(self, a: Expr, b: Expr, x: Expr) -> Expr:
+        return called(self.scipy, a, b, x)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         a, b, x = primals

@@ -13,17 +13,17 @@ import numpy as np
 
 Words = Any
 
-_rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
-_parity = np.uint32(0x1BD11BDA)
+rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
+parity = np.uint32(0x1BD11BDA)
 
 
 def threefry2x32(key1: Words, key2: Words, count1: Words, count2: Words) -> tuple[Words, Words]:
     """The two words for each key and counter; operands are u32 arrays that broadcast."""
-    keys = (key1, key2, key1 ^ key2 ^ _parity)
+    keys = (key1, key2, key1 ^ key2 ^ parity)
     with np.errstate(over="ignore"):
         x, y = count1 + keys[0], count2 + keys[1]
         for group in range(5):
-            for rotation in _rotations[group % 2]:
+            for rotation in rotations[group % 2]:
                 x = x + y
                 y = (y << np.uint32(rotation)) | (y >> np.uint32(32 - rotation))
                 y = x ^ y

@@ -14,6 +14,7 @@ import numpy as np
 from ..core.primitive import AxisData, Example, NotDifferentiable, Primitive
 from ..core.sources import user_line
 from ..ir.avals import ShapedArray
+from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, const
 
 token_aval = ShapedArray((0,), np.dtype(bool))
 
@@ -34,6 +35,14 @@ class TokenPrimitive(Primitive):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return np.zeros(0, bool)
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        def at(index: IndexTuple) -> Expr:
+            return const(False, bool)
+
+        return Map(at)
 
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any

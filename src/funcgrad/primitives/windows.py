@@ -22,7 +22,9 @@ from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Lowered, Operand
 from .kinds import draw, integers, reals
+from .lowered_windows import gathered_winners, scattered_winners, window_fold
 from .reduction import accumulator, highest, lowest, zero
 from .windowing import dilated, pad_numpy, padtype_to_pads, window_counts
 
@@ -86,9 +88,11 @@ class ReduceWindow(Primitive):
     Attributes:
         ufunc: folds two elements.
         identity: what padding holds.
+        op: the operation of the fold it is compiled to.
     """
 
     ufunc: ClassVar[Any]
+    op: ClassVar[str]
     identity: ClassVar[Any]
     accepts: ClassVar[tuple[Any, ...]] = (np.number,)
 
@@ -137,6 +141,13 @@ class ReduceWindow(Primitive):
         x = to_front(args[0], dims[0], axis.size)
         return self.bind(x, **shifted_params(params)), 0
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        (x,) = operands
+        work = accumulator(x.dtype)
+        return window_fold(self.op, x, type(self).identity(work), work, params)
+
     def examples(self) -> Iterator[Example]:
         for shape, params in window_cases:
             yield Example((draw(reals(-2.0, 2.0), shape, 3 + len(shape)),), params)
@@ -159,6 +170,7 @@ class ReduceWindowSum(ReduceWindow):
     """Sum of every window; padding counts as zero."""
 
     name = "reduce_window_sum"
+    op = "add"
     linear = "joint"
     ufunc = np.add
     identity = zero
@@ -208,6 +220,7 @@ class ReduceWindowMax(ReduceWindowExtremum):
     """The greatest element of every window; padding counts as the dtype's least value."""
 
     name = "reduce_window_max"
+    op = "max"
     ufunc = np.maximum
     identity = lowest
 
@@ -216,6 +229,7 @@ class ReduceWindowMin(ReduceWindowExtremum):
     """The least element of every window; padding counts as the dtype's greatest value."""
 
     name = "reduce_window_min"
+    op = "min"
     ufunc = np.minimum
     identity = highest
 
@@ -252,6 +266,13 @@ class SelectAndGatherAdd(Primitive):
     ) -> tuple[Any, Any]:
         first, x = (to_front(a, d, axis.size) for a, d in zip(args, dims, strict=True))
         return self.bind(first, x, **shifted_params(params)), 0
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        tangents, x = operands
+        largest = params["select_prim"].name == "ge"
+        return gathered_winners(tangents, x, largest, start_of(largest, x.dtype), params)
 
     def examples(self) -> Iterator[Example]:
         for shape, params in window_cases:
@@ -297,6 +318,13 @@ class SelectAndScatterAdd(Primitive):
     ) -> tuple[Any, Any]:
         first, x = (to_front(a, d, axis.size) for a, d in zip(args, dims, strict=True))
         return self.bind(first, x, **shifted_params(params)), 0
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        source, x = operands
+        largest = params["select_prim"].name == "ge"
+        return scattered_winners(source, x, largest, start_of(largest, x.dtype), params)
 
     def examples(self) -> Iterator[Example]:
         for shape, params in window_cases:
@@ -348,6 +376,11 @@ def beats(x: Any, best: Any, largest: bool) -> Any:
     return better | (np.isnan(x) & ~np.isnan(best)) if x.dtype.kind in "fc" else better
 
 
+def start_of(largest: bool, dtype: np.dtype[Any]) -> Any:
+    """What padding holds where winners are looked for."""
+    return (lowest if largest else highest)(dtype)
+
+
 def find_winners(x: Any, params: dict[str, Any]) -> tuple[list[tuple[slice, ...]], Any]:
     """The slices of all offsets, and for every window the offset of its (first) winner."""
     largest = params["select_prim"].name == "ge"
@@ -356,7 +389,7 @@ def find_winners(x: Any, params: dict[str, Any]) -> tuple[list[tuple[slice, ...]
     if 0 in counts:
         return slices, np.full(counts, -1)
     x = x.astype(accumulator(x.dtype), copy=False)
-    start = (lowest if largest else highest)(x.dtype)
+    start = start_of(largest, x.dtype)
     padded = pad_numpy(x, start, params["padding"], params["base_dilation"])
     best = padded[slices[0]].copy()
     winners = np.zeros(counts, np.intp)

@@ -1,0 +1,163 @@
+"""What gather, scatter and the dynamic slices read and write, element by element.
+
+In: the operands as a rule of lowering sees them, and dimension numbers. Out: `Map` or `Scatter`.
+The one idea: an index vector is read once for an element, and its start is brought into bounds,
+or guards the access, before memory is touched, so that no index leaves its buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir import loops
+from ..ir.loops import (
+    Affine,
+    Apply,
+    Const,
+    Expr,
+    IndexTuple,
+    Map,
+    Operand,
+    both,
+    clamped,
+    const,
+    in_range,
+    index_of,
+    select,
+    zero_index,
+)
+
+_greatest = np.iinfo(np.int64).max
+
+
+def start_of(x: Expr) -> Affine:
+    """An integer of any dtype as an index; what int64 cannot hold becomes its greatest value."""
+    if isinstance(x, Const):
+        return Affine(min(int(x.value), _greatest))
+    if x.dtype == np.dtype(np.uint64):
+        x = Apply("min", (x, const(_greatest, np.uint64)), x.dtype)
+    return index_of(x)
+
+
+def window_starts(
+    shape: Sequence[int], starts: Sequence[Operand], sizes: Sequence[int]
+) -> list[Affine]:
+    """Starts of a window of these sizes, moved inside of the shape."""
+    return [
+        clamped(start_of(s.at(())), n - size) if n > size else zero_index
+        for n, s, size in zip(shape, starts, sizes, strict=False)
+    ]
+
+
+def sliced(x: Operand, starts: Sequence[Operand], sizes: Sequence[int]) -> Map:
+    """The window of x at the starts."""
+
+    def at(index: IndexTuple) -> Expr:
+        first = window_starts(x.shape, starts, sizes)
+        moved = [i + s for i, s in zip(index, first, strict=False)]
+        return x.at((*moved, *index[len(sizes) :]))
+
+    return Map(at)
+
+
+def updated(x: Operand, update: Operand, starts: Sequence[Operand]) -> Map:
+    """x with its window at the starts replaced."""
+    if 0 in update.shape:
+        return Map(x.at)
+
+    def at(index: IndexTuple) -> Expr:
+        first = window_starts(x.shape, starts, update.shape)
+        moved = [i - s for i, s in zip(index, first, strict=False)]
+        inside: Expr | None = None
+        for i, n in zip(moved, update.shape, strict=False):
+            inside = both(inside, in_range(i, n))
+        element = update.at((*moved, *index[len(starts) :]), inside)
+        return element if inside is None else select(inside, element, x.at(index))
+
+    return Map(at)
+
+
+class IndexedWindows:
+    """Where windows of a gather or scatter lie in the operand.
+
+    Attributes:
+        numbers: `GatherDimensionNumbers`, or those of a scatter in the same order.
+        window_dims: the axes, of the array that has one window for each index vector, that run
+            through the windows.
+        clip: whether starts are moved inside; else windows not inside are left out.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        indices: Operand,
+        numbers: Any,
+        sizes: Sequence[int],
+        clip: bool,
+    ) -> None:
+        axes: Sequence[tuple[int, ...]] = numbers
+        self.window_dims, collapsed, self.start_map, batching, index_batching = axes
+        self.kept = [d for d in range(len(sizes)) if d not in (*collapsed, *batching)]
+        self.batching = dict(zip(batching, index_batching, strict=True))
+        self.last = [n - size for n, size in zip(shape, sizes, strict=False)]
+        self.rank = len(indices.shape) - 1 + len(self.window_dims)
+        self.indices = indices
+        self.clip = clip
+
+    def place(self, index: IndexTuple) -> tuple[IndexTuple, Expr | None]:
+        """The operand's index for an index of the other array, and whether its window is inside."""
+        batch = [i for d, i in enumerate(index[: self.rank]) if d not in self.window_dims]
+        window = dict(zip(self.kept, (index[d] for d in self.window_dims), strict=True))
+        starts: dict[int, Affine] = {d: batch[axis] for d, axis in self.batching.items()}
+        inside: Expr | None = None
+        for component, d in enumerate(self.start_map):
+            if self.clip and self.last[d] == 0:
+                continue
+            start = start_of(self.indices.at((*batch, Affine(component))))
+            if self.clip:
+                starts[d] = clamped(start, self.last[d])
+            else:
+                inside = both(inside, in_range(start, self.last[d] + 1))
+                starts[d] = start
+        places = [
+            starts.get(d, zero_index) + window.get(d, zero_index) for d in range(len(self.last))
+        ]
+        return (*places, *index[self.rank :]), inside
+
+
+def gathered(x: Operand, windows: IndexedWindows, fill: Any) -> Map:
+    """The elements of windows of x; `fill` where one is not inside."""
+
+    def at(index: IndexTuple) -> Expr:
+        place, inside = windows.place(index)
+        element = x.at(place, inside)
+        if inside is None:
+            return element
+        return select(inside, element, const(np.asarray(fill).astype(x.dtype)[()], x.dtype))
+
+    return Map(at)
+
+
+def scattered(op: str, x: Operand, updates: Operand, windows: IndexedWindows) -> loops.Scatter:
+    """x with the updates set or folded in at their windows, one whole window after the other."""
+    inner = windows.window_dims
+    order = [d for d in range(len(updates.shape)) if d not in inner]
+    order[windows.rank - len(inner) : windows.rank - len(inner)] = inner
+
+    def ordered(index: IndexTuple) -> IndexTuple:
+        return tuple(index[order.index(d)] for d in range(len(order)))
+
+    def target(index: IndexTuple) -> IndexTuple:
+        return windows.place(ordered(index))[0]
+
+    def guard(index: IndexTuple) -> Expr | None:
+        return windows.place(ordered(index))[1]
+
+    def update(index: IndexTuple) -> Expr:
+        return updates.at(ordered(index))
+
+    extents = tuple(updates.shape[d] for d in order)
+    return loops.Scatter(op, x.at, extents, target, update, guard)
