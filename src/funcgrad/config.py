@@ -62,13 +62,14 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "numpy_rank_promotion": ("allow", _choice("allow", "warn", "raise")),
     "numpy_dtype_promotion": ("standard", _choice("standard", "strict")),
     "default_matmul_precision": (None, _choice(*_precisions)),
+    "lowering": ("fast", _choice("fast", "numpy")),
     "num_threads": (None, _count),
     "cache": (True, _flag),
     "cache_dir": (None, _path),
     "cache_max_bytes": (2**30, _count),
 }
 # These say how and where programs run, not what they are: traces do not depend on them.
-_of_running = {"num_threads", "cache", "cache_dir", "cache_max_bytes"}
+_of_running = {"lowering", "num_threads", "cache", "cache_dir", "cache_max_bytes"}
 _of_tracing = [name for name in _options if name not in _of_running]
 
 
@@ -96,6 +97,8 @@ class Config(threading.local):
         numpy_rank_promotion: operands of different ranks: "allow", "warn" or "raise".
         numpy_dtype_promotion: "standard", or "strict": arrays of different dtypes do not promote.
         default_matmul_precision: precision of contractions that name none; None leaves it open.
+        lowering: how jitted programs run: "fast" compiles them, "numpy" runs the NumPy rule of each
+            eqn, which is slower and simpler.
         num_threads: threads that compiled programs use; None: one a processor of this process.
         cache: compiled programs are kept on disk for the next process.
         cache_dir: the directory they are kept in; None: the user's directory for caches.
@@ -111,6 +114,7 @@ class Config(threading.local):
     numpy_rank_promotion: str
     numpy_dtype_promotion: str
     default_matmul_precision: str | None
+    lowering: str
     num_threads: int | None
     cache: bool
     cache_dir: str | None

@@ -10,10 +10,11 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..config import config
 from ..core.axes import move_axis
 from ..core.evaluate import eval_closed, run_numpy
 from ..core.primitive import AxisData
@@ -29,6 +30,9 @@ from ..transforms.linearize import PartialTrace, split_jaxpr
 from ..transforms.transpose import transpose_jaxpr
 from .tracing import ControlPrimitive
 
+if TYPE_CHECKING:
+    from ..kernels.runtime.launch import Executable
+
 _simplified: weakref.WeakKeyDictionary[ClosedJaxpr, ClosedJaxpr] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -43,6 +47,29 @@ def simplified(closed: ClosedJaxpr) -> ClosedJaxpr:
     return found
 
 
+_executables: weakref.WeakKeyDictionary[ClosedJaxpr, Executable] = weakref.WeakKeyDictionary()
+
+
+def executable(closed: ClosedJaxpr) -> Executable:
+    """The compiled program of a jaxpr, made once."""
+    found = _executables.get(closed)
+    if found is None:
+        from ..kernels import pipeline
+
+        simple = simplified(closed)
+        found = pipeline.compiled(pipeline.lower(simple, simplified))
+        with _lock:
+            _executables[closed] = found
+    return found
+
+
+def run(closed: ClosedJaxpr, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    """The outputs of a program on NumPy arrays: compiled, or by the rules of its eqns."""
+    if config.lowering == "numpy" or config.debug_nans or config.debug_infs:
+        return run_numpy(simplified(closed), arrays)
+    return executable(closed)(arrays)
+
+
 class Jit(ControlPrimitive):
     """Apply a jaxpr as one unit."""
 
@@ -54,7 +81,7 @@ class Jit(ControlPrimitive):
         return params["jaxpr"].out_avals
 
     def impl(self, *arrays: Any, **params: Any) -> list[np.ndarray[Any, Any]]:
-        return run_numpy(simplified(params["jaxpr"]), arrays)
+        return run(params["jaxpr"], arrays)
 
     def stage(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         if params["inline"]:

@@ -215,6 +215,9 @@ class Fuser:
     def _common_depth(self, group: Group, member: Member) -> int:
         everyone = [*group.members, member]
         limit = min(*(m.most for m in everyone), max(m.natural for m in everyone))
+        if len(group.members) > 1:
+            # What shares fewer loops already cannot share more.
+            limit = min(limit, group.depth)
         extents = tuple(a.extent for a in member.order)
         common = 0
         while common < limit and extents[common] == group.extents[common]:

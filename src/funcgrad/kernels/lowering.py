@@ -199,7 +199,7 @@ class Definitions:
         """Ask every eqn's primitive for its lowering."""
         for eqn in self.jaxpr.eqns:
             rules = self._rules_of(eqn)
-            for var, rule in zip(eqn.outvars, rules, strict=True):
+            for var, rule in zip(eqn.outvars, rules, strict=False):
                 self.rules[var] = rule
                 self.made_by[var] = eqn
 
@@ -274,6 +274,10 @@ class Definitions:
         readers: dict[Var, list[tuple[Var, int | None, int]]] = {}
         self.trial: dict[Var, tuple[float, int]] = {}
         for eqn in self.jaxpr.eqns:
+            if not eqn.outvars:
+                for atom in eqn.invars:
+                    if not isinstance(atom, Literal):
+                        readers.setdefault(atom, []).append((atom, None, 0))
             for var in eqn.outvars:
                 rule = self.rules[var]
                 for source, times in self._reads(eqn, var, rule).items():

@@ -81,6 +81,7 @@ class Scheduler:
         self.name = name
         lead = group.members[0].order[: group.depth]
         self.outer = tuple(Axis(a.extent, f"i{k}") for k, a in enumerate(lead))
+        self.before: list[Node] = []
         self.first: list[Node] = []
         self.phases: list[Phase] = []
         self.made: dict[Buffer, Made] = {}
@@ -160,7 +161,7 @@ class Scheduler:
     def _in_place(self, index: IndexTuple, made: Made, axes: dict[Axis, Affine]) -> bool:
         """Whether an index, in the terms of a phase, is where the phase makes the value."""
         for i, axis in zip(index, (*self.outer, *made.axes), strict=True):
-            if not rewrite_index(i, lambda e: e, axes).same(axis_index(axis)):
+            if not rewrite_index(i, _same, axes).same(axis_index(axis)):
                 return False
         return True
 
@@ -285,7 +286,7 @@ class Scheduler:
         value = self.rewritten(nest.value, axes, at)
         kept = tuple(a for a in inner if a not in nest.folded)
         place, dropped = self._place(nest, len(kept))
-        index = tuple(rewrite_index(axis_index(a), lambda e: e, axes) for a in nest.kept)[dropped:]
+        index = tuple(rewrite_index(axis_index(a), _same, axes) for a in nest.kept)[dropped:]
         order = tuple(own[a] for a in inner)
         folded = [own[a] for a in inner if a in nest.folded]
         if member.form == "column":
@@ -314,7 +315,7 @@ class Scheduler:
         start = Const(identity_of(nest.op, nest.dtype), nest.target.dtype)
         fresh = [Axis(a.extent, a.name) for a in rest]
         again = {a: axis_index(b) for a, b in zip(rest, fresh, strict=True)}
-        zero_index = tuple(rewrite_index(i, lambda e: e, again) for i in index)
+        zero_index = tuple(rewrite_index(i, _same, again) for i in index)
         nodes = _loops(fresh, [Store(place, zero_index, start)], [], vector=True)
         step: list[Node] = [Store(place, index, value, nest.op)]
         nodes += _loops([*folded, *rest], step, [], vector=True)
@@ -330,7 +331,7 @@ class Scheduler:
         start = Const(identity_of(nest.op, nest.dtype), nest.dtype)
         fresh = [Axis(a.extent, a.name) for a in inner]
         zero = Store(partial, (number, *(axis_index(a) for a in fresh)), start)
-        self.first += _loops(fresh, [zero], [], vector=True)
+        self.before += _loops(fresh, [zero], [], vector=True)
         at, axes = self._phase(member, inner)
         phase = self.phases[at]
         value = self.rewritten(nest.value, axes, at)
@@ -347,9 +348,12 @@ class Scheduler:
         place = {along: axis_index(along)}
         if nest.reverse:
             place[along] = Affine(along.extent - 1, {along: -1})
-        index = tuple(rewrite_index(axis_index(a), lambda e: e, place) for a in nest.kept)
+        index = tuple(rewrite_index(axis_index(a), _same, place) for a in nest.kept)
         value = self.rewritten(value, place, -1)
-        body: list[Node] = [Accumulate(acc, value), Store(nest.target, index, self._fold_value(nest, acc))]
+        body: list[Node] = [
+            Accumulate(acc, value),
+            Store(nest.target, index, self._fold_value(nest, acc)),
+        ]
         nodes = _loops([along], body, [acc], vector=False)
         self.phases.append(Phase((), False))
         vector = nest.axis != len(nest.kept) - 1
@@ -374,7 +378,7 @@ class Scheduler:
     # Loops and chunks.
 
     def _body(self) -> list[Node]:
-        nodes: list[Node] = []
+        nodes: list[Node] = list(self.first)
         for phase in self.phases:
             body = [n for n in phase.body if not self._unread(n)]
             if body and phase.axes:
@@ -384,12 +388,9 @@ class Scheduler:
             nodes += phase.after
         self.rows = [r for r in self.rows if r in self.loaded]
         if self.outer:
-            inner = nodes
-            nodes = [*self.first, *_loops(list(self.outer), inner, [], vector=False)]
-            if not any(isinstance(n, For) for n in inner):
-                nodes = [*self.first, *_loops(list(self.outer), inner, [], vector=True)]
-            return nodes
-        return [*self.first, *nodes]
+            flat = not any(isinstance(n, For) for n in nodes)
+            nodes = _loops(list(self.outer), nodes, [], vector=flat)
+        return [*self.before, *nodes]
 
     def _unread(self, node: Node) -> bool:
         """Whether a store is of no use: the value went on in registers."""
@@ -428,6 +429,10 @@ class Scheduler:
             partial.shape = (chunks, *partial.shape[1:])
             result.append(_combine(partial, target, op, f"{self.name}_join{k}"))
         return result
+
+
+def _same(x: Expr) -> Expr:
+    return x
 
 
 def _divisible(lead: For, partial: bool) -> bool:

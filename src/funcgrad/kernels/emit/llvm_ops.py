@@ -40,7 +40,8 @@ def register_type(dtype: DType) -> str:
         return "i1"
     if dtype.kind in "iu":
         return f"i{8 * dtype.itemsize}"
-    return {"float16": "half", "float32": "float", "float64": "double", "bfloat16": "bfloat"}[
+    # LLVM's own bfloat calls a library where the processor lacks it: here it is its bits.
+    return {"float16": "half", "float32": "float", "float64": "double", "bfloat16": "i16"}[
         dtype.name
     ]
 
@@ -68,13 +69,13 @@ def constant_text(value: Any, dtype: DType) -> str:
     if dtype == np.float16:
         return f"0xH{int(exact.view(np.uint16)):04X}"
     if dtype == dtypes.bfloat16:
-        return f"0xR{int(exact.view(np.uint16)):04X}"
+        return str(int(exact.view(np.int16)))
     return f"0x{struct.unpack('<Q', struct.pack('<d', float(exact)))[0]:016X}"
 
 
 def suffix(kind: str, lanes: int) -> str:
     """How an intrinsic names a type: f32, v8f32, v4i64."""
-    short = {"float": "f32", "double": "f64", "half": "f16", "bfloat": "bf16"}.get(kind, kind)
+    short = {"float": "f32", "double": "f64", "half": "f16"}.get(kind, kind)
     return short if lanes == 1 else f"v{lanes}{short}"
 
 
@@ -226,6 +227,10 @@ class Ops:
             x, source = self.cast(x, source, float32, lanes, level), float32
         if source == target:
             return x
+        if target == dtypes.bfloat16:
+            return self._to_bfloat16(x, lanes, level)
+        if source == dtypes.bfloat16:
+            return self._from_bfloat16(x, lanes, level)
         a, b = register_type(source), register_type(target)
         from_type, to_type = typed(a, lanes), typed(b, lanes)
         if target.kind == "b":
@@ -246,6 +251,32 @@ class Ops:
         else:
             how = "sext" if source.kind == "i" else "zext"
         return self.w.value(f"{how} {from_type} {x} to {to_type}", level)
+
+    def _to_bfloat16(self, x: str, lanes: int, level: int) -> str:
+        """The upper half of a float32, rounded to even; NaN stays NaN."""
+        wide, narrow = typed("i32", lanes), typed("i16", lanes)
+
+        def number(n: int) -> str:
+            return self.splat("i32", str(n), lanes)
+
+        def op(name: str, a: str, b: str) -> str:
+            return self.w.value(f"{name} {wide} {a}, {b}", level)
+
+        bits = self.w.value(f"bitcast {typed('float', lanes)} {x} to {wide}", level)
+        odd = op("and", op("lshr", bits, number(16)), number(1))
+        rounded = op("lshr", op("add", op("add", bits, number(0x7FFF)), odd), number(16))
+        quiet = op("or", op("lshr", bits, number(16)), number(0x40))
+        nan = self.w.value(f"fcmp uno {typed('float', lanes)} {x}, {x}", level)
+        either = self.w.value(
+            f"select {typed('i1', lanes)} {nan}, {wide} {quiet}, {wide} {rounded}", level
+        )
+        return self.w.value(f"trunc {wide} {either} to {narrow}", level)
+
+    def _from_bfloat16(self, x: str, lanes: int, level: int) -> str:
+        wide, narrow = typed("i32", lanes), typed("i16", lanes)
+        longer = self.w.value(f"zext {narrow} {x} to {wide}", level)
+        high = self.w.value(f"shl {wide} {longer}, {self.splat('i32', '16', lanes)}", level)
+        return self.w.value(f"bitcast {wide} {high} to {typed('float', lanes)}", level)
 
     def _to_bool(self, x: str, source: DType, lanes: int, level: int) -> str:
         vector = typed(register_type(source), lanes)
