@@ -42,9 +42,9 @@ class Pool:
             cache.compiled(_text()), _symbols(), ("fg_parallel_for", "fg_worker", "fg_stop")
         )
         self.parallel_for_address: int = self._code.address("fg_parallel_for")
-        function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-        self._work = function(self._code.address("fg_worker"))
-        self._tell = function(self._code.address("fg_stop"))
+        worker = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+        self._work = worker(self._code.address("fg_worker"))
+        self._tell = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._code.address("fg_stop"))
         self._lock = threading.RLock()
         self._workers: list[threading.Thread] = []
         self._changing = False
@@ -79,10 +79,10 @@ class Pool:
             self.asked = _unset
 
     def _start(self, count: int) -> None:
-        for i in range(count):
-            name = f"funcgrad-{i + 1}"
+        for number in range(1, count + 1):
+            given = (self.address, number)
             thread = threading.Thread(
-                target=self._work, args=(self.address,), name=name, daemon=True
+                target=self._work, args=given, name=f"funcgrad-{number}", daemon=True
             )
             try:
                 thread.start()
