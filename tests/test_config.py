@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +19,12 @@ from funcgrad.config import config
 options: Any = importlib.import_module("funcgrad.config")
 
 SWITCHES = "enable_x64 disable_jit debug_nans debug_infs check_tracer_leaks debug_key_reuse".split()
+OF_RUNNING = "num_threads cache cache_dir cache_max_bytes".split()
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    names = [*SWITCHES, "numpy_rank_promotion", "numpy_dtype_promotion"]
+    names = [*SWITCHES, "numpy_rank_promotion", "numpy_dtype_promotion", *OF_RUNNING]
     before = {name: config.read(name) for name in [*names, "default_matmul_precision"]}
     yield
     for name, value in before.items():
@@ -138,6 +140,35 @@ def test_switches_take_bools_only(value: Any) -> None:
     with pytest.raises(ValueError, match="enable_x64 takes a bool, got"):
         config.update("enable_x64", value)
     assert config.enable_x64 is False
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", ""])
+def test_counts_are_whole_numbers_from_1_on(value: Any) -> None:
+    for name in ("num_threads", "cache_max_bytes"):
+        with pytest.raises(ValueError, match=f"{name}=.*give a whole number from 1 on"):
+            config.update(name, value)
+        config.update(name, 3)
+        assert config.read(name) == 3
+
+
+def test_a_directory_is_a_path(tmp_path: Path) -> None:
+    config.update("cache_dir", tmp_path)
+    assert config.cache_dir == str(tmp_path)
+    config.update("cache_dir", "~/programs")
+    assert config.cache_dir == str(Path.home() / "programs")
+    for value in (3, ""):
+        with pytest.raises(ValueError, match="give the path of a directory"):
+            config.update("cache_dir", value)
+    config.update("cache_dir", None)
+    assert config.cache_dir is None
+
+
+def test_how_programs_run_is_no_part_of_the_signature() -> None:
+    before = config.signature()
+    config.update("num_threads", 7)
+    config.update("cache", False)
+    config.update("cache_dir", "here")
+    assert config.signature() == before
 
 
 def test_assignment_names_update() -> None:

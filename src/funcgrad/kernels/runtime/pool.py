@@ -158,7 +158,7 @@ _making = threading.RLock()
 
 
 def pool() -> Pool:
-    """The pool of this process, with as many threads as `config.num_threads` asks for now."""
+    """The pool of this process, with the threads that `config.num_threads` asks for."""
     made = _made[0] if _made else _make()
     if made.asked != config.num_threads and not made.closed:
         made.resize()
