@@ -13,49 +13,24 @@ from ..ir.dtypes import finfo as finfo
 from ..ir.dtypes import iinfo as iinfo
 from ..ir.dtypes import promote_types as promote_types
 from ..ir.dtypes import result_type as result_type
+from . import fft as fft
 from . import linalg as linalg
 from . import operators as operators
 from .arithmetic import abs as abs
 from .arithmetic import absolute as absolute
-from .arithmetic import add as add
 from .arithmetic import cbrt as cbrt
 from .arithmetic import clip as clip
-from .arithmetic import divide as divide
 from .arithmetic import divmod as divmod
 from .arithmetic import fabs as fabs
-from .arithmetic import float_power as float_power
-from .arithmetic import floor_divide as floor_divide
-from .arithmetic import fmax as fmax
-from .arithmetic import fmin as fmin
-from .arithmetic import fmod as fmod
-from .arithmetic import heaviside as heaviside
-from .arithmetic import hypot as hypot
-from .arithmetic import ldexp as ldexp
-from .arithmetic import maximum as maximum
-from .arithmetic import minimum as minimum
-from .arithmetic import mod as mod
 from .arithmetic import modf as modf
-from .arithmetic import multiply as multiply
-from .arithmetic import negative as negative
 from .arithmetic import positive as positive
-from .arithmetic import pow as pow
-from .arithmetic import power as power
 from .arithmetic import reciprocal as reciprocal
-from .arithmetic import remainder as remainder
 from .arithmetic import sign as sign
 from .arithmetic import sqrt as sqrt
 from .arithmetic import square as square
-from .arithmetic import subtract as subtract
-from .arithmetic import true_divide as true_divide
 from .calculus import diff as diff
 from .calculus import ediff1d as ediff1d
 from .calculus import gradient as gradient
-from .calculus import polyadd as polyadd
-from .calculus import polyder as polyder
-from .calculus import polyint as polyint
-from .calculus import polymul as polymul
-from .calculus import polysub as polysub
-from .calculus import polyval as polyval
 from .calculus import trapezoid as trapezoid
 from .contraction import convolve as convolve
 from .contraction import correlate as correlate
@@ -101,6 +76,7 @@ from .diagonals import diagonal as diagonal
 from .diagonals import eye as eye
 from .diagonals import fill_diagonal as fill_diagonal
 from .diagonals import identity as identity
+from .diagonals import mask_indices as mask_indices
 from .diagonals import trace as trace
 from .diagonals import tri as tri
 from .diagonals import tril as tril
@@ -119,12 +95,10 @@ from .elementary import arccosh as arccosh
 from .elementary import arcsin as arcsin
 from .elementary import arcsinh as arcsinh
 from .elementary import arctan as arctan
-from .elementary import arctan2 as arctan2
 from .elementary import arctanh as arctanh
 from .elementary import asin as asin
 from .elementary import asinh as asinh
 from .elementary import atan as atan
-from .elementary import atan2 as atan2
 from .elementary import atanh as atanh
 from .elementary import cos as cos
 from .elementary import cosh as cosh
@@ -137,8 +111,6 @@ from .elementary import log as log
 from .elementary import log1p as log1p
 from .elementary import log2 as log2
 from .elementary import log10 as log10
-from .elementary import logaddexp as logaddexp
-from .elementary import logaddexp2 as logaddexp2
 from .elementary import rad2deg as rad2deg
 from .elementary import radians as radians
 from .elementary import sin as sin
@@ -147,12 +119,33 @@ from .elementary import sinh as sinh
 from .elementary import tan as tan
 from .elementary import tanh as tanh
 from .elementary import unwrap as unwrap
+from .files import array_repr as array_repr
+from .files import array_str as array_str
+from .files import fromfile as fromfile
+from .files import fromiter as fromiter
+from .files import fromstring as fromstring
+from .files import get_printoptions as get_printoptions
+from .files import iterable as iterable
+from .files import load as load
+from .files import printoptions as printoptions
+from .files import save as save
+from .files import savez as savez
+from .files import set_printoptions as set_printoptions
+from .index_tricks import c_ as c_
+from .index_tricks import index_exp as index_exp
+from .index_tricks import mgrid as mgrid
+from .index_tricks import ogrid as ogrid
+from .index_tricks import r_ as r_
+from .index_tricks import s_ as s_
 from .indexing import compress as compress
 from .indexing import extract as extract
+from .indexing import place as place
 from .indexing import put as put
 from .indexing import put_along_axis as put_along_axis
 from .indexing import take as take
 from .indexing import take_along_axis as take_along_axis
+from .integers import packbits as packbits
+from .integers import unpackbits as unpackbits
 from .joining import append as append
 from .joining import array_split as array_split
 from .joining import block as block
@@ -176,19 +169,11 @@ from .logic import allclose as allclose
 from .logic import angle as angle
 from .logic import array_equal as array_equal
 from .logic import array_equiv as array_equiv
-from .logic import bitwise_and as bitwise_and
 from .logic import bitwise_count as bitwise_count
 from .logic import bitwise_invert as bitwise_invert
-from .logic import bitwise_left_shift as bitwise_left_shift
 from .logic import bitwise_not as bitwise_not
-from .logic import bitwise_or as bitwise_or
-from .logic import bitwise_right_shift as bitwise_right_shift
-from .logic import bitwise_xor as bitwise_xor
 from .logic import conj as conj
 from .logic import conjugate as conjugate
-from .logic import equal as equal
-from .logic import greater as greater
-from .logic import greater_equal as greater_equal
 from .logic import imag as imag
 from .logic import invert as invert
 from .logic import isclose as isclose
@@ -201,17 +186,9 @@ from .logic import isneginf as isneginf
 from .logic import isposinf as isposinf
 from .logic import isreal as isreal
 from .logic import isrealobj as isrealobj
-from .logic import left_shift as left_shift
-from .logic import less as less
-from .logic import less_equal as less_equal
-from .logic import logical_and as logical_and
 from .logic import logical_not as logical_not
-from .logic import logical_or as logical_or
-from .logic import logical_xor as logical_xor
 from .logic import nan_to_num as nan_to_num
-from .logic import not_equal as not_equal
 from .logic import real as real
-from .logic import right_shift as right_shift
 from .manipulation import atleast_1d as atleast_1d
 from .manipulation import atleast_2d as atleast_2d
 from .manipulation import atleast_3d as atleast_3d
@@ -244,15 +221,28 @@ from .nan_reductions import nancumprod as nancumprod
 from .nan_reductions import nancumsum as nancumsum
 from .nan_reductions import nanmax as nanmax
 from .nan_reductions import nanmean as nanmean
-from .nan_reductions import nanmedian as nanmedian
 from .nan_reductions import nanmin as nanmin
-from .nan_reductions import nanpercentile as nanpercentile
 from .nan_reductions import nanprod as nanprod
-from .nan_reductions import nanquantile as nanquantile
 from .nan_reductions import nanstd as nanstd
 from .nan_reductions import nansum as nansum
 from .nan_reductions import nanvar as nanvar
 from .padding import pad as pad
+from .polynomials import poly as poly
+from .polynomials import polyadd as polyadd
+from .polynomials import polyder as polyder
+from .polynomials import polydiv as polydiv
+from .polynomials import polyfit as polyfit
+from .polynomials import polyint as polyint
+from .polynomials import polymul as polymul
+from .polynomials import polysub as polysub
+from .polynomials import polyval as polyval
+from .polynomials import roots as roots
+from .quantiles import median as median
+from .quantiles import nanmedian as nanmedian
+from .quantiles import nanpercentile as nanpercentile
+from .quantiles import nanquantile as nanquantile
+from .quantiles import percentile as percentile
+from .quantiles import quantile as quantile
 from .ranges import arange as arange
 from .ranges import geomspace as geomspace
 from .ranges import indices as indices
@@ -278,11 +268,9 @@ from .reductions import sum as sum
 from .reductions import var as var
 from .rounding import around as around
 from .rounding import ceil as ceil
-from .rounding import copysign as copysign
 from .rounding import fix as fix
 from .rounding import floor as floor
 from .rounding import frexp as frexp
-from .rounding import nextafter as nextafter
 from .rounding import rint as rint
 from .rounding import round as round
 from .rounding import signbit as signbit
@@ -346,10 +334,61 @@ from .sorting import sort_complex as sort_complex
 from .statistics import corrcoef as corrcoef
 from .statistics import cov as cov
 from .statistics import histogram as histogram
+from .statistics import histogram2d as histogram2d
 from .statistics import histogram_bin_edges as histogram_bin_edges
-from .statistics import median as median
-from .statistics import percentile as percentile
-from .statistics import quantile as quantile
+from .statistics import histogramdd as histogramdd
+from .ufuncs import add as add
+from .ufuncs import arctan2 as arctan2
+from .ufuncs import atan2 as atan2
+from .ufuncs import bitwise_and as bitwise_and
+from .ufuncs import bitwise_left_shift as bitwise_left_shift
+from .ufuncs import bitwise_or as bitwise_or
+from .ufuncs import bitwise_right_shift as bitwise_right_shift
+from .ufuncs import bitwise_xor as bitwise_xor
+from .ufuncs import copysign as copysign
+from .ufuncs import divide as divide
+from .ufuncs import equal as equal
+from .ufuncs import float_power as float_power
+from .ufuncs import floor_divide as floor_divide
+from .ufuncs import fmax as fmax
+from .ufuncs import fmin as fmin
+from .ufuncs import fmod as fmod
+from .ufuncs import frompyfunc as frompyfunc
+from .ufuncs import gcd as gcd
+from .ufuncs import greater as greater
+from .ufuncs import greater_equal as greater_equal
+from .ufuncs import heaviside as heaviside
+from .ufuncs import hypot as hypot
+from .ufuncs import lcm as lcm
+from .ufuncs import ldexp as ldexp
+from .ufuncs import left_shift as left_shift
+from .ufuncs import less as less
+from .ufuncs import less_equal as less_equal
+from .ufuncs import logaddexp as logaddexp
+from .ufuncs import logaddexp2 as logaddexp2
+from .ufuncs import logical_and as logical_and
+from .ufuncs import logical_or as logical_or
+from .ufuncs import logical_xor as logical_xor
+from .ufuncs import maximum as maximum
+from .ufuncs import minimum as minimum
+from .ufuncs import mod as mod
+from .ufuncs import multiply as multiply
+from .ufuncs import negative as negative
+from .ufuncs import nextafter as nextafter
+from .ufuncs import not_equal as not_equal
+from .ufuncs import pow as pow
+from .ufuncs import power as power
+from .ufuncs import remainder as remainder
+from .ufuncs import right_shift as right_shift
+from .ufuncs import subtract as subtract
+from .ufuncs import true_divide as true_divide
+from .ufuncs import ufunc as ufunc
+from .windows import bartlett as bartlett
+from .windows import blackman as blackman
+from .windows import hamming as hamming
+from .windows import hanning as hanning
+from .windows import i0 as i0
+from .windows import kaiser as kaiser
 
 pi: float = _np.pi
 e: float = _np.e
@@ -359,6 +398,8 @@ nan: float = _np.nan
 newaxis = None
 dtype = _np.dtype
 ndarray = Array
+object_ = _np.object_
+ComplexWarning = _np.exceptions.ComplexWarning
 # The names of abstract classes of dtypes, for issubdtype.
 generic = _np.generic
 number = _np.number
@@ -368,4 +409,6 @@ unsignedinteger = _np.unsignedinteger
 inexact = _np.inexact
 floating = _np.floating
 complexfloating = _np.complexfloating
+flexible = _np.flexible
+character = _np.character
 bool = bool_

@@ -1,4 +1,4 @@
-"""Differences, gradients and sums of samples; polynomials by their coefficients."""
+"""Differences, gradients and sums of samples."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from .joining import concatenate
 from .promotion import (
     check_arraylike,
     dtype_of,
-    promote_dtypes,
     promote_dtypes_inexact,
-    shape_of,
     to_array,
 )
 
@@ -173,72 +171,3 @@ def trapezoid(
             coordinates = moveaxis(coordinates, axis, -1)
         steps = diff(coordinates)
     return 0.5 * (steps * (values[..., 1:] + values[..., :-1])).sum(axis=-1)
-
-
-def polyval(
-    p: Shaped[ArrayLike, "n ..."], x: Shaped[ArrayLike, "..."], *, unroll: int = 16
-) -> Array:
-    """The polynomial with coefficients p, highest power first, at x.
-
-    Source: Horner's rule.
-    """
-    from .creation import zeros_like
-
-    check_arraylike("polyval", p, x)
-    coefficients, at = map(to_array, promote_dtypes(p, x))
-    shape = coefficients.shape
-    result = zeros_like(at)
-    for i in range(shape[0]):
-        result = result * at + coefficients[i]
-    return result
-
-
-def polyadd(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
-    """The coefficients of the sum of two polynomials, highest power first."""
-    from .padding import pad
-
-    check_arraylike("polyadd", a1, a2)
-    x, y = map(to_array, promote_dtypes(a1, a2))
-    size = max(x.shape[0], y.shape[0])
-    return pad(x, (size - x.shape[0], 0)) + pad(y, (size - y.shape[0], 0))
-
-
-def polysub(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
-    """The coefficients of the difference of two polynomials, highest power first."""
-    check_arraylike("polysub", a1, a2)
-    return polyadd(a1, -to_array(a2))
-
-
-def polymul(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
-    """The coefficients of the product of two polynomials, highest power first."""
-    from .contraction import convolve
-
-    check_arraylike("polymul", a1, a2)
-    return convolve(a1, a2)
-
-
-def polyder(p: Shaped[ArrayLike, "n"], m: int = 1) -> Array:
-    """The coefficients of the m-th derivative of a polynomial, highest power first."""
-    from .ranges import arange
-
-    check_arraylike("polyder", p)
-    (x,) = map(to_array, promote_dtypes_inexact(p))
-    for _ in range(operator.index(m)):
-        size = shape_of(x)[0]
-        x = x[:-1] * arange(size - 1, 0, -1).astype(x.dtype)
-    return x
-
-
-def polyint(p: Shaped[ArrayLike, "n"], m: int = 1, k: Shaped[ArrayLike, "..."] = 0) -> Array:
-    """The coefficients of the m-th integral of a polynomial; k are the constants, first to last."""
-    from .manipulation import broadcast_to
-    from .ranges import arange
-
-    check_arraylike("polyint", p, k)
-    (x,) = map(to_array, promote_dtypes_inexact(p))
-    times = operator.index(m)
-    constants = broadcast_to(to_array(k).reshape(-1).astype(x.dtype), (times,))
-    for i in range(times):
-        size = shape_of(x)[0]
-        x = concatenate([x / arange(size, 0, -1).astype(x.dtype), constants[i : i + 1]])
-    return x

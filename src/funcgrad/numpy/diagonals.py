@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -207,6 +208,20 @@ def triu_indices_from(arr: Shaped[ArrayLike, "n m"], k: int = 0) -> tuple[Array,
     """The indices at and above the k-th diagonal of a matrix."""
     rows, columns = shape_of(_matrix("triu_indices_from", arr))
     return triu_indices(rows, k, columns)
+
+
+def mask_indices(
+    n: int, mask_func: Callable[[Any, int], Any], k: int = 0, *, size: int | None = None
+) -> tuple[Array, Array]:
+    """The indices at which mask_func(ones((n, n)), k) is not zero: `mask_indices(3, triu)`.
+
+    Args:
+        size: how many to return, needed under jit when the mask is traced.
+    """
+    from .search import nonzero
+
+    rows, columns = nonzero(mask_func(full((n, n), 1.0), k), size=size)
+    return rows, columns
 
 
 def fill_diagonal(

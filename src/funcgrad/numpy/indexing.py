@@ -331,8 +331,10 @@ def put(
 ) -> Array:
     """The array with elements replaced at indices into the raveled array.
 
+    Args:
+        mode: of an index out of range: "clip", "wrap", or None, which drops the value.
     Raises:
-        ValueError: inplace is left True, since arrays are immutable.
+        ValueError: inplace is left True, since arrays are immutable; or another mode.
     """
     from .manipulation import resize
 
@@ -349,7 +351,42 @@ def put(
         index = index.clip(0, x.size - 1)
     elif mode == "wrap":
         index = index % x.size
+    elif mode is not None:
+        raise ValueError(f"put takes mode 'clip' or 'wrap', or None to drop; got {mode!r}.")
     return x.reshape(-1).at[index].set(values, mode="drop").reshape(x.shape)
+
+
+def place(
+    arr: Shaped[ArrayLike, "..."],
+    mask: Shaped[ArrayLike, "..."],
+    vals: Shaped[ArrayLike, "..."],
+    *,
+    inplace: bool = True,
+) -> Array:
+    """The array with the elements where a mask holds replaced by values, repeated as needed.
+
+    Raises:
+        ValueError: inplace is left True, since arrays are immutable; the sizes of array and mask
+            differ; or there are no values.
+    """
+    from .cumulation import cumsum
+    from .selection import where
+
+    check_arraylike("place", arr, mask, vals)
+    if inplace:
+        raise ValueError(
+            "place cannot work in place: arrays are immutable. Give inplace=False and use the "
+            "result."
+        )
+    x, chosen, values = to_array(arr), to_array(mask).reshape(-1), to_array(vals).reshape(-1)
+    if x.size != chosen.size:
+        raise ValueError(f"place: arr and mask must be the same size: {x.size}, {chosen.size}.")
+    if not values.size:
+        raise ValueError("place cannot take values from an empty array.")
+    chosen = chosen != 0
+    rank = cumsum(chosen.astype(int)) - 1
+    new = values[rank % values.size].astype(x.dtype)
+    return where(chosen, new, x.reshape(-1)).reshape(x.shape)
 
 
 def compress(

@@ -339,14 +339,24 @@ def resize(a: Shaped[ArrayLike, "..."], new_shape: Any) -> Array:
     return reshape(tile(flat, -(-size // flat.size))[:size], extents)
 
 
-def trim_zeros(filt: Shaped[ArrayLike, "..."], trim: str = "fb") -> Array:
-    """A one-dimensional array without its leading (f) and trailing (b) zeros."""
+def trim_zeros(
+    filt: Shaped[ArrayLike, "..."], trim: str = "fb", axis: int | Sequence[int] | None = None
+) -> Array:
+    """The array without its leading (f) and trailing (b) zeros along the axes (all).
+
+    Raises:
+        TracerArrayConversionError: `filt` is traced.
+    """
     check_arraylike("trim_zeros", filt)
     x = to_array(filt)
-    values = np.asarray(value_of(x))
-    kept = np.nonzero(values)[0]
-    if not kept.size:
-        return x[:0]
-    start = int(kept[0]) if "f" in trim.lower() else 0
-    stop = int(kept[-1]) + 1 if "b" in trim.lower() else len(values)
-    return x[start:stop]
+    present = np.asarray(value_of(x)) != 0
+    ends = trim.lower()
+    index: list[Any] = [slice(None)] * x.ndim
+    for i in canonical_axes(tuple(axis) if isinstance(axis, Sequence) else axis, x.ndim):
+        kept = np.nonzero(present.any(axis=tuple(j for j in range(x.ndim) if j != i)))[0]
+        if ("f" in ends or "b" in ends) and not kept.size:
+            index[i] = slice(0, 0)
+        elif kept.size:
+            start = int(kept[0]) if "f" in ends else None
+            index[i] = slice(start, int(kept[-1]) + 1 if "b" in ends else None)
+    return x[tuple(index)]

@@ -10,7 +10,7 @@ from ..typing import Array, ArrayLike, Axis, DTypeLike
 from . import reductions
 from .cumulation import cumprod, cumsum
 from .logic import isnan
-from .promotion import check_arraylike, dtype_of, promote_dtypes_inexact, to_array
+from .promotion import check_arraylike, dtype_of, to_array
 from .selection import where as choose_where
 
 if TYPE_CHECKING:
@@ -162,13 +162,14 @@ def nanvar(
     ddof: int = 0,
     keepdims: bool = False,
     where: Shaped[ArrayLike, "*#shape"] | None = None,
+    mean: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Variance over axes of what is not NaN; arguments as in `var`."""
     check_arraylike("nanvar", a)
     mask = ~isnan(a)
     if where is not None:
         mask = mask & to_array(where)
-    return reductions.var(_filled(a, 0), axis, dtype, out, ddof, keepdims, where=mask)
+    return reductions.var(_filled(a, 0), axis, dtype, out, ddof, keepdims, where=mask, mean=mean)
 
 
 def nanstd(
@@ -179,11 +180,12 @@ def nanstd(
     ddof: int = 0,
     keepdims: bool = False,
     where: Shaped[ArrayLike, "*#shape"] | None = None,
+    mean: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Standard deviation over axes of what is not NaN; arguments as in `var`."""
     from .arithmetic import sqrt
 
-    return sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where))
+    return sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where, mean))
 
 
 def nancumsum(
@@ -206,47 +208,3 @@ def nancumprod(
     """Running product along an axis, NaN counting as 1."""
     check_arraylike("nancumprod", a)
     return cumprod(_filled(a, 1), axis, dtype, out)
-
-
-def nanmedian(
-    a: Shaped[ArrayLike, "..."],
-    axis: int | tuple[int, ...] | None = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    keepdims: bool = False,
-) -> Array:
-    """Median over axes of what is not NaN."""
-    return nanquantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
-
-
-def nanquantile(
-    a: Shaped[ArrayLike, "..."],
-    q: Shaped[ArrayLike, "..."],
-    axis: int | tuple[int, ...] | None = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Array:
-    """Quantiles over axes of what is not NaN; arguments as in `quantile`."""
-    from .statistics import quantiles
-
-    check_arraylike("nanquantile", a, q)
-    reductions.refuse_out("nanquantile", out)
-    del overwrite_input
-    return quantiles(a, q, axis, method, keepdims, skip_nan=True)
-
-
-def nanpercentile(
-    a: Shaped[ArrayLike, "..."],
-    q: Shaped[ArrayLike, "..."],
-    axis: int | tuple[int, ...] | None = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Array:
-    """Percentiles over axes of what is not NaN; arguments as in `quantile`, q in [0, 100]."""
-    check_arraylike("nanpercentile", a, q)
-    (value,) = promote_dtypes_inexact(q)
-    return nanquantile(a, to_array(value) / 100, axis, out, overwrite_input, method, keepdims)

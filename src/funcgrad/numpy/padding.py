@@ -177,13 +177,13 @@ def _pad_ramp(x: Any, widths: Widths, values: Any) -> Any:
 
 
 def _pad_statistic(x: Any, widths: Widths, mode: str, lengths: Any) -> Any:
-    from . import reductions, statistics
+    from . import quantiles, reductions
 
     fold: Callable[..., Any] = {
         "maximum": reductions.max,
         "minimum": reductions.min,
         "mean": reductions.mean,
-        "median": statistics.median,
+        "median": quantiles.median,
     }[mode]
     counts: Sequence[Any] = (
         [(None, None)] * x.ndim if lengths is None else _pairs(lengths, x.ndim, operator.index)

@@ -17,7 +17,7 @@ from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir import dtypes
 from ..primitives.rounding import stop_gradient
-from ..typing import Array, ArrayLike
+from ..typing import Array, ArrayLike, DTypeLike
 from .creation import array, full
 from .cumulation import cumsum
 from .indexing import take
@@ -26,6 +26,7 @@ from .promotion import (
     dtype_of,
     promote_dtypes,
     promote_dtypes_inexact,
+    requested_dtype,
     shape_of,
     to_array,
 )
@@ -294,15 +295,32 @@ def ravel_multi_index(
     dims: Any,
     mode: str = "raise",
     order: str = "C",
+    *,
+    dtype: DTypeLike | None = None,
 ) -> Array:
     """The index into the raveled array that goes with an index into a shape.
 
+    Args:
+        mode: of an index out of range: "raise", "clip", "wrap", or "ignore", which computes on.
+        dtype: of the result; one that can hold the default int by default.
     Raises:
-        ValueError: mode="raise" and an index is out of range, or another order.
+        ValueError: mode="raise" and an index is out of range, another order, or a dtype that is
+            too narrow.
+        TypeError: an index is not an integer.
     """
     if len(multi_index) != len(dims):
         raise ValueError(f"len(multi_index)={len(multi_index)} != len(dims)={len(dims)}.")
     parts = [to_array(i) for i in multi_index]
+    if any(dtype_of(p).kind not in "iu" for p in parts):
+        raise TypeError("only int indices permitted in ravel_multi_index.")
+    wanted = requested_dtype(dtype, "ravel_multi_index")
+    if wanted is None:
+        wanted = dtypes.result_type(int, *parts)
+    if wanted.kind not in "iu" or math.prod(dims) - 1 > dtypes.iinfo(wanted).max:
+        raise ValueError(
+            f"ravel_multi_index: {wanted.name} cannot hold the indices of {tuple(dims)}. "
+            "Give a wider integer dtype."
+        )
     if mode == "raise":
         for part, n in zip(parts, dims, strict=True):
             known = concrete("ravel_multi_index", part, "use mode='clip' or 'wrap'.")
@@ -312,14 +330,14 @@ def ravel_multi_index(
         parts = [p.clip(0, n - 1) for p, n in zip(parts, dims, strict=True)]
     elif mode == "wrap":
         parts = [p % n for p, n in zip(parts, dims, strict=True)]
-    else:
-        raise ValueError(f"invalid mode={mode!r}. Expected 'raise', 'wrap', or 'clip'.")
+    elif mode != "ignore":
+        raise ValueError(f"invalid mode={mode!r}. Expected 'raise', 'wrap', 'clip', or 'ignore'.")
     pairs = list(zip(parts, dims, strict=True))
     if order not in ("C", "F"):
         raise ValueError(f"invalid order={order!r}. Expected 'C' or 'F'.")
-    result: Any = array(0)
+    result: Any = array(0, dtype=wanted)
     for part, n in pairs if order == "C" else reversed(pairs):
-        result = result * n + part
+        result = result * n + part.astype(wanted)
     return result
 
 
@@ -328,10 +346,30 @@ def isin(
     test_elements: Shaped[ArrayLike, "..."],
     assume_unique: bool = False,
     invert: bool = False,
+    *,
+    method: str = "auto",
 ) -> Array:
-    """Whether each element occurs among the test elements."""
+    """Whether each element occurs among the test elements; NaN does not.
+
+    Args:
+        method: "compare_all" compares each pair, "binary_search" and "sort" sort the test elements
+            and search; "auto" compares where there are few pairs.
+    Raises:
+        ValueError: another method.
+    """
     check_arraylike("isin", element, test_elements)
     x, tests = map(to_array, promote_dtypes(element, test_elements))
     tests = tests.reshape(-1)
-    found = any_of(x.reshape((*x.shape, 1)) == tests, axis=-1)
+    if method not in ("auto", "compare_all", "binary_search", "sort"):
+        raise ValueError(
+            f"isin got method={method!r}. Give auto, compare_all, binary_search or sort."
+        )
+    compares = method == "auto" and (tests.size < 16 or x.size * tests.size < 4096)
+    if compares or method == "compare_all" or not tests.size:
+        found = any_of(x.reshape((*x.shape, 1)) == tests, axis=-1)
+    else:
+        from .sorting import sort
+
+        ordered = sort(tests)
+        found = x == take(ordered, searchsorted(ordered, x), mode="clip")
     return ~found if invert else found

@@ -12,12 +12,13 @@ import numpy as np
 
 from ..ir.avals import canonical_axis
 from ..typing import Array, ArrayLike
-from .creation import array, asarray, full
+from .creation import array, asarray, full, zeros
 from .cumulation import cumsum
 from .joining import concatenate
 from .logic import isnan
 from .promotion import check_arraylike, dtype_of, promote_dtypes, to_array
-from .search import concrete, nonzero
+from .ranges import arange
+from .search import concrete, isin, nonzero, searchsorted
 from .selection import where
 from .sorting import argsort, lexsort
 
@@ -188,32 +189,117 @@ def union1d(
     return unique(both, size=size, fill_value=fill_value)
 
 
-def _concrete_pair(name: str, ar1: Any, ar2: Any) -> tuple[Any, Any]:
+def _pair(name: str, ar1: Any, ar2: Any, size: int | None) -> tuple[Any, Any]:
+    """Two arrays as vectors of one dtype; without a size they have to be concrete."""
     check_arraylike(name, ar1, ar2)
-    a, b = promote_dtypes(ar1, ar2)
-    remedy = "use isin with where."
-    return concrete(name, a, remedy), concrete(name, b, remedy)
+    a, b = (to_array(v).reshape(-1) for v in promote_dtypes(ar1, ar2))
+    if size is None:
+        for v in (a, b):
+            concrete(name, v, "give size.")
+    return a, b
+
+
+def _marked(values: Any, chosen: Any, size: int | None, fill: Any) -> tuple[Any, Any]:
+    """The chosen values, then the filler up to the size; and the places they were at."""
+    if size is None:
+        (at,) = nonzero(chosen)
+        return values[at], at
+    (at,) = nonzero(chosen, size=size, fill_value=0)
+    exists = arange(operator.index(size)) < chosen.sum()
+    return where(exists, values[at] if values.shape[0] else zeros(size, values.dtype), fill), at
+
+
+def _filler(fill_value: Any, default: Any, dtype: Any) -> Any:
+    return (default if fill_value is None else asarray(fill_value)).astype(dtype)
+
+
+def _firsts(x: Any, assume_unique: bool) -> tuple[Any, Any]:
+    """The indices that sort, and whether each sorted element is the first of its equals."""
+    order = argsort(x)
+    ordered = x[order]
+    if assume_unique or not x.shape[0]:
+        return order, full(x.shape, True)
+    return order, concatenate([full((1,), True, bool), ordered[1:] != ordered[:-1]])
 
 
 def intersect1d(
-    ar1: Shaped[ArrayLike, "..."], ar2: Shaped[ArrayLike, "..."], assume_unique: bool = False
-) -> Array:
-    """The values that occur in both arrays, ascending; concrete arrays only."""
-    a, b = _concrete_pair("intersect1d", ar1, ar2)
-    return array(np.intersect1d(a, b, assume_unique))
+    ar1: Shaped[ArrayLike, "..."],
+    ar2: Shaped[ArrayLike, "..."],
+    assume_unique: bool = False,
+    return_indices: bool = False,
+    *,
+    size: int | None = None,
+    fill_value: Any = None,
+) -> Any:
+    """The values that occur in both arrays, ascending.
+
+    Args:
+        assume_unique: no array has a value twice.
+        return_indices: return (values, where they first occur in ar1, the same in ar2).
+        size: how many to return, needed when an array is traced.
+        fill_value: what stands where there are fewer; the least one by default.
+    """
+    a, b = _pair("intersect1d", ar1, ar2, size)
+    order, first = _firsts(a, assume_unique)
+    ordered = a[order]
+    chosen = first & isin(ordered, b)
+    values, at = _marked(ordered, chosen, size, 0)
+    exists = arange(values.shape[0]) < chosen.sum()
+    if size is not None and values.shape[0]:
+        values = where(exists, values, _filler(fill_value, values[0], values.dtype))
+    if not return_indices:
+        return values
+    inverse = argsort(b)
+    there = searchsorted(b[inverse], values).clip(0, max(b.shape[0] - 1, 0))
+    if not b.shape[0] or not a.shape[0]:
+        return values, full(values.shape, a.shape[0], int), full(values.shape, b.shape[0], int)
+    left, right = order[at], inverse[there]
+    if size is not None:
+        left, right = where(exists, left, a.shape[0]), where(exists, right, b.shape[0])
+    return values, left, right
 
 
 def setdiff1d(
-    ar1: Shaped[ArrayLike, "..."], ar2: Shaped[ArrayLike, "..."], assume_unique: bool = False
+    ar1: Shaped[ArrayLike, "..."],
+    ar2: Shaped[ArrayLike, "..."],
+    assume_unique: bool = False,
+    *,
+    size: int | None = None,
+    fill_value: Any = None,
 ) -> Array:
-    """The values of the first array that the second has not, ascending; concrete arrays only."""
-    a, b = _concrete_pair("setdiff1d", ar1, ar2)
-    return array(np.setdiff1d(a, b, assume_unique))
+    """The values of the first array that the second has not, ascending.
+
+    Args:
+        assume_unique: no array has a value twice; the order of the first is kept then.
+        size: how many to return, needed when an array is traced.
+        fill_value: what stands where there are fewer; 0 by default.
+    """
+    a, b = _pair("setdiff1d", ar1, ar2, size)
+    a = a.astype(dtype_of(ar1))
+    first = full(a.shape, True)
+    if not assume_unique:
+        order, first = _firsts(a, False)
+        a = a[order]
+    chosen = first & ~isin(a, b)
+    return _marked(a, chosen, size, _filler(fill_value, array(0), a.dtype))[0]
 
 
 def setxor1d(
-    ar1: Shaped[ArrayLike, "..."], ar2: Shaped[ArrayLike, "..."], assume_unique: bool = False
+    ar1: Shaped[ArrayLike, "..."],
+    ar2: Shaped[ArrayLike, "..."],
+    assume_unique: bool = False,
+    *,
+    size: int | None = None,
+    fill_value: Any = None,
 ) -> Array:
-    """The values that occur in just one of the arrays, ascending; concrete arrays only."""
-    a, b = _concrete_pair("setxor1d", ar1, ar2)
-    return array(np.setxor1d(a, b, assume_unique))
+    """The values that occur in just one of the arrays, ascending; arguments as in `intersect1d`."""
+    a, b = _pair("setxor1d", ar1, ar2, size)
+    both = concatenate([a, b])
+    ordered = both[argsort(both)]
+    _, first = _firsts(ordered, False)
+    chosen = first & ~(isin(ordered, a) & isin(ordered, b))
+    values, _ = _marked(ordered, chosen, size, 0)
+    if size is None or not values.shape[0]:
+        return values
+    exists = arange(values.shape[0]) < chosen.sum()
+    return where(exists, values, _filler(fill_value, values[0], values.dtype))

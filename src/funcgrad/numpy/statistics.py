@@ -1,7 +1,8 @@
-"""Order statistics and moments: median, quantile, percentile, histogram, cov, corrcoef."""
+"""How values are spread: histograms of one or more variables, covariance, correlation."""
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,150 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.trace import value_of
-from ..primitives import sorting as ops
 from ..typing import Array, ArrayLike, DTypeLike
 from . import reductions
 from .contraction import dot
-from .creation import array
-from .joining import concatenate
-from .logic import isnan
+from .creation import array, full
+from .joining import concatenate, stack
 from .promotion import (
     check_arraylike,
+    is_sequence,
     promote_dtypes_inexact,
     requested_dtype,
     shape_of,
     to_array,
 )
-from .ranges import linspace
-from .reductions import canonical_axes, refuse_out
-from .search import searchsorted
+from .ranges import ix_, linspace
+from .search import bincount, searchsorted
 from .selection import where
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
-
-_methods = ("linear", "lower", "higher", "midpoint", "nearest")
-
-
-def quantiles(
-    a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip_nan: bool = False
-) -> Any:
-    """Values below which the fractions q of the elements over axes lie.
-
-    Source: Hyndman & Fan, Sample quantiles in statistical packages (1996), definition 7.
-    """
-    if method not in _methods:
-        raise ValueError(f"method can only be {', '.join(_methods)}; got {method!r}.")
-    (x,) = promote_dtypes_inexact(a)
-    x, fraction = map(to_array, promote_dtypes_inexact(x, q))
-    if fraction.ndim > 1:
-        raise ValueError(f"q must have at most one axis, got shape {fraction.shape}.")
-    axes = canonical_axes(axis, x.ndim)
-    kept = [i for i in range(x.ndim) if i not in axes]
-    lead = tuple(x.shape[i] for i in kept)
-    rows = x.transpose((*kept, *axes)).reshape((*lead, -1))
-    size = rows.shape[-1]
-    if skip_nan:
-        ordered = ops.sort(rows, rows.ndim - 1)
-        count = (~isnan(rows)).sum(axis=-1, keepdims=True).astype(x.dtype)
-    else:
-        rows = where(isnan(rows).any(axis=-1, keepdims=True), float("nan"), rows)
-        ordered, count = ops.sort(rows, rows.ndim - 1), float(size)
-    # One column for each fraction, so that all are read from the sorted rows at once.
-    place = fraction.reshape(-1) * (count - 1)
-    below, above = _floor(place), _ceil(place)
-    weight = place - below
-    low, high = (_read(ordered, p, size) for p in (below, above))
-    result = _between(method, low, high, weight)
-    if skip_nan:
-        result = where(count == 0, float("nan"), result)
-    result = result.transpose((result.ndim - 1, *range(result.ndim - 1)))
-    if keepdims:
-        shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-        result = result.reshape((result.shape[0], *shape))
-    return result if fraction.ndim else result[0]
-
-
-def _floor(x: Any) -> Any:
-    from .rounding import floor
-
-    return floor(x)
-
-
-def _ceil(x: Any) -> Any:
-    from .rounding import ceil
-
-    return ceil(x)
-
-
-def _read(ordered: Any, place: Any, size: int) -> Any:
-    from .indexing import take_along_axis
-    from .manipulation import broadcast_to
-
-    index = place.clip(0, max(size - 1, 0)).astype(np.int32)
-    index = broadcast_to(index, (*ordered.shape[:-1], index.shape[-1]))
-    return take_along_axis(ordered, index, axis=-1, mode="clip")
-
-
-def _between(method: str, low: Any, high: Any, weight: Any) -> Any:
-    if method == "lower":
-        return low + 0 * weight
-    if method == "higher":
-        return high + 0 * weight
-    if method == "midpoint":
-        return (low + high) * 0.5 + 0 * weight
-    if method == "nearest":
-        return where(weight <= 0.5, low, high)
-    return low * (1 - weight) + high * weight
-
-
-def quantile(
-    a: Shaped[ArrayLike, "..."],
-    q: Shaped[ArrayLike, "..."],
-    axis: int | tuple[int, ...] | None = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Array:
-    """Values below which the fractions q of the elements over axes lie.
-
-    Args:
-        q: fractions in [0, 1], a scalar or a vector; the result has its axis in front.
-        method: between two elements: "linear", "lower", "higher", "midpoint" or "nearest".
-    """
-    check_arraylike("quantile", a, q)
-    refuse_out("quantile", out)
-    return quantiles(a, q, axis, method, keepdims)
-
-
-def percentile(
-    a: Shaped[ArrayLike, "..."],
-    q: Shaped[ArrayLike, "..."],
-    axis: int | tuple[int, ...] | None = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Array:
-    """Values below which q percent of the elements over axes lie; arguments as in `quantile`."""
-    check_arraylike("percentile", a, q)
-    refuse_out("percentile", out)
-    (share,) = promote_dtypes_inexact(q)
-    return quantiles(a, to_array(share) / 100, axis, method, keepdims)
-
-
-def median(
-    a: Shaped[ArrayLike, "..."],
-    axis: int | tuple[int, ...] | None = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    keepdims: bool = False,
-) -> Array:
-    """The middle element over axes, or the mean of the two in the middle; NaN if any is."""
-    check_arraylike("median", a)
-    refuse_out("median", out)
-    return quantiles(a, 0.5, axis, "midpoint", keepdims)
 
 
 def histogram_bin_edges(
@@ -209,6 +85,87 @@ def histogram(
         widths = edges[1:] - edges[:-1]
         counts = counts / widths / counts.sum()
     return counts, edges
+
+
+def _samples(sample: Any, weights: Any) -> tuple[Any, Any]:
+    """Points in rows, as floats, with their weights."""
+    given = [sample] if weights is None else [sample, weights]
+    check_arraylike("histogramdd", *given)
+    values = [to_array(v) for v in promote_dtypes_inexact(*given)]
+    if weights is not None and values[1].shape != values[0].shape[:1]:
+        raise ValueError(
+            f"should have one weight for each sample: got {values[1].shape} for {values[0].shape}."
+        )
+    return values[0], None if weights is None else values[1]
+
+
+def histogramdd(
+    sample: Shaped[ArrayLike, "n d"],
+    bins: Any = 10,
+    range: Sequence[Any] | None = None,
+    weights: Shaped[ArrayLike, "n"] | None = None,
+    density: bool | None = None,
+) -> tuple[Array, list[Array]]:
+    """How many points fall in each bin of a grid, and the edges of the bins along each axis.
+
+    Args:
+        bins: their number along all axes, or for each axis the number or the edges.
+        range: for each axis where the first bin begins and the last ends, or None.
+        weights: what each point counts for.
+        density: divide by the total and by the volumes, so that the integral is 1.
+    Raises:
+        ValueError: the numbers of bins, ranges or weights do not fit the sample.
+    """
+    points, share = _samples(sample, weights)
+    rank = points.shape[1]
+    if range is not None and (
+        len(range) != rank or any(r is not None and len(r) != 2 for r in range)
+    ):
+        raise ValueError(f"range must be a sequence of {rank} pairs or Nones, got {range!r}.")
+    per_axis: list[Any] = list(bins) if is_sequence(bins) or shape_of(bins) else [bins] * rank
+    if len(per_axis) != rank:
+        raise ValueError(f"should be a bin for each dimension: got {len(per_axis)} for {rank}.")
+    edges: list[Any] = []
+    place, inside = full((points.shape[0],), 0, int), full((points.shape[0],), True)
+    for i, given in enumerate(per_axis):
+        column = points[:, i]
+        line = histogram_bin_edges(column, given, None if range is None else range[i])
+        # The last bin includes its right edge.
+        at = searchsorted(line, column, side="right") - 1
+        at = where(column == line[-1], line.shape[0] - 2, at)
+        inside = inside & (column >= line[0]) & (column <= line[-1])
+        place = place * (line.shape[0] - 1) + at
+        edges.append(line)
+    shape = tuple(line.shape[0] - 1 for line in edges)
+    size = math.prod(shape)
+    counts = bincount(where(inside, place, size), share, length=size).reshape(shape)
+    if density:
+        counts = counts.astype(points.dtype)
+        counts = counts / counts.sum()
+        for widths in ix_(*[line[1:] - line[:-1] for line in edges]):
+            counts = counts / widths
+    return counts, edges
+
+
+def histogram2d(
+    x: Shaped[ArrayLike, "n"],
+    y: Shaped[ArrayLike, "n"],
+    bins: Any = 10,
+    range: Sequence[Any] | None = None,
+    weights: Shaped[ArrayLike, "n"] | None = None,
+    density: bool | None = None,
+) -> tuple[Array, Array, Array]:
+    """How many points (x, y) fall in each bin of a grid, and its edges along either axis.
+
+    Args:
+        bins: a number, the edges for both axes, or two of either; else as in `histogramdd`.
+    """
+    check_arraylike("histogram2d", x, y)
+    if is_sequence(bins) or shape_of(bins):
+        # Two entries are one for each axis; more are edges for both.
+        bins = bins if len(bins) <= 2 else [array(bins)] * 2
+    counts, edges = histogramdd(stack([to_array(x), to_array(y)], 1), bins, range, weights, density)
+    return counts, edges[0], edges[1]
 
 
 def cov(
