@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from funcgrad.ir.loops import Apply, Const, DType, Expr, Load
+from funcgrad.kernels.emit.maths import FUNCTIONS, expand
 
 UNARY = {
     "neg": np.negative,
@@ -127,9 +128,14 @@ def value(node: Expr, args: list[Any], values: dict[str, Any]) -> Any:
 
 
 def operation(node: Apply, args: list[Any]) -> Any:
-    """A basic operation of arrays."""
+    """An operation of arrays; one that is not basic by its expansion."""
     op = node.op
     kinds = {a.dtype for a in args}
+    if op in FUNCTIONS:
+        names = "xyz"[: len(args)]
+        whole = expand(op, tuple(variable(a.dtype, n) for a, n in zip(args, names, strict=True)))
+        assert whole is not None
+        return evaluate(whole, dict(zip(names, np.broadcast_arrays(*args), strict=True)))
     assert len(kinds) == 1 or op == "select", (op, kinds)
     if op in UNARY:
         return UNARY[op](*args)

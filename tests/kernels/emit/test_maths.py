@@ -77,8 +77,8 @@ CASES = {
     "round_away": Case(rounded_away, (0, 0), ((-5, 5), (-500, 500), (0, 2.0**25), ALL)),
     # Relative errors of 3e-7 of float32 near ±1, of 4e-16 of float64 near 0.
     "erf": Case(special("erf"), (5.6, 2.0), ((-5, 5), UNIT, ALL)),
-    # Of great arguments SciPy's float64 has errors of its own: see test_erfc_of_great_arguments.
-    "erfc": Case(special("erfc"), (4.0, 6.0), ((-5, 1), UNIT, (-1e-9, 1e-9))),
+    # SciPy errs by 10 units in float64, and more at great arguments: see the test below.
+    "erfc": Case(special("erfc"), (4.0, 14.0), ((-5, 1), UNIT, (-1e-9, 1e-9))),
     # A relative error of 5e-16 and SciPy's in float64.
     "erf_inv": Case(special("erfinv"), (4.0, 8.0), (UNIT, (0.99, 1), (-1e-9, 1e-9))),
 }
