@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import funcgrad
 from funcgrad.kernels.library import conv
 from funcgrad.kernels.library.conv_deep import deep_kernel
-from funcgrad.kernels.library.conv_spec import ConvSpec, problem_of
+from funcgrad.kernels.library.conv_planar import planar_kernel
+from funcgrad.kernels.library.conv_spec import ConvSpec, Problem, problem_of
 from funcgrad.kernels.library.conv_wide import wide_kernel
 from funcgrad.kernels.runtime import toolchain
 from funcgrad.primitives.convolution import (
@@ -58,6 +59,10 @@ def check(
     sizes = conv_general_dilated_p.impl(abs(x).astype(float), abs(w).astype(float), **params)
     assert found.shape == exact.shape
     assert (abs(found - exact) <= 16 * np.finfo(dtype).eps * sizes).all()
+
+
+def planar(problem: Problem, bits: int, *, lanewise: bool) -> Any:
+    return planar_kernel(problem, bits) or wide_kernel(problem, bits, lanewise=lanewise)
 
 
 def forced(kernel: Any, lanewise: bool, bits: int) -> Any:
@@ -105,6 +110,8 @@ cases: dict[str, tuple[Any, Any, dict[str, Any]]] = {
         (3, 3, 1, 16),
         {"feature_group_count": 16, "padding": SAME, "window_strides": (2, 2)},
     ),
+    "one channel": ((2, 9, 21, 5), (3, 3, 5, 1), {"padding": SAME}),
+    "three channels of short rows": ((2, 9, 5, 2), (3, 3, 2, 3), {"rhs_dilation": (2, 2)}),
     "groups of the batch": ((6, 6, 5, 8), (3, 3, 8, 32), {"batch_group_count": 2}),
     "small groups of the batch": ((12, 6, 5, 4), (3, 3, 4, 24), {"batch_group_count": 6}),
 }
@@ -153,7 +160,7 @@ def convolutions(draw: st.DrawFn) -> tuple[Any, Any, dict[str, Any]]:
 @given(
     convolutions(),
     st.sampled_from([np.float32, np.float64]),
-    st.sampled_from([wide_kernel, deep_kernel]),
+    st.sampled_from([wide_kernel, deep_kernel, planar]),
     st.booleans(),
     st.sampled_from([0, 128]),
 )

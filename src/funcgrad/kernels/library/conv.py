@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
+
+import numpy as np
 
 from ..runtime.toolchain import Machine
 from . import LibraryKernel
 from .conv_deep import deep_kernel
+from .conv_planar import planar_kernel
 from .conv_spec import ConvSpec, Problem, problem_of
 from .conv_spec import spec_of as spec_of
 from .conv_wide import wide_kernel
@@ -21,12 +25,15 @@ def build(spec: ConvSpec, machine: Machine) -> LibraryKernel | None:
     problem = problem_of(spec)
     deep = is_deep(problem)
     lanewise = problem.groups > 1 and problem.outs < 8 and (deep or problem.features <= 8)
-    kernels = (deep_kernel, wide_kernel) if deep else (wide_kernel, deep_kernel)
-    for kernel in kernels:
-        found = kernel(problem, machine.vector_bits, lanewise=lanewise)
-        if found is not None:
-            return found
-    return None
+    bits = machine.vector_bits
+    wide = partial(wide_kernel, lanewise=lanewise)
+    if not lanewise and problem.outs < bits // (8 * np.dtype(spec.dtype).itemsize):
+        forms = [planar_kernel, wide]
+    else:
+        forms = [wide]
+    long = partial(deep_kernel, lanewise=lanewise)
+    forms = [long, *forms] if deep else [*forms, long]
+    return next((found for form in forms if (found := form(problem, bits)) is not None), None)
 
 
 def is_deep(problem: Problem) -> bool:

@@ -44,7 +44,7 @@ class Deep(Layout):
 
     def __init__(self, problem: Problem, vector_bits: int, *, lanewise: bool) -> None:
         super().__init__(problem, vector_bits, lanewise=lanewise)
-        taps = (max(p.taps for p in s.phases) for s in problem.spaces)
+        taps = (max(1, *(p.taps for p in s.phases)) for s in problem.spaces)
         self.totals = (problem.features, *taps)
         self.box = (1, 1, 1, 1)
         wanted = min(CHUNKS, max(1, problem.products // CHUNK_PRODUCTS))

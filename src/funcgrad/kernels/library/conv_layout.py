@@ -40,10 +40,8 @@ class Layout:
         self.outs = problem.outs * problem.groups if lanewise else problem.outs
         self.groups = 1 if lanewise else problem.groups
         code = Code(problem.dtype, vector_bits)
-        self.size = code.size
-        self.lanes = min(code.lanes, max(2, 1 << (self.outs - 1).bit_length()))
-        self.shape = self._tile()
-        self.width = self.shape.vectors * self.lanes
+        self.size, self.lanes = code.size, code.lanes
+        self.shape, self.width = self._tile()
         self.blocks = -(-self.outs // self.width)
         counts = [(problem.batch,), *(tuple(p.places for p in s.phases) for s in problem.spaces)]
         self.parts = [Parts(c, t, 1) for c, t in zip(counts, self.shape.left, strict=True)]
@@ -51,14 +49,17 @@ class Layout:
         self.copied: tuple[int, ...] = ()
         self.pitch: tuple[int, ...] = ()
 
-    def _tile(self) -> Shape:
+    def _tile(self) -> tuple[Shape, int]:
+        """The tile, and the channels of a panel."""
         problem = self.problem
+        self.lanes = min(self.lanes, max(2, 1 << (self.outs - 1).bit_length()))
         counts = (problem.batch, *(min(p.places for p in s.phases) for s in problem.spaces))
         steps = max(prod(p.taps for p in phases) for phases in problem.phases) * problem.features
         vectors = -(-self.outs // self.lanes)
         scattered = 0 if problem.out[2] == 1 else 2 * self.lanes
         limit = registers(self.vector_bits)
-        return choose(counts, vectors, limit, steps, scattered, self.lanewise)
+        shape = choose(counts, vectors, limit, steps, scattered, self.lanewise)
+        return shape, shape.vectors * self.lanes
 
     @property
     def longest_blocks(self) -> int:

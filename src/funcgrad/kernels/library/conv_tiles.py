@@ -64,6 +64,29 @@ def choose(
     return best[1]
 
 
+def choose_rows(rows: int, places: int, lanes: int, channels: int, limit: int) -> tuple[int, int]:
+    """Rows and vectors in a row of the tile of least cost where lanes run along rows.
+
+    Args:
+        rows, places: extents of the outputs.
+        lanes: of a vector.
+        channels: of the outputs, all held at once.
+        limit: number of vector registers.
+    """
+    room = max(1, (limit - 1) // (channels + 1))
+    best: tuple[float, int, int] | None = None
+    for high in range(1, min(rows, room) + 1):
+        for wide in range(1, min(room // high, max(1, places // lanes)) + 1):
+            count = high * wide
+            cycles = max(channels * count / 2, (channels + count) / 2, LATENCY)
+            tiles = -(-rows // high) * -(-places // min(places, wide * lanes))
+            cost = tiles * (cycles + 1)
+            if best is None or (cost, -wide) < (best[0], -best[2]):
+                best = cost, high, wide
+    assert best is not None
+    return best[1:]
+
+
 def _tiles(counts: Sequence[int], room: int) -> Iterator[tuple[int, ...]]:
     """Extents of a box within counts whose size is at most room."""
     if not counts:

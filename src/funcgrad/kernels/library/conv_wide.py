@@ -42,14 +42,18 @@ class Wide(Layout):
         extents = (*(s.rhs_taps for s in problem.spaces), problem.features, self.width)
         self.panel_pitch = pitches(extents, range(5))
         self.panel = prod(extents)
-        self.in_place = not lanewise and all(s.is_plain for s in problem.spaces)
+        self.in_place = self.can_read_in_place()
         wanted = min(CHUNKS, max(1, problem.products // CHUNK_PRODUCTS))
-        while self._lay_out() > GOOD_COPY or self.chunks < wanted:
+        while self.lay_out() > GOOD_COPY or self.chunks < wanted:
             if not self._split():
                 break
-        self.fits = self.in_place or self._lay_out() <= MOST_COPY
+        self.fits = self.in_place or self.lay_out() <= MOST_COPY
         if self.in_place:
             self.pitch = (*self.lhs_strides[:5], 0)
+
+    def can_read_in_place(self) -> bool:
+        """Whether the micro-kernel can read the input where it lies."""
+        return not self.lanewise and all(s.is_plain for s in self.problem.spaces)
 
     def _split(self) -> bool:
         for i, part in enumerate(self.parts):
@@ -61,14 +65,18 @@ class Wide(Layout):
         self.block_parts = min(2 * self.block_parts, self.blocks)
         return True
 
-    def _lay_out(self) -> int:
-        """Order and size in bytes of a chunk's copy, whose axes lie as in the input."""
+    def lay_out(self) -> int:
+        """Lays out a chunk's copy, its axes as in the input; its size in bytes."""
         problem = self.problem
         spaces = self.copied_spaces([max(p.taps for p in s.phases) for s in problem.spaces])
         lane = self.longest_blocks * self.width if self.lanewise else 1
         self.copied = (self.parts[0].longest, *spaces, problem.features, lane)
         order = sorted(range(5), key=lambda axis: self.lhs_strides[axis], reverse=True)
-        self.pitch = pitches(self.copied, [*order, 5])
+        return self.ordered((*order, 5))
+
+    def ordered(self, order: tuple[int, ...]) -> int:
+        """Lays the copy's axes in this order, outermost first; its size in bytes."""
+        self.pitch = pitches(self.copied, order)
         return prod(self.copied) * self.size
 
     @property
@@ -86,9 +94,12 @@ class Wide(Layout):
 def wide_kernel(problem: Problem, vector_bits: int, *, lanewise: bool) -> LibraryKernel | None:
     """The kernel; None where no copy of the input is small enough for the stack."""
     wide = Wide(problem, vector_bits, lanewise=lanewise)
-    if not wide.fits:
-        return None
-    packing, computing = Code(problem.dtype, vector_bits), _Chunks(wide)
+    return assembled(wide, Chunks(wide)) if wide.fits else None
+
+
+def assembled(wide: Wide, computing: Chunks) -> LibraryKernel:
+    """The kernel of two stages whose second one is `computing`."""
+    problem, packing = wide.problem, Code(wide.problem.dtype, wide.vector_bits)
     panels = wide.groups * wide.blocks
     functions = {"conv_panels": _panels(wide, packing), "conv_wide": computing.text("conv_wide")}
     declared = dict.fromkeys((*packing.declarations, *computing.code.declarations))
@@ -125,7 +136,7 @@ def _panels(wide: Wide, code: Code) -> str:
     return code.function("conv_panels")
 
 
-class _Chunks(Loops):
+class Chunks(Loops):
     """Text of the function that computes chunks `lo` to `hi` of (input, panels, output)."""
 
     layout: Wide
@@ -163,8 +174,13 @@ class _Chunks(Loops):
         levels.append(Level(problem.features, wide.pitch[4], wide.panel_pitch[3]))
 
         def tile(left: Value, out: Value, number: Value) -> None:
-            start = code.at(self.left, left)
-            sums = outer_products(code, self.registers(channels), levels, start, right)
-            self.store(sums, self.out, out, channels)
+            self.compute(code.at(self.left, left), right, levels, out, channels)
 
         self.each_tile(block, tile)
+
+    def compute(
+        self, left: str, right: str, levels: list[Level], out: Value, channels: int
+    ) -> None:
+        """A tile of outputs from these elements of the copy and of the panel on."""
+        tile = self.registers(channels)
+        self.store(outer_products(self.code, tile, levels, left, right), self.out, out, channels)
