@@ -15,7 +15,9 @@ from ..ir.avals import aval_of, canonical_shape
 from ..numpy.contraction import matvec
 from ..numpy.promotion import promote_dtypes_inexact
 from ..primitives.arithmetic import mul, sign
-from ..primitives.factor import cholesky, qr, swap
+from ..primitives.decompositions_qr import qr
+from ..primitives.factor import cholesky
+from ..primitives.matrices import swap
 from ..primitives.movement import broadcast_shapes, broadcast_to, expand_dims
 from ..primitives.reduction import reduce_sum
 from ..typing import Array, ArrayLike
