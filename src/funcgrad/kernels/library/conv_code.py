@@ -11,19 +11,14 @@ import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from zlib import crc32
 
 from ..emit.writer import Loop, Writer
 
 Value = int | str
 
-# The branch back of a loop of `Writer.loop`, and what forbids to unroll it. The numbers of these
-# lines are ours alone in a module.
+# The branch back of a loop of `Writer.loop`.
 BACKWARDS = re.compile(r"br i1 %(\w+)\.more, label %\1, label %\1\.end$", re.MULTILINE)
-ROLLED = "!70510"
-ROLLED_LINES = (
-    f"{ROLLED} = distinct !{{{ROLLED}, !70511}}",
-    '!70511 = !{!"llvm.loop.unroll.disable"}',
-)
 
 
 class Code:
@@ -270,9 +265,13 @@ class Code:
         in registers.
         """
         text = self.writer.function(name, "ptr %args, i64 %lo, i64 %hi", attributes="nounwind")
-        return BACKWARDS.sub(rf"\g<0>, !llvm.loop {ROLLED}", text)
+        # Metadata is numbered, and a module may hold many such functions: numbered by their text.
+        number = crc32(text.encode()) & ~1
+        text = BACKWARDS.sub(rf"\g<0>, !llvm.loop !{number}", text)
+        once = '!{!"llvm.loop.unroll.disable"}'
+        return f"{text}!{number} = distinct !{{!{number}, !{number + 1}}}\n!{number + 1} = {once}\n"
 
     @property
     def declarations(self) -> tuple[str, ...]:
         """What the function needs in its module."""
-        return (*self.writer.declared.values(), *ROLLED_LINES)
+        return tuple(self.writer.declared.values())
