@@ -18,12 +18,12 @@ from ..core.context import context
 from ..core.devices import check_device
 from ..core.sources import user_line
 from ..core.staging import stage
-from ..core.trace import Tracer
+from ..core.trace import Tracer, eval_trace
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr
 from ..stages import Lowered, Traced
 from .flat import FlatFunction, check_leaves, name_of, signature_of
-from .jit import jit_p, leading_tracers, simplified
+from .jit import jit_p, leading_tracers, run, simplified
 
 _limit = 4096
 _tracing = threading.local()
@@ -32,7 +32,7 @@ _tracing = threading.local()
 class Entry:
     """A traced program with the tree of its result."""
 
-    __slots__ = ("captured", "closed", "donated", "out_tree", "params")
+    __slots__ = ("captured", "closed", "donated", "out_avals", "out_tree", "params")
 
     def __init__(
         self, closed: ClosedJaxpr, captured: list[Any], out_tree: Any, params: dict[str, Any]
@@ -41,6 +41,21 @@ class Entry:
         self.captured = captured
         self.out_tree = out_tree
         self.params = params
+        self.out_avals = closed.out_avals
+
+    def evaluate(self, leaves: Sequence[Any]) -> list[Array] | None:
+        """The results on arrays, by the shortest way; None where it takes the longer one."""
+        if self.captured:
+            return None
+        arrays: list[Any] = []
+        for x in leaves:
+            if type(x) is not Array:
+                return None
+            value = x._value  # pyright: ignore[reportPrivateUsage]
+            if value is None:
+                return None
+            arrays.append(value)
+        return [Array(y, a) for y, a in zip(run(self.closed, arrays), self.out_avals, strict=True)]
 
 
 class JitFunction:
@@ -85,7 +100,10 @@ class JitFunction:
         if config.disable_jit:
             return self._fun(*args, **kwargs)
         leaves, entry = self._entry(args, kwargs)
-        outs = jit_p.bind(*entry.captured, *leaves, **entry.params)
+        trace = context.trace
+        outs = entry.evaluate(leaves) if trace is None or trace is eval_trace else None
+        if outs is None:
+            outs = jit_p.bind(*entry.captured, *leaves, **entry.params)
         if self._donate_nums or self._donate_names:
             self._donate(args, kwargs, outs)
         return tree.unflatten(entry.out_tree, outs)

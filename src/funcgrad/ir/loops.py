@@ -414,10 +414,14 @@ class Contract(NamedTuple):
 
 
 class Library(NamedTuple):
-    """A kernel written by hand, by name in `kernels.library`; `spec` is hashable."""
+    """A kernel written by hand, by name in `kernels.library`, or `otherwise` where it has none.
+
+    `spec` says to the kernel's builder what it is to do: the params of the eqn.
+    """
 
     name: str
     spec: Any
+    otherwise: Fold | None = None
 
 
 class Region(NamedTuple):

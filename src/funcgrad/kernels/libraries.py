@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
 from .library import LibraryKernel
-from .lowering import Step
+from .library.conv import build, spec_of
+from .runtime.toolchain import machine
 
 
-def library_kernel(what: Library, item: Step, name: str) -> LibraryKernel | None:
+def library_kernel(what: Library, eqn: Eqn) -> LibraryKernel | None:
     """The kernel for a node, or None where there is none for its spec."""
-    return None
+    return _builders[what.name](what, eqn)
+
+
+def _convolution(what: Library, eqn: Eqn) -> LibraryKernel | None:
+    lhs, rhs = (atom.aval for atom in eqn.invars)
+    out = eqn.outvars[0].aval
+    if lhs.dtype != out.dtype or rhs.dtype != out.dtype:
+        return None
+    return build(spec_of(lhs.shape, rhs.shape, out.dtype, what.spec), machine())
+
+
+_builders: dict[str, Callable[[Library, Eqn], LibraryKernel | None]] = {
+    "convolution": _convolution,
+}

@@ -8,6 +8,7 @@ else, is costly and read twice, or would be computed more often than it has elem
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ from ..ir.loops import (
     View,
     axis_index,
     both,
+    cast,
     flat_index,
     select,
     split_index,
@@ -43,9 +45,13 @@ from ..ir.loops import (
 from ..ir.nests import Buffer, expr_cost, loads_of, offset_of
 from .contract import as_fold, wants_fold
 from .emit.llvm_ops import supported
+from .library import LibraryKernel
 
 _CHEAP = 4.0
 _DEEPEST = 40
+
+
+LibraryBuilder = Callable[[Library, Eqn], LibraryKernel | None]
 
 
 @dataclass(eq=False)
@@ -117,8 +123,9 @@ def storage_shape(aval: ShapedArray) -> tuple[tuple[int, ...], DType]:
 class Definitions:
     """The values of one jaxpr while it is lowered."""
 
-    def __init__(self, jaxpr: Jaxpr) -> None:
+    def __init__(self, jaxpr: Jaxpr, library: LibraryBuilder) -> None:
         self.jaxpr = jaxpr
+        self.library = library
         self.buffers: dict[Var, Buffer] = {}
         self.constants: dict[Buffer, np.ndarray[Any, Any]] = {}
         self.views: dict[Buffer, Buffer] = {}
@@ -213,13 +220,16 @@ class Definitions:
             return [lowered] * count
         if eqn.effects or not held or lowered is None:
             return [None] * count
+        if isinstance(lowered, Library):
+            kernel = self.library(lowered, eqn)
+            lowered = lowered.otherwise if kernel is None else Library(lowered.name, kernel)
         if isinstance(lowered, Contract):
             left, right = operands
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype):
                 lowered = as_fold(lowered, left, right)
         if isinstance(lowered, list):
-            return lowered
-        return [lowered] * count
+            return [as_map(rule, v.aval) for rule, v in zip(lowered, eqn.outvars, strict=True)]
+        return [as_map(lowered, eqn.outvars[0].aval)] * count
 
     def strided(self, atom: Atom) -> tuple[Atom, tuple[int, ...]] | None:
         """What an operand is a view of: a variable, and the strides of the operand's axes in it."""
@@ -379,6 +389,17 @@ class Definitions:
         inputs = [self.buffer(v) for v in [*self.jaxpr.constvars, *self.jaxpr.invars]]
         outputs = [self.buffer_of(a) for a in self.jaxpr.outvars]
         return Program(inputs, outputs, items, self.constants, self.views)
+
+
+def as_map(rule: Any, aval: ShapedArray) -> Any:
+    """A fold of one value each is that value."""
+    if not isinstance(rule, Fold) or any(n != 1 for n in rule.extents):
+        return rule
+    inner = tuple(Affine() for _ in rule.extents)
+    dtype = storage_shape(aval)[1]
+    if rule.op.startswith("arg"):
+        return Map(lambda index: Const(0, dtype))
+    return Map(lambda index: cast(rule.at(index, inner), dtype))
 
 
 def _domain(rule: Any, var: Var) -> int:

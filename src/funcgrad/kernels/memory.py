@@ -7,10 +7,12 @@ apart. What a step's inner blocks need lives exactly as long as that step.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..ir.nests import Buffer
-from .program import Block, BlockStep, Branch, LibraryCall, Scan, While
+from ..ir.loops import Expr
+from ..ir.nests import Accumulate, Buffer, For, Kernel, Node, Store, loads_of, offset_of
+from .program import Block, BlockStep, Branch, Launch, LibraryCall, Scan, While
 
 ALIGNMENT = 64
 
@@ -97,14 +99,76 @@ def _inner(step: BlockStep, at: int, base: int, place: Place, out: Plan) -> None
     elif isinstance(step, Branch):
         blocks = step.blocks
     if isinstance(step, (Scan, While)):
-        for b in step.rooms:
-            out.offsets[b] = base + place.put(at, at, b.bytes)
+        for b, room in zip(carried(step), step.rooms, strict=True):
+            if not updates_in_place(step.block, *b):
+                out.offsets[room] = base + place.put(at, at, room.bytes)
     for block in blocks:
         trial = Plan()
         size = _plan(block, 0, trial)
         offset = base + place.put(at, at, size)
         for b, where in trial.offsets.items():
             out.offsets[b] = offset + where
+
+
+def carried(step: Scan | While) -> list[tuple[Buffer, Buffer]]:
+    """For each value a loop carries: the body's input and its output."""
+    first = step.constants if isinstance(step, Scan) else step.block_constants
+    return list(zip(step.block.inputs[first:], step.block.outputs, strict=False))[: len(step.rooms)]
+
+
+def updates_in_place(block: Block, source: Buffer, output: Buffer) -> bool:
+    """Whether a block may write an output where an input lies, of the same size.
+
+    One kernel must write it, which reads the input at the place it writes and no later, and nobody
+    may read the input after that kernel.
+    """
+    root = block.root(output)
+    if root in block.inputs or root in block.constants or root.bytes != source.bytes:
+        return False
+    if any(block.root(b) is source for b in block.outputs):
+        return False
+    writers = [k for k, step in enumerate(block.steps) if root in map(block.root, step.writes)]
+    if len(writers) != 1:
+        return False
+    (at,) = writers
+    step = block.steps[at]
+    if not isinstance(step, Launch):
+        return False
+    if any(block.root(b) is source for later in block.steps[at + 1 :] for b in later.reads):
+        return False
+    views = [b for b in step.reads if block.root(b) is source]
+    return not views or (views == [source] and reads_where_it_writes(step.kernel, source, root))
+
+
+def reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:
+    """Whether a kernel reads `source` only at the place in `target` that it writes next."""
+    nodes = list(_statements(kernel.body))
+    stores = [n for n in nodes if isinstance(n, Store) and n.target is target]
+    if len(stores) != 1 or stores[0].combine:
+        return False
+    (store,) = stores
+    place = offset_of(target, store.index)
+    after = False
+    for node in nodes:
+        for load in loads_of(*_expressions(node)):
+            if load.source is source and (after or not offset_of(source, load.index).same(place)):
+                return False
+        after = after or node is store
+    return True
+
+
+def _statements(body: list[Node]) -> Iterator[Store | Accumulate]:
+    for node in body:
+        if isinstance(node, For):
+            yield from _statements(node.body)
+        else:
+            yield node
+
+
+def _expressions(node: Store | Accumulate) -> list[Expr | None]:
+    if isinstance(node, Accumulate):
+        return [node.value]
+    return [node.value, node.guard, *(e for i in node.index for e, _ in i.dynamic)]
 
 
 def direct_outputs(block: Block) -> dict[Buffer, int]:

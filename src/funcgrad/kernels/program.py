@@ -19,7 +19,7 @@ from ..ir.nests import Buffer, Kernel
 from .contract import Gemm, Layout, even, free_axes, gemm_kernel, gemm_operand, product
 from .fuse import Fuser, Group, reads_of
 from .library import LibraryKernel
-from .lowering import Definitions, Nest, Program, Step
+from .lowering import Definitions, LibraryBuilder, Nest, Program, Step
 from .schedule import Scheduler
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
@@ -148,7 +148,7 @@ class Block:
 class Builder:
     """Builds the blocks of one program, and numbers what they contain."""
 
-    def __init__(self, simplify: Simplify, library: Callable[..., LibraryKernel | None]) -> None:
+    def __init__(self, simplify: Simplify, library: LibraryBuilder) -> None:
         self.simplify = simplify
         self.library = library
         self.host_calls: list[HostCall] = []
@@ -156,7 +156,7 @@ class Builder:
 
     def block(self, closed: ClosedJaxpr) -> Block:
         """A closed jaxpr as a block; its captured values become constants."""
-        program = Definitions(closed.jaxpr).program()
+        program = Definitions(closed.jaxpr, self.library).program()
         count = len(closed.consts)
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
@@ -209,10 +209,7 @@ class Builder:
         if isinstance(what, Contract):
             return self._contract(item, what)
         if isinstance(what, Library):
-            self.kernels += 1
-            kernel = self.library(what, item, f"k{self.kernels}")
-            if kernel is not None:
-                return self._library_call(kernel, item)
+            return self._library_call(what.spec, item)
         if isinstance(what, Region):
             return getattr(self, f"_{what.kind}")(item, what.parts)
         return self._host(item)

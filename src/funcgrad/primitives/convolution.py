@@ -19,7 +19,7 @@ from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal, Zero
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.loops import Lowered, Operand
+from ..ir.loops import Library, Lowered, Operand
 from .contraction import canonicalize_precision, work_dtype
 from .conv_batching import batch_conv, merge_axis, split_axis
 from .conv_checks import check_groups, check_ranks, conv_dtype
@@ -102,7 +102,9 @@ class ConvGeneralDilated(Primitive):
     ) -> Lowered | Sequence[Lowered] | None:
         lhs, rhs = operands
         work = work_dtype(outs[0].dtype, lhs.dtype, rhs.dtype)
-        return None if work.kind == "b" else convolved(lhs, rhs, outs[0], work, params)
+        if work.kind == "b":
+            return None
+        return Library("convolution", params, convolved(lhs, rhs, outs[0], work, params))
 
     def examples(self) -> Iterator[Example]:
         for lhs, rhs, changes in conv_cases:

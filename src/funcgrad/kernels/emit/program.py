@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from ...ir.nests import Buffer
 from ..library import LibraryKernel
-from ..memory import Plan, direct_outputs
+from ..memory import Plan, carried, direct_outputs, updates_in_place
 from ..program import Block, Branch, HostCall, Launch, LibraryCall, Scan, While, all_constants
 from .llvm import KernelEmitter
 from .writer import Writer
@@ -143,15 +143,18 @@ class ProgramEmitter:
         body = text.replace(f"@{name}(", "@(", 1)
         found = self.known.get(body)
         if found is None:
-            found = self.known[body] = name
-            self.functions[name] = text
+            found = name
+            while found in self.functions:
+                found = f"{name}_{len(self.functions)}"
+            self.known[body] = found
+            self.functions[found] = text.replace(f"@{name}(", f"@{found}(", 1)
         return found
 
     def library(self, block: Block, step: LibraryCall) -> None:
         """The stages of a kernel written by hand."""
         kernel: LibraryKernel = step.kernel
         for line in kernel.declarations:
-            self.declared[line] = line
+            self.declared[line.split("@", 1)[1].split("(", 1)[0]] = line
         names = {name: self.define(name, text) for name, text in kernel.functions.items()}
         slots = {"in": step.reads, "out": step.writes, "scratch": step.scratch}
         for stage in kernel.stages:
@@ -200,10 +203,14 @@ class ProgramEmitter:
 
     def _turn(self, step: Scan | While, body: Block, carry: list[str], rows: list[str]) -> None:
         """One turn of a loop: what it carries on goes to its room, then replaces the old."""
-        rooms = [self.pointer(body, b) for b in step.rooms]
+        rooms = [
+            old if updates_in_place(body, *pair) else self.pointer(body, room)
+            for old, pair, room in zip(carry, carried(step), step.rooms, strict=True)
+        ]
         self.run(body, [*rooms, *rows])
         for room, old, b in zip(rooms, carry, step.rooms, strict=True):
-            self.copy(old, room, b.bytes)
+            if room != old:
+                self.copy(old, room, b.bytes)
 
     def loop(self, block: Block, step: While) -> None:
         """Turns while the condition holds."""
