@@ -15,6 +15,7 @@ from ..ir.dtypes import promote_types as promote_types
 from ..ir.dtypes import result_type as result_type
 from . import fft as fft
 from . import linalg as linalg
+from . import namespace_info as namespace_info
 from . import operators as operators
 from .arithmetic import abs as abs
 from .arithmetic import absolute as absolute
@@ -390,6 +391,8 @@ from .windows import hanning as hanning
 from .windows import i0 as i0
 from .windows import kaiser as kaiser
 
+__array_namespace_info__ = namespace_info.namespace_info
+__array_api_version__ = "2024.12"
 pi: float = _np.pi
 e: float = _np.e
 euler_gamma: float = _np.euler_gamma

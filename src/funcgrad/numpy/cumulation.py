@@ -9,7 +9,7 @@ from ..ir.avals import canonical_axis
 from ..primitives import cumulative as ops
 from ..typing import Array, ArrayLike, DTypeLike
 from .promotion import check_arraylike, dtype_of, requested_dtype, to_array
-from .reductions import refuse_out
+from .reductions import refuse_out, sum_dtype
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -63,7 +63,7 @@ def _with_initial(
         if value.ndim > 1:
             raise ValueError(f"{name} needs an axis for an array of {value.ndim} axes.")
         axis = 0
-    result = run(value, axis, dtype)
+    result = run(value, axis, sum_dtype(value) if dtype is None else dtype)
     if not initial:
         return result
     shape = list(result.shape)
@@ -79,7 +79,11 @@ def cumulative_sum(
     dtype: DTypeLike | None = None,
     include_initial: bool = False,
 ) -> Array:
-    """Running sum along an axis; with include_initial, a 0 comes first."""
+    """Running sum along an axis; with include_initial, a 0 comes first.
+
+    Args:
+        dtype: small integers become the default one by default, as in `sum`.
+    """
     return _with_initial("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
 
 
@@ -91,5 +95,9 @@ def cumulative_prod(
     dtype: DTypeLike | None = None,
     include_initial: bool = False,
 ) -> Array:
-    """Running product along an axis; with include_initial, a 1 comes first."""
+    """Running product along an axis; with include_initial, a 1 comes first.
+
+    Args:
+        dtype: small integers become the default one by default, as in `prod`.
+    """
     return _with_initial("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)

@@ -332,7 +332,11 @@ def rfftfreq(
     device: Any = None,
 ) -> Array:
     """The frequencies of `rfft` of n samples at distance d: 0, 1, ..., n // 2 over n d."""
-    return _frequencies("rfftfreq", n, d, dtype, lambda length: arange(length // 2 + 1))
+
+    def count(length: int) -> Any:
+        return arange(length // 2 + 1)
+
+    return _frequencies("rfftfreq", n, d, dtype, count)
 
 
 def _shifted(name: str, x: Any, axes: Axes, sign: int) -> Any:

@@ -13,7 +13,7 @@ from ..errors import TracerArrayConversionError
 from ..ir import dtypes
 from ..typing import Array, ArrayLike, DTypeLike
 from .creation import asarray
-from .promotion import check_arraylike, to_array
+from .promotion import check_arraylike, is_ndarray, to_array
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -52,7 +52,7 @@ def savez(
 def load(file: IO[bytes] | Any, *args: Any, **kwargs: Any) -> Any:
     """The array in a file that `save` wrote; of other files what `numpy.load` returns."""
     found: Any = np.load(file, *args, **kwargs)
-    if not isinstance(found, np.ndarray):
+    if not is_ndarray(found):
         return found
     if found.dtype == np.dtype("V2"):
         # The format has no name for bfloat16 and keeps two bytes without meaning.

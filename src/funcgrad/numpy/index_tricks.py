@@ -14,7 +14,7 @@ from ..core.trace import value_of
 from .creation import array
 from .joining import concatenate, stack
 from .manipulation import expand_dims, transpose
-from .promotion import promote_dtypes
+from .promotion import is_sequence, promote_dtypes
 from .ranges import arange, linspace, meshgrid
 
 
@@ -71,7 +71,7 @@ class AxisConcatenator:
         return 0
 
     def __getitem__(self, key: Any) -> Any:
-        items: Any = key if type(key) is tuple else (key,)
+        items: list[Any] = list(key) if is_sequence(key) else [key]
         axis, rank, place, extra = self.axis, self.rank, self.place, None
         if isinstance(items[0], str):
             directive, items = items[0], items[1:]
@@ -85,7 +85,7 @@ class AxisConcatenator:
 
     def _parse(self, directive: str) -> tuple[int, int, int]:
         try:
-            given = [int(word) for word in directive.split(",")[:3]]
+            given: list[int] = [int(word) for word in directive.split(",")[:3]]
         except ValueError as error:
             raise ValueError(
                 f"could not understand directive {directive!r}: give 'axis,rank,place', 'r' or 'c'."
@@ -98,8 +98,8 @@ def _item(item: Any, rank: int, place: int) -> Any:
     """An item with at least `rank` axes, its own ones from `place` on."""
     if isinstance(item, str):
         raise ValueError(f"string directive must be placed at the beginning, got {item!r} later.")
-    value = _points(item) if isinstance(item, slice) else array(item, copy=False)
-    own = 0 if isinstance(item, slice) else value.ndim
+    value: Any = _points(item) if isinstance(item, slice) else array(item, copy=False)
+    own: int = 0 if isinstance(item, slice) else value.ndim
     out = array(value, copy=False, ndmin=rank)
     if place == -1 or own >= rank:
         return out

@@ -26,6 +26,7 @@ from . import (
     joining,
     logic,
     manipulation,
+    namespace_info,
     reductions,
     rounding,
     search,
@@ -144,8 +145,10 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
 
 def _namespace(self: Any, /, *, api_version: str | None = None) -> Any:
     """The module of the functions that go with this array."""
-    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
-        raise ValueError(f"array API version {api_version!r} is not known.")
+    if api_version is not None and api_version not in namespace_info.versions:
+        raise ValueError(
+            f"array API version {api_version!r} is not known. Known: {namespace_info.versions}."
+        )
     return sys.modules[__name__.rpartition(".")[0]]
 
 
@@ -209,6 +212,7 @@ _methods: dict[str, Callable[..., Any]] = {
     "sum": reductions.sum,
     "swapaxes": manipulation.swapaxes,
     "take": indexing.take,
+    "to_device": namespace_info.to_device,
     "trace": diagonals.trace,
     "transpose": _transpose,
     "var": reductions.var,

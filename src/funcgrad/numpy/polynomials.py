@@ -267,18 +267,19 @@ def polyfit(
     if not cov:
         return found
     covariance = inv(dot(left.T, left)) / outer(scale, scale)
-    factor: Any = array(1.0)
-    if cov != "unscaled":
-        if points.shape[0] <= degree + 1:
-            raise ValueError(
-                f"the number of data points must exceed order to scale the covariance matrix: "
-                f"{points.shape[0]} samples for {degree + 1} coefficients."
-            )
-        factor = residuals / (points.shape[0] - degree - 1)
-    factor = atleast_1d(factor)
-    return found, (
-        covariance * factor[None] if values.ndim == 1 else covariance[..., None] * factor
-    )
+    freedom = points.shape[0] - degree - 1
+    factor = atleast_1d(_spread(residuals, freedom) if cov != "unscaled" else 1.0)
+    return found, (covariance if values.ndim == 1 else covariance[..., None]) * factor
+
+
+def _spread(residuals: Any, freedom: int) -> Any:
+    """The variance of the samples about the polynomial."""
+    if freedom <= 0:
+        raise ValueError(
+            "the number of data points must exceed order to scale the covariance matrix. Give "
+            "more samples, or cov='unscaled'."
+        )
+    return residuals / freedom
 
 
 def _check_samples(degree: int, x: Any, y: Any) -> None:

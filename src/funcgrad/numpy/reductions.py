@@ -100,7 +100,7 @@ def _fold(
     return keep(result, axes, keepdims)
 
 
-def _sum_dtype(x: Any, promote_integers: bool) -> np.dtype[Any]:
+def sum_dtype(x: Any, promote_integers: bool = True) -> np.dtype[Any]:
     """The dtype of sums and products: small integers and booleans go to the default integer."""
     dtype = dtype_of(x)
     if not promote_integers or dtype.kind not in "biu":
@@ -132,7 +132,7 @@ def sum(
     check_arraylike("sum", a)
     refuse_out("sum", out)
     wanted = requested_dtype(dtype, "sum")
-    x = _in_dtype(a, _sum_dtype(a, promote_integers) if wanted is None else wanted)
+    x = _in_dtype(a, sum_dtype(a, promote_integers) if wanted is None else wanted)
     if dtype_of(x).kind == "b":
         return _fold("sum", ops.reduce_or, bits.or_, False, x, axis, keepdims, initial, where)
     return _fold("sum", ops.reduce_sum, arithmetic.add, 0, x, axis, keepdims, initial, where)
@@ -159,7 +159,7 @@ def prod(
     check_arraylike("prod", a)
     refuse_out("prod", out)
     wanted = requested_dtype(dtype, "prod")
-    x = _in_dtype(a, _sum_dtype(a, promote_integers) if wanted is None else wanted)
+    x = _in_dtype(a, sum_dtype(a, promote_integers) if wanted is None else wanted)
     if dtype_of(x).kind == "b":
         return _fold("prod", ops.reduce_and, bits.and_, True, x, axis, keepdims, initial, where)
     return _fold("prod", ops.reduce_prod, arithmetic.mul, 1, x, axis, keepdims, initial, where)
