@@ -1,9 +1,10 @@
 """The table of elementary functions: each as an expression over basic operations.
 
 In: an operation of `ir.loops` and its operands in float32 or float64 (16-bit floats are computed
-in float32 by the caller). Out: an expression of neg, add, sub, mul, div, fma, sqrt, abs, floor,
-trunc, copysign, comparisons, select, cast, bitcast, and, or, xor and shifts. The one idea: every
-emitter has these, so a function is written once, without branches, loops, tables or memory.
+in float32 by the caller). Out: an expression of neg, add, sub, mul, div, fma, sqrt, abs, max,
+floor, trunc, copysign, comparisons, select, cast, bitcast, and, or, xor and shifts. The one idea:
+every emitter has these, so a function is written once, without branches, loops, tables or memory.
+A select named "rare" marks operations that few values need (`maths_values.rarely`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...ir.loops import Expr
+from ...ir.loops import DType, Expr
 from . import maths_circular as circular
 from . import maths_error as error
 from . import maths_exponential as exponential
@@ -56,11 +57,18 @@ def expand(op: str, args: tuple[Expr, ...]) -> Expr | None:
 
     Args:
         op: an operation of `ir.loops.SCALAR_OPS`.
-        args: its operands, all of float32 or all of float64.
+        args: its operands, all of float32 or all of float64; those of nextafter, which steps
+            through the floats of a format, may have 16 bits.
     Returns:
         The expression; None where the table has no formula for the operation or the dtype.
     """
     function: Any = FUNCTIONS.get(op)
-    if function is None or args[0].dtype not in formats:
+    dtype = args[0].dtype
+    if function is None or (dtype not in formats and not steps_in(op, dtype)):
         return None
     return function(*map(Value, args)).expr
+
+
+def steps_in(op: str, dtype: DType) -> bool:
+    """Whether the operation is a step through the floats of 16 bits."""
+    return op == "nextafter" and dtype.itemsize == 2 and dtype.kind not in "iu"

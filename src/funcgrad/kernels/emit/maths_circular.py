@@ -9,6 +9,7 @@ for Trigonometric Functions, SIGNUM 18 (1983), for great ones.
 from __future__ import annotations
 
 from .maths_values import (
+    Format,
     Value,
     constant,
     double,
@@ -151,9 +152,11 @@ def turns(x: Value) -> tuple[Value, Value]:
     return m * first + high_product(m, second) + carry, total
 
 
-def great_remainder(x: Value, high: Value, low: Value, halvings: int) -> Value:
-    """The part of a turn beyond the nearest multiple of 2^-halvings turns, in float64."""
-    f = x.format
+def great_remainder(f: Format, high: Value, low: Value, halvings: int) -> Value:
+    """The part of a turn beyond the nearest multiple of 2^-halvings turns, in float64.
+
+    Of float32 the first 64 bits suffice.
+    """
     left = high << halvings
     scale = 2.0 ** -(63 + halvings)
     unit = PI[double][0] * scale
@@ -209,7 +212,7 @@ def sin(x: Value) -> Value:
     n, bits = nearest_multiple(x, ONE_BY_PI)
     moderate = flip_sign(sin_near_zero(less_multiple(x, n, PI[x.format])), bits)
     high, low = turns(x)
-    r = great_remainder(x, high, low, 1).cast(x.dtype).signed_by(x)
+    r = great_remainder(x.format, high, low, 1).cast(x.dtype).signed_by(x)
     great = flip_sign(sin_near_zero(r), (high + (1 << 62)) >> 63)
     return with_great(x, moderate, great)
 
@@ -220,7 +223,7 @@ def cos(x: Value) -> Value:
     moderate = flip_sign(sin_near_zero(less_multiple(x, n - 0.5, PI[x.format])), bits)
     high, low = turns(x)
     high = high + (1 << 62)
-    r = great_remainder(x, high, low, 1).cast(x.dtype)
+    r = great_remainder(x.format, high, low, 1).cast(x.dtype)
     great = flip_sign(sin_near_zero(r), (high + (1 << 62)) >> 63)
     return with_great(x, moderate, great)
 
@@ -251,6 +254,6 @@ def tan(x: Value) -> Value:
     half_pi = half_pi[:2] if x.format is single else half_pi
     moderate = near(less_multiple(wide, n, half_pi), bits)
     high, low = turns(x)
-    r = great_remainder(x, high, low, 2).signed_by(wide)
+    r = great_remainder(x.format, high, low, 2).signed_by(wide)
     great = near(r, (high + (1 << 61)) >> 62)
     return with_great(x, select(x.equals(0.0), x, moderate), great)

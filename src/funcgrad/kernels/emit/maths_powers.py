@@ -150,11 +150,11 @@ def round_away(x: Value) -> Value:
 
 
 def nextafter(x: Value, y: Value) -> Value:
-    """The float after x toward y: its bits one more or one less."""
+    """The float after x toward y: its bits one more or one less, in any format."""
+    whole = np.dtype(f"i{x.dtype.itemsize}")
     away = (x < y).equals(x > 0.0)
-    step = select(away, 1, constant(-1, x.format.integer))
-    moved = (x.bits() + step).as_float()
-    least = constant(1, x.format.integer).as_float().signed_as(y)
-    out = select(x.equals(0.0), least, moved)
+    one = constant(1, whole)
+    moved = (x.bits() + select(away, one, constant(-1, whole))).as_float(x.dtype)
+    out = select(x.equals(0.0), one.as_float(x.dtype).signed_as(y), moved)
     out = select(x.equals(y), y, out)
     return select(x.differs(x).op("or", y.differs(y)), nan, out)

@@ -156,12 +156,11 @@ class Value:
 
     def bits(self) -> Value:
         """The bits of a float as a signed integer."""
-        return Value(loops.bitcast(self.expr, self.format.integer))
+        return Value(loops.bitcast(self.expr, f"i{self.dtype.itemsize}"))
 
-    def as_float(self) -> Value:
-        """The float whose bits a signed integer is."""
-        real = np.dtype(f"float{8 * self.dtype.itemsize}")
-        return Value(loops.bitcast(self.expr, real))
+    def as_float(self, dtype: DType | None = None) -> Value:
+        """The float whose bits a signed integer is: of its width in IEEE 754 unless given."""
+        return Value(loops.bitcast(self.expr, dtype or f"f{self.dtype.itemsize}"))
 
     def cast(self, dtype: DType) -> Value:
         """The value converted to a dtype."""
@@ -176,7 +175,7 @@ class Value:
 
 def constant(value: Number, dtype: DType) -> Value:
     """A constant; integers beyond the signed range are taken as bit patterns."""
-    if dtype.kind == "f":
+    if dtype.kind not in "iu":
         return Value(loops.const(float(dtype.type(value)), dtype))
     width = 8 * dtype.itemsize
     bits = int(value) & ((1 << width) - 1)
