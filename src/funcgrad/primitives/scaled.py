@@ -17,12 +17,24 @@ from ..core.primitive import AxisData, Example, NotDifferentiable, Primitive
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import (
+    Affine,
+    Expr,
+    Fold,
+    IndexTuple,
+    Lowered,
+    Operand,
+    apply,
+    cast,
+    divmod_index,
+)
 from .contraction import (
     Axes,
     DimensionNumbers,
     bump,
     check_dimension_numbers,
     contract,
+    free_axes,
     output_shape,
 )
 from .kinds import draw, integers, reals
@@ -56,7 +68,7 @@ class ScaledDot(Primitive):
         left = scaled(lhs, lhs_scale, numbers[0][0])
         right = scaled(rhs, rhs_scale, numbers[0][1])
         dtype: np.dtype[Any] = params["preferred_element_type"]
-        work = np.result_type(np.float32, dtype) if dtype.kind in "fc" else np.dtype(np.float32)
+        work = result_work(dtype)
         return contract(left.astype(work), right.astype(work), numbers).astype(dtype, copy=False)
 
     def batch(
@@ -68,6 +80,33 @@ class ScaledDot(Primitive):
         lead, follow = ((0, *bump(axes, 0)) for axes in batches)
         numbers = (left, right), (lead, follow)
         return self.bind(*fronted, **{**params, "dimension_numbers": numbers}), 0
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        numbers: DimensionNumbers = params["dimension_numbers"]
+        (lc, rc), (lb, rb) = numbers
+        lhs, rhs, *scales = operands
+        work = result_work(params["preferred_element_type"])
+        left_free = free_axes(len(lhs.shape), lc, lb)
+        right_free = free_axes(len(rhs.shape), rc, rb)
+        count, middle = len(lb), len(lb) + len(left_free)
+
+        def at(index: IndexTuple, folded: IndexTuple) -> Expr:
+            batch = index[:count]
+            left = (*batch, *index[count:middle], *folded)
+            right = (*batch, *index[middle:], *folded)
+            factors = (
+                scaled_element(
+                    lhs, scales[0], dict(zip((*lb, *left_free, *lc), left, strict=True))
+                ),
+                scaled_element(
+                    rhs, scales[1], dict(zip((*rb, *right_free, *rc), right, strict=True))
+                ),
+            )
+            return apply("mul", *[cast(x, work) for x in factors])
+
+        return Fold("add", tuple(lhs.shape[a] for a in lc), at, work)
 
     def examples(self) -> Iterator[Example]:
         matrix: DimensionNumbers = (((1,), (0,)), ((), ()))
@@ -103,6 +142,23 @@ def check_scale(name: str, operand: ShapedArray, scale: ShapedArray, contracted:
                 f"axis {axis}: contracted extents are a multiple, 2 or more, of the scale's, the "
                 f"others equal.\n  {user_line()}"
             )
+
+
+def result_work(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype that products are added in."""
+    return np.result_type(np.float32, dtype) if dtype.kind in "fc" else np.dtype(np.float32)
+
+
+def scaled_element(x: Operand, scale: Operand, places: dict[int, Affine]) -> Expr:
+    """An element times the scale of its block, rounded to bfloat16."""
+    index = [places[a] for a in range(len(x.shape))]
+    blocks = [
+        divmod_index(i, n // m)[0] if m else i
+        for i, n, m in zip(index, x.shape, scale.shape, strict=True)
+    ]
+    # Products of two bfloat16 are exact in float32.
+    pair = (cast(cast(e, _half), np.float32) for e in (x.at(index), scale.at(blocks)))
+    return cast(apply("mul", *pair), _half)
 
 
 def scaled(operand: Any, scale: Any, contracted: Axes) -> Any:
