@@ -1,129 +1,68 @@
-"""Linear algebra that needs no decomposition: norms of vectors and matrices, products, powers."""
+"""Linear algebra: the names of `numpy.linalg`, on arrays that can be traced.
+
+Matrices lie in the last two axes, all others are batch axes. Where an algorithm fails, or a matrix
+has values that are not finite, the result is NaN, never an exception: programs are traced, and
+cannot stop at a value.
+"""
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..ir import dtypes
-from ..ir.avals import canonical_axis
-from ..primitives import reduction
 from ..typing import Array, ArrayLike
-from . import contraction, diagonals, manipulation, reductions
-from .arithmetic import sqrt
-from .contraction import cross as cross
+from . import contraction, diagonals, manipulation
 from .contraction import matmul as matmul
 from .contraction import tensordot as tensordot
 from .contraction import vecdot as vecdot
-from .promotion import check_arraylike, dtype_of, promote_dtypes_inexact, shape_of, to_array
+from .decompositions import EighResult as EighResult
+from .decompositions import EigResult as EigResult
+from .decompositions import QRResult as QRResult
+from .decompositions import SVDResult as SVDResult
+from .decompositions import cholesky as cholesky
+from .decompositions import eig as eig
+from .decompositions import eigh as eigh
+from .decompositions import eigvals as eigvals
+from .decompositions import eigvalsh as eigvalsh
+from .decompositions import qr as qr
+from .decompositions import svd as svd
+from .decompositions import svdvals as svdvals
+from .determinants import SlogdetResult as SlogdetResult
+from .determinants import det as det
+from .determinants import slogdet as slogdet
+from .norms import matrix_norm as matrix_norm
+from .norms import norm as norm
+from .norms import vector_norm as vector_norm
+from .promotion import check_arraylike, shape_of, to_array
+from .solvers import cond as cond
+from .solvers import inv as inv
+from .solvers import lstsq as lstsq
+from .solvers import matrix_rank as matrix_rank
+from .solvers import pinv as pinv
+from .solvers import solve as solve
+from .solvers import tensorinv as tensorinv
+from .solvers import tensorsolve as tensorsolve
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
-Order = int | float | str | None
 
-
-def norm(
-    x: Shaped[ArrayLike, "..."],
-    ord: Order = None,
-    axis: int | tuple[int, ...] | None = None,
-    keepdims: bool = False,
+def cross(
+    x1: Shaped[ArrayLike, "..."], x2: Shaped[ArrayLike, "..."], /, *, axis: int = -1
 ) -> Array:
-    """The norm of vectors along one axis, or of matrices along two.
+    """The vector product along an axis of three components.
 
-    Args:
-        ord: for vectors: p of (Σ|x|^p)^(1/p), inf, -inf, or 0 (how many are not zero);
-            for matrices: "fro", 1, -1, inf, -inf. None is the root of the sum of squares.
-        axis: one axis or two; by default all, for at most two axes if ord is given.
     Raises:
-        ValueError: the order is unknown, or the number of axes does not fit it.
+        ValueError: the axis has another extent.
     """
-    check_arraylike("linalg.norm", x)
-    (value,) = map(to_array, promote_dtypes_inexact(x))
-    rank = value.ndim
-    if axis is None:
-        if ord is None:
-            return _root_of_squares(value, tuple(range(rank)), keepdims)
-        axes = tuple(range(rank))
-    elif isinstance(axis, tuple):
-        axes = tuple(canonical_axis(a, rank) for a in axis)
-    else:
-        axes = (canonical_axis(operator.index(axis), rank),)
-    if len(axes) == 1:
-        return _vector(value, ord, axes, keepdims)
-    if len(axes) == 2:
-        return _matrix(value, ord, axes, keepdims)
-    raise ValueError(
-        f"Improper number of axes for norm: got {axes} for shape {value.shape}. Name one or two."
-    )
-
-
-def _root_of_squares(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    """The Euclidean norm; its derivative at zero is NaN, as that of the root is infinite."""
-    squares = x * x if dtype_of(x).kind != "c" else x.real * x.real + x.imag * x.imag
-    return sqrt(reductions.keep(reduction.reduce_sum(squares, axes), axes, keepdims))
-
-
-def _vector(x: Any, ord: Order, axes: tuple[int, ...], keepdims: bool) -> Any:
-    if ord is None or ord == 2:
-        return _root_of_squares(x, axes, keepdims)
-    if isinstance(ord, str):
-        raise ValueError(f"Invalid order {ord!r} for vector norm. Give a number.")
-    if ord == math.inf:
-        return reductions.max(abs(x), axes, keepdims=keepdims)
-    if ord == -math.inf:
-        return reductions.min(abs(x), axes, keepdims=keepdims)
-    if ord == 0:
-        real = dtypes.to_floating_dtype(dtype_of(x))
-        return reductions.sum(x != 0, axes, dtype=real, keepdims=keepdims)
-    if ord == 1:
-        return reductions.sum(abs(x), axes, keepdims=keepdims)
-    magnitude = abs(x)
-    power = magnitude.dtype.type(ord)
-    total = reductions.sum(magnitude**power, axes, keepdims=keepdims)
-    return total ** magnitude.dtype.type(1.0 / ord)
-
-
-def _matrix(x: Any, ord: Order, axes: tuple[int, ...], keepdims: bool) -> Any:
-    rows, columns = axes
-    if rows == columns:
-        raise ValueError("Duplicate axes given to norm: name two different ones.")
-    if ord is None or ord in ("f", "fro"):
-        return _root_of_squares(x, axes, keepdims)
-    if ord in (1, -1):
-        inner, outer = rows, columns
-    elif ord in (math.inf, -math.inf):
-        inner, outer = columns, rows
-    else:
-        raise ValueError(f"Invalid order {ord!r} for matrix norm. Give 'fro', ±1 or ±inf.")
-    sums = reductions.sum(abs(x), inner, keepdims=True)
-    fold = reductions.max if ord in (1, math.inf) else reductions.min
-    result = fold(sums, outer, keepdims=True)
-    return result if keepdims else manipulation.squeeze(result, axes)
-
-
-def vector_norm(
-    x: Shaped[ArrayLike, "..."],
-    /,
-    *,
-    axis: int | tuple[int, ...] | None = None,
-    keepdims: bool = False,
-    ord: Order = 2,
-) -> Array:
-    """The norm of the elements over axes, all by default, taken as one vector."""
-    check_arraylike("linalg.vector_norm", x)
-    (value,) = map(to_array, promote_dtypes_inexact(x))
-    axes = reductions.canonical_axes(axis, value.ndim)
-    return _vector(value, ord, axes, keepdims)
-
-
-def matrix_norm(
-    x: Shaped[ArrayLike, "*batch n m"], /, *, keepdims: bool = False, ord: Order = "fro"
-) -> Array:
-    """The norm of the matrices in the last two axes."""
-    return norm(x, ord, (-2, -1), keepdims)
+    check_arraylike("linalg.cross", x1, x2)
+    if any(shape_of(x)[axis] != 3 for x in (x1, x2)):
+        raise ValueError(
+            f"cross needs three components along axis {axis}, got shapes {shape_of(x1)} and "
+            f"{shape_of(x2)}."
+        )
+    return contraction.cross(x1, x2, axis=axis)
 
 
 def matrix_transpose(x: Shaped[ArrayLike, "*batch n m"], /) -> Array:
@@ -132,18 +71,18 @@ def matrix_transpose(x: Shaped[ArrayLike, "*batch n m"], /) -> Array:
 
 
 def matrix_power(a: Shaped[ArrayLike, "*batch n n"], n: int) -> Array:
-    """The n-th power of square matrices, for n ≥ 0.
+    """The n-th power of square matrices; negative powers are those of the inverse.
 
     Raises:
-        ValueError: the matrices are not square, or n is negative.
+        TypeError: the matrices are not square, or n is no integer.
     """
     check_arraylike("linalg.matrix_power", a)
     x = to_array(a)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
-        raise ValueError(f"matrix_power needs square matrices, got shape {x.shape}.")
+        raise TypeError(f"matrix_power needs square matrices, got shape {x.shape}.")
     n = operator.index(n)
     if n < 0:
-        raise ValueError(f"matrix_power takes n >= 0, got {n}. Invert the matrix first.")
+        x, n = inv(x), -n
     result: Any = manipulation.broadcast_to(diagonals.eye(x.shape[-1], dtype=x.dtype), x.shape)
     while n:
         if n % 2:
@@ -180,7 +119,7 @@ def multi_dot(arrays: Sequence[Shaped[ArrayLike, "..."]], *, precision: Any = No
     """The product of matrices in the order that costs least; the ends may be vectors.
 
     Raises:
-        ValueError: there are fewer than two.
+        ValueError: there are fewer than two, or one that is no matrix.
     """
     from .einsum import einsum
 
@@ -188,6 +127,11 @@ def multi_dot(arrays: Sequence[Shaped[ArrayLike, "..."]], *, precision: Any = No
     values = [to_array(x) for x in arrays]
     if len(values) < 2:
         raise ValueError(f"multi_dot requires at least two arrays, got {len(values)}.")
+    if any(x.ndim != 2 for x in values[1:-1]) or any(x.ndim not in (1, 2) for x in values):
+        raise ValueError(
+            "multi_dot takes matrices, and vectors at the ends, got shapes "
+            f"{[x.shape for x in values]}."
+        )
     letters = [chr(97 + i) for i in range(len(values) + 1)]
     terms = [letters[i] + letters[i + 1] for i in range(len(values))]
     terms[0] = terms[0] if values[0].ndim == 2 else letters[1]

@@ -197,7 +197,9 @@ class Eig(MatrixPrimitive):
                 "  Say lax.linalg.eig(..., enable_eigvec_derivs=True) where they are, or use "
                 "eigvals or eigh."
             )
-        outs = self.bind(x, **{**params, "compute_right_eigenvectors": True})
+        # Eigenvalues have derivatives of every order, so the vectors they need must have them.
+        needed = {"compute_right_eigenvectors": True, "enable_eigvec_derivs": True}
+        outs = self.bind(x, **{**params, **needed})
         w, vr = outs[0], outs[-1]
         dx = convert_element_type(instantiate(dx), aval_of(vr).dtype)
         inner = solve_square(vr, product(dx, vr))

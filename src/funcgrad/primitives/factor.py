@@ -29,7 +29,7 @@ def _halved(x: Any) -> Any:
 
 
 class Cholesky(MatrixPrimitive):
-    """L lower triangular with L Lᴴ = x; NaN where x is not positive definite."""
+    """L lower triangular with L Lᴴ = x; NaN in its triangle where x is not definite."""
 
     name = "cholesky"
 
@@ -42,7 +42,7 @@ class Cholesky(MatrixPrimitive):
         try:
             return np.linalg.cholesky(x)  # pyright: ignore[reportUnknownVariableType]
         except np.linalg.LinAlgError:
-            out = np.full_like(x, np.nan)
+            out = np.tril(np.full_like(x, np.nan))
             for i in np.ndindex(x.shape[:-2]):
                 try:
                     out[i] = np.linalg.cholesky(x[i])
