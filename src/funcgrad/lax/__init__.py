@@ -378,6 +378,8 @@ _homes = {name: family for family, names in families.items() for name in names.s
 
 
 def __getattr__(name: str) -> Any:
+    if name == "linalg":
+        return importlib.import_module(f"{__name__}.linalg")
     family = _homes.get(name)
     if family is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -387,4 +389,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(_homes)
+    return sorted({*_homes, "linalg"})
