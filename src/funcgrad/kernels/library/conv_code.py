@@ -238,8 +238,8 @@ class Code:
             with self.loop(whole, count) as i:
                 self.store("0.0", pointer, i)
 
-    def copy(self, into: str, source: str, count: Value, stride: int = 1) -> None:
-        """`count` elements, `stride` apart in the source, written side by side."""
+    def copy(self, into: str, source: str, count: Value, unit: int, stride: int) -> None:
+        """`count` elements, a multiple of `unit`, from `stride` apart to side by side."""
         if stride == 1 and isinstance(count, int) and count < 2 * self.lanes:
             done, piece = 0, self.lanes
             while done < count:
@@ -250,7 +250,9 @@ class Code:
             return
         whole: Value = 0
         if stride == 1:
-            whole = self.mul(self.div(count, self.lanes), self.lanes)
+            whole = count
+            if unit % self.lanes:
+                whole = self.mul(self.div(count, self.lanes), self.lanes)
             if whole != 0:
                 with self.loop(0, whole, self.lanes) as i:
                     self.store(self.load(source, i, self.lanes), into, i, self.lanes)

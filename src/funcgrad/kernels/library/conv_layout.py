@@ -9,6 +9,7 @@ computes the tile.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from math import prod
 
 from .conv_code import Code, Value
@@ -116,13 +117,18 @@ class Loops:
         self.starts: list[Value] = []
         for part, number, count in zip(layout.parts, parts, self.counts, strict=True):
             tiles = code.div(code.add(count, part.tile - 1), part.tile)
-            first = code.div(code.mul(number, tiles), part.parts)
-            last = code.div(code.mul(code.add(number, 1), tiles), part.parts)
+            first, last = self._part(number, tiles, part.parts)
             self.tiles.append((first, last))
             self.starts.append(self.place(first, part.tile, count))
-        first = code.div(code.mul(block_part, layout.blocks), layout.block_parts)
-        last = code.div(code.mul(code.add(block_part, 1), layout.blocks), layout.block_parts)
-        self.blocks = first, last
+        self.blocks = self._part(block_part, layout.blocks, layout.block_parts)
+
+    def _part(self, number: Value, count: Value, parts: int) -> tuple[Value, Value]:
+        """Where part number `number` of so many starts and ends."""
+        code, after = self.code, self.code.add(number, 1)
+        if isinstance(count, int) and count % parts == 0:
+            return code.mul(number, count // parts), code.mul(after, count // parts)
+        first, last = code.mul(number, count), code.mul(after, count)
+        return code.div(first, parts), code.div(last, parts)
 
     def place(self, tile: Value, extent: int, count: Value) -> Value:
         """Where a tile starts: the last one moves back to fit."""
@@ -141,12 +147,14 @@ class Loops:
             by_output, by_tap = code.mul(start, space.stride), code.mul(tap, space.dilation)
             places.append(code.add(by_output, by_tap, origin))
         sizes = (problem.batch, *(s.size for s in problem.spaces))
-        return [
+        sides = [
             Side(extent, stride, pitch, place, size)
             for extent, stride, pitch, place, size in zip(
                 layout.copied, layout.lhs_strides, layout.pitch, places, sizes, strict=False
             )
         ]
+        sides[0] = sides[0]._replace(is_sure=layout.parts[0].is_even)
+        return sides
 
     def lane_side(self, block: Value) -> list[Side]:
         """The copy's axis of lanes from a panel on, where there is one."""
@@ -192,7 +200,8 @@ class Loops:
             return
         code, part, (first, last) = self.code, self.layout.parts[axis], self.tiles[axis]
         into = self.out_steps[axis]
-        with code.loop(first, last) as tile:
+        alone = set(part.tiles) == {part.parts}
+        with nullcontext(first) if alone else code.loop(first, last) as tile:
             at = self.place(tile, part.tile, self.counts[axis])
             moved = self.moved(axis, tile, at)
             count = code.add(code.mul(number, part.longest // part.tile), code.sub(tile, first))

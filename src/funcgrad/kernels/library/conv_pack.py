@@ -52,11 +52,19 @@ def pitches(extents: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
     return tuple(out)
 
 
+class Run(NamedTuple):
+    """A loop of a copy: how often, a known divisor of that, and the axis it steps along."""
+
+    times: Value
+    unit: int
+    side: Side
+
+
 def pack(code: Code, into: str, source: str, sides: Sequence[Side]) -> None:
     """The box of `source` (a pointer to its element 0) written densely from `into` on."""
     if not all(side.is_inside for side in sides):
         code.fill(into, prod(side.extent for side in sides))
-    loops: list[tuple[Value, Side]] = []
+    runs: list[Run] = []
     for side in sorted(sides, key=lambda s: (abs(s.stride), s.pitch), reverse=True):
         if side.is_inside:
             low, high = 0, side.extent
@@ -67,36 +75,36 @@ def pack(code: Code, into: str, source: str, sides: Sequence[Side]) -> None:
             first = code.add(side.start, low)
             into = code.at(into, code.mul(low, side.pitch))
             source = code.at(source, code.mul(first, side.stride))
-            loops.append((code.sub(high, low), side))
-        else:
-            loops.append((high, side))
-    _nest(code, into, source, _joined(code, loops))
+        times = code.sub(high, low) if side.repeat == 1 else high
+        runs.append(Run(times, times if isinstance(times, int) else 1, side))
+    _nest(code, into, source, _joined(code, runs))
 
 
-def _joined(code: Code, loops: list[tuple[Value, Side]]) -> list[tuple[Value, Side]]:
+def _joined(code: Code, runs: list[Run]) -> list[Run]:
     """The same nest with loops joined that step alike; loops of one step left out."""
-    out: list[tuple[Value, Side]] = []
-    for count, side in loops:
-        if count == 1 and side.repeat == 1:
+    out: list[Run] = []
+    for run in runs:
+        times, _, side = run
+        if times == 1 and side.repeat == 1:
             continue
-        if out and isinstance(count, int) and side.repeat == 1:
-            outer, above = out[-1]
-            if (above.stride, above.pitch) == (side.stride * count, side.pitch * count):
-                out[-1] = (code.mul(outer, count), side)
+        if out and isinstance(times, int) and side.repeat == 1:
+            outer, unit, above = out[-1]
+            if (above.stride, above.pitch) == (side.stride * times, side.pitch * times):
+                out[-1] = Run(code.mul(outer, times), unit * times, side)
                 continue
-        out.append((count, side))
+        out.append(run)
     return out
 
 
-def _nest(code: Code, into: str, source: str, loops: list[tuple[Value, Side]]) -> None:
-    if not loops:
+def _nest(code: Code, into: str, source: str, runs: list[Run]) -> None:
+    if not runs:
         code.store(code.load(source, 0), into, 0)
         return
-    (count, side), inner = loops[0], loops[1:]
+    (times, unit, side), inner = runs[0], runs[1:]
     if not inner and side.repeat == 1 and side.pitch == 1:
-        code.copy(into, source, count, side.stride)
+        code.copy(into, source, times, unit, side.stride)
         return
-    with code.loop(0, count) as i:
+    with code.loop(0, times) as i:
         if side.repeat == 1:
             from_ = code.mul(i, side.stride)
         else:

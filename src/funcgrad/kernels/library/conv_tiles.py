@@ -121,6 +121,12 @@ class Parts(NamedTuple):
         return self.tile * -(-max(self.tiles) // self.parts)
 
     @property
+    def is_even(self) -> bool:
+        """Whether all parts have the same extent."""
+        even = all(n % self.tile == 0 for n in self.counts)
+        return even and all(n % self.parts == 0 for n in self.tiles)
+
+    @property
     def can_split(self) -> bool:
         """Whether more parts are possible."""
         return self.parts < min(self.tiles)
