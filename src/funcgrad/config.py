@@ -62,7 +62,7 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "numpy_rank_promotion": ("allow", _choice("allow", "warn", "raise")),
     "numpy_dtype_promotion": ("standard", _choice("standard", "strict")),
     "default_matmul_precision": (None, _choice(*_precisions)),
-    "lowering": ("fast", _choice("fast", "numpy")),
+    "lowering": ("fast", _choice("fast", "source", "python", "numpy")),
     "num_threads": (None, _count),
     "cache": (True, _flag),
     "cache_dir": (None, _path),
@@ -97,8 +97,9 @@ class Config(threading.local):
         numpy_rank_promotion: operands of different ranks: "allow", "warn" or "raise".
         numpy_dtype_promotion: "standard", or "strict": arrays of different dtypes do not promote.
         default_matmul_precision: precision of contractions that name none; None leaves it open.
-        lowering: how jitted programs run: "fast" compiles them, "numpy" runs the NumPy rule of each
-            eqn, which is slower and simpler.
+        lowering: how jitted programs run: "fast" compiles them to machine code; "source" writes
+            the same loops as Python that Numba compiles, "python" as Python that runs as it is;
+            "numpy" runs the NumPy rule of each eqn.
         num_threads: threads that compiled programs use; None: one a processor of this process.
         cache: compiled programs are kept on disk for the next process.
         cache_dir: the directory they are kept in; None: the user's directory for caches.

@@ -32,6 +32,7 @@ from .tracing import ControlPrimitive
 
 if TYPE_CHECKING:
     from ..kernels.runtime.launch import Executable
+    from ..kernels.runtime.scripts import Script
 
 _simplified: weakref.WeakKeyDictionary[ClosedJaxpr, ClosedJaxpr] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -48,6 +49,7 @@ def simplified(closed: ClosedJaxpr) -> ClosedJaxpr:
 
 
 _executables: weakref.WeakKeyDictionary[ClosedJaxpr, Executable] = weakref.WeakKeyDictionary()
+_scripts: weakref.WeakKeyDictionary[ClosedJaxpr, dict[str, Script]] = weakref.WeakKeyDictionary()
 
 
 def executable(closed: ClosedJaxpr) -> Executable:
@@ -63,10 +65,25 @@ def executable(closed: ClosedJaxpr) -> Executable:
     return found
 
 
+def script(closed: ClosedJaxpr, lowering: str) -> Script:
+    """The program of a jaxpr as Python, made once for each of "source" and "python"."""
+    found = _scripts.get(closed, {}).get(lowering)
+    if found is None:
+        from ..kernels import pipeline
+
+        stages = pipeline.lower(simplified(closed), simplified)
+        found = pipeline.script(stages, lowering)
+        with _lock:
+            _scripts.setdefault(closed, {})[lowering] = found
+    return found
+
+
 def run(closed: ClosedJaxpr, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
     """The outputs of a program on NumPy arrays: compiled, or by the rules of its eqns."""
     if config.lowering == "numpy" or config.debug_nans or config.debug_infs:
         return run_numpy(simplified(closed), arrays)
+    if config.lowering != "fast":
+        return script(closed, config.lowering)(arrays)
     return executable(closed)(arrays)
 
 

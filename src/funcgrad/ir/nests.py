@@ -115,7 +115,7 @@ class Kernel:
         grain: iterations of one chunk; the kernel is called once for each chunk.
         chunk: the number of the chunk as an axis, where partial results are kept by chunk.
         cost: rough nanoseconds on one core.
-        notes: the eqns it computes, for readers.
+        notes: what it does, where that is no eqn of the program.
     """
 
     name: str

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from .jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, subjaxprs
 from .sources import describe
 
 _width = 80
@@ -53,9 +53,24 @@ def jaxpr_text(jaxpr: Jaxpr, *, source_info: bool = False, name_stack: bool = Fa
     return "\n".join(_lines(jaxpr, Names(), (source_info, name_stack), _width))
 
 
-def eqn_text(eqn: Eqn) -> str:
-    """One eqn as text."""
-    return "\n".join(_eqn_lines(eqn, Names(), (False, False), _width))
+def eqn_text(eqn: Eqn, names: Names | None = None) -> str:
+    """One eqn as text; with `names`, under those its jaxpr is printed with."""
+    return "\n".join(_eqn_lines(eqn, names or Names(), (False, False), _width))
+
+
+def names_of(jaxpr: Jaxpr, names: Names | None = None) -> Names:
+    """The names under which a jaxpr prints its variables, without printing it."""
+    names = names or Names()
+    _open(jaxpr, names)
+    for v in (*jaxpr.constvars, *jaxpr.invars):
+        names(v)
+    for eqn in jaxpr.eqns:
+        for v in eqn.outvars:
+            names(v)
+        if subjaxprs(eqn.params):
+            for inner in subjaxprs(eqn.primitive.printed(eqn.params)):
+                names_of(inner, names)
+    return names
 
 
 def _read_vars(jaxpr: Jaxpr) -> set[Var]:
@@ -65,10 +80,15 @@ def _read_vars(jaxpr: Jaxpr) -> set[Var]:
     return read
 
 
-def _lines(jaxpr: Jaxpr, names: Names, options: tuple[bool, bool], width: int) -> list[str]:
+def _open(jaxpr: Jaxpr, names: Names) -> None:
+    """Tell the names which variables of a jaxpr nobody reads."""
     read = _read_vars(jaxpr)
     for eqn in jaxpr.eqns:
         names.unread.update(v for v in eqn.outvars if v not in read)
+
+
+def _lines(jaxpr: Jaxpr, names: Names, options: tuple[bool, bool], width: int) -> list[str]:
+    _open(jaxpr, names)
     consts = _binders(jaxpr.constvars, names)
     args = _binders(jaxpr.invars, names)
     head = f"{{ lambda {consts}; {args}. let" if consts else f"{{ lambda ; {args}. let"

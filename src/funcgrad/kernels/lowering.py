@@ -43,6 +43,7 @@ from ..ir.loops import (
     split_index,
 )
 from ..ir.nests import Buffer, expr_cost, loads_of, offset_of
+from ..ir.printing import letters, names_of
 from .contract import as_fold, wants_fold
 from .emit.llvm_ops import supported
 from .library import LibraryKernel
@@ -134,7 +135,9 @@ class Definitions:
         self.inlined: set[Var] = set()
         self._guards: list[Expr | None] = [None]
         self._memo: dict[Any, tuple[Expr, Any]] = {}
-        self._count = 0
+        # Buffers bear the names under which the jaxpr is printed.
+        self._names = names_of(jaxpr)
+        self._count = len(self._names.known)
 
     # Buffers and operands.
 
@@ -143,8 +146,7 @@ class Definitions:
         found = self.buffers.get(var)
         if found is None:
             shape, dtype = storage_shape(var.aval)
-            self._count += 1
-            found = self.buffers[var] = Buffer(shape, dtype, _letters(self._count - 1))
+            found = self.buffers[var] = Buffer(shape, dtype, self._names(var))
         return found
 
     def buffer_of(self, atom: Atom) -> Buffer:
@@ -153,7 +155,7 @@ class Definitions:
             return self.buffer(atom)
         value = np.asarray(to_ndarray(atom.val), atom.aval.dtype)
         self._count += 1
-        made = Buffer(value.shape, value.dtype, _letters(self._count - 1))
+        made = Buffer(value.shape, value.dtype, letters(self._count - 1))
         self.constants[made] = value
         return made
 
@@ -416,13 +418,3 @@ def _domain(rule: Any, var: Var) -> int:
 def _index_key(index: Affine) -> Any:
     dynamic = tuple((id(e), c) for e, c in index.dynamic)
     return index.const, frozenset(index.axes.items()), dynamic
-
-
-def _letters(number: int) -> str:
-    """a, b, …, z, ba, bb, …: names as jaxprs have them."""
-    text = ""
-    while True:
-        text = chr(97 + number % 26) + text
-        number //= 26
-        if not number:
-            return text

@@ -2,7 +2,7 @@
 
 blocks   jaxpr → nests → groups → loop nests       lowering, fuse, schedule (program)
 memory   where every buffer lives                  memory
-text     loop nests → LLVM                         emit
+text     loop nests → LLVM, or → Python            emit
 code     text → object code → executable           runtime
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,40 +27,62 @@ from .runtime import symbols, toolchain
 from .runtime.launch import Executable, Output
 from .runtime.pool import pool
 
+if TYPE_CHECKING:
+    from .emit.source_program import Rule
+    from .runtime.scripts import Script
+
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 
 
 @dataclass(eq=False)
 class Stages:
-    """Every stage of one program."""
+    """Every stage of one program; the texts are written when they are asked for."""
 
     simplified: ClosedJaxpr
     block: Block
     memory: Plan
-    source: str
     host_calls: list[HostCall]
+
+    @cached_property
+    def llvm(self) -> str:
+        """The program in LLVM's language."""
+        return ProgramEmitter(self.block, self.memory, toolchain.machine().vector_bits).module()
+
+    def python(self, numba: bool) -> tuple[str, list[Rule]]:
+        """The program as Python, and the eqns in it that run by their NumPy rule."""
+        from .emit.source_program import ProgramSource
+
+        writer = ProgramSource(self.block, self.memory)
+        return writer.module(numba), writer.rules
 
 
 def lower(closed: ClosedJaxpr, simplify: Simplify) -> Stages:
-    """The stages of a simplified program up to its text."""
+    """The stages of a simplified program up to the memory plan."""
     builder = Builder(simplify, library_kernel)
     block = builder.block(closed)
-    memory = plan(block)
-    source = ProgramEmitter(block, memory, toolchain.machine().vector_bits).module()
-    return Stages(closed, block, memory, source, builder.host_calls)
+    return Stages(closed, block, plan(block), builder.host_calls)
+
+
+def script(stages: Stages, lowering: str) -> Script:
+    """The program as Python; its kernels are compiled by Numba if the lowering is "source"."""
+    from .runtime.scripts import Script, rule_of
+
+    text, rules = stages.python(numba=lowering == "source")
+    functions = [rule_of(*rule) for rule in rules]
+    constants = list(all_constants(stages.block).values())
+    return Script(text, functions, constants, outputs_of(stages), stages.memory.size)
 
 
 def compiled(stages: Stages) -> Executable:
     """The program as machine code."""
-    code = toolchain.compile_text(stages.source)
-    return executable(stages, code)
+    return executable(stages, toolchain.compile_text(stages.llvm))
 
 
 def executable(stages: Stages, code: bytes) -> Executable:
     """Machine code with the memory it needs."""
     names = {
         line.split("@", 1)[1].split("(", 1)[0].strip('"')
-        for line in stages.source.splitlines()
+        for line in stages.llvm.splitlines()
         if line.startswith("declare ")
     }
     wanted = {n for n in names if not n.startswith("llvm.")}
@@ -67,12 +90,18 @@ def executable(stages: Stages, code: bytes) -> Executable:
     found["fg_parallel_for"] = pool().parallel_for_address
     loaded = toolchain.load(code, found)
     constants = list(all_constants(stages.block).values())
+    outputs = outputs_of(stages)
+    host = host_of(stages.host_calls) if stages.host_calls else None
+    return Executable(loaded, constants, outputs, stages.memory.size, cost_of(stages.block), host)
+
+
+def outputs_of(stages: Stages) -> list[Output]:
+    """What the results look like in memory."""
     outputs: list[Output] = []
     for aval in stages.simplified.out_avals:
         shape, dtype = storage_shape(aval)
         outputs.append(Output(shape, dtype, aval.dtype if dtype != aval.dtype else None))
-    host = host_of(stages.host_calls) if stages.host_calls else None
-    return Executable(loaded, constants, outputs, stages.memory.size, cost_of(stages.block), host)
+    return outputs
 
 
 def cost_of(block: Block) -> float:

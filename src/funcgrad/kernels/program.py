@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.array import to_ndarray
-from ..ir.jaxpr import ClosedJaxpr, Eqn
+from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Contract, Library, Region
 from ..ir.nests import Buffer, Kernel
 from .contract import Gemm, Layout, even, free_axes, gemm_kernel, gemm_operand, product
@@ -27,9 +27,10 @@ Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 
 @dataclass(eq=False)
 class Launch:
-    """Run a fused kernel."""
+    """Run a fused kernel, one of those of a group."""
 
     kernel: Kernel
+    group: Group
 
     @property
     def reads(self) -> list[Buffer]:
@@ -44,13 +45,14 @@ class Launch:
 
 @dataclass(eq=False)
 class LibraryCall:
-    """Run the stages of a kernel written by hand."""
+    """Run the stages of a kernel written by hand; `gemm` says what a matrix product does."""
 
     kernel: LibraryKernel
     reads: list[Buffer]
     writes: list[Buffer]
     scratch: list[Buffer]
     eqn: Eqn
+    gemm: Gemm | None = None
 
 
 @dataclass(eq=False)
@@ -119,6 +121,7 @@ class Block:
         views: buffers that are the memory of another one.
     """
 
+    jaxpr: Jaxpr
     inputs: list[Buffer]
     outputs: list[Buffer]
     steps: list[BlockStep]
@@ -163,13 +166,15 @@ class Builder:
             array = to_ndarray(value)
             constants[buffer] = array if array.dtype.names is None else array.view(np.uint32)
         items = Fuser(program).run()
-        block = Block(program.inputs[count:], program.outputs, [], constants, program.views, items)
+        inputs = program.inputs[count:]
+        views = program.views
+        block = Block(closed.jaxpr, inputs, program.outputs, [], constants, views, items)
         visible = self._visible(program, items)
         for item in items:
             if isinstance(item, Group):
                 self.kernels += 1
                 made = Scheduler(item, visible[id(item)].__contains__, f"k{self.kernels}").kernels()
-                block.steps += [Launch(kernel) for kernel in made]
+                block.steps += [Launch(kernel, item) for kernel in made]
             else:
                 block.steps.append(self.step(item))
         return block
@@ -219,10 +224,12 @@ class Builder:
         self.host_calls.append(call)
         return call
 
-    def _library_call(self, kernel: LibraryKernel, item: Step) -> LibraryCall:
+    def _library_call(
+        self, kernel: LibraryKernel, item: Step, gemm: Gemm | None = None
+    ) -> LibraryCall:
         byte = np.dtype(np.uint8)
         scratch = [Buffer((n,), byte, f"scratch{k}") for k, n in enumerate(kernel.scratch)]
-        return LibraryCall(kernel, item.inputs, item.outputs, scratch, item.eqn)
+        return LibraryCall(kernel, item.inputs, item.outputs, scratch, item.eqn, gemm)
 
     def _contract(self, item: Step, c: Contract) -> BlockStep:
         left, right = item.eqn.invars
@@ -253,7 +260,7 @@ class Builder:
         batch = tuple(zip(extents, a.batch, b.batch, steps, strict=True))
         self.kernels += 1
         gemm = Gemm(c.dtype.name, batch, m, n, k, first, second)
-        return self._library_call(gemm_kernel(gemm, f"k{self.kernels}"), item)
+        return self._library_call(gemm_kernel(gemm, f"k{self.kernels}"), item, gemm)
 
     def _scan(self, item: Step, parts: dict[str, Any]) -> BlockStep:
         block = self.block(self.simplify(parts["jaxpr"]))

@@ -419,11 +419,8 @@ class Scheduler:
         self.chunk.extent = chunks
         params = [b for b in buffers_of_body(body) if b not in self.rows]
         written = [b for b in written_in(body) if b not in self.rows]
-        notes = [repr(m.nest.eqn) for m in self.group.members]
         chunk = self.chunk if self.partials else None
-        main = Kernel(
-            self.name, params, written, self.rows, body, extent, grain, chunk, cost, notes
-        )
+        main = Kernel(self.name, params, written, self.rows, body, extent, grain, chunk, cost, [])
         result = [main]
         for k, (partial, target, op) in enumerate(self.partials):
             partial.shape = (chunks, *partial.shape[1:])
