@@ -260,3 +260,11 @@ def taken(x: Any, order: Any, back: int) -> Any:
     sizes[other] = shape[other]
     starts = expand_dims(order, (len(aval_of(order).shape),))
     return gather(x, starts, numbers, sizes)
+
+
+def shifted_block(x: Any, down: int, right: int) -> Any:
+    """x as the block at row `down` and column `right` of a matrix of twice its rows and columns."""
+    m, n = extents(x)
+    config = [(0, 0, 0)] * (len(aval_of(x).shape) - 2)
+    config += [(down, m - down, 0), (right, n - right, 0)]
+    return pad(x, np.zeros((), aval_of(x).dtype), config)
