@@ -86,6 +86,7 @@ _modules = {
     "nn",
     "optim",
     "random",
+    "scipy",
     "stages",
     "test_util",
 }

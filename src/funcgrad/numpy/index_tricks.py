@@ -98,8 +98,9 @@ def _item(item: Any, rank: int, place: int) -> Any:
     """An item with at least `rank` axes, its own ones from `place` on."""
     if isinstance(item, str):
         raise ValueError(f"string directive must be placed at the beginning, got {item!r} later.")
-    value: Any = _points(item) if isinstance(item, slice) else array(item, copy=False)
-    own: int = 0 if isinstance(item, slice) else value.ndim
+    sliced = isinstance(item, slice)
+    value = array(_points(item) if sliced else item, copy=False)
+    own: int = 0 if sliced else value.ndim
     out = array(value, copy=False, ndmin=rank)
     if place == -1 or own >= rank:
         return out

@@ -185,7 +185,7 @@ def zeta_of(x: Any, q: Any) -> Any:
 
 
 class Zeta(Special):
-    """ζ(x, q) = Σ (q + k)^-x over k ≥ 0, for x > 1; it has a derivative with respect to q."""
+    """ζ(x, q) = Σ (q + k)^-x over k ≥ 0, for x > 1."""
 
     name = "zeta"
     scipy = "zeta"
@@ -194,16 +194,17 @@ class Zeta(Special):
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         x, q = primals
         if i == 0:
-            raise ValueError(
-                "zeta has no derivative with respect to its exponent x. "
-                "Differentiate with respect to q, or wrap x in lax.stop_gradient."
-            )
+            from .hypergeometric import zeta_slope_p
+
+            return mul(t, zeta_slope_p.bind(x, q, which=0))
         return mul(t, mul(neg(x), zeta(add(x, constant_like(x, 1)), q)))
 
     def examples(self) -> Iterator[Example]:
         for example in super().examples():
-            chosen = example.differentiable
-            yield Example(example.args, differentiable=(1,) if chosen is None else chosen)
+            # The slope by a parameter has no derivative of its own.
+            yield Example(example.args, {}, example.differentiable, 1e-5, order=1)
+            if example.differentiable is None:
+                yield Example(example.args, differentiable=(1,))
 
 
 class Gammainc(Special):
@@ -337,10 +338,9 @@ class RegularizedIncompleteBeta(Special):
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         a, b, x = primals
         if i != 2:
-            raise ValueError(
-                "betainc has no derivative with respect to a and b. "
-                "Differentiate with respect to x, or wrap a and b in lax.stop_gradient."
-            )
+            from .hypergeometric import betainc_slope_p
+
+            return mul(t, betainc_slope_p.bind(a, b, x, which=i))
         log_beta = sub(add(lgamma(a), lgamma(b)), lgamma(add(a, b)))
         left = mul(sub(b, constant_like(b, 1)), log1p(neg(x)))
         right = mul(sub(a, constant_like(a, 1)), log(x))
@@ -348,8 +348,10 @@ class RegularizedIncompleteBeta(Special):
 
     def examples(self) -> Iterator[Example]:
         for example in super().examples():
-            chosen = example.differentiable
-            yield Example(example.args, differentiable=(2,) if chosen is None else chosen)
+            # The slope by a parameter has no derivative of its own.
+            yield Example(example.args, {}, example.differentiable, 1e-5, order=1)
+            if example.differentiable is None:
+                yield Example(example.args, differentiable=(2,))
 
 
 erf_p = Erf()
