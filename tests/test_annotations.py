@@ -12,13 +12,14 @@ from jaxtyping import TypeCheckError
 
 from funcgrad import numpy as fnp
 from funcgrad import random
+from funcgrad.scipy import special
 
 x3 = np.ones(3, np.float32)
 
 
 def public():
     """The public functions, without the wrappers that check them."""
-    for module in (fnp, fnp.linalg, random):
+    for module in (fnp, fnp.linalg, fnp.fft, random, special):
         for name in dir(module):
             value = inspect.unwrap(getattr(module, name))
             if inspect.isfunction(value) and value.__module__.startswith("funcgrad."):
