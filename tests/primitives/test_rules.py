@@ -24,6 +24,7 @@ from funcgrad.transforms.linearize import linearize_flat
 from funcgrad.transforms.transpose import backward_pass
 
 from .rules import (
+    COMPILED,
     IDS,
     PAIRS,
     arrays,
@@ -85,7 +86,7 @@ def test_impl_agrees_with_abstract_eval(primitive, example):
     for got, want in zip(eval_closed(closed, *example.args), raw, strict=True):
         assert_same(got, want)
     for got, want in zip(jit(fun)(*example.args), raw, strict=True):
-        assert_same(got, want)
+        assert_same(got, want, COMPILED.get(want.dtype.name, 1e-9))
 
 
 @every_case

@@ -45,13 +45,22 @@ class Acc(Expr):
     """A fold in progress; as an expression, after its loops, the folded value.
 
     For argmin and argmax the expression is the position, in `dtype`; `value_dtype` is what is
-    compared.
+    compared. With the op `set` it is what a loop carries: it starts as `initial`, and `Advance`
+    replaces it.
     """
 
-    __slots__ = ("name", "op", "value_dtype")
+    __slots__ = ("initial", "name", "op", "value_dtype")
 
-    def __init__(self, op: str, value_dtype: DType, name: str, dtype: DType | None = None) -> None:
+    def __init__(
+        self,
+        op: str,
+        value_dtype: DType,
+        name: str,
+        dtype: DType | None = None,
+        initial: Expr | None = None,
+    ) -> None:
         self.op = op
+        self.initial = initial
         self.value_dtype = value_dtype
         self.dtype = value_dtype if dtype is None else dtype
         self.name = name
@@ -86,11 +95,19 @@ class Accumulate:
 
 
 @dataclass(eq=False)
+class Advance:
+    """Replace what a loop carries, all values at once."""
+
+    pairs: list[tuple[Acc, Expr]]
+
+
+@dataclass(eq=False)
 class For:
     """Run `body` for each value of `axis`; `accs` are the folds that go through this loop.
 
     A fold starts at the outermost loop that lists it. `vector`: neighbouring values of the axis
-    may be done at once. `chunked`: the loop runs over the part of the axis the caller gives.
+    may be done at once, `times` as many as fill a register. `chunked`: the loop runs over the part
+    of the axis the caller gives.
     """
 
     axis: Axis
@@ -98,9 +115,10 @@ class For:
     accs: list[Acc] = field(default_factory=lambda: [])
     vector: bool = False
     chunked: bool = False
+    times: int = 1
 
 
-Node = Store | Accumulate | For
+Node = Store | Accumulate | Advance | For
 
 
 @dataclass(eq=False)
@@ -128,6 +146,18 @@ class Kernel:
     chunk: Axis | None
     cost: float
     notes: list[str]
+
+
+def expressions(node: Store | Accumulate | Advance) -> list[Expr]:
+    """The expressions of a statement, those within indices included."""
+    if isinstance(node, Advance):
+        return [x for acc, e in node.pairs for x in (acc.initial, e) if x is not None]
+    found = [node.value]
+    if isinstance(node, Store):
+        found += [e for i in node.index for e, _ in i.dynamic]
+        if node.guard is not None:
+            found.append(node.guard)
+    return found
 
 
 # Walking and measuring.

@@ -7,16 +7,19 @@ access by the inner axis's extent times as much as the inner one, the pair count
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ..ir.loops import Affine, Axis, Expr, Index, Load
 from ..ir.nests import (
     Accumulate,
+    Advance,
     Buffer,
     For,
     Node,
     Store,
     children,
+    expressions,
     loads_of,
     offset_of,
     rewrite,
@@ -35,7 +38,7 @@ def collapse(nodes: list[Node]) -> list[Node]:
 
 def _collapsed(loop: For) -> For:
     body = collapse(loop.body)
-    loop = For(loop.axis, body, loop.accs, loop.vector, loop.chunked)
+    loop = replace(loop, body=body)
     if len(body) != 1 or not isinstance(body[0], For):
         return loop
     inner = body[0]
@@ -43,7 +46,7 @@ def _collapsed(loop: For) -> For:
         return loop
     axis = Axis(loop.axis.extent * inner.axis.extent, loop.axis.name)
     nodes = _joined(inner.body, loop.axis, inner.axis, axis, {})
-    return For(axis, nodes, loop.accs, inner.vector, loop.chunked)
+    return For(axis, nodes, loop.accs, inner.vector, loop.chunked, inner.times)
 
 
 def _indices(nodes: list[Node]) -> Iterable[Affine]:
@@ -53,15 +56,11 @@ def _indices(nodes: list[Node]) -> Iterable[Affine]:
         if isinstance(node, For):
             yield from _indices(node.body)
             continue
-        stack: list[Expr] = [node.value]
         if isinstance(node, Store):
-            offset = offset_of(node.target, node.index)
-            yield offset
-            stack += [e for e, _ in offset.dynamic]
-            if node.guard is not None:
-                stack.append(node.guard)
-        elif node.position is not None:
+            yield offset_of(node.target, node.index)
+        elif isinstance(node, Accumulate) and node.position is not None:
             yield node.position
+        stack = expressions(node)
         while stack:
             x = stack.pop()
             if id(x) in seen:
@@ -105,12 +104,16 @@ def _joined(
     for node in nodes:
         if isinstance(node, For):
             body = _joined(node.body, outer, inner, axis, memo)
-            result.append(For(node.axis, body, node.accs, node.vector, node.chunked))
+            result.append(replace(node, body=body))
         elif isinstance(node, Store):
             flat = position(offset_of(node.target, node.index), again)
             index = (flat,) if node.target.shape else ()
             guard = None if node.guard is None else again(node.guard)
             result.append(Store(node.target, index, again(node.value), node.combine, guard))
+        elif isinstance(node, Advance):
+            for acc, _ in node.pairs:
+                acc.initial = None if acc.initial is None else again(acc.initial)
+            result.append(Advance([(acc, again(e)) for acc, e in node.pairs]))
         else:
             place = None if node.position is None else position(node.position, again)
             result.append(Accumulate(node.acc, again(node.value), place))

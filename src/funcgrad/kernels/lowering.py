@@ -217,6 +217,8 @@ class Definitions:
         avals = [*(a.aval for a in eqn.invars), *(v.aval for v in eqn.outvars)]
         held = all(supported(storage_shape(a)[1]) for a in avals)
         operands = [self.operand(a) for a in eqn.invars]
+        if eqn.outvars and not eqn.effects and not any(v.aval.size for v in eqn.outvars):
+            return [as_map(None, v.aval) for v in eqn.outvars]
         lowered: Any = eqn.primitive.lower(operands, [v.aval for v in eqn.outvars], **eqn.params)
         if isinstance(lowered, Region):
             return [lowered] * count
@@ -394,7 +396,9 @@ class Definitions:
 
 
 def as_map(rule: Any, aval: ShapedArray) -> Any:
-    """A fold of one value each is that value."""
+    """A fold of one value each is that value; of no elements there is nothing to say."""
+    if not aval.size:
+        return Map(lambda index: Const(0, storage_shape(aval)[1]))
     if not isinstance(rule, Fold) or any(n != 1 for n in rule.extents):
         return rule
     inner = tuple(Affine() for _ in rule.extents)

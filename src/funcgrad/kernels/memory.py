@@ -10,8 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..ir.loops import Expr
-from ..ir.nests import Accumulate, Buffer, For, Kernel, Node, Store, loads_of, offset_of
+from ..ir.nests import (
+    Accumulate,
+    Advance,
+    Buffer,
+    For,
+    Kernel,
+    Node,
+    Store,
+    expressions,
+    loads_of,
+    offset_of,
+)
 from .program import Block, BlockStep, Branch, Launch, LibraryCall, Scan, While
 
 ALIGNMENT = 64
@@ -143,32 +153,37 @@ def updates_in_place(block: Block, source: Buffer, output: Buffer) -> bool:
 def reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:
     """Whether a kernel reads `source` only at the place in `target` that it writes next."""
     nodes = list(_statements(kernel.body))
-    stores = [n for n in nodes if isinstance(n, Store) and n.target is target]
+    stores = [n for run in nodes for n in run if isinstance(n, Store) and n.target is target]
     if len(stores) != 1 or stores[0].combine:
         return False
     (store,) = stores
     place = offset_of(target, store.index)
     after = False
-    for node in nodes:
-        for load in loads_of(*_expressions(node)):
+    for run in nodes:
+        loads = loads_of(*(x for node in run for x in expressions(node)))
+        for load in loads:
             if load.source is source and (after or not offset_of(source, load.index).same(place)):
                 return False
-        after = after or node is store
+        after = after or store in run
     return True
 
 
-def _statements(body: list[Node]) -> Iterator[Store | Accumulate]:
+def _statements(body: list[Node]) -> Iterator[list[Store | Accumulate | Advance]]:
+    """Statements in order; neighbouring stores together, for their values are made first."""
+    run: list[Store | Accumulate | Advance] = []
     for node in body:
+        if isinstance(node, Store):
+            run.append(node)
+            continue
+        if run:
+            yield run
+            run = []
         if isinstance(node, For):
             yield from _statements(node.body)
         else:
-            yield node
-
-
-def _expressions(node: Store | Accumulate) -> list[Expr | None]:
-    if isinstance(node, Accumulate):
-        return [node.value]
-    return [node.value, node.guard, *(e for i in node.index for e, _ in i.dynamic)]
+            yield [node]
+    if run:
+        yield run
 
 
 def direct_outputs(block: Block) -> dict[Buffer, int]:

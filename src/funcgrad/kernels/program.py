@@ -20,6 +20,7 @@ from .contract import Gemm, Layout, even, free_axes, gemm_kernel, gemm_operand, 
 from .fuse import Fuser, Group, reads_of
 from .library import LibraryKernel
 from .lowering import Definitions, LibraryBuilder, Nest, Program, Step
+from .recurrence import recurrence
 from .schedule import Scheduler
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
@@ -27,10 +28,10 @@ Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 
 @dataclass(eq=False)
 class Launch:
-    """Run a fused kernel, one of those of a group."""
+    """Run a fused kernel, one of those of a group; a loop in registers has none."""
 
     kernel: Kernel
-    group: Group
+    group: Group | None
 
     @property
     def reads(self) -> list[Buffer]:
@@ -176,7 +177,7 @@ class Builder:
                 made = Scheduler(item, visible[id(item)].__contains__, f"k{self.kernels}").kernels()
                 block.steps += [Launch(kernel, item) for kernel in made]
             else:
-                block.steps.append(self.step(item))
+                block.steps += self._turns(item, block) or [self.step(item)]
         return block
 
     def _visible(self, program: Program, items: list[Group | Step]) -> dict[int, set[Buffer]]:
@@ -261,6 +262,23 @@ class Builder:
         self.kernels += 1
         gemm = Gemm(c.dtype.name, batch, m, n, k, first, second)
         return self._library_call(gemm_kernel(gemm, f"k{self.kernels}"), item, gemm)
+
+    def _turns(self, item: Step, block: Block) -> list[BlockStep]:
+        """A loop as kernels that keep its carry in registers, where they can."""
+        what = item.what
+        if not isinstance(what, Region) or what.kind != "scan":
+            return []
+        closed = self.simplify(what.parts["jaxpr"])
+        made = recurrence(item, closed, what.parts, self.library, self._fresh)
+        if made is None:
+            return []
+        kernels, constants = made
+        block.constants.update(constants)
+        return [Launch(kernel, None) for kernel in kernels]
+
+    def _fresh(self) -> str:
+        self.kernels += 1
+        return f"k{self.kernels}"
 
     def _scan(self, item: Step, parts: dict[str, Any]) -> BlockStep:
         block = self.block(self.simplify(parts["jaxpr"]))

@@ -31,6 +31,7 @@ from ..ir.nests import (
     Kernel,
     Node,
     Store,
+    expressions,
     identity_of,
     rewrite,
     rewrite_index,
@@ -432,6 +433,16 @@ def _same(x: Expr) -> Expr:
     return x
 
 
+def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
+    """Extent and grain of the leading loop, the only one, which is marked as done in chunks."""
+    (lead,) = [n for n in body if isinstance(n, For)]
+    lead.chunked = True
+    extent = lead.axis.extent
+    chunks = int(min(_MOST_CHUNKS, max(1.0, cost / _CHUNK_NANOSECONDS), max(extent, 1)))
+    grain = max(-(-extent // chunks), 1)
+    return extent, -(-grain // 64) * 64 if lead.vector else grain
+
+
 def _divisible(lead: For, partial: bool) -> bool:
     """Whether a loop can be done in parts: its folds must then be kept by part."""
     return not lead.accs or partial
@@ -489,10 +500,7 @@ def buffers_of_body(body: list[Node]) -> list[Buffer]:
         if isinstance(node, For):
             found.update(dict.fromkeys(buffers_of_body(node.body)))
             continue
-        exprs: list[Expr | None] = [node.value]
-        if isinstance(node, Store):
-            exprs += [node.guard, *(e for i in node.index for e, _ in i.dynamic)]
-        found.update(dict.fromkeys(buffers_of(exprs)))
+        found.update(dict.fromkeys(buffers_of(expressions(node))))
         if isinstance(node, Store):
             found[node.target] = None
     return list(found)

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from ...ir.loops import COMPARISONS, Affine, Apply, Axis, Const, Expr, Index, Load, cast
 from ...ir.nests import (
     Acc,
+    Advance,
     Buffer,
     For,
     Kernel,
     Node,
     Store,
     expr_cost,
+    expressions,
     loads_of,
     offset_of,
 )
@@ -64,12 +66,19 @@ class KernelEmitter(Folds):
         return self.w.function(self.kernel.name, params, "void", "#0"), self.w.declared
 
     def run(self, body: list[Node]) -> None:
-        """Write statements in order."""
-        for node in body:
+        """Write statements in order; of neighbouring stores, all values before the first."""
+        for k, node in enumerate(body):
+            if isinstance(node, Store) and not (k and isinstance(body[k - 1], Store)):
+                for later in body[k:]:
+                    if not isinstance(later, Store):
+                        break
+                    self.value(later.value)
             if isinstance(node, For):
                 self.loop(node)
             elif isinstance(node, Store):
                 self.store(node)
+            elif isinstance(node, Advance):
+                self.advance(node)
             else:
                 self.accumulate(node)
 
@@ -185,7 +194,7 @@ class KernelEmitter(Folds):
         if found is None:
             return 1
         widest = max([1, *(d.itemsize for d in _dtypes_of(found.body))])
-        lanes = self.vector_bits // (8 * widest)
+        lanes = self.vector_bits // (8 * widest) * found.times
         extent = found.axis.extent
         while lanes > 1 and lanes > extent:
             lanes //= 2
@@ -197,7 +206,9 @@ class KernelEmitter(Folds):
         if any(acc.positional for acc in node.accs) or any(isinstance(n, For) for n in node.body):
             return 1
         seen: set[int] = set()
-        cost = sum(expr_cost(n.value, seen) for n in node.body if not isinstance(n, For))
+        cost = sum(
+            expr_cost(x, seen) for n in node.body if not isinstance(n, For) for x in expressions(n)
+        )
         return 4 if cost <= 6 and len(node.accs) == 1 else 2 if cost <= 24 else 1
 
     # Expressions.
@@ -231,10 +242,12 @@ class KernelEmitter(Folds):
             how = self.ops.cast if x.op == "cast" else self.ops.bitcast
             name = how(arg.name, x.args[0].dtype, x.dtype, arg.lanes, arg.level)
             return Value(name, arg.lanes, arg.level)
+        if x.op == "select" and x.name == "rare":
+            return self.rarely(x)
+        args = [self.value(a) for a in x.args]
         expanded = expand_widened(x)
         if expanded is not None:
             return self.value(expanded)
-        args = [self.value(a) for a in x.args]
         lanes, level = max(a.lanes for a in args), max(a.level for a in args)
         if x.op == "select":
             one = args[0].lanes == 1
@@ -245,6 +258,30 @@ class KernelEmitter(Folds):
             return Value(name, lanes, level)
         names = [self.widen(a, y.dtype, lanes) for a, y in zip(args, x.args, strict=True)]
         return Value(self.ops.apply(x.op, names, x.args[0].dtype, lanes, level), lanes, level)
+
+    def rarely(self, x: Apply) -> Value:
+        """A select whose first arm is computed only where some lane asks for it."""
+        condition, moderate = self.value(x.args[0]), self.value(x.args[2])
+        lanes = max(condition.lanes, moderate.lanes)
+        names = [self.widen_kind(condition, "i1") if lanes > 1 else condition.name]
+        asked = names[0]
+        if lanes > 1:
+            at = self.w.declare(f"llvm.vector.reduce.or.v{lanes}i1", f"i1 (<{lanes} x i1>)")
+            asked = self.w.value(f"call i1 {at}(<{lanes} x i1> {asked})")
+        kind = typed(register_type(x.dtype), lanes)
+        usual = self.widen(moderate, x.dtype, lanes)
+        with self.w.detour(asked, kind, usual) as arm:
+            previous, self.arm = self.arm, len(self.w.open) - 1
+            self.push()
+            great = self.widen(self.value(x.args[1]), x.dtype, lanes)
+            arm.next.append(
+                self.ops.select(
+                    names[0], great, usual, x.dtype, lanes, len(self.w.open), lanes == 1
+                )
+            )
+            self.pop()
+            self.arm = previous
+        return Value(arm.results[0], lanes, len(self.w.open))
 
     def call(self, x: Apply) -> Value:
         """A call of a C function, lane by lane."""
@@ -492,6 +529,8 @@ def expand_widened(x: Apply) -> Expr | None:
     if x.op in COMPARISONS:
         return None
     if is_small_float(x.dtype):
+        if x.op == "nextafter":
+            return expand(x.op, x.args)
         wide = expand(x.op, tuple(cast(a, "float32") for a in x.args))
         return None if wide is None else cast(wide, x.dtype)
     return expand(x.op, x.args) if x.dtype.kind == "f" else None
@@ -519,6 +558,10 @@ def _dtypes_of(body: list[Node]) -> list[Any]:
         if isinstance(node, For):
             found += _dtypes_of(node.body)
             continue
-        found += [load.dtype for load in loads_of(node.value)] + [node.value.dtype]
-        found.append(node.target.dtype if isinstance(node, Store) else node.acc.value_dtype)
+        values = expressions(node)
+        found += [x.dtype for x in [*loads_of(*values), *values]]
+        if isinstance(node, Store):
+            found.append(node.target.dtype)
+        elif not isinstance(node, Advance):
+            found.append(node.acc.value_dtype)
     return found

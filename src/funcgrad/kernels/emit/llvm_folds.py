@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...ir.loops import DType, Expr
-from ...ir.nests import Acc, Accumulate, Buffer, identity_of
+from ...ir.nests import Acc, Accumulate, Advance, Buffer, identity_of
 from .llvm_ops import Ops, constant_text, is_float, memory_type, register_type, suffix, typed
 from .writer import Writer, splat
 
@@ -38,6 +38,7 @@ class Folds:
         self.ops = Ops(writer)
         self.lanes = 1
         self.mask: str | None = None
+        self.arm: int | None = None  # the level of the code that runs rarely, while in it
         self.accs: dict[Acc, list[str]] = {}
         self.acc_lanes: dict[Acc, tuple[int, bool]] = {}
         self.results: dict[Acc, Value] = {}
@@ -63,6 +64,8 @@ class Folds:
 
     def keep(self, key: Any, value: Value, alive: Any, level: int) -> None:
         """Remember a value for as long as the loops it depends on are open."""
+        if self.arm is not None and level >= self.arm:
+            level = len(self.w.open)
         self._scopes[level][key] = (value, alive)
 
     def push(self) -> None:
@@ -165,6 +168,8 @@ class Folds:
 
     def _first(self, acc: Acc, lanes: int) -> list[str]:
         dtype = acc.value_dtype
+        if acc.initial is not None:
+            return [self.widen(self.value(acc.initial), dtype, lanes)]
         first = constant_text(identity_of(acc.op, dtype), dtype)
         kind = register_type(dtype)
         names = [first if lanes == 1 else f"splat ({kind} {first})"]
@@ -295,6 +300,15 @@ class Folds:
                 for j, o, kind in zip(joined, old, kinds, strict=False)
             ]
         self.accs[acc] = joined
+
+    def advance(self, node: Advance) -> None:
+        """Replace what the loop carries."""
+        new = [
+            self.widen(self.value(e), acc.value_dtype, self.acc_lanes[acc][0])
+            for acc, e in node.pairs
+        ]
+        for (acc, _), name in zip(node.pairs, new, strict=True):
+            self.accs[acc] = [name]
 
     def index(self, affine: Any, as_vector: bool) -> Value:
         """The int64 value of an index."""

@@ -133,6 +133,22 @@ class Writer:
         self.open.pop()
 
     @contextmanager
+    def detour(self, condition: str, kind: str, usual: str) -> Generator[Loop]:
+        """Code that runs where the i1 `condition` holds; its one result replaces `usual`."""
+        label = self.fresh("detour")
+        self.here += [f"br label %{label}.pre", f"{label}.pre:"]
+        self.here += [f"br i1 {condition}, label %{label}, label %{label}.end", f"{label}:"]
+        with self.section() as opened:
+            yield opened
+        self.here += [f"br label %{label}.last", f"{label}.last:", f"br label %{label}.end"]
+        result = f"%{label}.r"
+        self.here.append(f"{label}.end:")
+        self.here.append(
+            f"{result} = phi {kind} [ {usual}, %{label}.pre ], [ {opened.next[0]}, %{label}.last ]"
+        )
+        opened.results.append(result)
+
+    @contextmanager
     def forever(self) -> Generator[Callable[[str], None]]:
         """A loop that ends where the function it gives is called with an i1 that is true."""
         label = self.fresh("again")

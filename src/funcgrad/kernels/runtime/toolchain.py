@@ -22,9 +22,8 @@ from ...errors import CompileError
 # Level 1: what explicit vectors in straight loops still gain from; one tenth of the time of the
 # code generator. Level 2 is LLVM's own pipeline of that level, about as long as the generator.
 # Loops of few constant steps are unrolled, so that arrays indexed in them become registers.
-SCALAR_PASSES = (
-    "sroa simplify_cfg instruction_combine loop_unroll sroa new_gvn dead_code_elimination"
-)
+# NewGVN is left out: on large functions it stops the process by an assertion of its own.
+SCALAR_PASSES = "sroa simplify_cfg instruction_combine loop_unroll sroa dead_code_elimination"
 
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
