@@ -19,6 +19,7 @@ _SMALL = 256
 _MANY = 48
 _WINDOW = 12
 _REGISTER_FOLD = 64
+_UNRELATED = "they read nothing in common"
 
 
 class Member(NamedTuple):
@@ -51,7 +52,7 @@ class Group:
     """Nests computed by one kernel; the outermost `depth` loops are shared.
 
     Attributes:
-        why: why it was closed or could not take the next nest, for `explain`.
+        why: why its first nest is in no earlier group, for `explain`.
     """
 
     members: list[Member]
@@ -179,33 +180,40 @@ class Fuser:
         reads = {self.root(b) for b in reads_of(member.nest)}
         earliest = max((self.position.get(b, -1) for b in reads), default=-1)
         start = max(earliest, len(self.items) - _WINDOW, 0)
+        why: list[str] = []
         for at in range(len(self.items) - 1, start - 1, -1):
             group = self.items[at]
-            if isinstance(group, Group) and self.join(group, member, reads):
+            if not isinstance(group, Group):
+                continue
+            against = self.join(group, member, reads)
+            if not against:
                 self.position[member.nest.target] = at
                 return
+            if against != _UNRELATED:
+                why.append(f"not with {group.members[0].nest.target}: {against}")
         self.position[member.nest.target] = len(self.items)
-        self.items.append(Group([member], member.natural))
+        self.items.append(Group([member], member.natural, why))
 
-    def join(self, group: Group, member: Member, reads: set[Buffer]) -> bool:
-        """Add a nest to a group if they can share loops and it is worth it."""
-        if member.form in ("running", "scatter") or len(group.members) >= _MANY:
-            return False
-        if any(m.form in ("running", "scatter") for m in group.members):
-            return False
+    def join(self, group: Group, member: Member, reads: set[Buffer]) -> str:
+        """Add a nest to a group if they can share loops and it is worth it; else say why not."""
+        serial = [m for m in (member, *group.members) if m.form in ("running", "scatter")]
+        if serial:
+            return f"{serial[0].nest.target} goes one step after the other"
+        if len(group.members) >= _MANY:
+            return f"it has {_MANY} values already"
         viewed = {b for b in reads if b in group.targets} - reads_of(member.nest)
         if viewed:
-            return False
+            return "it reads one of its values under another shape"
         small = member.iterations <= _SMALL and all(m.iterations <= _SMALL for m in group.members)
         linked = bool(reads & group.targets) or small or self._shares(group, member)
         if not linked:
-            return False
+            return _UNRELATED
         depth = self._common_depth(group, member)
         if depth == 0 and not small and not self._same_loops(group, member):
-            return False
+            return "the loops differ, or it reads what another turn of them writes"
         group.members.append(member)
         group.depth = depth
-        return True
+        return ""
 
     def _shares(self, group: Group, member: Member) -> bool:
         mine = {b for b in reads_of(member.nest) if b.size > _SMALL}

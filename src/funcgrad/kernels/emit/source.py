@@ -24,12 +24,13 @@ from ...ir.nests import (
     Store,
     children,
     identity_of,
+    loads_of,
     offset_of,
 )
 from .llvm_ops import is_small_float
 from .maths import expand
 from .source_helpers import C_FUNCTIONS, HELPERS, called, saturating
-from .source_ops import SourceOps, Text, constant, memory_name, register_name
+from .source_ops import SourceOps, Text, memory_name, register_name
 
 _LONG = 48
 _RESERVED = {
@@ -198,7 +199,7 @@ class Writer:
         if isinstance(x, Argument):
             return Text(x.name)
         if isinstance(x, Const):
-            return Text(constant(x.value, x.dtype))
+            return Text(self.ops.constant(x.value, x.dtype))
         if isinstance(x, Acc):
             return self._folded(x)
         if isinstance(x, Index) and not x.affine.dynamic:
@@ -284,13 +285,13 @@ class Writer:
     def _load(self, x: Load, at: int) -> Text:
         buffer: Buffer = x.source
         if not buffer.size:
-            return Text(constant(0, x.dtype))
+            return Text(self.ops.constant(0, x.dtype))
         guard = None if x.guard is None else self.text(x.guard, at)
         place = self.index(offset_of(buffer, x.index), at)
         element = self.ops.loaded(f"{self.buffers[buffer]}[{place}]", x.dtype)
         if guard is None:
             return element
-        return Text(f"{element.code} if {guard.inner} else {constant(0, x.dtype)}", False)
+        return Text(f"{element.code} if {guard.inner} else {self.ops.constant(0, x.dtype)}", False)
 
 
 class KernelSource(Writer):
@@ -307,8 +308,7 @@ class KernelSource(Writer):
         kernel = self.kernel
         for buffer in [*kernel.params, *kernel.scratch]:
             self.buffers[buffer] = self.names(buffer.name)
-        self.count(roots_of(kernel.body))
-        self._hint(kernel.body)
+        self.prepare()
         for buffer in kernel.scratch:
             made = f"np.empty({max(buffer.size, 1)}, {memory_name(buffer.dtype)})"
             self.line(f"{self.buffers[buffer]} = {made}")
@@ -321,6 +321,11 @@ class KernelSource(Writer):
         self.run(kernel.body)
         body = "".join(f"    {line}\n" for line in self.scopes[0].lines) or "    return\n"
         return f"{self.header(name)}@kernel\ndef {name}({', '.join(params)}):\n{body}"
+
+    def prepare(self) -> None:
+        """Look through the kernel: what is used how often, and what is stored where."""
+        self.count(roots_of(self.kernel.body))
+        self._hint(self.kernel.body)
 
     def header(self, name: str) -> str:
         """Types of the buffers, and the eqns."""
@@ -344,8 +349,11 @@ class KernelSource(Writer):
                 self.hints.setdefault(id(node.value), node.target.name.removesuffix("_row"))
 
     def run(self, body: list[Node]) -> None:
-        """Write statements in order."""
-        for node in body:
+        """Write statements in order; of neighbouring stores, the values come before the first."""
+        for k, node in enumerate(body):
+            neighbours = [n for n in body[k : k + 2] if isinstance(n, Store)]
+            if len(neighbours) == 2 and not (k and isinstance(body[k - 1], Store)):
+                self._values(body[k:])
             if isinstance(node, For):
                 self.loop(node)
             elif isinstance(node, Store):
@@ -353,15 +361,21 @@ class KernelSource(Writer):
             else:
                 self.accumulate(node)
 
+    def _values(self, body: list[Node]) -> None:
+        """Name the values of the stores at the front: one may replace what another reads."""
+        for node in body:
+            if not isinstance(node, Store):
+                return
+            value = self.text(node.value)
+            if loads_of(node.value) and not value.code.isidentifier():
+                self.name(node.value, value, self.depth)
+
     def loop(self, node: For) -> None:
         """A loop, with the folds that start at it."""
         started = [acc for acc in node.accs if acc not in self.accs]
         for acc in started:
             name = self.names(acc.name)
-            self.line(f"{name} = {first_value(acc)}")
-            if acc.positional:
-                self.line(f"{name}_place = int64({2**63 - 1})")
-                self.names.taken.add(f"{name}_place")
+            self.start(acc, name)
             self.accs[acc] = (name, self.depth)
         part = node.chunked and self.kernel.chunk is not None
         if node.axis.extent == 1 and not part:
@@ -369,18 +383,30 @@ class KernelSource(Writer):
             self._within(node, started)
         else:
             name = self.names(node.axis.name)
-            bounds = "lo, hi" if part else str(node.axis.extent)
             self.scopes.append(Scope())
             self.forget_levels()
             self.axes[node.axis] = (name, self.depth)
             self._within(node, started)
             inner = self.scopes.pop().lines or ["pass"]
             self.forget_levels()
-            self.line(f"for {name} in range({bounds}):")
+            self.line(self.heading(node, name))
             self.scopes[-1].lines += ["    " + line for line in inner]
             self.names.taken.discard(name)
         for acc in started:
             self.accs[acc] = (self.accs[acc][0], self.depth)
+
+    def start(self, acc: Acc, name: str) -> None:
+        """Begin a fold."""
+        first = identity_of(acc.op, acc.value_dtype)
+        self.line(f"{name} = {self.ops.constant(first, acc.value_dtype)}")
+        if acc.positional:
+            self.line(f"{name}_place = int64({2**63 - 1})")
+            self.names.taken.add(f"{name}_place")
+
+    def heading(self, node: For, name: str) -> str:
+        """The first line of a loop."""
+        part = node.chunked and self.kernel.chunk is not None
+        return f"for {name} in range({'lo, hi' if part else node.axis.extent}):"
 
     def _within(self, node: For, started: list[Acc]) -> None:
         for acc in node.accs:
@@ -420,11 +446,6 @@ class KernelSource(Writer):
             code = self.name(node.value, value, self.depth)
         self.line(f"if {helper}({code}, {place}, {name}, {name}_place):")
         self.line(f"    {name}, {name}_place = {code}, int64({place})")
-
-
-def first_value(acc: Acc) -> str:
-    """What a fold starts from."""
-    return constant(identity_of(acc.op, acc.value_dtype), acc.value_dtype)
 
 
 def roots_of(body: list[Node]) -> list[Expr]:

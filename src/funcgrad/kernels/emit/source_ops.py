@@ -12,10 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...ir import dtypes
 from ...ir.loops import COMPARISONS, DType
 from .llvm_ops import is_float, is_small_float
-from .maths_values import formats
 from .source_helpers import HELPERS
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "and": "&", "or": "|", "xor": "^"}
@@ -73,26 +71,6 @@ def memory_name(dtype: DType) -> str:
     return "uint16" if is_small_float(dtype) else register_name(dtype)
 
 
-def constant(value: Any, dtype: DType) -> str:
-    """A scalar constant."""
-    if dtype.kind == "b":
-        return "True" if value else "False"
-    if dtype.kind in "iu":
-        bits = 8 * dtype.itemsize
-        number = int(value) & ((1 << bits) - 1)
-        negative = dtype.kind == "i" and number >> (bits - 1)
-        return f"{dtype.name}({number - (1 << bits) if negative else number})"
-    with np.errstate(all="ignore"):
-        kind = np.float64 if dtype.itemsize == 8 else np.float32
-        exact: Any = kind(np.asarray(value).astype(dtype))
-    if not np.isfinite(exact):
-        name = "np.nan" if exact != exact else "np.inf" if exact > 0 else "-np.inf"
-        return f"{register_name(dtype)}({name})"
-    short = str(exact)
-    text = short if kind(float(short)) == exact else repr(float(exact))
-    return f"{register_name(dtype)}({text})"
-
-
 class SourceOps:
     """Writes operations; `needed` holds the names of the functions they call."""
 
@@ -104,6 +82,25 @@ class SourceOps:
         assert name in HELPERS, name
         self.needed[name] = None
         return name
+
+    def constant(self, value: Any, dtype: DType) -> str:
+        """A scalar constant."""
+        if dtype.kind == "b":
+            return "True" if value else "False"
+        if dtype.kind in "iu":
+            bits = 8 * dtype.itemsize
+            number = int(value) & ((1 << bits) - 1)
+            negative = dtype.kind == "i" and number >> (bits - 1)
+            return f"{dtype.name}({number - (1 << bits) if negative else number})"
+        with np.errstate(all="ignore"):
+            kind = np.float64 if dtype.itemsize == 8 else np.float32
+            exact: Any = kind(np.asarray(value).astype(dtype))
+        if not np.isfinite(exact):
+            name = "np.nan" if exact != exact else "np.inf" if exact > 0 else "-np.inf"
+            return f"{register_name(dtype)}({name})"
+        short = str(exact)
+        text = short if kind(float(short)) == exact else repr(float(exact))
+        return f"{register_name(dtype)}({text})"
 
     def apply(self, op: str, args: list[Text], dtype: DType) -> Text:
         """The operation on operands of one dtype."""
@@ -217,7 +214,7 @@ class SourceOps:
         if source == target:
             return x
         if target.kind == "b":
-            return Text(f"{x.inner} != {constant(0, source)}", False)
+            return Text(f"{x.inner} != {self.constant(0, source)}", False)
         if is_small_float(target):
             wide = x if register_name(source) == "float32" else typed(x, "float32")
             return self.rounded(wide, target)
@@ -258,11 +255,3 @@ class SourceOps:
         if is_small_float(dtype):
             return f"{self.helper(f'to_{dtype.name}')}({x.code})"
         return x.code
-
-
-def has_formula(dtype: DType) -> bool:
-    """Whether elementary functions of the dtype are expanded into basic operations."""
-    return dtype in formats
-
-
-__all__ = ["SourceOps", "Text", "constant", "dtypes", "memory_name", "register_name"]
