@@ -53,10 +53,11 @@ def build(spec: ConvSpec, machine: Machine) -> LibraryKernel | None:
         return None
     problem, bits = problem_of(spec), machine.vector_bits
     deep, lanes = is_deep(problem), bits // (8 * np.dtype(spec.dtype).itemsize)
-    few = problem.outs < lanes
-    lanewise = few and problem.groups > 1 and (deep or problem.features <= lanes)
+    # Groups of half a vector and more are well enough one by one.
+    lanewise = problem.groups > 1 and 2 * problem.outs < lanes
+    lanewise = lanewise and (deep or problem.features <= lanes)
     forms: list[Form] = [partial(wide_kernel, lanewise=lanewise)]
-    if few and not lanewise:
+    if problem.outs < lanes and (not lanewise or problem.spaces[2].lhs == 1):
         forms.insert(0, planar_kernel)
     forms.insert(0 if deep else len(forms), partial(deep_kernel, lanewise=lanewise))
     return next((found for form in forms if (found := form(problem, bits)) is not None), None)

@@ -240,6 +240,9 @@ class Code:
 
     def copy(self, into: str, source: str, count: Value, unit: int, stride: int) -> None:
         """`count` elements, a multiple of `unit`, from `stride` apart to side by side."""
+        if stride == 0 and count in (2, 4, 8, 16):
+            self.store(self.broadcast(source, 0, count), into, 0, count)
+            return
         if stride == 1 and isinstance(count, int) and count < 2 * self.lanes:
             done, piece = 0, self.lanes
             while done < count:

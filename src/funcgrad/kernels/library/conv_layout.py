@@ -161,9 +161,13 @@ class Loops:
         layout = self.layout
         if not layout.lanewise:
             return []
-        lane = self.code.mul(block, layout.width)
+        lane, extent, pitch = self.code.mul(block, layout.width), layout.copied[5], layout.pitch[5]
         stride, each = layout.lhs_strides[5], self.problem.outs
-        return [Side(layout.copied[5], stride, layout.pitch[5], lane, layout.outs, each)]
+        if layout.width % each:
+            return [Side(extent, stride, pitch, lane, layout.outs, each)]
+        first = self.code.mul(block, layout.width // each)
+        groups = Side(extent // each, stride, pitch * each, first, self.problem.groups)
+        return [groups, Side(each, 0, pitch, 0, each)]
 
     def each_panel(self, body: Callable[[Value, int], None]) -> None:
         """`body(panel, channels)` for the chunk's panels; a group's last one may be narrower."""

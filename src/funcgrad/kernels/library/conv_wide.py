@@ -90,6 +90,12 @@ class Wide(Layout):
         """How many chunks there are."""
         return prod(self.grid)
 
+    @property
+    def grain(self) -> int:
+        """How many chunks are one piece of work."""
+        worthwhile = self.chunks * CHUNK_PRODUCTS // max(1, self.problem.products)
+        return max(1, min(self.chunks // CHUNKS, worthwhile))
+
 
 def wide_kernel(problem: Problem, vector_bits: int, *, lanewise: bool) -> LibraryKernel | None:
     """The kernel; None where no copy of the input is small enough for the stack."""
@@ -109,7 +115,7 @@ def assembled(wide: Wide, computing: Chunks) -> LibraryKernel:
             "conv_wide",
             (("in", 0), ("scratch", 0), ("out", 0)),
             wide.chunks,
-            1,
+            wide.grain,
             problem.products / SPEED,
         ),
     )
