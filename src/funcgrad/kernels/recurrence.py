@@ -121,6 +121,8 @@ class Turn:
             return self.accs[atom]
         found = self.values.get(atom)
         if found is None:
+            if atom.aval.shape and len(atom.aval.shape) != len(self.place):
+                raise NotPointwise
             index = self.place if atom.aval.shape else ()
             if atom not in self.depends:
                 found = self.read(atom, index, None)
