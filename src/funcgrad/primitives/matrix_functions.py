@@ -210,9 +210,9 @@ class Sqrtm(MatrixPrimitive):
 
 def root_of_triangle(t: NDArray) -> NDArray:
     """The upper triangular square root of upper triangles, diagonal after diagonal."""
-    n = t.shape[-1]
+    n = int(t.shape[-1])
     root = np.zeros_like(t)
-    places: NDArray = np.arange(n)
+    places = np.arange(n)
     root[..., places, places] = np.sqrt(t[..., places, places])
     for k in range(1, n):
         for i in range(n - k):
