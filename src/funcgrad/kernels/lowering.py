@@ -217,7 +217,7 @@ class Definitions:
         avals = [*(a.aval for a in eqn.invars), *(v.aval for v in eqn.outvars)]
         held = all(supported(storage_shape(a)[1]) for a in avals)
         operands = [self.operand(a) for a in eqn.invars]
-        if eqn.outvars and not eqn.effects and not any(v.aval.size for v in eqn.outvars):
+        if held and eqn.outvars and not (eqn.effects or any(v.aval.size for v in eqn.outvars)):
             return [as_map(None, v.aval) for v in eqn.outvars]
         lowered: Any = eqn.primitive.lower(operands, [v.aval for v in eqn.outvars], **eqn.params)
         if isinstance(lowered, Region):
