@@ -58,6 +58,8 @@ def planar_kernel(problem: Problem, vector_bits: int) -> LibraryKernel | None:
     if last.stride != 1 or len(last.phases) != 1 or (last.lhs != 1 and taps < 9):
         return None
     planar = Planar(problem, vector_bits, lanewise=False)
+    if 2 * last.phases[0].places < planar.lanes:
+        return None
     if planar.outs > registers(vector_bits) // 2 or not planar.fits:
         return None
     return assembled(planar, _Rows(planar))

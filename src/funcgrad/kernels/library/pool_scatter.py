@@ -15,8 +15,12 @@ from math import prod
 
 from . import LibraryKernel, Stage
 from .conv_code import Code, Value
+from .conv_layout import offsets
 from .pool_windows import Plan, Windowed
 
+# Windows of so few elements are written out.
+UNROLLED = 16
+# Elements read in a nanosecond of one core, roughly: decides only whether threads are worth it.
 SPEED = 0.5
 
 
@@ -111,8 +115,10 @@ class _Scatter:
         bits = f"i{8 * self.code.size}"
         return bits if lanes == 1 else f"<{lanes} x {bits}>"
 
-    def _all_lanes(self, number: str, lanes: int) -> str:
+    def _all_lanes(self, number: Value, lanes: int) -> str:
         code, kind, bits = self.code, self._number(lanes), 8 * self.code.size
+        if isinstance(number, int):
+            return str(number) if lanes == 1 else f"splat (i{bits} {number})"
         if bits == 32:
             number = code.writer.value(f"trunc i64 {number} to i32")
         if lanes == 1:
@@ -125,17 +131,26 @@ class _Scatter:
     def _each(
         self,
         levels: list[tuple[Value, int]],
-        place: Value,
+        number: Value,
         carried: list[tuple[str, str]],
         body: Callable[[Value, list[str]], list[str]],
     ) -> list[str]:
-        """`body(place, carried)` for each element of a window, which gives what is carried on."""
+        """`body(number, carried)` for each element of a window, which gives what is carried on.
+
+        The number of an element is its distance from the first one.
+        """
+        held = [name for _, name in carried]
         if not levels:
-            return body(place, [name for _, name in carried])
+            return body(number, held)
         code, (count, step) = self.code, levels[0]
         kinds = [kind for kind, _ in carried]
+        counts = [count for count, _ in levels if isinstance(count, int)]
+        if len(counts) == len(levels) and prod(counts) <= UNROLLED:
+            for offset in offsets(counts, [step for _, step in levels]):
+                held = body(code.add(number, offset), held)
+            return held
         with code.writer.loop("0", str(count), 1, carried) as loop:
-            here = code.add(place, code.mul(loop.index, step))
+            here = code.add(number, code.mul(loop.index, step))
             within = list(zip(kinds, loop.carried, strict=True))
             loop.next = self._each(levels[1:], here, within, body)
         return loop.results
@@ -143,38 +158,38 @@ class _Scatter:
     def _winner(
         self, start: Value, levels: list[tuple[Value, int]], lanes: int, cut: str | None
     ) -> str:
-        """Offset of the winner from the first element, in every lane; -1 where padding won."""
-        code, kind, number = self.code, self.code.vector(lanes), self._number(lanes)
-        write = code.writer.value
-        mask = "i1" if lanes == 1 else f"<{lanes} x i1>"
-        worst = "0xFFF0000000000000" if self.largest else "0x7FF0000000000000"
-        nobody = "-1" if lanes == 1 else f"splat (i{8 * code.size} -1)"
-        lowest = worst if lanes == 1 else f"splat ({code.kind} {worst})"
-        zero = "0" if lanes == 1 else "zeroinitializer"
+        """Distance of the winner from the first element, in every lane; -1 where padding won."""
+        # A single element is compared as a vector of itself: choices among scalars are branches.
+        code, load = self.code, self.code.load
+        if lanes == 1:
+            lanes, load = 16 // code.size, code.broadcast
+        kind, number, mask = code.vector(lanes), self._number(lanes), f"<{lanes} x i1>"
+        first, write = code.at(self.operand, start), code.writer.value
         if cut is None:
-            best, winner = code.load(self.operand, start, lanes), zero
+            best, winner = load(first, 0, lanes), "zeroinitializer"
         else:
             # Where the first element is padding its place may lie outside: nothing is read there.
-            safe = write(f"select i1 {cut}, i64 0, i64 {start}")
-            first = code.load(self.operand, safe, lanes)
-            best = write(f"select i1 {cut}, {kind} {lowest}, {kind} {first}")
-            winner = write(f"select i1 {cut}, {number} {nobody}, {number} {zero}")
+            safe = write(f"select i1 {cut}, ptr {self.operand}, ptr {first}")
+            worst = "0xFFF0000000000000" if self.largest else "0x7FF0000000000000"
+            lowest, nobody = f"splat ({code.kind} {worst})", self._all_lanes(-1, lanes)
+            best = write(f"select i1 {cut}, {kind} {lowest}, {kind} {load(safe, 0, lanes)}")
+            winner = write(f"select i1 {cut}, {number} {nobody}, {number} zeroinitializer")
 
         def compare(place: Value, held: list[str]) -> list[str]:
             top, which = held
-            value = code.load(self.operand, place, lanes)
+            value = load(first, place, lanes)
             relation = "ogt" if self.largest else "olt"
             beyond = write(f"fcmp {relation} {kind} {value}, {top}")
             lost = write(f"fcmp uno {kind} {value}, {value}")
             found = write(f"fcmp ord {kind} {top}, {top}")
             new = write(f"and {mask} {lost}, {found}")
             better = write(f"or {mask} {beyond}, {new}")
-            here = self._all_lanes(str(code.sub(place, start)), lanes)
+            here = self._all_lanes(place, lanes)
             top = write(f"select {mask} {better}, {kind} {value}, {kind} {top}")
             which = write(f"select {mask} {better}, {number} {here}, {number} {which}")
             return [top, which]
 
-        return self._each(levels, start, [(kind, best), (number, winner)], compare)[1]
+        return self._each(levels, 0, [(kind, best), (number, winner)], compare)[1]
 
     def _give(
         self, start: Value, levels: list[tuple[Value, int]], value: str, winner: str, lanes: int
@@ -184,6 +199,8 @@ class _Scatter:
         write = code.writer.value
         mask = "i1" if lanes == 1 else f"<{lanes} x i1>"
         if lanes == 1:
+            several = 16 // code.size
+            winner = write(f"extractelement {self._number(several)} {winner}, i64 0")
             someone = write(f"icmp sge {number} {winner}, 0")
             wide = write(f"sext {number} {winner} to i64") if code.size == 4 else winner
             with code.writer.when(someone):
@@ -191,12 +208,14 @@ class _Scatter:
                 code.store(code.sum(code.load(self.out, at), value), self.out, at)
             return
 
+        out = code.at(self.out, start)
+
         def add(place: Value, held: list[str]) -> list[str]:
-            here = self._all_lanes(str(code.sub(place, start)), lanes)
+            here = self._all_lanes(place, lanes)
             won = write(f"icmp eq {number} {winner}, {here}")
             part = write(f"select {mask} {won}, {kind} {value}, {kind} {code.zero(lanes)}")
-            total = code.sum(code.load(self.out, place, lanes), part, lanes)
-            code.store(total, self.out, place, lanes)
+            total = code.sum(code.load(out, place, lanes), part, lanes)
+            code.store(total, out, place, lanes)
             return held
 
-        self._each(levels, start, [], add)
+        self._each(levels, 0, [], add)
