@@ -12,12 +12,15 @@ from ..core.sources import user_line
 from ..core.trace import as_array
 from ..ir import dtypes
 from ..ir.avals import aval_of, canonical_shape
+from ..numpy.arithmetic import maximum
 from ..numpy.contraction import matvec
 from ..numpy.promotion import promote_dtypes_inexact
-from ..primitives.arithmetic import mul, sign
+from ..primitives.arithmetic import mul, sign, sqrt
 from ..primitives.decompositions_qr import qr
+from ..primitives.decompositions_spectral import eigh
+from ..primitives.decompositions_svd import svd
 from ..primitives.factor import cholesky
-from ..primitives.matrices import swap
+from ..primitives.matrices import columns_times, swap
 from ..primitives.movement import broadcast_shapes, broadcast_to, expand_dims
 from ..primitives.reduction import reduce_sum
 from ..typing import Array, ArrayLike
@@ -38,25 +41,25 @@ def multivariate_normal(
     dtype: Any = None,
     method: str = "cholesky",
 ) -> Shaped[Array, "*shape n"]:
-    """Normal vectors of a mean and covariance: mean + L z, L Lᵀ = cov, of z normal.
+    """Normal vectors of a mean and covariance: mean + F z, F Fᵀ = cov, of z normal.
 
     Args:
         key: a single key.
         mean: [..., n].
-        cov: symmetric and positive definite, [..., n, n].
+        cov: symmetric and positive definite, [..., n, n]; semidefinite for "svd" and "eigh".
         shape: of the result without its last axis; that of mean and cov when None.
         dtype: floating; that of mean and cov when None.
-        method: "cholesky".
+        method: how F is found: "cholesky", "svd" or "eigh".
     Returns:
         [*shape, n].
     Raises:
         ValueError: dtype is not floating, the shapes do not fit, or another method.
     """
     typed, _ = check_key("multivariate_normal", key)
-    if method != "cholesky":
+    if method not in ("cholesky", "svd", "eigh"):
         raise ValueError(
-            f"multivariate_normal: method must be 'cholesky', got {method!r}.\n  {user_line()}\n"
-            "  'svd' and 'eigh' need decompositions that are not provided."
+            f"multivariate_normal: method must be 'cholesky', 'svd' or 'eigh', got {method!r}."
+            f"\n  {user_line()}"
         )
     mean, cov = map(as_array, promote_dtypes_inexact(mean, cov))
     canonical = float_dtype("multivariate_normal", aval_of(mean).dtype if dtype is None else dtype)
@@ -72,7 +75,20 @@ def multivariate_normal(
         whole = canonical_shape(shape, "multivariate_normal")
         check_shape("multivariate_normal", whole, centers[:-1], matrices[:-2])
     drawn = draw_normal(typed, whole + centers[-1:], canonical)
-    return mean + matvec(cholesky(cov), drawn)
+    return mean + matvec(_factor(cov, method), drawn)
+
+
+def _factor(cov: Any, method: str) -> Any:
+    """F with F Fᵀ = cov."""
+    if method == "cholesky":
+        return cholesky(cov)
+    if method == "svd":
+        vectors, squares, _ = svd(cov)
+    else:
+        vectors, squares = eigh(cov)
+        # Rounding leaves eigenvalues of singular matrices below zero.
+        squares = maximum(squares, 0)
+    return columns_times(vectors, sqrt(squares))
 
 
 def orthogonal(
