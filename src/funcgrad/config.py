@@ -40,6 +40,12 @@ def _count(given: Any) -> int:
     return int(given)
 
 
+def _level(given: Any) -> int:
+    if isinstance(given, bool) or str(given) not in ("0", "1", "2", "3", "4"):
+        raise ValueError("give a number from 0 to 4")
+    return int(given)
+
+
 def _path(given: str | os.PathLike[str]) -> str:
     try:
         path = os.path.expanduser(os.fsdecode(given))
@@ -63,13 +69,14 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "numpy_dtype_promotion": ("standard", _choice("standard", "strict")),
     "default_matmul_precision": (None, _choice(*_precisions)),
     "lowering": ("fast", _choice("fast", "source", "python", "numpy")),
+    "debug": (0, _level),
     "num_threads": (None, _count),
     "cache": (True, _flag),
     "cache_dir": (None, _path),
     "cache_max_bytes": (2**30, _count),
 }
 # These say how and where programs run, not what they are: traces do not depend on them.
-_of_running = {"lowering", "num_threads", "cache", "cache_dir", "cache_max_bytes"}
+_of_running = {"lowering", "debug", "num_threads", "cache", "cache_dir", "cache_max_bytes"}
 _of_tracing = [name for name in _options if name not in _of_running]
 
 
@@ -100,6 +107,8 @@ class Config(threading.local):
         lowering: how jitted programs run: "fast" compiles them to machine code; "source" writes
             the same loops as Python that Numba compiles, "python" as Python that runs as it is;
             "numpy" runs the NumPy rule of each eqn.
+        debug: stages that the compiler prints to stderr: 0 none, 1 a page on what it did, 2 also
+            groups, 3 also loops and memory, 4 also the code.
         num_threads: threads that compiled programs use; None: one a processor of this process.
         cache: compiled programs are kept on disk for the next process.
         cache_dir: the directory they are kept in; None: the user's directory for caches.
@@ -116,6 +125,7 @@ class Config(threading.local):
     numpy_dtype_promotion: str
     default_matmul_precision: str | None
     lowering: str
+    debug: int
     num_threads: int | None
     cache: bool
     cache_dir: str | None

@@ -25,7 +25,7 @@ from ..ir.loops import (
     boolean,
     int64,
 )
-from ..ir.nests import Acc, Buffer, For, Kernel, Node, Store, children, offset_of
+from ..ir.nests import Acc, Advance, Buffer, For, Kernel, Node, Store, children, offset_of
 from .memory import Plan, carried, direct_outputs, updates_in_place
 from .program import Block, BlockStep, Branch, Launch, LibraryCall, Scan, While
 
@@ -69,22 +69,30 @@ class KernelChecker:
                 self.loop(node)
             elif isinstance(node, Store):
                 self.store(node)
+            elif isinstance(node, Advance):
+                for acc, e in node.pairs:
+                    self.folded(acc, e)
             else:
-                acc = node.acc
-                self.require(acc in self.accs, f"{acc} is folded outside of its loops")
-                self.require(node.value.dtype == acc.value_dtype, f"{acc} folds another dtype")
-                self.require(
-                    acc.positional == (node.position is not None), f"{acc} and its position"
-                )
-                if node.position is not None:
-                    self.affine(node.position)
-                self.expression(node.value)
+                acc, place = node.acc, node.position
+                self.folded(acc, node.value)
+                self.require(acc.positional == (place is not None), f"{acc} and its position")
+                if place is not None:
+                    self.affine(place)
+
+    def folded(self, acc: Acc, value: Expr) -> None:
+        """Check what is folded, or carried on."""
+        self.require(acc in self.accs, f"{acc} is folded outside of its loops")
+        self.require(value.dtype == acc.value_dtype, f"{acc} folds another dtype")
+        self.expression(value)
 
     def loop(self, node: For) -> None:
         """Check a loop."""
         self.require(node.axis not in self.bound, f"axis {node.axis} is bound twice")
         self.require(node.axis.extent >= 0, f"axis {node.axis} has a negative extent")
-        self.accs.update(dict.fromkeys(node.accs))
+        for acc in node.accs:
+            if acc.initial is not None and acc not in self.accs:
+                self.expression(acc.initial)
+            self.accs[acc] = None
         empty, self.empty = self.empty, self.empty or not node.axis.extent
         self.bound[node.axis] = None
         self.run(node.body)

@@ -23,7 +23,7 @@ def eqn_line(eqn: Eqn, names: Names) -> str:
 
 def eqn_notes(block: Block, step: Launch, names: Names) -> list[str]:
     """The eqns that a kernel computes, in order; what else it does where it computes none."""
-    if step.kernel.notes:
+    if step.kernel.notes or step.group is None:
         return step.kernel.notes
     return [eqn_line(eqn, names) for eqn in eqns_of(block, step.group)]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..config import config
 from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Literal
 from .emit.program import ProgramEmitter
@@ -56,11 +57,22 @@ class Stages:
         return writer.module(numba), writer.rules
 
 
+# Called with the stages of every program that is lowered; tests check them all.
+watchers: list[Callable[[Stages], None]] = []
+
+
 def lower(closed: ClosedJaxpr, simplify: Simplify) -> Stages:
     """The stages of a simplified program up to the memory plan."""
     builder = Builder(simplify, library_kernel)
     block = builder.block(closed)
-    return Stages(closed, block, plan(block), builder.host_calls)
+    stages = Stages(closed, block, plan(block), builder.host_calls)
+    for watch in watchers:
+        watch(stages)
+    if config.debug:
+        from .debugging import show
+
+        show(stages, config.debug)
+    return stages
 
 
 def script(stages: Stages, lowering: str) -> Script:

@@ -85,7 +85,9 @@ class LoopText(KernelSource):
         return head + "\n".join(self.scopes[0].lines)
 
     def start(self, acc: Acc, name: str) -> None:
-        """A fold needs no statement to begin."""
+        """A fold needs no statement to begin; what a loop carries does."""
+        if acc.initial is not None:
+            super().start(acc, name)
 
     def heading(self, node: For, name: str) -> str:
         """The first line of a loop."""

@@ -17,12 +17,14 @@ from ...ir.loops import Affine, Apply, Axis, Const, DType, Expr, Index, Load
 from ...ir.nests import (
     Acc,
     Accumulate,
+    Advance,
     Buffer,
     For,
     Kernel,
     Node,
     Store,
     children,
+    expressions,
     identity_of,
     loads_of,
     offset_of,
@@ -250,11 +252,14 @@ class Writer:
             self.library.externals[x.name] = (x.dtype.name, len(args))
             return Text(f"{x.dtype.name}({x.name}({codes}))")
         if x.dtype.kind == "f" or is_small_float(x.dtype):
-            kind = np.dtype(register_name(source))
+            # The next 16-bit float is not the next float32.
+            own = x.op == "nextafter"
+            kind = source if own else np.dtype(register_name(source))
             name = self.library.elementary_function(x.op, kind, len(args))
             if name is not None:
                 value = Text(f"{name}({codes})")
-                return self.ops.rounded(value, x.dtype) if is_small_float(x.dtype) else value
+                small = is_small_float(x.dtype) and not own
+                return self.ops.rounded(value, x.dtype) if small else value
         return self.ops.apply(x.op, args, source)
 
     def index(self, affine: Affine, at: int) -> str:
@@ -358,6 +363,8 @@ class KernelSource(Writer):
                 self.loop(node)
             elif isinstance(node, Store):
                 self.store(node)
+            elif isinstance(node, Advance):
+                self.advance(node)
             else:
                 self.accumulate(node)
 
@@ -397,6 +404,9 @@ class KernelSource(Writer):
 
     def start(self, acc: Acc, name: str) -> None:
         """Begin a fold."""
+        if acc.initial is not None:
+            self.line(f"{name} = {self.text(acc.initial).code}")
+            return
         first = identity_of(acc.op, acc.value_dtype)
         self.line(f"{name} = {self.ops.constant(first, acc.value_dtype)}")
         if acc.positional:
@@ -431,6 +441,12 @@ class KernelSource(Writer):
         self.line(f"if {guard.code}:")
         self.line(f"    {statement}")
 
+    def advance(self, node: Advance) -> None:
+        """What a loop carries, replaced at once."""
+        names = ", ".join(self.accs[acc][0] for acc, _ in node.pairs)
+        values = ", ".join(self.text(e).code for _, e in node.pairs)
+        self.line(f"{names} = {values}")
+
     def accumulate(self, node: Accumulate) -> None:
         """A value folded in."""
         acc, (name, _) = node.acc, self.accs[node.acc]
@@ -452,14 +468,7 @@ def roots_of(body: list[Node]) -> list[Expr]:
     """Every expression of the statements."""
     found: list[Expr] = []
     for node in body:
-        if isinstance(node, For):
-            found += roots_of(node.body)
-            continue
-        found.append(node.value)
-        if isinstance(node, Store):
-            found += [e for i in node.index for e, _ in i.dynamic]
-            if node.guard is not None:
-                found.append(node.guard)
+        found += roots_of(node.body) if isinstance(node, For) else expressions(node)
     return found
 
 
