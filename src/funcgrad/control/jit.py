@@ -43,6 +43,11 @@ def simplified(closed: ClosedJaxpr) -> ClosedJaxpr:
     found = _simplified.get(closed)
     if found is None:
         found = simplify(closed)
+        if any(eqn.primitive.name == "scan" for eqn in found.jaxpr.eqns):
+            from .motion import moved
+
+            less = moved(found, jit_p, simplified)
+            found = found if less is None else simplify(less)
         with _lock:
             _simplified[closed] = found
     return found

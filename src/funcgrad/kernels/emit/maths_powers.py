@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...ir.loops import Const
 from .maths_exponential import exp_times, log, split_float
 from .maths_values import (
     Value,
@@ -76,8 +77,28 @@ def pow_of_positive(x: Value, y: Value) -> Value:
     return exp_times(product, 1.0, select(abs(product) < 1000.0, rest, 0.0))
 
 
+def half_power(x: Value, twice: int) -> Value:
+    """x^(twice/2) of a constant exponent, by products and a square root."""
+    out: Value | None = None
+    factor, rest = x, abs(twice) // 2
+    while rest:
+        if rest % 2:
+            out = factor if out is None else out * factor
+        factor, rest = factor * factor, rest // 2
+    if twice % 2:
+        # The root of -0 is 0 and that of -infinity is infinity where it is a power.
+        root = select(x.equals(-infinity), infinity, (x + 0.0).op("sqrt"))
+        out = root if out is None else out * root
+    assert out is not None
+    return 1.0 / out if twice < 0 else out
+
+
 def power(x: Value, y: Value) -> Value:
     """x^y with the special values of IEEE 754: 1 where y = 0 or x = 1, even for a NaN."""
+    if isinstance(y.expr, Const):
+        twice = 2.0 * float(y.expr.value)
+        if twice.is_integer() and 0 < abs(twice) <= 8:
+            return half_power(x, int(twice))
     size = abs(x)
     if x.format is single:
         wide = y.cast(double.real) * log(size.cast(double.real))

@@ -9,6 +9,7 @@ operations whatever the number of arrays.
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import outputs as memory
 from . import pool as pools
 from . import toolchain
 
@@ -106,6 +108,10 @@ class Output(NamedTuple):
     view: Any
 
 
+def _size(output: Output) -> int:
+    return math.prod(output.shape) * output.dtype.itemsize
+
+
 Host = Callable[[int, int], None]
 
 
@@ -128,7 +134,7 @@ class Executable:
         self._code = code
         self._constants = tuple(np.ascontiguousarray(c) for c in constants)
         self._outputs = tuple(outputs)
-        self._empty = tuple((o.shape, o.dtype) for o in outputs)
+        self._empty = tuple((o.shape, o.dtype, _size(o)) for o in outputs)
         self._views = tuple((k, o.view) for k, o in enumerate(outputs) if o.view is not None)
         self._arena = arena
         self._program = code.address("program")
@@ -164,7 +170,10 @@ class Executable:
             MemoryError: there is no room for the results.
         """
         empty = np.empty
-        outs = [empty(shape, dtype) for shape, dtype in self._empty]
+        outs = [
+            empty(shape, dtype) if size < memory.SMALLEST else memory.empty(shape, dtype, size)
+            for shape, dtype, size in self._empty
+        ]
         given = (*self._constants, *arrays, *outs)
         try:
             work = self._free.pop()

@@ -1,0 +1,58 @@
+"""Memory of large results, used again when nobody holds them any more.
+
+The operating system hands out fresh pages for every large array, which costs as much as a kernel
+that writes it. The one idea: a block whose only reference is ours is free; arrays over it, and
+views of these, refer to it as their base.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+# Below, the C library's own allocator keeps memory; above the limit blocks are given back.
+SMALLEST = 1 << 20
+LIMIT = 1 << 29
+
+_blocks: list[np.ndarray[Any, Any]] = []
+_lock = threading.Lock()
+_held = [0]
+
+
+def empty(shape: tuple[int, ...], dtype: Any, size: int) -> np.ndarray[Any, Any]:
+    """An uninitialised array of `size` bytes over a free block, or over a new one."""
+    with _lock:
+        block = _free_block(size)
+        if block is None:
+            block = np.empty(size, np.uint8)
+            _keep(block)
+    return np.ndarray(shape, dtype, block)
+
+
+def _free_block(size: int) -> np.ndarray[Any, Any] | None:
+    for k in range(len(_blocks)):
+        # The list and the argument of getrefcount are the only two references to a free block.
+        if _blocks[k].nbytes == size and sys.getrefcount(_blocks[k]) == 2:
+            return _blocks[k]
+    return None
+
+
+def _keep(block: np.ndarray[Any, Any]) -> None:
+    """Remember a new block; drop the oldest free ones where there are too many."""
+    _blocks.append(block)
+    _held[0] += block.nbytes
+    k = 0
+    while _held[0] > LIMIT and k < len(_blocks) - 1:
+        # Dropping a block that is held elsewhere frees nothing now: its holder frees it.
+        _held[0] -= _blocks[k].nbytes
+        del _blocks[k]
+
+
+def clear() -> None:
+    """Give back all blocks that nobody holds."""
+    with _lock:
+        _blocks.clear()
+        _held[0] = 0
