@@ -1,22 +1,34 @@
 """The stages of a jitted function as values: traced, lowered, compiled.
 
 `jit(f).trace(x)` gives `Traced`, its `.lower()` gives `Lowered`, its `.compile()` gives
-`Compiled`, which can be called. Each is printable.
+`Compiled`, which can be called. Each is printable. A `Lowered` shows all that the compiler makes on
+the way: `simplified`, `groups`, `loops`, `schedule`, `memory`, `source`, `llvm`, `asm`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from . import tree
+from .config import config
 from .core.array import Array, to_ndarray
 from .core.evaluate import run_numpy
 from .core.primitive import wrap
 from .core.shapes import ShapeDtypeStruct
 from .ir.avals import aval_of, size_of
 from .ir.jaxpr import ClosedJaxpr
+
+if TYPE_CHECKING:
+    from .kernels import pipeline
+    from .kernels.costs import Cost
+    from .kernels.printing import Groups, Loops, Memory, Schedule
+
+Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 
 
 class Stage:
@@ -61,7 +73,7 @@ class Traced(Stage):
         fun_name: str,
         in_tree: Any,
         out_tree: Any,
-        simplify: Callable[[ClosedJaxpr], ClosedJaxpr],
+        simplify: Simplify,
     ) -> None:
         super().__init__(closed, fun_name, in_tree, out_tree)
         self._simplify = simplify
@@ -72,35 +84,129 @@ class Traced(Stage):
         return self._closed
 
     def lower(self) -> Lowered:
-        """The simplified program."""
-        return Lowered(self, self._simplify(self._closed))
+        """The simplified program, and what the compiler makes of it."""
+        return Lowered(self, self._simplify)
 
 
 class Lowered(Stage):
-    """The simplified jaxpr, ready to be run."""
+    """The simplified jaxpr, and the compiler's stages, each made when it is asked for.
 
-    def __init__(self, traced: Traced, simple: ClosedJaxpr) -> None:
+    Attributes:
+        jaxpr: the program as traced.
+    """
+
+    def __init__(self, traced: Traced, simplify: Simplify) -> None:
+        simple = simplify(traced.jaxpr)
         super().__init__(simple, traced.fun_name, traced.in_tree, traced.out_tree)
         self.jaxpr = traced.jaxpr
+        self._simplify = simplify
+
+    @cached_property
+    def stages(self) -> pipeline.Stages:
+        """The stages as the compiler hands them on."""
+        from .kernels import pipeline
+
+        return pipeline.lower(self._closed, self._simplify)
 
     @property
     def simplified(self) -> ClosedJaxpr:
         """The program after simplification."""
         return self._closed
 
+    @property
+    def groups(self) -> Groups:
+        """Which eqns are computed by one kernel."""
+        from .kernels.printing import Groups
+
+        return Groups(self.stages.block)
+
+    @property
+    def loops(self) -> Loops:
+        """The loops of each kernel."""
+        from .kernels.printing import Loops
+
+        return Loops(self.stages.block)
+
+    @property
+    def schedule(self) -> Schedule:
+        """What runs in which order, and in how many chunks."""
+        from .kernels.printing import Schedule
+
+        return Schedule(self.stages.block)
+
+    @property
+    def memory(self) -> Memory:
+        """Where every buffer lives, and for how long."""
+        from .kernels.printing import Memory
+
+        return Memory(self.stages.block, self.stages.memory)
+
+    @cached_property
+    def source(self) -> str:
+        """The program as Python, which runs as it stands; its kernels by Numba."""
+        return self.stages.python(numba=True)[0]
+
+    @property
+    def llvm(self) -> str:
+        """The program in LLVM's language."""
+        return self.stages.llvm
+
+    @cached_property
+    def asm(self) -> str:
+        """The program in this machine's assembly language."""
+        from .kernels.runtime import toolchain
+
+        return toolchain.assembly(self.llvm)
+
     def as_text(self) -> str:
         """The simplified program as text."""
         return str(self._closed)
 
+    def check(self) -> None:
+        """Check what each stage takes for granted of the one before.
+
+        Raises:
+            AssertionError: a stage is wrong; its text names the kernel.
+        """
+        from .kernels.checking import check
+
+        check(self.stages.block, self.stages.memory)
+
+    def explain(self) -> str:
+        """A page on what the compiler made: kernels and their costs, threads, calls, copies."""
+        from .kernels.explain import explanation
+
+        return explanation(self.stages.block, self.stages.memory, self.fun_name)
+
+    def cost(self) -> Cost:
+        """Operations, bytes read and written, and a guess of the time, counted from the loops."""
+        from .kernels.costs import block_cost
+
+        return block_cost(self.stages.block)
+
     def cost_analysis(self) -> dict[str, Any]:
-        """How many eqns of each primitive there are, and how many bytes the outputs take."""
-        count = Counter(eqn.primitive.name for eqn in self._closed.eqns)
-        size = sum(size_of(a.shape) * a.dtype.itemsize for a in self._closed.out_avals)
-        return {"eqns": dict(count), "bytes of outputs": size}
+        """`cost` under JAX's names, and how many eqns of each primitive there are."""
+        found = self.cost()
+        return {
+            "flops": found.flops,
+            "transcendentals": found.transcendentals,
+            "bytes accessed": found.bytes,
+            "eqns": dict(Counter(eqn.primitive.name for eqn in self._closed.eqns)),
+        }
 
     def compile(self) -> Compiled:
-        """Something that runs the program."""
+        """Something that runs the program, in the way `config.lowering` says."""
         return Compiled(self)
+
+
+class MemoryStats(NamedTuple):
+    """Bytes that a compiled program takes, under JAX's names."""
+
+    argument_size_in_bytes: int
+    output_size_in_bytes: int
+    temp_size_in_bytes: int
+    alias_size_in_bytes: int
+    generated_code_size_in_bytes: int
 
 
 class Compiled(Stage):
@@ -108,10 +214,39 @@ class Compiled(Stage):
 
     def __init__(self, lowered: Lowered) -> None:
         super().__init__(lowered.simplified, lowered.fun_name, lowered.in_tree, lowered.out_tree)
+        self._lowered = lowered
+        self._code_size = 0
+        self._run = self._runner(config.lowering)
+
+    def _runner(self, lowering: str) -> Callable[[list[Any]], list[Any]]:
+        if lowering == "numpy":
+            return lambda arrays: run_numpy(self._closed, arrays)
+        from .kernels import pipeline
+        from .kernels.runtime import toolchain
+
+        stages = self._lowered.stages
+        if lowering != "fast":
+            return pipeline.script(stages, lowering)
+        code = toolchain.compile_text(stages.llvm)
+        self._code_size = len(code)
+        return pipeline.executable(stages, code)
 
     def as_text(self) -> str:
-        """The program as text."""
-        return str(self._closed)
+        """The program in assembly language."""
+        return self._lowered.asm
+
+    def cost_analysis(self) -> dict[str, Any]:
+        """What the program costs, as `Lowered.cost_analysis`."""
+        return self._lowered.cost_analysis()
+
+    def memory_analysis(self) -> MemoryStats:
+        """How much memory a call takes."""
+        ins, outs = (
+            sum(size_of(a.shape) * a.dtype.itemsize for a in avals)
+            for avals in (self._closed.in_avals, self._closed.out_avals)
+        )
+        arena = self._lowered.stages.memory.size
+        return MemoryStats(ins, outs, arena, 0, self._code_size)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
@@ -127,7 +262,10 @@ class Compiled(Stage):
                     f"{self.fun_name} was compiled for {aval.long()} at argument leaf {i}, and "
                     f"called with {got.long()}. Lower it again for these types."
                 )
-        arrays = [x.numpy() if type(x) is Array else to_ndarray(x) for x in leaves]
-        results = run_numpy(self._closed, arrays)
+        arrays = [
+            x.numpy() if type(x) is Array else np.asarray(to_ndarray(x), aval.dtype)
+            for x, aval in zip(leaves, self.in_avals, strict=True)
+        ]
+        results = self._run(arrays)
         outs = [wrap(r, a) for r, a in zip(results, self._closed.out_avals, strict=True)]
         return tree.unflatten(self.out_tree, outs)
