@@ -134,13 +134,15 @@ def difference(fun: Any, args: list[Any], tangents: list[Any], step: float = 2e-
     """Central difference of order 8."""
     weights = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
     total: list[Any] = []
+    pairs = list(zip(args, tangents, strict=True))
     for k, weight in weights.items():
         ends = [
-            fun(*[fnp.asarray(np.asarray(x) + s * k * step * t) for x, t in zip(args, tangents)])
-            for s in (1, -1)
+            fun(*[fnp.asarray(np.asarray(x) + s * k * step * t) for x, t in pairs]) for s in (1, -1)
         ]
-        terms = [weight * (np.asarray(p) - np.asarray(m)) / step for p, m in zip(*ends)]
-        total = [x + t for x, t in zip(total, terms)] if total else terms
+        terms = [
+            weight * (np.asarray(p) - np.asarray(m)) / step for p, m in zip(*ends, strict=True)
+        ]
+        total = [x + t for x, t in zip(total, terms, strict=True)] if total else terms
     return total
 
 
