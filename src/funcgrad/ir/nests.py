@@ -160,6 +160,23 @@ def expressions(node: Store | Accumulate | Advance) -> list[Expr]:
     return found
 
 
+def neighbours(body: list[Node], start: int) -> list[Store]:
+    """The stores from a place on whose values are all made before the first of them is written.
+
+    One that loads what an earlier one of them writes is not among them.
+    """
+    found: list[Store] = []
+    written: set[Any] = set()
+    for node in body[start:]:
+        if not isinstance(node, Store):
+            break
+        if any(load.source in written for load in loads_of(*expressions(node))):
+            break
+        found.append(node)
+        written.add(node.target)
+    return found
+
+
 # Walking and measuring.
 
 _COST = {

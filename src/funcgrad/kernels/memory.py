@@ -7,7 +7,7 @@ apart. What a step's inner blocks need lives exactly as long as that step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..ir.nests import (
@@ -20,6 +20,7 @@ from ..ir.nests import (
     Store,
     expressions,
     loads_of,
+    neighbours,
     offset_of,
 )
 from .program import Block, BlockStep, Branch, Launch, LibraryCall, Scan, While
@@ -168,22 +169,18 @@ def reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> boo
     return True
 
 
-def _statements(body: list[Node]) -> Iterator[list[Store | Accumulate | Advance]]:
-    """Statements in order; neighbouring stores together, for their values are made first."""
-    run: list[Store | Accumulate | Advance] = []
-    for node in body:
-        if isinstance(node, Store):
-            run.append(node)
-            continue
-        if run:
-            yield run
-            run = []
+def _statements(body: list[Node]) -> Iterator[Sequence[Store | Accumulate | Advance]]:
+    """Statements in order; those stores together whose values are made first."""
+    made = 0
+    for k, node in enumerate(body):
         if isinstance(node, For):
             yield from _statements(node.body)
-        else:
+        elif not isinstance(node, Store):
             yield [node]
-    if run:
-        yield run
+        elif k >= made:
+            stores = neighbours(body, k)
+            made = k + len(stores)
+            yield stores
 
 
 def direct_outputs(block: Block) -> dict[Buffer, int]:

@@ -22,6 +22,7 @@ from ...ir.nests import (
     expr_cost,
     expressions,
     loads_of,
+    neighbours,
     offset_of,
 )
 from .llvm_folds import Folds, Value
@@ -67,12 +68,13 @@ class KernelEmitter(Folds):
 
     def run(self, body: list[Node]) -> None:
         """Write statements in order; of neighbouring stores, all values before the first."""
+        made = 0
         for k, node in enumerate(body):
-            if isinstance(node, Store) and not (k and isinstance(body[k - 1], Store)):
-                for later in body[k:]:
-                    if not isinstance(later, Store):
-                        break
-                    self.value(later.value)
+            if isinstance(node, Store) and k >= made:
+                stores = neighbours(body, k)
+                made = k + len(stores)
+                for store in stores:
+                    self.value(store.value)
             if isinstance(node, For):
                 self.loop(node)
             elif isinstance(node, Store):

@@ -27,6 +27,7 @@ from ...ir.nests import (
     expressions,
     identity_of,
     loads_of,
+    neighbours,
     offset_of,
 )
 from .llvm_ops import is_small_float
@@ -355,10 +356,13 @@ class KernelSource(Writer):
 
     def run(self, body: list[Node]) -> None:
         """Write statements in order; of neighbouring stores, the values come before the first."""
+        made = 0
         for k, node in enumerate(body):
-            neighbours = [n for n in body[k : k + 2] if isinstance(n, Store)]
-            if len(neighbours) == 2 and not (k and isinstance(body[k - 1], Store)):
-                self._values(body[k:])
+            if isinstance(node, Store) and k >= made:
+                stores = neighbours(body, k)
+                made = k + len(stores)
+                if len(stores) > 1:
+                    self._values(stores)
             if isinstance(node, For):
                 self.loop(node)
             elif isinstance(node, Store):
@@ -368,11 +372,9 @@ class KernelSource(Writer):
             else:
                 self.accumulate(node)
 
-    def _values(self, body: list[Node]) -> None:
-        """Name the values of the stores at the front: one may replace what another reads."""
-        for node in body:
-            if not isinstance(node, Store):
-                return
+    def _values(self, stores: list[Store]) -> None:
+        """Name the values of stores: one may replace what another reads."""
+        for node in stores:
             value = self.text(node.value)
             if loads_of(node.value) and not value.code.isidentifier():
                 self.name(node.value, value, self.depth)
