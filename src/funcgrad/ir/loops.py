@@ -421,7 +421,7 @@ class Library(NamedTuple):
 
     name: str
     spec: Any
-    otherwise: Fold | None = None
+    otherwise: Map | Fold | Scatter | None = None
 
 
 class Region(NamedTuple):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
-from .library import LibraryKernel
-from .library.conv import build, spec_of
+from .library import LibraryKernel, conv, pool
 from .runtime.toolchain import machine
 
 
@@ -21,9 +21,18 @@ def _convolution(what: Library, eqn: Eqn) -> LibraryKernel | None:
     out = eqn.outvars[0].aval
     if lhs.dtype != out.dtype or rhs.dtype != out.dtype:
         return None
-    return build(spec_of(lhs.shape, rhs.shape, out.dtype, what.spec), machine())
+    return conv.build(conv.spec_of(lhs.shape, rhs.shape, out.dtype, what.spec), machine())
+
+
+def _pool(what: Library, eqn: Eqn) -> LibraryKernel | None:
+    op, params = what.spec
+    operand = eqn.invars[-1].aval
+    if prod(params["window_dimensions"]) == 1:
+        return None
+    return pool.build(pool.spec_of(op, operand.shape, operand.dtype, params), machine())
 
 
 _builders: dict[str, Callable[[Library, Eqn], LibraryKernel | None]] = {
     "convolution": _convolution,
+    "pool": _pool,
 }

@@ -22,7 +22,7 @@ from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.loops import Lowered, Operand
+from ..ir.loops import Library, Lowered, Operand
 from .kinds import draw, integers, reals
 from .lowered_windows import gathered_winners, scattered_winners, window_fold
 from .reduction import accumulator, highest, lowest, zero
@@ -146,7 +146,8 @@ class ReduceWindow(Primitive):
     ) -> Lowered | Sequence[Lowered] | None:
         (x,) = operands
         work = accumulator(x.dtype)
-        return window_fold(self.op, x, type(self).identity(work), work, params)
+        otherwise = window_fold(self.op, x, type(self).identity(work), work, params)
+        return Library("pool", (self.op, params), otherwise)
 
     def examples(self) -> Iterator[Example]:
         for shape, params in window_cases:
@@ -324,7 +325,8 @@ class SelectAndScatterAdd(Primitive):
     ) -> Lowered | Sequence[Lowered] | None:
         source, x = operands
         largest = params["select_prim"].name == "ge"
-        return scattered_winners(source, x, largest, start_of(largest, x.dtype), params)
+        otherwise = scattered_winners(source, x, largest, start_of(largest, x.dtype), params)
+        return Library("pool", ("scatter_max" if largest else "scatter_min", params), otherwise)
 
     def examples(self) -> Iterator[Example]:
         for shape, params in window_cases:

@@ -12,6 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import funcgrad
+import funcgrad.numpy as jnp
+from funcgrad import lax
+from funcgrad.core.evaluate import run_numpy
 from funcgrad.kernels.library import pool
 from funcgrad.kernels.runtime import toolchain
 from funcgrad.primitives.comparison import ge_p, le_p
@@ -160,3 +164,33 @@ def test_what_is_left_to_the_compiler() -> None:
     assert pool.build(pool.spec_of("add", (4, 4), "float32", both), machine) is None
     empty = window_params((1, 4), (2, 2))
     assert pool.build(pool.spec_of("add", (1, 4), "float32", empty), machine) is None
+
+
+def lenet_loss(params: Any, x: Any, labels: Any) -> Any:
+    for kernel in params[:2]:
+        x = lax.conv_general_dilated(
+            x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        x = lax.reduce_window_max_p.bind(
+            jnp.maximum(x, 0), **window_params(x.shape, (1, 2, 2, 1), (1, 2, 2, 1))
+        )
+    x = lax.reduce_window_sum_p.bind(x, **window_params(x.shape, (1, 2, 2, 1)))
+    logits = jnp.tanh(x.reshape(x.shape[0], -1) @ params[2])
+    return jnp.mean((logits - labels) ** 2)
+
+
+def test_programs_with_pools() -> None:
+    """A small network and its gradient, compiled, against the NumPy rules."""
+    rng = np.random.default_rng(0)
+    shapes = [(3, 3, 1, 4), (3, 3, 4, 8), (72, 5), (2, 16, 16, 1), (2, 5)]
+    *params, x, labels = (0.3 * rng.standard_normal(s).astype(np.float32) for s in shapes)
+    f = funcgrad.jit(funcgrad.value_and_grad(lenet_loss))
+    args = params, x, labels
+    value, gradients = f(*args)
+    closed = funcgrad.make_jaxpr(funcgrad.value_and_grad(lenet_loss))(*args)
+    expected = run_numpy(closed, [*params, x, labels])
+    for found, wanted in zip([value, *gradients], expected, strict=True):
+        np.testing.assert_allclose(np.asarray(found), wanted, rtol=2e-5, atol=1e-6)
+    llvm = f.lower(*args).stages.llvm
+    assert "@pool(" in llvm
+    assert "@pool_scatter(" in llvm
