@@ -104,9 +104,9 @@ def _fits(aval: ShapedArray, length: int) -> bool:
 
 
 def _flops(eqn: Eqn) -> float:
-    (contract, _), _ = eqn.params["dimension_numbers"]
+    contract: tuple[int, ...] = eqn.params["dimension_numbers"][0][0]
     left = eqn.invars[0].aval.shape
-    inner = 1
+    inner = 1.0
     for a in contract:
         inner *= left[a]
     return 2.0 * inner * eqn.outvars[0].aval.size
@@ -176,10 +176,8 @@ def _summed_behind(eqn: Eqn) -> list[Eqn] | None:
         for e in s.linear:
             ins: list[Atom] = [result[-1].outvars[0]]
             result.append(e.replace(invars=ins, outvars=[Var(e.outvars[0].aval)]))
-        first, total = eqn.invars[consts + s.position], result[-1]
-        result.append(
-            s.addition.replace(invars=[first, total.outvars[0]], outvars=[eqn.outvars[s.position]])
-        )
+        ins = [eqn.invars[consts + s.position], result[-1].outvars[0]]
+        result.append(s.addition.replace(invars=ins, outvars=[eqn.outvars[s.position]]))
     return result
 
 
@@ -193,7 +191,9 @@ def _sums(eqn: Eqn, jaxpr: Jaxpr) -> list[Sum]:
     inside = {*made_by, *jaxpr.invars[consts + carry :]}
     found: list[Sum] = []
     for k, (var, out) in enumerate(zip(jaxpr.invars[consts:], jaxpr.outvars[:carry], strict=False)):
-        addition = None if isinstance(out, Literal) else made_by.get(out)
+        if isinstance(out, Literal):
+            continue
+        addition = made_by.get(out)
         if addition is None or addition.primitive not in (add_p, add_any_p):
             continue
         if uses.get(var, 0) != 1 or uses.get(out, 0) != 1 or var not in addition.invars:

@@ -165,8 +165,16 @@ class Definitions:
         if isinstance(atom, Literal):
             value = np.asarray(to_ndarray(atom.val), atom.aval.dtype)[()]
             constant = Const(value, dtype)
-            return Operand(shape, dtype, lambda index, guard: constant)
-        return Operand(shape, dtype, lambda index, guard: self.read(atom, index, guard))
+
+            def same(index: IndexTuple, guard: Expr | None) -> Expr:
+                return constant
+
+            return Operand(shape, dtype, same)
+
+        def read(index: IndexTuple, guard: Expr | None) -> Expr:
+            return self.read(atom, index, guard)
+
+        return Operand(shape, dtype, read)
 
     def read(self, var: Var, index: IndexTuple, guard: Expr | None) -> Expr:
         """The element of a variable: a load, or the expression of its definition."""
@@ -186,8 +194,9 @@ class Definitions:
         found = self._memo.get(key)
         if found is not None:
             return found[0]
+        assert isinstance(rule, Map)
         self._guards.append(whole)
-        value: Expr = rule.at(index)
+        value = rule.at(index)
         self._guards.pop()
         if guard is not None and not (isinstance(value, Load) and value.guard is not None):
             value = select(guard, value, Const(0, value.dtype))
@@ -231,9 +240,8 @@ class Definitions:
             left, right = operands
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype):
                 lowered = as_fold(lowered, left, right)
-        if isinstance(lowered, list):
-            return [as_map(rule, v.aval) for rule, v in zip(lowered, eqn.outvars, strict=True)]
-        return [as_map(lowered, eqn.outvars[0].aval)] * count
+        several: Any = lowered if type(lowered) is list else [lowered] * count
+        return [as_map(rule, v.aval) for rule, v in zip(several, eqn.outvars, strict=False)]
 
     def strided(self, atom: Atom) -> tuple[Atom, tuple[int, ...]] | None:
         """What an operand is a view of: a variable, and the strides of the operand's axes in it."""
@@ -274,8 +282,7 @@ class Definitions:
                 if any(how is None for _, how, _ in found):
                     continue
                 most = max(
-                    domain.get(out, size) if out in self.inlined else size
-                    for out, how, size in found
+                    domain.get(out, size) if out in self.inlined else size for out, _, size in found
                 )
                 times = sum(how or 0 for _, how, _ in found)
                 deep = 1 + max(depth.get(out, 0) for out, _, _ in found)
@@ -398,14 +405,27 @@ class Definitions:
 def as_map(rule: Any, aval: ShapedArray) -> Any:
     """A fold of one value each is that value; of no elements there is nothing to say."""
     if not aval.size:
-        return Map(lambda index: Const(0, storage_shape(aval)[1]))
+        return constant_map(storage_shape(aval)[1])
     if not isinstance(rule, Fold) or any(n != 1 for n in rule.extents):
         return rule
     inner = tuple(Affine() for _ in rule.extents)
     dtype = storage_shape(aval)[1]
     if rule.op.startswith("arg"):
-        return Map(lambda index: Const(0, dtype))
-    return Map(lambda index: cast(rule.at(index, inner), dtype))
+        return constant_map(dtype)
+
+    def at(index: IndexTuple) -> Expr:
+        return cast(rule.at(index, inner), dtype)
+
+    return Map(at)
+
+
+def constant_map(dtype: DType) -> Map:
+    """0 everywhere."""
+
+    def at(index: IndexTuple) -> Expr:
+        return Const(0, dtype)
+
+    return Map(at)
 
 
 def _domain(rule: Any, var: Var) -> int:

@@ -6,7 +6,7 @@ whose inputs are memory of the block around it; so loops nest, and nothing is ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from .recurrence import recurrence
 from .schedule import Scheduler
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
+Axes = Sequence[int]
 
 
 @dataclass(eq=False)
@@ -234,15 +235,15 @@ class Builder:
 
     def _contract(self, item: Step, c: Contract) -> BlockStep:
         left, right = item.eqn.invars
-        shapes = left.aval.shape, right.aval.shape
-        strides = [
+        shapes: list[tuple[int, ...]] = [left.aval.shape, right.aval.shape]
+        strides: list[tuple[int, ...]] = [
             s if s is not None else contiguous(shape)
             for s, shape in zip(item.strides, shapes, strict=True)
         ]
         lb, rb, lc, rc = c[:4]
         lf, rf = free_axes(len(shapes[0]), lb, lc), free_axes(len(shapes[1]), rb, rc)
 
-        def layout(k: int, batch: Any, free: Any, inner: Any) -> Layout:
+        def layout(k: int, batch: Axes, free: Axes, inner: Axes) -> Layout:
             shape, step = shapes[k], strides[k]
             return Layout(
                 tuple(step[a] for a in batch),

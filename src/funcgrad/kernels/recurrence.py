@@ -92,8 +92,16 @@ class Turn:
         shape, dtype = storage_shape(atom.aval)
         if isinstance(atom, Literal):
             constant = Const(np.asarray(to_ndarray(atom.val), atom.aval.dtype)[()], dtype)
-            return Operand(shape, dtype, lambda index, guard: constant)
-        return Operand(shape, dtype, lambda index, guard: self.read(atom, index, guard))
+
+            def same(index: IndexTuple, guard: Expr | None) -> Expr:
+                return constant
+
+            return Operand(shape, dtype, same)
+
+        def read(index: IndexTuple, guard: Expr | None) -> Expr:
+            return self.read(atom, index, guard)
+
+        return Operand(shape, dtype, read)
 
     def read(self, var: Var, index: IndexTuple, guard: Expr | None) -> Expr:
         """The element of a value of the body in this turn."""

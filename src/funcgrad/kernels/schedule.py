@@ -466,12 +466,12 @@ def _combine(partial: Buffer, target: Buffer, op: str, name: str) -> Kernel:
 
 def _loops(axes: list[Axis], body: list[Node], accs: list[Acc], vector: bool) -> list[Node]:
     """The body within loops over the axes; the innermost may be a vector loop."""
-    nodes = body
+    nodes: list[Node] = body
     for k, axis in enumerate(reversed(axes)):
         if axis.extent == 1 and not (accs and k == len(axes) - 1):
             continue
-        nodes = [For(axis, nodes, list(accs), vector)]
-        vector = False
+        loop: Node = For(axis, nodes, list(accs), vector)
+        nodes, vector = [loop], False
     return nodes
 
 

@@ -77,7 +77,7 @@ class Writer:
 
     @contextmanager
     def loop(
-        self, start: str, stop: str, step: int, carried: Sequence[tuple[str, str]] = ()
+        self, start: str, stop: str, step: str | int, carried: Sequence[tuple[str, str]] = ()
     ) -> Generator[Loop]:
         """A loop over `start, start + step, … < stop`; `carried` are (type, first value)."""
         label = self.fresh("loop")

@@ -174,7 +174,7 @@ class Executable:
             empty(shape, dtype) if size < memory.SMALLEST else memory.empty(shape, dtype, size)
             for shape, dtype, size in self._empty
         ]
-        given = (*self._constants, *arrays, *outs)
+        given: tuple[Any, ...] = (*self._constants, *arrays, *outs)
         try:
             work = self._free.pop()
         except IndexError:
