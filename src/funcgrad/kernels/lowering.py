@@ -240,7 +240,7 @@ class Definitions:
             left, right = operands
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype):
                 lowered = as_fold(lowered, left, right)
-        several: Any = lowered if type(lowered) is list else [lowered] * count
+        several: Any = lowered if lowered.__class__ is list else [lowered] * count
         return [as_map(rule, v.aval) for rule, v in zip(several, eqn.outvars, strict=False)]
 
     def strided(self, atom: Atom) -> tuple[Atom, tuple[int, ...]] | None:
