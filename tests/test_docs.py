@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # Packages whose names are the library's own, not its users'.
 INTERNAL = {"api", "control", "core", "ir", "kernels", "passes", "primitives", "transforms"}
-INNER = ("nn.initializers", "numpy.linalg")
+INNER = ("lax.linalg", "nn.initializers", "numpy.linalg", "scipy.linalg")
 
 
 def public_modules() -> list[str]:
