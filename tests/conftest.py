@@ -42,7 +42,8 @@ for _own in (Key, check_what_was_accepted):
 # Before funcgrad is imported: in these packages the shapes in annotations are checked at each call.
 jaxtyping.install_import_hook(["funcgrad.nn", "funcgrad.optim"], "beartype.beartype")
 jaxtyping.install_import_hook(
-    ["funcgrad.numpy", "funcgrad.random", "funcgrad.scipy"], "builtins.check_what_was_accepted"
+    [f"funcgrad.{name}" for name in ("image", "numpy", "ops", "random", "scipy")],
+    "builtins.check_what_was_accepted",
 )
 
 # The time of one example says more about the machine than about the code: no deadline. In CI the

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
+from funcgrad import image, ops, random
 from funcgrad import numpy as fnp
-from funcgrad import random
 from funcgrad.scipy import special, stats
 
 x3 = np.ones(3, np.float32)
@@ -20,7 +20,7 @@ x3 = np.ones(3, np.float32)
 def public():
     """The public functions, without the wrappers that check them."""
     distributions = [m for m in vars(stats).values() if inspect.ismodule(m)]
-    for module in (fnp, fnp.linalg, fnp.fft, random, special, stats, *distributions):
+    for module in (fnp, fnp.linalg, fnp.fft, random, ops, image, special, stats, *distributions):
         for name in dir(module):
             value = inspect.unwrap(getattr(module, name))
             if inspect.isfunction(value) and value.__module__.startswith("funcgrad."):

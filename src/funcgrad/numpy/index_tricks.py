@@ -94,13 +94,18 @@ class AxisConcatenator:
         return axis, rank, place
 
 
+def _is_slice(x: Any) -> bool:
+    """Whether x is a slice; a type checker learns nothing from the answer."""
+    return isinstance(x, slice)
+
+
 def _item(item: Any, rank: int, place: int) -> Any:
     """An item with at least `rank` axes, its own ones from `place` on."""
     if isinstance(item, str):
         raise ValueError(f"string directive must be placed at the beginning, got {item!r} later.")
-    sliced = isinstance(item, slice)
-    value = array(_points(item) if sliced else item, copy=False)
-    own: int = 0 if sliced else value.ndim
+    whole = _is_slice(item)
+    value = array(_points(item) if whole else item, copy=False)
+    own: int = 0 if whole else value.ndim
     out = array(value, copy=False, ndmin=rank)
     if place == -1 or own >= rank:
         return out
