@@ -11,10 +11,8 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..typing import Array, ArrayLike
+from ..typing import Array, ArrayLike, DTypeLike
 from . import contraction, diagonals, manipulation
-from .contraction import matmul as matmul
-from .contraction import tensordot as tensordot
 from .contraction import vecdot as vecdot
 from .decompositions import EighResult as EighResult
 from .decompositions import EigResult as EigResult
@@ -63,6 +61,35 @@ def cross(
             f"{shape_of(x2)}."
         )
     return contraction.cross(x1, x2, axis=axis)
+
+
+def matmul(
+    x1: Shaped[ArrayLike, "..."],
+    x2: Shaped[ArrayLike, "..."],
+    /,
+    *,
+    precision: Any = None,
+    preferred_element_type: DTypeLike | None = None,
+) -> Array:
+    """The product of matrices in the last two axes; see `numpy.matmul`."""
+    return contraction.matmul(
+        x1, x2, precision=precision, preferred_element_type=preferred_element_type
+    )
+
+
+def tensordot(
+    x1: Shaped[ArrayLike, "..."],
+    x2: Shaped[ArrayLike, "..."],
+    /,
+    *,
+    axes: int | Sequence[int] | Sequence[Sequence[int]] = 2,
+    precision: Any = None,
+    preferred_element_type: DTypeLike | None = None,
+) -> Array:
+    """The sum of products over axes of both; see `numpy.tensordot`."""
+    return contraction.tensordot(
+        x1, x2, axes, precision=precision, preferred_element_type=preferred_element_type
+    )
 
 
 def matrix_transpose(x: Shaped[ArrayLike, "*batch n m"], /) -> Array:
