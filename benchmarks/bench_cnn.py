@@ -195,7 +195,8 @@ def resnet_work(name, batch, side=32, goal=None, smooth=None):
         variants=CHANNELS_LAST,
         amount=batch * side**2,
         smooth=smooth,
-        tolerance=1e-2,  # sums over 64·32² numbers in 20 layers, in float32
+        # Of millions of relus a few have arguments within rounding of zero and go either way.
+        tolerance=3e-2,
     )
 
 
@@ -283,7 +284,9 @@ WORKS = [
         smooth=SEPARABLE,
     ),
     stack_work(PLAIN, 16, 32, 64, [(3, 64, 64, {})]),
-    stack_work("3×3 convolution, 63→65, 31×31, batch 17", 17, 31, 63, [(3, 63, 65, {})], None, PLAIN),
+    stack_work(
+        "3×3 convolution, 63→65, 31×31, batch 17", 17, 31, 63, [(3, 63, 65, {})], None, PLAIN
+    ),
     stack_work("5×5 convolution, stride 2, 3→48, 64×64", 16, 64, 3, [(5, 3, 48, {"stride": 2})]),
     stack_work(DILATED, 16, 32, 64, [(3, 64, 64, {"dilation": 2})], goal=0.9),
     stack_work(GROUPED, 16, 32, 128, [(3, 16, 128, {"groups": 8})], goal=0.9),

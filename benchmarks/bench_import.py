@@ -1,4 +1,4 @@
-"""`import funcgrad` beside `import numpy`, in fresh processes; goal: at most twice as long."""
+"""`import funcgrad` beside `import jax` and `import numpy`, in fresh processes."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import subprocess
 import sys
 import tempfile
 
-from timing import interleaved, report
+from suite import Row
+from timing import interleaved
+from works import OURS
 
 
-def main() -> None:
-    """Time the imports as whole processes, less the interpreter's own start."""
+def rows(settings, show):
+    """Whole processes, less the interpreter's own start; NumPy is part of all of them."""
     # Byte code is kept between runs, as for an installed package.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp()
-    names = ["funcgrad", "numpy"]
-    try:
-        import jax  # noqa: F401 - only whether it is there
+    names = [c for c in (OURS, "jax", "torch") if c in settings.contenders]
 
-        names.append("jax")
-    except ImportError:
-        print("jax is not installed: no peer in bench_import")
-
-    def run(statement: str):
+    def run(statement):
         return lambda: subprocess.run(
             [sys.executable, "-c", statement], check=True, env=environment
         )
 
-    contenders = {name: run(f"import {name}") for name in names} | {"nothing": run("pass")}
-    times = interleaved(contenders, rounds=9)
+    with tempfile.TemporaryDirectory() as cache:
+        environment["PYTHONPYCACHEPREFIX"] = cache
+        contenders = {name: run(f"import {name}") for name in (*names, "numpy")}
+        times = interleaved(contenders | {"nothing": run("pass")}, 3 if settings.quick else 9)
     empty = times.pop("nothing")
     net = {name: (t[0] - empty[0], t[1] - empty[1]) for name, t in times.items()}
-    report("import, less an empty process (ms)", net, unit=1e3)
+    row = Row("import", {c: net[c] for c in names}, goal=0.4)
+    against = Row("import, beside NumPy's alone", {c: net[c] for c in (OURS, "numpy")}, goal=2.0)
+    for found in (row, against):
+        show(found)
+    return [row, against]

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import numpy
-from training import B1, B2, EPS, RATE, adam_checked, adam_state, adam_step, cross_entropy, torch_step
+from training import (
+    B1,
+    B2,
+    EPS,
+    RATE,
+    adam_checked,
+    adam_state,
+    adam_step,
+    cross_entropy,
+    torch_step,
+)
 from works import Work, map_tree, normal
 
 DECAY = 0.01
@@ -73,9 +83,7 @@ def torch_loss(torch, heads):
 
 
 def torch_adamw(torch, flat):
-    return torch.optim.AdamW(
-        flat, lr=RATE, betas=(B1, B2), eps=EPS, weight_decay=DECAY, fused=True
-    )
+    return torch.optim.AdamW(flat, lr=RATE, betas=(B1, B2), eps=EPS, weight_decay=DECAY, fused=True)
 
 
 def work(name, batch, length, width, heads, goal=None, smooth=None):

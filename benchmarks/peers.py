@@ -15,7 +15,7 @@ from works import OURS, PEERS
 
 HERE = Path(__file__).parent
 THREADS = 2
-SECONDS = 300.0  # after which an answer is no longer waited for
+SECONDS = 120.0  # after which an answer is no longer waited for
 
 
 def module_of(contender: str) -> str:

@@ -66,7 +66,9 @@ def show(row: Row, traceback: bool = False) -> None:
     """Print a row."""
     print(f"  {row.name}", flush=True)
     for name, (least, middle) in row.times.items():
-        print(f"      {name:20s} {quantity(least, row.unit):>10s} {quantity(middle, row.unit):>10s}")
+        print(
+            f"      {name:20s} {quantity(least, row.unit):>10s} {quantity(middle, row.unit):>10s}"
+        )
     if row.times:
         print(f"      ours over the best peer: {ratio_text(row) or '-'}   goal: {goal_text(row)}")
     for name, failure in row.failures.items():

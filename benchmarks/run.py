@@ -58,7 +58,7 @@ def settings_of(given: argparse.Namespace) -> Settings:
     """How long things are timed, and who takes part."""
     wanted = None if given.peers is None else [p.strip() for p in given.peers.split(",")]
     contenders = present(wanted)
-    rounds, seconds = (3, 0.12) if given.quick else (9, 0.4)
+    rounds, seconds = (3, 0.1) if given.quick else (9, 0.4)
     if given.check:
         rounds, seconds = 1, 0.0
     # Compiling with PyTorch takes longer than a quick run may.
@@ -67,7 +67,7 @@ def settings_of(given: argparse.Namespace) -> Settings:
     return Settings(
         rounds=given.rounds or rounds,
         seconds=seconds if given.seconds is None else given.seconds,
-        quick=given.quick or given.check,
+        quick=given.quick,
         contenders=tuple(contenders),
         traceback=given.traceback,
     )

@@ -23,7 +23,7 @@ class Settings:
     Attributes:
         rounds: turns that each contender has.
         seconds: length of a turn.
-        quick: fewer sizes where a family has many.
+        quick: works with a goal and odd sizes only; odd sizes beside JAX only; few program sizes.
         contenders: who takes part, ours first.
         traceback: print the whole traceback of what fails.
     """
@@ -151,16 +151,27 @@ def measured(work: Work, peers: dict[str, Peer], settings: Settings, directory: 
     return row
 
 
+def contenders_of(work: Work, settings: Settings) -> list[str]:
+    """Who does a work, ours first."""
+    found = [c for c in work.contenders() if c in settings.contenders]
+    only_few = settings.quick and work.smooth is not None and "jax" in found
+    return [OURS, "jax"] if only_few else found
+
+
 def run_works(family: str, works: list[Work], settings: Settings, show: Any) -> list[Row]:
     """The rows of a family of works, each shown when it is there."""
-    taking_part = [c for c in settings.contenders if any(c in w.contenders() for w in works)]
+    if settings.quick:
+        works = [w for w in works if w.goal or w.limit or w.smooth]
+    taking_part = [
+        c for c in settings.contenders if any(c in contenders_of(w, settings) for w in works)
+    ]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         processes = {c: Peer(family, c, directory) for c in taking_part}
         try:
             for work in works:
-                wanted = {c: p for c, p in processes.items() if c in work.contenders()}
+                wanted = {c: processes[c] for c in contenders_of(work, settings)}
                 rows.append(measured(work, wanted, settings, directory))
                 show(rows[-1])
         finally:
