@@ -16,12 +16,12 @@ from . import parameter_slopes as slopes
 from .arithmetic import add, div, mul, sub
 from .elementwise import constant_like
 from .kinds import draw, reals
-from .special import Special
+from .special import Called, Special
 
 _order = reals(0.5, 2.5)
 
 
-class BesselJn(Special):
+class BesselJn(Called):
     """Jₙ(x), the Bessel function of the first kind, of whole n as a float."""
 
     name = "bessel_jn"
@@ -46,7 +46,7 @@ class BesselJn(Special):
                 yield Example((np.full(shape, order), x), differentiable=(1,), tolerance=1e-5)
 
 
-class Hyp1f1(Special):
+class Hyp1f1(Called):
     """M(a, b, x) = Σ (a)ₙ xⁿ / ((b)ₙ n!), Kummer's function."""
 
     name = "hyp1f1"
@@ -67,7 +67,7 @@ class Hyp1f1(Special):
                 yield Example(example.args, {}, (2,), 1e-5)
 
 
-class Hyp2f1(Special):
+class Hyp2f1(Called):
     """F(a, b; c; x) = Σ (a)ₙ (b)ₙ xⁿ / ((c)ₙ n!), the function of Gauss."""
 
     name = "hyp2f1"

@@ -16,7 +16,7 @@ from ..core.primitive import Example, NotDifferentiable
 from .arithmetic import add, div, mul, neg, square, sub
 from .elementwise import constant_like
 from .kinds import Domain, draw, reals
-from .special import Special, digamma, erf, where
+from .special import Called, Special, digamma, erf, where
 from .transcendental import cos, exp, log, sin
 
 positive = reals(0.3, 4.0)
@@ -42,7 +42,7 @@ def _guarded(x: Any, bad: Any, value: float) -> Any:
     return _where(bad, constant_like(x, value), x)
 
 
-class Expi(Special):
+class Expi(Called):
     """Ei(x) = -∫ from -x to ∞ of e^-t / t dt, its principal value."""
 
     name = "expi"
@@ -157,7 +157,7 @@ class FresnelCosine(FresnelSine):
     part = 1
 
 
-class Spence(Special):
+class Spence(Called):
     """∫₁ˣ log(t) / (1 - t) dt, the dilogarithm of 1 - x."""
 
     name = "spence"
@@ -172,7 +172,7 @@ class Spence(Special):
         return mul(t, _guarded(div(log(safe), sub(one, safe)), at_one, -1.0))
 
 
-class Dawson(Special):
+class Dawson(Called):
     """D(x) = e^-x² ∫₀ˣ e^t² dt."""
 
     name = "dawsn"
@@ -184,7 +184,7 @@ class Dawson(Special):
         return mul(t, sub(constant_like(x, 1), product))
 
 
-class Erfcx(Special):
+class Erfcx(Called):
     """e^x² erfc(x)."""
 
     name = "erfcx"
@@ -196,7 +196,7 @@ class Erfcx(Special):
         return mul(t, sub(product, constant_like(x, 2.0 / _root_pi)))
 
 
-class Ndtri(Special):
+class Ndtri(Called):
     """The x with Φ(x) equal to the operand, Φ the normal distribution function."""
 
     name = "ndtri"
@@ -208,7 +208,7 @@ class Ndtri(Special):
         return mul(t, mul(constant_like(out, math.sqrt(2.0 * math.pi)), exp(half)))
 
 
-class LogNdtr(Special):
+class LogNdtr(Called):
     """log Φ(x), Φ the normal distribution function, exact far into the left tail."""
 
     name = "log_ndtr"
@@ -221,7 +221,7 @@ class LogNdtr(Special):
         return mul(t, mul(constant_like(x, 1.0 / math.sqrt(2.0 * math.pi)), density))
 
 
-class OwensT(Special):
+class OwensT(Called):
     """T(h, a) = 1/2π ∫₀ᵃ exp(-h²(1 + t²)/2) / (1 + t²) dt."""
 
     name = "owens_t"
@@ -239,7 +239,7 @@ class OwensT(Special):
         return mul(t, div(exp(mul(half, widened)), mul(constant_like(a, 2 * math.pi), widened)))
 
 
-class Betaln(Special):
+class Betaln(Called):
     """log |B(a, b)|, B(a, b) = ∫₀¹ t^(a-1) (1 - t)^(b-1) dt, exact for large a or b too."""
 
     name = "betaln"

@@ -64,6 +64,17 @@ class Special(Elementwise):
         yield Example(narrow, differentiable=())
 
 
+class Called(Special):
+    """A special function computed in float64, by eager and compiled programs alike."""
+
+    def impl(self, *arrays: Any, **params: Any) -> Any:
+        wide = [a.astype(np.float64, copy=False) for a in arrays]
+        return scipy_special(self.scipy, *wide).astype(arrays[0].dtype, copy=False)
+
+    def scalar(self, *xs: Expr, **params: Any) -> Expr:
+        return called(self.scipy, *xs)
+
+
 # The error function.
 
 
@@ -325,15 +336,12 @@ class BesselI1e(Special):
         return mul(t, select(away, slope, full_like(x, 0.5)))
 
 
-class RegularizedIncompleteBeta(Special):
+class RegularizedIncompleteBeta(Called):
     """I_x(a, b) = 1/B(a, b) ∫₀ˣ t^(a-1) (1 - t)^(b-1) dt."""
 
     name = "regularized_incomplete_beta"
     scipy = "betainc"
     domains = (positive, positive, reals(0.1, 0.9))
-
-    def scalar(self, a: Expr, b: Expr, x: Expr) -> Expr:
-        return called(self.scipy, a, b, x)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         a, b, x = primals
