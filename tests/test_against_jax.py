@@ -36,7 +36,11 @@ def names(package, np_):
 
 @pytest.fixture(scope="module")
 def both():
+    import jax.image
     import jax.numpy as jnp
+    import jax.ops
+    import jax.scipy.special
+    import jax.scipy.stats
 
     return names(fg, fg.numpy), names(jax, jnp)
 

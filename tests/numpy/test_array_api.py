@@ -180,3 +180,25 @@ def test_einops_takes_our_arrays_traced_or_not() -> None:
     slope = fg.grad(lambda v: (ops.reduce(v, "a b c -> a c", "sum") ** 2).sum())(x)
     np.testing.assert_allclose(slope, np.broadcast_to(2 * raw.sum(1, keepdims=True), raw.shape))
     assert fg.vmap(lambda v: ops.rearrange(v, "b c -> c b"))(x).shape == (2, 4, 3)
+
+
+def test_scikit_learn_computes_with_our_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of its estimators those that assign to elements, as most do, refuse immutable arrays.
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    sklearn = pytest.importorskip("sklearn")
+    from sklearn.decomposition import PCA
+    from sklearn.metrics import accuracy_score, mean_squared_error
+
+    rng = np.random.default_rng(0)
+    raw = rng.normal(size=(30, 3)).astype(np.float32)
+    x, labels = fnp.asarray(raw), fnp.asarray(np.arange(30) % 2)
+    wanted = PCA(2, svd_solver="full").fit(raw)
+    with sklearn.config_context(array_api_dispatch=True):
+        found = PCA(2, svd_solver="full").fit(x)
+        assert isinstance(found.components_, fg.Array)
+        np.testing.assert_allclose(found.components_, wanted.components_, rtol=1e-3, atol=1e-4)
+        moved = found.transform(x)
+        np.testing.assert_allclose(moved, wanted.transform(raw), rtol=1e-3, atol=1e-4)
+        assert accuracy_score(labels, labels) == 1.0
+        error = mean_squared_error(x, 2 * x)
+    np.testing.assert_allclose(error, (raw**2).mean(), rtol=1e-5)

@@ -234,3 +234,58 @@ def test_ufuncs_have_derivatives_and_refuse_what_changes_arrays() -> None:
         fnp.negative.reduce(x)
     assert fnp.add.identity == 0 and fnp.add.nargs == 3
     assert isinstance(fnp.divide, fnp.ufunc)
+
+
+def test_roots_and_fits_as_in_numpy() -> None:
+    rng = np.random.default_rng(5)
+    p = np.poly([1.0, -2.0, 0.5]).astype(np.float32)
+    close(fnp.sort(fnp.roots(p).real), np.array([-2.0, 0.5, 1.0]))
+    padded = np.concatenate([np.zeros(2, np.float32), p])
+    assert fnp.roots(padded).shape == (3,)
+    found = np.asarray(fnp.roots(padded, strip_zeros=False))
+    assert np.isnan(found[3:]).all() and np.isfinite(found[:3]).all()
+    assert fnp.roots(fnp.zeros(3)).shape == (0,)
+    with pytest.raises(ConcretizationTypeError, match="strip_zeros"):
+        make_jaxpr(fnp.roots)(fnp.asarray(p))
+    matrix = rng.normal(size=(3, 3)).astype(np.float32)
+    np.testing.assert_allclose(fnp.poly(matrix), np.poly(matrix), rtol=1e-4, atol=1e-4)
+    x, y = rng.normal(size=12), rng.normal(size=(12, 2))
+    w = rng.uniform(0.5, 1.0, 12)
+    given = [v.astype(np.float32) for v in (x, y, w)]
+    for values, ours in ((y, given[1]), (y[:, 0], given[1][:, 0])):
+        for weights, own in ((None, None), (w, given[2])):
+            want = np.polyfit(x, values, 2, w=weights)
+            np.testing.assert_allclose(fnp.polyfit(given[0], ours, 2, w=own), want, rtol=2e-4)
+            want = np.polyfit(x, values, 2, w=weights, cov=True)[1]
+            got = fnp.polyfit(given[0], ours, 2, w=own, cov=True)[1]
+            np.testing.assert_allclose(got, want, rtol=5e-3, atol=1e-4)
+    assert len(fnp.polyfit(given[0], given[1], 2, full=True)) == 5
+    for call, error in (
+        ("n.polyfit(row, row, -1)", ValueError),
+        ("n.polyfit(x, row, 1)", TypeError),
+        ("n.polyfit(row, edges, 1)", TypeError),
+        ("n.polyfit(row, row, 4, cov=True)", ValueError),
+        ("n.poly(x)", ValueError),
+        ("n.roots(x)", ValueError),
+        ("n.polyint(row, -1)", ValueError),
+        ("n.polyder(row, -1)", ValueError),
+        ("n.polyint(row, 3, row[:2])", ValueError),
+        ("n.packbits(x)", TypeError),
+        ("n.unpackbits(k)", TypeError),
+        ("n.packbits(m, bitorder='middle')", ValueError),
+        ("n.gcd(x, 2)", ValueError),
+        ("n.place(x, m, x)", ValueError),
+        ("n.r_[row, '0,2']", ValueError),
+        ("n.r_['a', row]", ValueError),
+        ("n.histogramdd(x, (2, 3))", ValueError),
+        ("n.histogramdd(x, 2, weights=row)", ValueError),
+        ("n.quantile(x, 0.5, weights=p)", ValueError),
+        ("n.quantile(z, 0.5)", ValueError),
+        ("n.quantile(x, 0.5, method='best')", ValueError),
+        ("n.isin(x, x, method='luck')", ValueError),
+        ("n.ravel_multi_index((idx, idx), (300, 400), mode='clip', dtype='int8')", ValueError),
+        ("n.ravel_multi_index((row, row), (3, 4), mode='clip')", TypeError),
+        ("n.put(x, idx, 1.0, mode='raise', inplace=False)", ValueError),
+    ):
+        with pytest.raises(error):
+            run(call, fnp, OURS)
