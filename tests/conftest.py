@@ -55,6 +55,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_configure() -> None:
+    """Whatever a test compiles, the compiler's stages are checked."""
+    from funcgrad.kernels import checking, pipeline
+
+    pipeline.watchers.append(lambda stages: checking.check(stages.block, stages.memory))
+
+
 def pytest_addoption(parser: object) -> None:
     """`--golden=update` rewrites the golden files from what the code does now."""
     parser.addoption("--golden", choices=["check", "update"], default="check")

@@ -14,7 +14,7 @@ from ..ir.loops import DType
 from ..ir.nests import Acc, Accumulate, For, Store, offset_of
 from ..ir.printing import Names, names_of
 from .checking import inner_blocks, lifetimes
-from .emit.source import KernelSource, Library, short
+from .emit.source import LINE, KernelSource, Library, short
 from .emit.source_ops import SourceOps, Text
 from .fuse import Group
 from .memory import Plan
@@ -98,13 +98,13 @@ class LoopText(KernelSource):
         """A value folded in."""
         place = "" if node.position is None else f" at {self.index(node.position, self.depth)}"
         name = self.accs[node.acc][0]
-        self.line(f"{name} {node.acc.op}= {self.text(node.value).code}{place}")
+        self.line(f"{name} {node.acc.op}= {self.text(node.value, None, LINE).code}{place}")
 
     def store(self, node: Store) -> None:
         """A value stored."""
         if not node.target.size:
             return
-        value = self.text(node.value).code
+        value = self.text(node.value, None, LINE).code
         where = self.index(offset_of(node.target, node.index), self.depth)
         guard = "" if node.guard is None else f"  where {self.text(node.guard).code}"
         how = f"{node.combine}=" if node.combine else "="

@@ -36,6 +36,7 @@ from .source_helpers import C_FUNCTIONS, HELPERS, called, saturating
 from .source_ops import SourceOps, Text, memory_name, register_name
 
 _LONG = 48
+LINE = 72
 _RESERVED = {
     *keyword.kwlist,
     *"np lo hi min max abs range kernel view copy strided matmul rules memory fma fmaf".split(),
@@ -192,7 +193,7 @@ class Writer:
 
     # Expressions.
 
-    def text(self, x: Expr, at: int | None = None) -> Text:
+    def text(self, x: Expr, at: int | None = None, longest: int = _LONG) -> Text:
         """An expression as it is written at a depth, with what it shares in front."""
         at = self.depth if at is None else at
         for scope in self.scopes:
@@ -209,7 +210,7 @@ class Writer:
             return Text(f"int64({self.index(x.affine, at)})")
         level = min(self.level(x), at)
         made = self._made(x, level)
-        plain = self.uses.get(id(x), 1) == 1 and level == at and len(made.code) <= _LONG
+        plain = self.uses.get(id(x), 1) == 1 and level == at and len(made.code) <= longest
         return made if plain or made.code.isidentifier() else Text(self.name(x, made, level))
 
     def name(self, x: Expr, made: Text, level: int) -> str:
@@ -430,7 +431,7 @@ class KernelSource(Writer):
         buffer = node.target
         if not buffer.size:
             return
-        value = self.text(node.value)
+        value = self.text(node.value, None, LINE)
         guard = None if node.guard is None else self.text(node.guard)
         place = f"{self.buffers[buffer]}[{self.index(offset_of(buffer, node.index), self.depth)}]"
         if node.combine:
@@ -446,13 +447,19 @@ class KernelSource(Writer):
     def advance(self, node: Advance) -> None:
         """What a loop carries, replaced at once."""
         names = ", ".join(self.accs[acc][0] for acc, _ in node.pairs)
-        values = ", ".join(self.text(e).code for _, e in node.pairs)
-        self.line(f"{names} = {values}")
+        values = [self.text(e) for _, e in node.pairs]
+        if len(names) + sum(len(v.code) for v in values) > LINE:
+            pairs = zip(node.pairs, values, strict=True)
+            values = [
+                v if v.code.isidentifier() else Text(self.name(e, v, self.depth))
+                for (_, e), v in pairs
+            ]
+        self.line(f"{names} = {', '.join(v.code for v in values)}")
 
     def accumulate(self, node: Accumulate) -> None:
         """A value folded in."""
         acc, (name, _) = node.acc, self.accs[node.acc]
-        value = self.text(node.value)
+        value = self.text(node.value, None, LINE)
         if node.position is None:
             folded = self.ops.apply(acc.op, [Text(name), value], acc.value_dtype)
             self.line(f"{name} = {folded.code}")
