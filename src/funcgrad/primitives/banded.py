@@ -127,8 +127,9 @@ def _perturbed(dl: NDArray, d: NDArray, du: NDArray, b: NDArray) -> Any:
     least = max(np.finfo(b.dtype).eps * largest, np.finfo(b.dtype).tiny)
     sizes: NDArray = np.abs(pivot)
     signs = np.where(sizes == 0, 1, pivot / np.where(sizes == 0, 1, sizes))
-    moved: Any = np.where(sizes < least, signs * least, pivot)
-    x, _ = lapack("gttrs", b.dtype)(lower, moved.astype(b.dtype), upper, second, pivots, b)
+    pivot = pivot.copy()
+    pivot[sizes < least] = (signs * least)[sizes < least]
+    x, _ = lapack("gttrs", b.dtype)(lower, pivot, upper, second, pivots, b)
     return x
 
 
