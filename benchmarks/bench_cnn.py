@@ -1,6 +1,8 @@
-"""Convolutional networks: LeNet-like step, ResNet-20 with batch norm, separable, dilated, grouped."""
+"""Convolutions: a LeNet-like step, ResNet-20 with batch norm, separable, dilated, grouped."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy
 from training import (
@@ -257,7 +259,7 @@ def stack_work(name, batch, side, channels, layers, goal=None, smooth=None):
 def separable(*widths):
     """Depthwise 3×3 and pointwise layers between the widths."""
     found = []
-    for m, n in zip(widths, widths[1:], strict=False):
+    for m, n in pairwise(widths):
         found += [(3, 1, m, {"groups": m}), (1, m, n, {})]
     return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from bench_mlp import WIDTHS, forward, layers, torch_loss
 from training import cross_entropy
 from works import Work, labels, leaves, map_tree, normal
@@ -66,7 +68,7 @@ def hvp_work(name, batch, widths, goal=None, smooth=None):
         hvp,
         goal=goal,
         torch=hvp_torch,
-        amount=batch * sum(m * n for m, n in zip(widths, widths[1:], strict=False)),
+        amount=batch * sum(m * n for m, n in pairwise(widths)),
         smooth=smooth,
     )
 

@@ -114,7 +114,9 @@ def bodies(fw, steps, h=0.01):
     return end
 
 
-def bodies_numpy(steps, h=numpy.float32(0.01)):
+def bodies_numpy(steps):
+    h = numpy.float32(0.01)
+
     def end(x, v, mass):
         a = accelerations(numpy, x, mass)
         for _ in range(steps):

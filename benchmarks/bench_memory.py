@@ -1,4 +1,4 @@
-"""Peak memory of the ResNet step, above what the process held with its inputs before the first call."""
+"""Peak memory of the ResNet step, above what the process held before the first call."""
 
 from __future__ import annotations
 

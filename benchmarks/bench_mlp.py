@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from training import (
     adam_checked,
     adam_state,
@@ -15,7 +17,7 @@ from works import Work, labels, map_tree, normal
 
 def layers(rng, widths):
     """Weights and biases of the layers between the widths."""
-    pairs = zip(widths, widths[1:], strict=False)
+    pairs = pairwise(widths)
     return [(normal(rng, m, n, scale=m**-0.5), normal(rng, n, scale=0.1)) for m, n in pairs]
 
 
@@ -59,7 +61,7 @@ def work(name, batch, widths, goal=None, smooth=None, variants=()):
         carry=True,
         checked=adam_checked,
         variants=variants,
-        amount=batch * sum(m * n for m, n in zip(widths, widths[1:], strict=False)),
+        amount=batch * sum(m * n for m, n in pairwise(widths)),
         smooth=smooth,
     )
 

@@ -1,4 +1,4 @@
-"""Reductions over rows and columns with what surrounds them: cross-entropy, layer norm, variance."""
+"""Reductions over rows and columns: cross-entropy, layer norm, sums, variances."""
 
 from __future__ import annotations
 

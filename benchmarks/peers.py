@@ -1,4 +1,4 @@
-"""The processes of the contenders: one each for a family of works, all with the same two threads."""
+"""The processes of the contenders: one each for a family of works, all with two threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of growing size, for the time to compile them; `bench_compile` times their first call."""
+"""Programs of growing size: `bench_compile` times their first calls."""
 
 from __future__ import annotations
 

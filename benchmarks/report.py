@@ -21,13 +21,14 @@ PLOT = ROOT / "docs" / "benchmarks.svg"
 ODD_GOAL = 1.3
 
 HOW = """\
-Every work is one function, the same text for funcgrad and for JAX (`benchmarks/bench_*.py`), jitted,
-with the state of a training step donated; PyTorch runs eagerly, and also with channels-last tensors
-or `torch.compile` where that may help; NumPy takes part where it is fast. Each contender has a
-process of its own with two threads, results are compared before anything is timed, and the processes
-take turns. A time is the minimum over all turns, with the median of the turns' medians in brackets.
-The ratio is our minimum over the best peer's minimum (in brackets the same of the medians), and the
-goal is what it may be at most. It is a shared machine: trust ratios, not milliseconds.
+Every work is one function, the same text for funcgrad and for JAX (`benchmarks/bench_*.py`),
+jitted, with the state of a training step donated; PyTorch runs eagerly, and also with channels-last
+tensors or `torch.compile` where that may help; NumPy takes part where it is fast. Each contender
+has a process of its own with two threads, results are compared before anything is timed, and the
+processes take turns. A time is the minimum over all turns, with the median of the turns' medians in
+brackets. The ratio is our minimum over the best peer's minimum (in brackets the same of the
+medians), and the goal is what it may be at most. It is a shared machine: trust ratios, not
+milliseconds.
 """
 
 
@@ -109,7 +110,9 @@ def stored() -> dict[str, Any]:
     return json.loads(DATA.read_text()) if DATA.exists() else {}
 
 
-def store(families: dict[str, list[Row]], contenders: tuple[str, ...], how: str) -> None:
+def store(
+    families: dict[str, list[Row]], order: tuple[str, ...], contenders: tuple[str, ...], how: str
+) -> None:
     """Put families into the file of results and write the tables and the plot from all of it."""
     data = stored()
     facts = {
@@ -120,6 +123,7 @@ def store(families: dict[str, list[Row]], contenders: tuple[str, ...], how: str)
     }
     for name, rows in families.items():
         data[name] = {**facts, "rows": [row.as_dict() for row in rows]}
+    data = {name: data[name] for name in order if name in data}
     DATA.parent.mkdir(exist_ok=True)
     DATA.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     text = "\n".join(tables(data))
@@ -189,7 +193,9 @@ def odd_sizes(rows: list[Row]) -> list[str]:
     if not lines:
         return []
     head = "| work | smooth one | ours | JAX | goal |\n|---|---|---|---|---|"
-    title = "## Odd sizes: time for an operation or element over that of the smooth size"
+    title = (
+        "## Odd sizes and program sizes: time for an element or eqn over that of the smooth size"
+    )
     return [title, "", head, *lines, ""]
 
 

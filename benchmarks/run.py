@@ -1,4 +1,6 @@
-"""Run the benchmarks: every contender in its own process, by turns; tables go to results/ and docs/.
+"""Run the benchmarks: contenders in processes of their own, by turns.
+
+Tables are written to `results/cpu.md` and `docs/benchmarks.md`, numbers to `results/cpu.json`.
 
 Run: python benchmarks/run.py [--quick] [name ...]
 """
@@ -92,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
             module.main()
     how = f"{settings.rounds} turns of {settings.seconds:g} s"
     if families and not (given.no_write or given.check or given.only):
-        report.store(families, settings.contenders, how)
+        report.store(families, NAMES, settings.contenders, how)
     rows = [row for found in families.values() for row in found]
     goals = [row.reached() for row in rows if row.reached() is not None]
     failed = [row for row in rows if row.failures]

@@ -1,4 +1,4 @@
-"""The run of a family: every contender prepares a work, results are compared, then turns are timed."""
+"""The run of a family: contenders prepare a work, results are compared, then turns are timed."""
 
 from __future__ import annotations
 
@@ -161,7 +161,8 @@ def contenders_of(work: Work, settings: Settings) -> list[str]:
 def run_works(family: str, works: list[Work], settings: Settings, show: Any) -> list[Row]:
     """The rows of a family of works, each shown when it is there."""
     if settings.quick:
-        works = [w for w in works if w.goal or w.limit or w.smooth]
+        even = {w.smooth for w in works}
+        works = [w for w in works if w.goal or w.limit or w.smooth or w.name in even]
     taking_part = [
         c for c in settings.contenders if any(c in contenders_of(w, settings) for w in works)
     ]
