@@ -286,7 +286,10 @@ class Scheduler:
         at = len(self.phases) - 1
         value = self.rewritten(nest.value, axes, at)
         kept = tuple(a for a in inner if a not in nest.folded)
-        place, dropped = self._place(nest, len(kept))
+        # A row lacks the leading axes of the value: only if those are the shared ones.
+        depth = self.group.depth
+        leading = member.order[:depth] == nest.kept[:depth]
+        place, dropped = self._place(nest, len(kept) if leading else len(nest.kept))
         index = tuple(rewrite_index(axis_index(a), _same, axes) for a in nest.kept)[dropped:]
         order = tuple(own[a] for a in inner)
         folded = [own[a] for a in inner if a in nest.folded]
