@@ -410,7 +410,8 @@ class Scheduler:
         loops = [n for n in body if isinstance(n, For)]
         lead = loops[-1] if loops else None
         serial = self.group.members[0].form == "scatter"
-        whole = bool(self.outer) or len(loops) == 1
+        # Loops beside each other are not to be divided: each chunk would do the others whole.
+        whole = any(a.extent != 1 for a in self.outer) or len(loops) == 1
         extent, chunks = 1, 1
         if lead is not None and whole and not serial and _divisible(lead, bool(self.partials)):
             lead.chunked = True
