@@ -61,10 +61,9 @@ def executable(closed: ClosedJaxpr) -> Executable:
     """The compiled program of a jaxpr, made once."""
     found = _executables.get(closed)
     if found is None:
-        from ..kernels import pipeline
+        from ..kernels.warm import executable_for
 
-        simple = simplified(closed)
-        found = pipeline.compiled(pipeline.lower(simple, simplified))
+        found = executable_for(simplified(closed), simplified)
         with _lock:
             _executables[closed] = found
     return found

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ..core.array import to_ndarray
-from ..ir import dtypes
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from ..ir.loops import (
@@ -47,6 +46,7 @@ from ..ir.printing import letters, names_of
 from .contract import as_fold, wants_fold
 from .emit.llvm_ops import supported
 from .library import LibraryKernel
+from .linking import storage_shape
 
 _CHEAP = 4.0
 _DEEPEST = 40
@@ -112,13 +112,6 @@ class Program:
     items: list[Nest | Step]
     constants: dict[Buffer, np.ndarray[Any, Any]]
     views: dict[Buffer, Buffer]
-
-
-def storage_shape(aval: ShapedArray) -> tuple[tuple[int, ...], DType]:
-    """Shape and dtype of the memory of a value; a key is two uint32."""
-    if dtypes.is_key_dtype(aval.dtype):
-        return (*aval.shape, 2), np.dtype(np.uint32)
-    return aval.shape, aval.dtype
 
 
 class Definitions:

@@ -21,12 +21,11 @@ from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Literal
 from .emit.program import ProgramEmitter
 from .libraries import library_kernel
-from .lowering import storage_shape
+from .linking import linked, outputs_of
 from .memory import Plan, plan
 from .program import Block, Builder, HostCall, Launch, LibraryCall, Scan, While, all_constants
-from .runtime import symbols, toolchain
-from .runtime.launch import Executable, Output
-from .runtime.pool import pool
+from .runtime import toolchain
+from .runtime.launch import Executable
 
 if TYPE_CHECKING:
     from .emit.source_program import Rule
@@ -81,39 +80,46 @@ def script(stages: Stages, lowering: str) -> Script:
 
     text, rules = stages.python(numba=lowering == "source")
     functions = [rule_of(*rule) for rule in rules]
-    constants = list(all_constants(stages.block).values())
-    return Script(text, functions, constants, outputs_of(stages), stages.memory.size)
+    constants = constants_of(stages)
+    return Script(
+        text, functions, constants, outputs_of(stages.simplified.out_avals), stages.memory.size
+    )
 
 
 def compiled(stages: Stages) -> Executable:
-    """The program as machine code."""
-    return executable(stages, toolchain.compile_text(stages.llvm))
+    """The program as machine code, ready to be called."""
+    return executable(stages, machine_code(stages))
+
+
+def machine_code(stages: Stages) -> bytes:
+    """The object file of a program."""
+    return toolchain.compile_text(stages.llvm)
 
 
 def executable(stages: Stages, code: bytes) -> Executable:
-    """Machine code with the memory it needs."""
+    """Machine code with what it needs."""
+    host = host_of(stages.host_calls) if stages.host_calls else None
+    avals = stages.simplified.out_avals
+    return linked(code, described(stages), constants_of(stages), avals, host)
+
+
+def constants_of(stages: Stages) -> list[np.ndarray[Any, Any]]:
+    """The arrays a program captures, in the order of its table."""
+    return list(all_constants(stages.block).values())
+
+
+def described(stages: Stages) -> dict[str, Any]:
+    """What is needed beside its code to call a program."""
     names = {
         line.split("@", 1)[1].split("(", 1)[0].strip('"')
         for line in stages.llvm.splitlines()
         if line.startswith("declare ")
     }
-    wanted = {n for n in names if not n.startswith("llvm.")}
-    found = symbols.resolve(wanted - {"fg_parallel_for"})
-    found["fg_parallel_for"] = pool().parallel_for_address
-    loaded = toolchain.load(code, found)
-    constants = list(all_constants(stages.block).values())
-    outputs = outputs_of(stages)
-    host = host_of(stages.host_calls) if stages.host_calls else None
-    return Executable(loaded, constants, outputs, stages.memory.size, cost_of(stages.block), host)
-
-
-def outputs_of(stages: Stages) -> list[Output]:
-    """What the results look like in memory."""
-    outputs: list[Output] = []
-    for aval in stages.simplified.out_avals:
-        shape, dtype = storage_shape(aval)
-        outputs.append(Output(shape, dtype, aval.dtype if dtype != aval.dtype else None))
-    return outputs
+    return {
+        "symbols": sorted(n for n in names if not n.startswith("llvm.")),
+        "arena": stages.memory.size,
+        "cost": cost_of(stages.block),
+    }
 
 
 def cost_of(block: Block) -> float:

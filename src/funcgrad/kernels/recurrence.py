@@ -30,7 +30,8 @@ from ..ir.loops import (
 )
 from ..ir.nests import Acc, Advance, Buffer, For, Kernel, Node, Store, expr_cost
 from .collapse import collapse
-from .lowering import Definitions, LibraryBuilder, Step, storage_shape
+from .linking import storage_shape
+from .lowering import Definitions, LibraryBuilder, Step
 from .schedule import buffers_of_body, chunks_of, written_in
 
 _NANOSECONDS = 0.06

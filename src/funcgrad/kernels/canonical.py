@@ -1,0 +1,101 @@
+"""A program as text that equal programs share, whatever process wrote it.
+
+In: a simplified jaxpr. Out: text, and the arrays it captures in the order in which the text meets
+them; or nothing, where a part of it (a Python function of a call-out) has no text of its own. The
+one idea: everything that the compiler reads is in it, floats as their bits, and nothing else is.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import numpy as np
+
+from ..core.array import to_ndarray
+from ..ir.avals import ShapedArray
+from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+
+
+class NoText(Exception):
+    """A part of the program has no text that another process would write."""
+
+
+class Canonical:
+    """Writes one program."""
+
+    def __init__(self, closed: ClosedJaxpr) -> None:
+        self.lines: list[str] = []
+        self.captured: list[np.ndarray[Any, Any]] = []
+        self._names: dict[Var, int] = {}
+        self.closed(closed)
+
+    @property
+    def text(self) -> str:
+        """The whole program."""
+        return "\n".join(self.lines)
+
+    def closed(self, closed: ClosedJaxpr) -> None:
+        """A jaxpr and what it captures."""
+        arrays = [to_ndarray(c) for c in closed.consts]
+        self.captured += arrays
+        # A scalar is kept with the program by its value, so it is a part of the text.
+        self.lines += [f"scalar {a.tobytes().hex()}" for a in arrays if not a.ndim]
+        self.jaxpr(closed.jaxpr)
+
+    def jaxpr(self, jaxpr: Jaxpr) -> None:
+        """Inputs, eqns and outputs, each a line."""
+        inputs = [*jaxpr.constvars, *jaxpr.invars]
+        named = " ".join(f"{self.name(v)}{aval(v.aval)}" for v in inputs)
+        self.lines.append(f"in {len(jaxpr.constvars)} {named}")
+        for eqn in jaxpr.eqns:
+            self.eqn(eqn)
+        self.lines.append("out " + " ".join(map(self.atom, jaxpr.outvars)))
+
+    def eqn(self, eqn: Eqn) -> None:
+        """An eqn; the programs in its params follow it."""
+        if eqn.effects:
+            raise NoText
+        outs = " ".join(f"{self.name(v)}{aval(v.aval)}" for v in eqn.outvars)
+        ins = " ".join(map(self.atom, eqn.invars))
+        at = len(self.lines)
+        self.lines.append("")
+        params = ",".join(f"{k}={self.value(eqn.params[k])}" for k in sorted(eqn.params))
+        self.lines[at] = f"{outs} = {eqn.primitive.name}[{params}] {ins}"
+
+    def name(self, var: Var) -> int:
+        """The number of a variable, in order of first use."""
+        return self._names.setdefault(var, len(self._names))
+
+    def atom(self, atom: Atom) -> str:
+        """A variable's number, or a literal's bytes."""
+        if isinstance(atom, Literal):
+            value = np.asarray(to_ndarray(atom.val), atom.aval.dtype)
+            return f"'{value.tobytes().hex()}{aval(atom.aval)}"
+        return str(self.name(atom))
+
+    def value(self, x: Any) -> str:
+        """A param."""
+        if isinstance(x, ClosedJaxpr):
+            self.lines.append("{")
+            self.closed(x)
+            self.lines.append("}")
+            return "{}"
+        if isinstance(x, (bool, int, str, type(None))):
+            return repr(x)
+        if isinstance(x, (tuple, list)):
+            items: list[Any] = [*x]
+            return f"({','.join(self.value(y) for y in items)})"
+        if isinstance(x, (np.dtype, enum.Enum)):
+            return str(x)  # pyright: ignore[reportUnknownArgumentType]
+        if isinstance(x, ShapedArray):
+            return aval(x)
+        if isinstance(x, (float, complex, np.generic)):
+            scalar: np.ndarray[Any, Any] = np.asarray(x)  # pyright: ignore[reportUnknownArgumentType]
+            return f"{scalar.dtype}'{scalar.tobytes().hex()}"
+        raise NoText
+
+
+def aval(a: ShapedArray) -> str:
+    """Dtype and shape."""
+    return f":{a.dtype}{list(a.shape)}"

@@ -1,0 +1,49 @@
+"""Machine code and a description to an executable program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir import dtypes
+from ..ir.avals import ShapedArray
+from .runtime import symbols, toolchain
+from .runtime.launch import Executable, Output
+from .runtime.pool import pool
+
+
+def storage_shape(aval: ShapedArray) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of the memory of a value; a key is two uint32."""
+    if dtypes.is_key_dtype(aval.dtype):
+        return (*aval.shape, 2), np.dtype(np.uint32)
+    return aval.shape, aval.dtype
+
+
+def outputs_of(avals: Sequence[ShapedArray]) -> list[Output]:
+    """The results of a program in memory."""
+    outputs: list[Output] = []
+    for aval in avals:
+        shape, dtype = storage_shape(aval)
+        outputs.append(Output(shape, dtype, aval.dtype if dtype != aval.dtype else None))
+    return outputs
+
+
+def linked(
+    code: bytes,
+    meta: dict[str, Any],
+    constants: Sequence[np.ndarray[Any, Any]],
+    out_avals: Sequence[ShapedArray],
+    host: Callable[[int, int], None] | None = None,
+) -> Executable:
+    """The program of an object file.
+
+    Args:
+        meta: `symbols` it calls, bytes of its `arena`, its `cost` in nanoseconds.
+        host: runs its call-outs.
+    """
+    found = symbols.resolve(set(meta["symbols"]) - {"fg_parallel_for"})
+    found["fg_parallel_for"] = pool().parallel_for_address
+    loaded = toolchain.load(code, found)
+    return Executable(loaded, constants, outputs_of(out_avals), meta["arena"], meta["cost"], host)
