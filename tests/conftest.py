@@ -6,12 +6,16 @@ import builtins
 import inspect
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import beartype
 import hypothesis
 import jaxtyping
+
+# Programs compiled by tests are kept apart from the user's.
+os.environ.setdefault("FUNCGRAD_CACHE_DIR", tempfile.mkdtemp(prefix="funcgrad-tests-"))
 
 
 class Key(jaxtyping.AbstractDtype):

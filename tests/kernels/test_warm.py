@@ -1,0 +1,93 @@
+"""A second process finds what the first compiled, and never a program that differs."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import funcgrad
+import funcgrad.numpy as fnp
+from funcgrad.kernels.canonical import Canonical, NoText
+
+SCRIPT = """
+import sys
+import numpy as np
+import funcgrad as fg
+import funcgrad.numpy as fnp
+
+table = fnp.arange(6.0) * float(sys.argv[1])
+
+@fg.jit
+def step(x):
+    scale = fg.lax.scan(lambda c, a: (c + a, None), 0.0, x)[0]
+    return fnp.exp(x) @ table + scale
+
+print(float(step(fnp.ones(6))), "funcgrad.kernels.pipeline" in sys.modules)
+"""
+
+
+def answer(directory, factor):
+    environment = {**os.environ, "FUNCGRAD_CACHE_DIR": str(directory)}
+    command = [sys.executable, "-c", SCRIPT, str(factor)]
+    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    value, compiled = out.stdout.split()
+    return float(value), compiled == "True"
+
+
+def test_second_process_compiles_nothing(tmp_path):
+    first, compiled = answer(tmp_path, 1.0)
+    again, compiled_again = answer(tmp_path, 1.0)
+    assert compiled and not compiled_again
+    assert first == again == pytest.approx(15 * np.e + 6, rel=1e-6)
+
+
+def test_captured_arrays_are_not_in_the_program(tmp_path):
+    answer(tmp_path, 1.0)
+    value, compiled = answer(tmp_path, 2.0)
+    assert not compiled
+    assert value == pytest.approx(30 * np.e + 6, rel=1e-6)
+
+
+def text_of(f, *args):
+    return Canonical(funcgrad.make_jaxpr(f)(*args)).text
+
+
+def test_equal_programs_have_equal_text():
+    def f(x):
+        return fnp.tanh(x) * 2.0
+
+    def g(y):
+        return fnp.tanh(y) * 2.0
+
+    assert text_of(f, np.ones(3)) == text_of(g, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x: x * np.float32(np.nextafter(np.float32(0.1), np.float32(1))),
+        lambda x: x * 0.1 + 0.0,
+        lambda x: x[::-1] * 0.1,
+    ],
+)
+def test_what_differs_has_another_text(other):
+    x = np.ones(3, np.float32)
+    assert text_of(lambda x: x * np.float32(0.1), x) != text_of(other, x)
+
+
+def test_captured_scalars_are_in_the_text():
+    one, two = np.float32(1), np.float32(2)
+    x = np.ones(3, np.float32)
+    assert text_of(lambda x: x + one, x) != text_of(lambda x: x + two, x)
+
+
+def test_call_outs_of_python_functions_are_not_kept():
+    def f(x):
+        shape = funcgrad.ShapeDtypeStruct(x.shape, x.dtype)
+        return funcgrad.pure_callback(np.sin, shape, x)
+
+    with pytest.raises(NoText):
+        text_of(f, np.ones(3, np.float32))
+    np.testing.assert_allclose(funcgrad.jit(f)(np.ones(3, np.float32)), np.sin(1.0), rtol=1e-6)
