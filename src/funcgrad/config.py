@@ -76,7 +76,7 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "cache_max_bytes": (2**30, _count),
 }
 # These say how and where programs run, not what they are: traces do not depend on them.
-_of_running = {"lowering", "debug", "num_threads", "cache", "cache_dir", "cache_max_bytes"}
+_of_running = {"debug", "num_threads", "cache", "cache_dir", "cache_max_bytes"}
 _of_tracing = [name for name in _options if name not in _of_running]
 
 
