@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 import funcgrad.numpy as fnp
 from funcgrad import lax
 
-SHAPES = [(), (0,), (1,), (7,), (17,), (3, 5), (0, 4), (1, 9), (8, 16), (2, 3, 5), (2, 0, 3)]
+SMALL = [(), (0,), (1,), (7,), (17,), (3, 5), (0, 4), (1, 9), (8, 16), (2, 3, 5), (2, 0, 3)]
+# Beyond what the compiler puts together because it is small.
+SHAPES = [*SMALL, (300,), (1, 300), (300, 1), (31, 20), (7, 1, 43)]
 DTYPES = ["float32", "float64", "int32", "bool", "float16"]
 FLOATS = ["float32", "float64", "float16"]
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 3.0, -2.5, 7.0, 1e4, np.inf, -np.inf, np.nan, 6e-8]

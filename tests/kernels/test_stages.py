@@ -219,6 +219,32 @@ def test_checker_finds_axes_and_types_and_folds():
     fault([For(i, [Store(b, (axis_index(i),), const(0, f32))])], [a], "b is written and not among")
 
 
+def test_checker_finds_work_that_chunks_repeat():
+    a, b = Buffer((100,), f32, "a"), Buffer((100,), f32, "b")
+    i, j = Axis(100, "i"), Axis(100, "j")
+    body = [For(i, [Store(a, (axis_index(i),), const(0, f32))])]
+    body.append(For(j, [Store(b, (axis_index(j),), const(0, f32))], [], False, True))
+    whole = Kernel("k", [a, b], [a, b], [], body, 100, 100, None, 1.0, [])
+    KernelChecker(whole).check()
+    parts = Kernel("k", [a, b], [a, b], [], body, 100, 50, None, 1.0, [])
+    with pytest.raises(AssertionError, match="a is written by every chunk"):
+        KernelChecker(parts).check()
+
+
+def test_one_row_is_reduced_once():
+    x = np.ones((1, 200_000), np.float32)
+    lowered(lambda x: fnp.exp(x) / fnp.exp(x).sum(axis=1, keepdims=True), x).check()
+
+
+def test_folds_keep_their_place_when_loops_change_theirs():
+    """The kept axes of this product are (8, 1), and the loop over 8 is the inner one."""
+    rng = np.random.default_rng(0)
+    w, v = rng.normal(size=(64, 32)), rng.normal(size=(64, 1))
+    w, v, c = w.astype(np.float32), v.astype(np.float32), np.ones((1, 32), np.float32)
+    got = fg.jit(lambda w, v, c: c - (w.T @ v).T)(w, v, c)
+    np.testing.assert_allclose(got, c - (w.T @ v).T, rtol=1e-4, atol=1e-4)
+
+
 def test_intervals():
     i = Axis(10)
     index = axis_index(i) * 3 - 2

@@ -56,7 +56,21 @@ class KernelChecker:
             parts = -(-kernel.extent // kernel.grain)
             self.require(kernel.chunk.extent >= parts, "more chunks than partial results")
             self.bound[kernel.chunk] = None
+        self.chunks()
         self.run(kernel.body)
+
+    def chunks(self) -> None:
+        """Check that chunks share no work, and write at places of their own."""
+        kernel = self.kernel
+        divided = [n for n in kernel.body if isinstance(n, For) and n.chunked]
+        if kernel.extent <= kernel.grain:
+            return
+        self.require(len(divided) == 1, "several chunks, and not one loop that is divided")
+        self.require(divided[0].axis.extent == kernel.extent, "another extent than its loop")
+        for node in kernel.body:
+            for store in [] if node is divided[0] else stores_of([node]):
+                mine = any(kernel.chunk in i.axes for i in store.index)
+                self.require(mine, f"{store.target} is written by every chunk")
 
     def require(self, holds: bool, what: str) -> None:
         """Raise if something does not hold."""
@@ -173,6 +187,17 @@ class KernelChecker:
         else:
             right = True
         self.require(right, f"{x.op} of {', '.join(k.name for k in kinds)} gives {x.dtype.name}")
+
+
+def stores_of(body: Sequence[Node]) -> list[Store]:
+    """Every store in the statements."""
+    found: list[Store] = []
+    for node in body:
+        if isinstance(node, For):
+            found += stores_of(node.body)
+        elif isinstance(node, Store):
+            found.append(node)
+    return found
 
 
 def inside(found: Interval, extent: int) -> bool:
