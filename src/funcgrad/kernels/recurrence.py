@@ -29,10 +29,10 @@ from ..ir.loops import (
     select,
 )
 from ..ir.nests import Acc, Advance, Buffer, For, Kernel, Node, Store, expr_cost
+from .chunks import buffers_of_body, chunks_of, written_in
 from .collapse import collapse
 from .linking import storage_shape
 from .lowering import Definitions, LibraryBuilder, Step
-from .schedule import buffers_of_body, chunks_of, written_in
 
 _NANOSECONDS = 0.06
 _SCALAR_NANOSECONDS = 0.5

@@ -17,9 +17,11 @@ from ..ir.loops import (
     Axis,
     Const,
     Expr,
+    Index,
     IndexTuple,
     Load,
     axis_index,
+    cast,
     flat_index,
     select,
 )
@@ -31,18 +33,26 @@ from ..ir.nests import (
     Kernel,
     Node,
     Store,
-    expressions,
     identity_of,
+    loads_of,
     rewrite,
     rewrite_index,
+)
+from .chunks import (
+    CHUNK_NANOSECONDS,
+    MOST_CHUNKS,
+    buffers_of_body,
+    combined,
+    divisible,
+    loops_over,
+    mentions,
+    written_in,
 )
 from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .lowering import Nest
 
 _ROW_ELEMENTS = 8192
-_CHUNK_NANOSECONDS = 15_000.0
-_MOST_CHUNKS = 64
 
 
 class Made(NamedTuple):
@@ -155,8 +165,6 @@ class Scheduler:
         return all(self._in_place(x.index, made, axes) for x in mine)
 
     def _loads(self, x: Expr) -> list[Load]:
-        from ..ir.nests import loads_of
-
         return loads_of(x)
 
     def _in_place(self, index: IndexTuple, made: Made, axes: dict[Axis, Affine]) -> bool:
@@ -168,7 +176,6 @@ class Scheduler:
 
     def rewritten(self, x: Expr, axes: dict[Axis, Affine], phase: int) -> Expr:
         """The expression in the group's axes, with registers and rows for what the group made."""
-        from ..ir.loops import Index
 
         def leaf(node: Expr, again: Any) -> Expr | None:
             if isinstance(node, Index):
@@ -224,13 +231,7 @@ class Scheduler:
             after = self.phases[ready - 1].after if ready else self.first
             after.append(Store(nest.target, index, value))
 
-    def _acc(self, nest: Nest) -> Acc:
-        self.accs += 1
-        return Acc(nest.op, nest.dtype, f"acc{self.accs}", nest.target.dtype)
-
     def _fold_value(self, nest: Nest, acc: Acc) -> Expr:
-        from ..ir.loops import cast
-
         return acc if acc.positional else cast(acc, nest.target.dtype)
 
     def _new_acc(self, nest: Nest) -> tuple[Acc, Expr]:
@@ -264,7 +265,7 @@ class Scheduler:
         return (
             len(self.group.members) == 1
             and not member.nest.op.startswith("arg")
-            and cost_of(member) > 2 * _CHUNK_NANOSECONDS
+            and cost_of(member) > 2 * CHUNK_NANOSECONDS
         )
 
     def _partial_scalar(self, nest: Nest, phase: Phase, acc: Acc) -> None:
@@ -298,9 +299,9 @@ class Scheduler:
         else:
             acc, result = self._new_acc(nest)
             body: list[Node] = [Accumulate(acc, value, self._position(nest, tuple(folded)))]
-            nodes = _loops(folded, body, [acc], vector=member.form == "row")
+            nodes = loops_over(folded, body, [acc], vector=member.form == "row")
             nodes.append(Store(place, index, result))
-            nodes = _loops([own[a] for a in kept], nodes, [], vector=member.form == "register")
+            nodes = loops_over([own[a] for a in kept], nodes, [], vector=member.form == "register")
         self.phases[at].after += nodes
         self.loaded.add(place)
         self.made[nest.target] = Made(None, at, at + 1, place, dropped, tuple(own[a] for a in kept))
@@ -320,10 +321,10 @@ class Scheduler:
         fresh = [Axis(a.extent, a.name) for a in rest]
         again = {a: axis_index(b) for a, b in zip(rest, fresh, strict=True)}
         zero_index = tuple(rewrite_index(i, _same, again) for i in index)
-        nodes = _loops(fresh, [Store(place, zero_index, start)], [], vector=True)
+        nodes = loops_over(fresh, [Store(place, zero_index, start)], [], vector=True)
         step: list[Node] = [Store(place, index, value, nest.op)]
-        nodes += _loops([*folded, *rest], step, [], vector=True)
-        return _loops(list(before), nodes, [], vector=False)
+        nodes += loops_over([*folded, *rest], step, [], vector=True)
+        return loops_over(list(before), nodes, [], vector=False)
 
     def _outer_column(self, member: Member) -> None:
         """A fold over the shared loops: partial results in memory, one set for each chunk."""
@@ -335,7 +336,7 @@ class Scheduler:
         start = Const(identity_of(nest.op, nest.dtype), nest.dtype)
         fresh = [Axis(a.extent, a.name) for a in inner]
         zero = Store(partial, (number, *(axis_index(a) for a in fresh)), start)
-        self.before += _loops(fresh, [zero], [], vector=True)
+        self.before += loops_over(fresh, [zero], [], vector=True)
         at, axes = self._phase(member, inner)
         phase = self.phases[at]
         value = self.rewritten(nest.value, axes, at)
@@ -358,24 +359,24 @@ class Scheduler:
             Accumulate(acc, value),
             Store(nest.target, index, self._fold_value(nest, acc)),
         ]
-        nodes = _loops([along], body, [acc], vector=False)
+        nodes = loops_over([along], body, [acc], vector=False)
         self.phases.append(Phase((), False))
         vector = nest.axis != len(nest.kept) - 1
-        self.phases[-1].after += _loops(others, nodes, [], vector=vector)
+        self.phases[-1].after += loops_over(others, nodes, [], vector=vector)
 
     def _scatter(self, nest: Nest) -> None:
         """The base, then the updates one after the other."""
         assert nest.base is not None
         index = tuple(axis_index(a) for a in nest.kept)
-        nodes = _loops(list(nest.kept), [Store(nest.target, index, nest.base)], [], vector=True)
+        nodes = loops_over(list(nest.kept), [Store(nest.target, index, nest.base)], [], vector=True)
         combine = "" if nest.op == "set" else nest.op
         update = Store(nest.target, nest.index, nest.value, combine, nest.guard)
         last = nest.folded[-1] if nest.folded else None
         flat = flat_index(nest.index, nest.target.shape)
         steps = last is not None and flat.axes.get(last) == 1
-        steps = steps and not any(_mentions(e, last) for e, _ in flat.dynamic)
-        steps = steps and (nest.guard is None or not _mentions(nest.guard, last))
-        nodes += _loops(list(nest.folded), [update], [], vector=steps)
+        steps = steps and not any(mentions(e, last) for e, _ in flat.dynamic)
+        steps = steps and (nest.guard is None or not mentions(nest.guard, last))
+        nodes += loops_over(list(nest.folded), [update], [], vector=steps)
         self.phases.append(Phase((), False))
         self.phases[-1].after += nodes
 
@@ -386,14 +387,14 @@ class Scheduler:
         for phase in self.phases:
             body = [n for n in phase.body if not self._unread(n)]
             if body and phase.axes:
-                nodes += _loops(list(phase.axes), body, phase.accs, vector=True)
+                nodes += loops_over(list(phase.axes), body, phase.accs, vector=True)
             else:
                 nodes += body
             nodes += phase.after
         self.rows = [r for r in self.rows if r in self.loaded]
         if self.outer:
             flat = not any(isinstance(n, For) for n in nodes)
-            nodes = _loops(list(self.outer), nodes, [], vector=flat)
+            nodes = loops_over(list(self.outer), nodes, [], vector=flat)
         return [*self.before, *nodes]
 
     def _unread(self, node: Node) -> bool:
@@ -413,10 +414,10 @@ class Scheduler:
         # Loops beside each other are not to be divided: each chunk would do the others whole.
         whole = any(a.extent != 1 for a in self.outer) or len(loops) == 1
         extent, chunks = 1, 1
-        if lead is not None and whole and not serial and _divisible(lead, bool(self.partials)):
+        if lead is not None and whole and not serial and divisible(lead, bool(self.partials)):
             lead.chunked = True
             extent = lead.axis.extent
-            chunks = int(min(_MOST_CHUNKS, max(1.0, cost / _CHUNK_NANOSECONDS), max(extent, 1)))
+            chunks = int(min(MOST_CHUNKS, max(1.0, cost / CHUNK_NANOSECONDS), max(extent, 1)))
         grain = max(-(-extent // chunks), 1)
         if lead is not None and lead.vector:
             grain = -(-grain // 64) * 64
@@ -429,93 +430,9 @@ class Scheduler:
         result = [main]
         for k, (partial, target, op) in enumerate(self.partials):
             partial.shape = (chunks, *partial.shape[1:])
-            result.append(_combine(partial, target, op, f"{self.name}_join{k}"))
+            result.append(combined(partial, target, op, f"{self.name}_join{k}"))
         return result
 
 
 def _same(x: Expr) -> Expr:
     return x
-
-
-def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
-    """Extent and grain of the leading loop, the only one, which is marked as done in chunks."""
-    (lead,) = [n for n in body if isinstance(n, For)]
-    lead.chunked = True
-    extent = lead.axis.extent
-    chunks = int(min(_MOST_CHUNKS, max(1.0, cost / _CHUNK_NANOSECONDS), max(extent, 1)))
-    grain = max(-(-extent // chunks), 1)
-    return extent, -(-grain // 64) * 64 if lead.vector else grain
-
-
-def _divisible(lead: For, partial: bool) -> bool:
-    """Whether a loop can be done in parts: its folds must then be kept by part."""
-    return not lead.accs or partial
-
-
-def _combine(partial: Buffer, target: Buffer, op: str, name: str) -> Kernel:
-    """The kernel that folds the partial results of all chunks, in order."""
-    kept = [Axis(n, f"i{k}") for k, n in enumerate(target.shape)]
-    chunk = Axis(partial.shape[0], "c")
-    acc = Acc(op, partial.dtype, "acc")
-    index = tuple(axis_index(a) for a in kept)
-    value = Load(partial, (axis_index(chunk), *index), partial.dtype, None)
-    from ..ir.loops import cast
-
-    nodes = _loops([chunk], [Accumulate(acc, value)], [acc], vector=False)
-    nodes.append(Store(target, index, cast(acc, target.dtype)))
-    body = collapse(_loops(kept, nodes, [], vector=True))
-    cost = partial.size * 0.1
-    return Kernel(name, [partial, target], [target], [], body, 1, 1, None, cost, ["partial sums"])
-
-
-def _loops(axes: list[Axis], body: list[Node], accs: list[Acc], vector: bool) -> list[Node]:
-    """The body within loops over the axes; the innermost may be a vector loop."""
-    nodes: list[Node] = body
-    for k, axis in enumerate(reversed(axes)):
-        if axis.extent == 1 and not (accs and k == len(axes) - 1):
-            continue
-        loop: Node = For(axis, nodes, list(accs), vector)
-        nodes, vector = [loop], False
-    return nodes
-
-
-def _mentions(x: Expr, axis: Axis | None) -> bool:
-    from ..ir.loops import Index
-    from ..ir.nests import children
-
-    stack = [x]
-    while stack:
-        node = stack.pop()
-        indices: tuple[Affine, ...] = ()
-        if isinstance(node, Load):
-            indices = node.index
-        elif isinstance(node, Index):
-            indices = (node.affine,)
-        if any(axis in i.axes for i in indices):
-            return True
-        stack.extend(children(node))
-    return False
-
-
-def buffers_of_body(body: list[Node]) -> list[Buffer]:
-    """Every buffer a body touches, in order of first use."""
-    found: dict[Buffer, None] = {}
-    for node in body:
-        if isinstance(node, For):
-            found.update(dict.fromkeys(buffers_of_body(node.body)))
-            continue
-        found.update(dict.fromkeys(buffers_of(expressions(node))))
-        if isinstance(node, Store):
-            found[node.target] = None
-    return list(found)
-
-
-def written_in(body: list[Node]) -> list[Buffer]:
-    """Every buffer a body writes."""
-    found: dict[Buffer, None] = {}
-    for node in body:
-        if isinstance(node, For):
-            found.update(dict.fromkeys(written_in(node.body)))
-        elif isinstance(node, Store):
-            found[node.target] = None
-    return list(found)

@@ -8,13 +8,12 @@ A vector loop is full turns and one masked turn for the rest, so no lane leaves 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...ir.loops import COMPARISONS, Affine, Apply, Axis, Const, Expr, Index, Load, cast
+from ...ir.loops import COMPARISONS, Apply, Const, Expr, Index, Load, cast
 from ...ir.nests import (
     Acc,
     Advance,
-    Buffer,
     For,
     Kernel,
     Node,
@@ -23,31 +22,21 @@ from ...ir.nests import (
     expressions,
     loads_of,
     neighbours,
-    offset_of,
 )
-from .llvm_folds import Folds, Value
+from .llvm_folds import Bound, Value
+from .llvm_memory import Memory
 from .llvm_ops import constant_text, is_small_float, memory_type, register_type, typed
 from .maths import expand
 from .writer import Writer
 
 
-class Bound(NamedTuple):
-    """An axis with a value: its name, and the level at which the value is known."""
-
-    name: str
-    level: int
-
-
-class KernelEmitter(Folds):
+class KernelEmitter(Memory):
     """Writes one kernel."""
 
     def __init__(self, kernel: Kernel, vector_bits: int) -> None:
         super().__init__(Writer())
         self.kernel = kernel
         self.vector_bits = vector_bits
-        self.axes: dict[Axis, Bound] = {}
-        self.vector: Axis | None = None
-        self.pointers: dict[Buffer, str] = {}
         self.written = {*kernel.written, *kernel.scratch}
 
     def text(self) -> tuple[str, dict[str, str]]:
@@ -253,10 +242,10 @@ class KernelEmitter(Folds):
         lanes, level = max(a.lanes for a in args), max(a.level for a in args)
         if x.op == "select":
             one = args[0].lanes == 1
-            names = [
+            first, second = (
                 self.widen(a, y.dtype, lanes) for a, y in zip(args[1:], x.args[1:], strict=True)
-            ]
-            name = self.ops.select(args[0].name, *names, x.dtype, lanes, level, one)
+            )
+            name = self.ops.select(args[0].name, first, second, x.dtype, lanes, level, one)
             return Value(name, lanes, level)
         names = [self.widen(a, y.dtype, lanes) for a, y in zip(args, x.args, strict=True)]
         return Value(self.ops.apply(x.op, names, x.args[0].dtype, lanes, level), lanes, level)
@@ -307,223 +296,6 @@ class KernelEmitter(Folds):
                 return Value(one, 1, level)
             out = self.w.value(f"insertelement {whole} {out}, {result} {one}, i64 {k}", level)
         return Value(out, lanes, level)
-
-    def index(self, affine: Affine, as_vector: bool) -> Value:
-        """The int64 value of an index; without the lanes' own part unless `as_vector`."""
-        terms = [(self.axes[axis], c) for axis, c in affine.axes.items()]
-        parts = [Value(self.scaled(b.name, c, b.level), 1, b.level) for b, c in terms]
-        vectors: list[Value] = []
-        for e, c in affine.dynamic:
-            v = self.value(e)
-            if v.lanes > 1:
-                scale = f"splat (i64 {c})"
-                name = v.name if c == 1 else self.i64("mul", v.name, scale, v.level, v.lanes)
-                vectors.append(Value(name, v.lanes, v.level))
-            else:
-                parts.append(Value(self.scaled(v.name, c, v.level), 1, v.level))
-        total = Value(str(affine.const), 1, 0)
-        for part in sorted(parts, key=lambda p: p.level):
-            if total.name == "0":
-                total = part
-                continue
-            name = self.i64("add", part.name, total.name, part.level)
-            total = Value(name, 1, part.level)
-        coefficient = affine.axes.get(self.vector, 0) if self.vector is not None else 0
-        if as_vector and coefficient:
-            steps = ", ".join(f"i64 {coefficient * k}" for k in range(self.lanes))
-            vectors.append(Value(f"<{steps}>", self.lanes, 0))
-        if vectors and as_vector:
-            wide = self.splat_i64(total)
-            for v in vectors:
-                level = max(wide.level, v.level)
-                wide = Value(
-                    self.i64("add", wide.name, v.name, level, self.lanes), self.lanes, level
-                )
-            return wide
-        assert not vectors
-        return total
-
-    def _varying(self, affine: Affine) -> bool:
-        return any(self.value(e).lanes > 1 for e, _ in affine.dynamic)
-
-    # Memory.
-
-    def guard(self, guard: Expr | None) -> Value | None:
-        """The lanes on which memory may be touched: the guard and the mask of the last turn."""
-        value = None if guard is None else self.value(guard)
-        return value
-
-    def _masked(self, guard: Value | None) -> tuple[str, int]:
-        """The mask as a vector of i1, and its level."""
-        lanes = typed("i1", self.lanes)
-        if guard is None:
-            return self.mask or "splat (i1 true)", 0
-        name = self.widen_kind(guard, "i1")
-        if self.mask is None:
-            return name, guard.level
-        level = len(self.w.open)
-        return self.w.value(f"and {lanes} {name}, {self.mask}", level), level
-
-    def load(self, x: Load) -> Value:
-        """An element, or one for each lane."""
-        buffer: Buffer = x.source
-        if not buffer.size:
-            return Value(constant_text(0, x.dtype), 1, 0)
-        offset = offset_of(buffer, x.index)
-        guard = self.guard(x.guard)
-        varying = self._varying(offset)
-        stride = offset.axes.get(self.vector, 0) if self.vector is not None else 0
-        floor = len(self.w.open) if buffer in self.written else 0
-        if not varying and not stride and (guard is None or guard.lanes == 1):
-            return self._load_one(buffer, offset, guard, floor)
-        if self.mask is not None:
-            floor = len(self.w.open)
-        if varying or stride != 1:
-            return self._gather(buffer, offset, guard, floor)
-        at = self.index(offset, False)
-        kind = memory_type(buffer.dtype)
-        vector = typed(kind, self.lanes)
-        level = max(at.level, floor)
-        align = buffer.dtype.itemsize
-        pointer = self.address(buffer, kind, at.name, level)
-        if guard is None and self.mask is None:
-            name = self.w.value(f"load {vector}, ptr {pointer}, align {align}", level)
-        else:
-            mask, mask_level = self._masked(guard)
-            level = max(level, mask_level)
-            full = self.w.declare(
-                f"llvm.masked.load.{self.suffix(kind)}.p0",
-                f"{vector} (ptr, i32, <{self.lanes} x i1>, {vector})",
-            )
-            name = self.w.value(
-                f"call {vector} {full}(ptr {pointer}, i32 {align}, <{self.lanes} x i1> {mask}, "
-                f"{vector} zeroinitializer)",
-                level,
-            )
-        return Value(self.from_memory(name, x.dtype, self.lanes, level), self.lanes, level)
-
-    def _load_one(self, buffer: Buffer, offset: Affine, guard: Value | None, floor: int) -> Value:
-        at = self.index(offset, False)
-        level = max(at.level, floor, guard.level if guard is not None else 0)
-        kind = memory_type(buffer.dtype)
-        name = at.name
-        if guard is not None:
-            name = self.w.value(f"select i1 {guard.name}, i64 {name}, i64 0", level)
-        pointer = self.address(buffer, kind, name, level)
-        loaded = self.w.value(f"load {kind}, ptr {pointer}, align {buffer.dtype.itemsize}", level)
-        if guard is not None:
-            zero = constant_text(0, buffer.dtype) if buffer.dtype.kind != "b" else "0"
-            loaded = self.w.value(f"select i1 {guard.name}, {kind} {loaded}, {kind} {zero}", level)
-        return Value(self.from_memory(loaded, buffer.dtype, 1, level), 1, level)
-
-    def _gather(self, buffer: Buffer, offset: Affine, guard: Value | None, floor: int) -> Value:
-        at = self.index(offset, True)
-        at = at if at.lanes > 1 else self.splat_i64(at)
-        mask, mask_level = self._masked(guard)
-        level = max(at.level, floor, mask_level)
-        kind = memory_type(buffer.dtype)
-        n, vector = self.lanes, typed(kind, self.lanes)
-        base = self.pointers[buffer]
-        pointers = self.w.value(f"getelementptr {kind}, ptr {base}, <{n} x i64> {at.name}", level)
-        full = self.w.declare(
-            f"llvm.masked.gather.{self.suffix(kind)}.v{n}p0",
-            f"{vector} (<{n} x ptr>, i32, <{n} x i1>, {vector})",
-        )
-        name = self.w.value(
-            f"call {vector} {full}(<{n} x ptr> {pointers}, i32 {buffer.dtype.itemsize}, "
-            f"<{n} x i1> {mask}, {vector} zeroinitializer)",
-            level,
-        )
-        return Value(self.from_memory(name, buffer.dtype, n, level), n, level)
-
-    def store(self, node: Store) -> None:
-        """Write an element, or one for each lane."""
-        buffer = node.target
-        if not buffer.size:
-            return
-        offset = offset_of(buffer, node.index)
-        value = self.value(node.value)
-        guard = self.guard(node.guard)
-        varying = self._varying(offset)
-        stride = offset.axes.get(self.vector, 0) if self.vector is not None else 0
-        if self.vector is None or (
-            not varying and not stride and value.lanes == 1 and (guard is None or guard.lanes == 1)
-        ):
-            self._store_one(node, offset, value, guard)
-            return
-        kind, n = memory_type(buffer.dtype), self.lanes
-        vector = typed(kind, n)
-        name = self.widen(value, node.value.dtype, n)
-        align = buffer.dtype.itemsize
-        if varying or stride != 1:
-            assert not node.combine, "colliding lanes: this loop must be serial"
-            at = self.index(offset, True)
-            mask, _ = self._masked(guard)
-            pointers = self.w.value(
-                f"getelementptr {kind}, ptr {self.pointers[buffer]}, <{n} x i64> {at.name}"
-            )
-            full = self.w.declare(
-                f"llvm.masked.scatter.{self.suffix(kind)}.v{n}p0",
-                f"void ({vector}, <{n} x ptr>, i32, <{n} x i1>)",
-            )
-            stored = self.to_memory(name, node.value.dtype, n)
-            self.w.line(
-                f"call void {full}({vector} {stored}, <{n} x ptr> {pointers}, "
-                f"i32 {align}, <{n} x i1> {mask})"
-            )
-            return
-        at = self.index(offset, False)
-        pointer = self.address(buffer, kind, at.name, len(self.w.open))
-        plain = guard is None and self.mask is None
-        mask = "" if plain else self._masked(guard)[0]
-        masked = f"i32 {align}, <{n} x i1> {mask}"
-        if node.combine:
-            if plain:
-                old = self.w.value(f"load {vector}, ptr {pointer}, align {align}")
-            else:
-                full = self.w.declare(
-                    f"llvm.masked.load.{self.suffix(kind)}.p0",
-                    f"{vector} (ptr, i32, <{n} x i1>, {vector})",
-                )
-                old = self.w.value(
-                    f"call {vector} {full}(ptr {pointer}, {masked}, {vector} zeroinitializer)"
-                )
-            level = len(self.w.open)
-            held = self.from_memory(old, buffer.dtype, n, level)
-            name = self.ops.apply(node.combine, [held, name], buffer.dtype, n, level)
-        stored = self.to_memory(name, node.value.dtype, n)
-        if plain:
-            self.w.line(f"store {vector} {stored}, ptr {pointer}, align {align}")
-            return
-        full = self.w.declare(
-            f"llvm.masked.store.{self.suffix(kind)}.p0", f"void ({vector}, ptr, i32, <{n} x i1>)"
-        )
-        self.w.line(f"call void {full}({vector} {stored}, ptr {pointer}, {masked})")
-
-    def _store_one(self, node: Store, offset: Affine, value: Value, guard: Value | None) -> None:
-        buffer = node.target
-        kind, align = memory_type(buffer.dtype), buffer.dtype.itemsize
-        at = self.index(offset, False)
-        if guard is None:
-            self._write(node, kind, align, at, value)
-            return
-        with self.w.when(guard.name):
-            self._write(node, kind, align, at, value)
-
-    def _write(self, node: Store, kind: str, align: int, at: Value, value: Value) -> None:
-        pointer = self.w.value(
-            f"getelementptr {kind}, ptr {self.pointers[node.target]}, i64 {at.name}"
-        )
-        name = value.name
-        if node.combine:
-            old = self.w.value(f"load {kind}, ptr {pointer}, align {align}")
-            level = len(self.w.open)
-            held = self.from_memory(old, node.target.dtype, 1, level)
-            name = self.ops.apply(node.combine, [held, name], node.target.dtype, 1, level)
-        self.w.line(
-            f"store {kind} {self.to_memory(name, node.value.dtype, 1)}, "
-            f"ptr {pointer}, align {align}"
-        )
 
 
 def expand_widened(x: Apply) -> Expr | None:

@@ -6,12 +6,13 @@ order is the same for every run and any number of threads.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...ir.loops import DType, Expr
+from ...ir.loops import Affine, Axis, DType, Expr
 from ...ir.nests import Acc, Accumulate, Advance, Buffer, identity_of
 from .llvm_ops import Ops, constant_text, is_float, memory_type, register_type, suffix, typed
 from .writer import Writer, splat
@@ -27,16 +28,24 @@ class Value(NamedTuple):
     level: int
 
 
-class Folds:
-    """What the emitter of a kernel stands on."""
+class Bound(NamedTuple):
+    """An axis with a value: its name, and the level at which the value is known."""
 
-    vector: Any
-    pointers: dict[Buffer, str]
+    name: str
+    level: int
+
+
+class Folds(ABC):
+    """What the emitter of a kernel stands on."""
 
     def __init__(self, writer: Writer) -> None:
         self.w = writer
         self.ops = Ops(writer)
         self.lanes = 1
+        self.pointers: dict[Buffer, str] = {}
+        self.written: set[Buffer] = set()
+        self.vector: Axis | None = None
+        self.axes: dict[Axis, Bound] = {}
         self.mask: str | None = None
         self.arm: int | None = None  # the level of the code that runs rarely, while in it
         self.accs: dict[Acc, list[str]] = {}
@@ -44,9 +53,10 @@ class Folds:
         self.results: dict[Acc, Value] = {}
         self._scopes: list[dict[Any, tuple[Value, Any]]] = [{}]
 
+    @abstractmethod
     def value(self, x: Expr) -> Value:
         """The value of an expression."""
-        raise NotImplementedError
+        ...
 
     # What has been written already.
 
@@ -310,9 +320,10 @@ class Folds:
         for (acc, _), name in zip(node.pairs, new, strict=True):
             self.accs[acc] = [name]
 
-    def index(self, affine: Any, as_vector: bool) -> Value:
-        """The int64 value of an index."""
-        raise NotImplementedError
+    @abstractmethod
+    def index(self, affine: Affine, as_vector: bool) -> Value:
+        """The int64 value of an index; without the lanes' own part unless `as_vector`."""
+        ...
 
     def folded(self, acc: Acc) -> Value:
         """What a fold has come to: its result, or within its loops the value so far."""

@@ -1,0 +1,95 @@
+"""Loops around statements, and how a kernel is divided into chunks.
+
+The one idea: chunks depend on sizes and estimated cost alone, never on the number of threads, so
+partial results are the same, and are joined in the same order, on every machine with one core or
+many.
+"""
+
+from __future__ import annotations
+
+from ..ir.loops import Affine, Axis, Expr, Index, Load, axis_index, cast
+from ..ir.nests import Acc, Accumulate, Buffer, For, Kernel, Node, Store, children, expressions
+from .collapse import buffers_of, collapse
+
+CHUNK_NANOSECONDS = 15_000.0
+MOST_CHUNKS = 64
+
+
+def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
+    """Extent and grain of the leading loop, the only one, which is marked as done in chunks."""
+    (lead,) = [n for n in body if isinstance(n, For)]
+    lead.chunked = True
+    extent = lead.axis.extent
+    chunks = int(min(MOST_CHUNKS, max(1.0, cost / CHUNK_NANOSECONDS), max(extent, 1)))
+    grain = max(-(-extent // chunks), 1)
+    return extent, -(-grain // 64) * 64 if lead.vector else grain
+
+
+def divisible(lead: For, partial: bool) -> bool:
+    """Whether a loop can be done in parts: its folds must then be kept by part."""
+    return not lead.accs or partial
+
+
+def combined(partial: Buffer, target: Buffer, op: str, name: str) -> Kernel:
+    """The kernel that folds the partial results of all chunks, in order."""
+    kept = [Axis(n, f"i{k}") for k, n in enumerate(target.shape)]
+    chunk = Axis(partial.shape[0], "c")
+    acc = Acc(op, partial.dtype, "acc")
+    index = tuple(axis_index(a) for a in kept)
+    value = Load(partial, (axis_index(chunk), *index), partial.dtype, None)
+    nodes = loops_over([chunk], [Accumulate(acc, value)], [acc], vector=False)
+    nodes.append(Store(target, index, cast(acc, target.dtype)))
+    body = collapse(loops_over(kept, nodes, [], vector=True))
+    cost = partial.size * 0.1
+    return Kernel(name, [partial, target], [target], [], body, 1, 1, None, cost, ["partial sums"])
+
+
+def loops_over(axes: list[Axis], body: list[Node], accs: list[Acc], vector: bool) -> list[Node]:
+    """The body within loops over the axes; the innermost may be a vector loop."""
+    nodes: list[Node] = body
+    for k, axis in enumerate(reversed(axes)):
+        if axis.extent == 1 and not (accs and k == len(axes) - 1):
+            continue
+        loop: Node = For(axis, nodes, list(accs), vector)
+        nodes, vector = [loop], False
+    return nodes
+
+
+def mentions(x: Expr, axis: Axis | None) -> bool:
+    """Whether an expression depends on an axis."""
+    stack = [x]
+    while stack:
+        node = stack.pop()
+        indices: tuple[Affine, ...] = ()
+        if isinstance(node, Load):
+            indices = node.index
+        elif isinstance(node, Index):
+            indices = (node.affine,)
+        if any(axis in i.axes for i in indices):
+            return True
+        stack.extend(children(node))
+    return False
+
+
+def buffers_of_body(body: list[Node]) -> list[Buffer]:
+    """Every buffer a body touches, in order of first use."""
+    found: dict[Buffer, None] = {}
+    for node in body:
+        if isinstance(node, For):
+            found.update(dict.fromkeys(buffers_of_body(node.body)))
+            continue
+        found.update(dict.fromkeys(buffers_of(expressions(node))))
+        if isinstance(node, Store):
+            found[node.target] = None
+    return list(found)
+
+
+def written_in(body: list[Node]) -> list[Buffer]:
+    """Every buffer a body writes."""
+    found: dict[Buffer, None] = {}
+    for node in body:
+        if isinstance(node, For):
+            found.update(dict.fromkeys(written_in(node.body)))
+        elif isinstance(node, Store):
+            found[node.target] = None
+    return list(found)
