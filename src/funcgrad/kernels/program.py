@@ -16,9 +16,10 @@ from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Contract, Library, Region
 from ..ir.nests import Buffer, Kernel
-from .contract import Gemm, Layout, even, free_axes, gemm_kernel, gemm_operand, product
+from .contract import Layout, even, free_axes, gemm_kernel, gemm_operand, product
 from .fuse import Fuser, Group, reads_of
 from .library import LibraryKernel
+from .library.gemm import Gemm
 from .lowering import Definitions, LibraryBuilder, Nest, Program, Step
 from .recurrence import recurrence
 from .schedule import Scheduler

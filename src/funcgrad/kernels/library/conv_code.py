@@ -168,6 +168,12 @@ class Code:
         place = self.at(pointer, offset)
         self.writer.line(f"store {self.vector(lanes)} {value}, ptr {place}, align {self.size}")
 
+    def prefetch(self, pointer: str, offset: Value, writes: int) -> None:
+        """Ask for an element in the second cache; it need not be memory of anybody."""
+        at = self.writer.declare("llvm.prefetch.p0", "void (ptr, i32, i32, i32)")
+        place = self.at(pointer, offset)
+        self.writer.line(f"call void {at}(ptr {place}, i32 {writes}, i32 2, i32 1)")
+
     def zero(self, lanes: int) -> str:
         """Zeros."""
         return "0.0" if lanes == 1 else "zeroinitializer"
@@ -191,6 +197,18 @@ class Code:
         """a + b of floats."""
         return self.writer.value(f"fadd {self.vector(lanes)} {a}, {b}")
 
+    def total(self, value: str) -> str:
+        """The sum of the lanes of a whole vector."""
+        lanes = self.lanes
+        while lanes > 1:
+            lanes //= 2
+            low, high = (
+                self._piece(value, 2 * lanes, 0, lanes),
+                self._piece(value, 2 * lanes, lanes, lanes),
+            )
+            value = self.sum(low, high, lanes)
+        return value
+
     def store_lanes(
         self, value: str, lanes: int, valid: int, pointer: str, offset: Value, stride: int
     ) -> None:
@@ -204,16 +222,21 @@ class Code:
                 one = self.writer.value(f"extractelement {kind} {value}, i64 {lane}")
                 self.store(one, pointer, self.add(offset, lane * stride))
             return
+        for done, piece, part in self.pieces(value, lanes, valid):
+            self.store(part, pointer, self.add(offset, done), piece)
+
+    def pieces(self, value: str, lanes: int, valid: int) -> list[tuple[int, int, str]]:
+        """The first `valid` lanes of a vector in pieces of powers of two: first, count, piece."""
         if valid == lanes:
-            self.store(value, pointer, offset, lanes)
-            return
+            return [(0, lanes, value)]
+        found: list[tuple[int, int, str]] = []
         done, piece = 0, lanes
         while done < valid:
             while piece > valid - done:
                 piece //= 2
-            part = self._piece(value, lanes, done, piece)
-            self.store(part, pointer, self.add(offset, done), piece)
+            found.append((done, piece, self._piece(value, lanes, done, piece)))
             done += piece
+        return found
 
     def _piece(self, value: str, lanes: int, first: int, count: int) -> str:
         kind = self.vector(lanes)

@@ -1,0 +1,365 @@
+"""Small, skinny and batched matrix products, where a BLAS is mostly busy with its preparations.
+
+    chunk:  some products of the batch, or a block of rows and columns of one
+            for each block of the contraction: for each panel of V vectors of columns:
+                the right side's panel is copied into the first cache, or read where it lies
+                for each tile of T rows: one sum of outer products held in registers
+
+The left side is read where it lies in either order, element by element. The right side is copied
+where its columns are not neighbours (it is transposed on the way), where a vector would reach
+beyond it, and where many tiles read a panel whose rows would drive each other out of cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+from . import LibraryKernel, Stage
+from .conv_code import Code, Value
+from .conv_micro import Level, Tile, outer_products
+from .conv_tiles import registers
+
+# Bytes of a panel: half of a small first cache.
+PANEL = 1 << 14
+# Bytes of a copy of panels: part of a small second cache.
+COPY = 1 << 17
+# A chunk has so many products at least, if there are as many, and there are at most so many chunks
+# of a product.
+CHUNK_PRODUCTS, MOST_PARTS = 1 << 20, 32
+# From so many tiles on that read a panel, a copy of it pays.
+READERS = 3
+# Two fused multiply-adds start every cycle, and each waits 4 cycles for the last on its sum.
+LATENCY = 4.0
+# More rows at once may drive each other out of a cache of eight ways.
+MOST_ROWS = 8
+# Where so few rows or columns meet sums of so many steps, lanes run along the sums.
+FEW, LONG = 64, 256
+# Products in a nanosecond of one core, roughly: decides only whether threads are worth it.
+SPEED = 20.0
+
+
+class Gemm(NamedTuple):
+    """A batch of matrix products C = A·B on operands as they lie in memory.
+
+    Attributes:
+        batch: extents and strides (left, right, out) of the batch axes.
+        left, right: (free axis outside, leading stride).
+    """
+
+    dtype: str
+    batch: tuple[tuple[int, int, int, int], ...]
+    m: int
+    n: int
+    k: int
+    left: tuple[bool, int]
+    right: tuple[bool, int]
+
+
+class Cut(NamedTuple):
+    """How a product is cut.
+
+    Attributes:
+        rows, width: rows and columns of a tile.
+        depth: steps of the contraction for which a panel is held.
+        row_block, column_block: of a chunk, whole tiles each.
+        copied: whether all panels are copied, or only one that is not whole vectors.
+        by_rows: whether all panels of a block meet a tile of rows before the next tile.
+    """
+
+    rows: int
+    width: int
+    depth: int
+    row_block: int
+    column_block: int
+    copied: bool
+    by_rows: bool
+
+
+def tile_of(m: int, vectors: int, steps: int, limit: int) -> tuple[int, int]:
+    """Rows and vectors of the tile of least cost."""
+    best: tuple[float, int, int] | None = None
+    for width in range(1, min(4, vectors) + 1):
+        for high in range(1, min(m, (limit - width - 1) // width, MOST_ROWS) + 1):
+            cost = 0.0
+            for rows, times in ((high, m // high), (m % high, 1)):
+                for wide, panels in ((width, vectors // width), (vectors % width, 1)):
+                    if rows and wide:
+                        work = rows * wide
+                        finish = work + 12 + (30 if rows < high else 0)
+                        cycles = max(work / 2, rows / 2 + wide, LATENCY)
+                        cost += times * panels * (cycles * steps + finish)
+            if best is None or (cost, -high * width) < (best[0], -best[1] * best[2]):
+                best = cost, high, width
+    assert best is not None
+    return best[1:]
+
+
+def cut_of(g: Gemm, vector_bits: int) -> Cut:
+    """The cut of a product, from sizes alone."""
+    limit, size = registers(vector_bits), 4 if g.dtype == "float32" else 8
+    lanes = vector_bits // (8 * size)
+    if is_inner(g):
+        rows, width = tile_of(g.m, g.n, -(-g.k // lanes), limit)
+        blocks = -(-g.k * width * size // PANEL)
+        depth = -(-g.k // (blocks * lanes)) * lanes
+        by_rows, copied, column_block = g.m > g.n, False, -(-g.n // width) * width
+    else:
+        rows, vectors = tile_of(g.m, -(-g.n // lanes), min(g.k, 256), limit)
+        width = vectors * lanes
+        depth = -(-g.k // -(-g.k // (PANEL // (width * size))))
+        column_block = min(-(-g.n // width), COPY // (depth * width * size)) * width
+        by_rows = depth * column_block * size <= PANEL
+        # Rows of a panel at this distance share so few places of a cache of 4 KiB a way.
+        step = g.right[1] * size % 4096 or 4096
+        crowded = depth * step > 1 << 15 or g.k > depth
+        copied = g.right[0] or (g.m > (READERS - 1) * rows and crowded)
+    parts = max(1, min(MOST_PARTS, g.m * g.n * g.k // CHUNK_PRODUCTS))
+    row_block = -(-g.m // rows) * rows
+    if g.n >= g.m:
+        column_block = min(column_block, -(-g.n // (width * parts)) * width)
+    else:
+        row_block = -(-g.m // (rows * parts)) * rows
+    return Cut(rows, width, depth, row_block, column_block, copied, by_rows)
+
+
+def is_inner(g: Gemm) -> bool:
+    """Whether lanes run along the contraction."""
+    return g.left[0] and g.right[0] and g.k >= LONG and min(g.m, g.n) <= FEW
+
+
+def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
+    """The kernel `name` of (left, right, result) for float32 or float64."""
+    code = Code(g.dtype, vector_bits)
+    cut = cut_of(g, vector_bits)
+    text = (_Inner if is_inner(g) else _Outer)(g, cut, code).text(name)
+    count = prod(b[0] for b in g.batch)
+    each = -(-g.m // cut.row_block) * -(-g.n // cut.column_block)
+    products = g.m * g.n * g.k
+    grain = max(1, CHUNK_PRODUCTS * each // products)
+    cost = count * products / SPEED
+    stage = Stage(name, (("in", 0), ("in", 1), ("out", 0)), count * each, grain, cost)
+    return LibraryKernel({name: text}, code.declarations, (stage,), (), 2.0 * count * products)
+
+
+class _Outer:
+    """Text of the function that computes chunks `lo` to `hi` of (left, right, result)."""
+
+    def __init__(self, g: Gemm, cut: Cut, code: Code) -> None:
+        self.g, self.cut, self.code, self.lanes = g, cut, code, code.lanes
+        self.row, self.step = (g.left[1], 1) if g.left[0] else (1, g.left[1])
+        self.column, self.turn = (g.right[1], 1) if g.right[0] else (1, g.right[1])
+        self.adds, self.uneven = g.k > cut.depth, g.k % cut.depth
+        self.rest = g.n % cut.width
+        # A line more, so that neighbouring panels do not compete for places in cache.
+        self.panel = cut.depth * cut.width + 64 // code.size
+
+    def text(self, name: str) -> str:
+        g, cut, code = self.g, self.cut, self.code
+        bases = [code.argument(i) for i in range(3)]
+        self.room = ""
+        partial = g.n % self.lanes
+        if cut.copied or partial:
+            panels = cut.column_block // cut.width if cut.copied else 1
+            self.room = code.room(panels * self.panel)
+            # What no copy writes takes part in sums that are thrown away.
+            if partial:
+                code.fill(self.room, panels * self.panel)
+        extents = [b[0] for b in g.batch]
+        parts = [-(-g.m // cut.row_block), -(-g.n // cut.column_block)]
+        with code.writer.loop("%lo", "%hi", 1) as chunk:
+            *places, i, j = code.split(chunk.index, [*extents, *parts])
+            row, column = code.mul(i, cut.row_block), code.mul(j, cut.column_block)
+            starts: list[list[Value]] = [
+                [code.mul(row, self.row)],
+                [code.mul(column, self.column)],
+                [code.mul(row, g.n), column],
+            ]
+            for place, (_, *strides) in zip(places, g.batch, strict=True):
+                for start, stride in zip(starts, strides, strict=True):
+                    start.append(code.mul(place, stride))
+            self.left, self.right, self.out = (
+                code.at(base, code.add(*start)) for base, start in zip(bases, starts, strict=True)
+            )
+            self.rows = code.least(code.sub(g.m, row), cut.row_block) if parts[0] > 1 else g.m
+            columns = g.n if parts[1] == 1 else code.least(code.sub(g.n, column), cut.column_block)
+            self._block(columns)
+        return code.function(name)
+
+    def _block(self, columns: Value) -> None:
+        """A block of rows and columns, over the whole contraction."""
+        g, cut, code = self.g, self.cut, self.code
+        if self.adds:
+            with code.loop(0, self.rows) as i:
+                code.fill(code.at(self.out, code.mul(i, g.n)), columns)
+        whole = code.mul(code.div(columns, cut.width), cut.width)
+        with code.loop(0, g.k, cut.depth) as start:
+            self.depth = code.least(code.sub(g.k, start), cut.depth) if self.uneven else cut.depth
+            self.a = code.at(self.left, code.mul(start, self.step))
+            self.b = code.at(self.right, code.mul(start, self.turn))
+            if cut.copied:
+                self._copy(0, whole, cut.width)
+            if self.rest and (cut.copied or g.n % self.lanes):
+                with code.loop(whole, columns, cut.width) as column:
+                    self._copy(column, code.add(column, cut.width), self.rest)
+            if cut.by_rows:
+                for row, rows in self._tiles():
+                    if g.batch:
+                        self._fetch_next(row, rows)
+                    for column, wide in self._panels(whole, columns):
+                        self._tile(row, rows, column, wide, self._panel(column, wide))
+            else:
+                for column, wide in self._panels(whole, columns):
+                    panel = self._panel(column, wide)
+                    for row, rows in self._tiles():
+                        self._tile(row, rows, column, wide, panel)
+
+    def _tiles(self) -> Iterator[tuple[Value, int]]:
+        """First row and number of rows of every tile, in open loops."""
+        g, cut, code = self.g, self.cut, self.code
+        whole = code.mul(code.div(self.rows, cut.rows), cut.rows)
+        for first, last, rows in ((0, whole, cut.rows), (whole, self.rows, g.m % cut.rows)):
+            if rows and first != last:
+                with code.loop(first, last, cut.rows) as row:
+                    yield row, rows
+
+    def _panels(self, whole: Value, columns: Value) -> Iterator[tuple[Value, int]]:
+        """First column and number of columns of every panel, in open loops."""
+        width = self.cut.width
+        for first, last, wide in ((0, whole, width), (whole, columns, self.rest)):
+            if wide and first != last:
+                with self.code.loop(first, last, width) as column:
+                    yield column, wide
+
+    def _fetch_next(self, row: Value, rows: int) -> None:
+        """Bring into cache what the next product of the batch touches, a tile's share of it."""
+        g, code = self.g, self.code
+        for pointer, size, writes in (
+            (self.left, g.m * g.k, 0),
+            (self.right, g.k * g.n, 0),
+            (self.out, g.m * g.n, 1),
+        ):
+            share = size // g.m
+            place = code.at(pointer, code.add(code.mul(row, share), size))
+            with code.loop(0, rows * share, 64 // code.size) as i:
+                code.prefetch(place, i, writes)
+
+    def _panel(self, column: Value, columns: int) -> tuple[str, int]:
+        """Where a panel is, and how far its rows are apart."""
+        cut, code = self.cut, self.code
+        if cut.copied or columns % self.lanes:
+            return self._room(column), cut.width
+        return code.at(self.b, code.mul(column, self.column)), self.turn
+
+    def _tile(
+        self, row: Value, rows: int, column: Value, columns: int, panel: tuple[str, int]
+    ) -> None:
+        """A tile of results, over a block of the contraction."""
+        code, g, (right, pitch) = self.code, self.g, panel
+        places = tuple(t * self.row for t in range(rows))
+        held = Tile(places, tuple(range(0, columns, code.lanes)), code.lanes)
+        levels = [Level(self.depth, self.step, pitch)]
+        here = code.at(self.a, code.mul(row, self.row))
+        sums = outer_products(code, held, levels, here, right)
+        self._store(sums, code.at(self.out, code.add(code.mul(row, g.n), column)), columns)
+
+    def _store(self, sums: list[str], out: str, columns: int) -> None:
+        code, lanes = self.code, self.lanes
+        per_row = -(-columns // lanes)
+        for number, value in enumerate(sums):
+            row, vector = divmod(number, per_row)
+            valid = min(lanes, columns - vector * lanes)
+            for first, count, part in code.pieces(value, lanes, valid):
+                place = row * self.g.n + vector * lanes + first
+                total = part
+                if self.adds:
+                    total = code.sum(code.load(out, place, count), part, count)
+                code.store(total, out, place, count)
+
+    def _copy(self, first: Value, last: Value, columns: int) -> None:
+        """Panels of `columns` columns from `first` to `last` with their columns side by side."""
+        cut, code, lanes = self.cut, self.code, self.code.lanes
+        if first == last:
+            return
+        if self.column == 1:
+            with code.loop(0, self.depth) as i, code.loop(first, last, cut.width) as column:
+                into = code.at(self._room(column), code.mul(i, cut.width))
+                source = code.at(self.b, code.add(code.mul(i, self.turn), column))
+                code.copy(into, source, columns, 1, 1)
+            return
+        whole = code.mul(code.div(self.depth, lanes), lanes)
+        squares = columns // lanes * lanes
+        uneven = self.g.k % lanes or cut.depth % lanes
+        with code.loop(first, last, cut.width) as start:
+            room, source = self._room(start), code.at(self.b, code.mul(start, self.column))
+            if whole != 0 and squares:
+                with code.loop(0, whole, lanes) as i:
+                    into, here = code.at(room, code.mul(i, cut.width)), code.at(source, i)
+                    for column in range(0, squares, lanes):
+                        self._transpose(here, into, column)
+            for low, high, begin in ((0, squares if uneven else 0, whole), (squares, columns, 0)):
+                if low == high:
+                    continue
+                with code.loop(begin, self.depth) as i:
+                    into, here = code.at(room, code.mul(i, cut.width)), code.at(source, i)
+                    for column in range(low, high):
+                        code.store(code.load(here, column * self.column), into, column)
+
+    def _room(self, column: Value) -> str:
+        if not self.cut.copied:
+            return self.room
+        number = self.code.div(column, self.cut.width)
+        return self.code.at(self.room, self.code.mul(number, self.panel))
+
+    def _transpose(self, source: str, into: str, column: int) -> None:
+        """A square of elements."""
+        code, lanes = self.code, self.code.lanes
+        kind = code.vector(lanes)
+        held = [code.load(source, (column + i) * self.column, lanes) for i in range(lanes)]
+        step = 1
+        while step < lanes:
+            # Of the numbers of a lane and of its vector, one binary digit is exchanged.
+            low = [i if not i & step else lanes + i - step for i in range(lanes)]
+            high = [i + step if not i & step else lanes + i for i in range(lanes)]
+            for i in range(lanes):
+                if i & step:
+                    continue
+                pair = held[i], held[i + step]
+                for at, lane in ((i, low), (i + step, high)):
+                    mask = ", ".join(f"i32 {x}" for x in lane)
+                    held[at] = code.writer.value(
+                        f"shufflevector {kind} {pair[0]}, {kind} {pair[1]}, "
+                        f"<{lanes} x i32> <{mask}>"
+                    )
+            step *= 2
+        for i, vector in enumerate(held):
+            code.store(vector, into, i * self.cut.width + column, lanes)
+
+
+class _Inner(_Outer):
+    """The same with lanes along the contraction, so that both sides are read as they lie."""
+
+    def __init__(self, g: Gemm, cut: Cut, code: Code) -> None:
+        super().__init__(g, cut, code)
+        self.lanes = 1
+
+    def _tile(
+        self, row: Value, rows: int, column: Value, columns: int, panel: tuple[str, int]
+    ) -> None:
+        code, g, (right, _) = self.code, self.g, panel
+        lanes = code.lanes
+        places = tuple(t * self.row for t in range(rows))
+        others = tuple(t * self.column for t in range(columns))
+        left = code.at(self.a, code.mul(row, self.row))
+        held = Tile(places, others, lanes, lanewise=True)
+        levels = [Level(code.div(self.depth, lanes), lanes, lanes)]
+        sums = [code.total(v) for v in outer_products(code, held, levels, left, right)]
+        if g.k % lanes:
+            whole = code.mul(code.div(self.depth, lanes), lanes)
+            levels = [Level(code.rem(self.depth, lanes), 1, 1)]
+            single = held._replace(lanes=1)
+            starts = code.at(left, whole), code.at(right, whole)
+            rest = outer_products(code, single, levels, *starts)
+            sums = [code.sum(x, y) for x, y in zip(sums, rest, strict=True)]
+        self._store(sums, code.at(self.out, code.add(code.mul(row, g.n), column)), columns)

@@ -1,0 +1,153 @@
+"""Matrix products of our own against NumPy, over shapes, layouts and widths of vectors."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import funcgrad
+from funcgrad.kernels import contract
+from funcgrad.kernels.library import gemm
+from funcgrad.kernels.library.gemm import Gemm
+from funcgrad.kernels.runtime import toolchain
+
+
+def neighbour(name: str) -> Any:
+    """A module beside this file: tests are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+Program = neighbour("harness").Program
+
+
+def product(
+    dtype: str, count: int, m: int, n: int, k: int, left: bool, right: bool, gap: int = 0
+) -> Gemm:
+    """A batch of products, each operand's rows `gap` elements apart from one another."""
+    lead, other = (k if left else m) + gap, (k if right else n) + gap
+    steps = (m if left else k) * lead, (n if right else k) * other, m * n
+    batch = ((count, *steps),) if count > 1 else ()
+    return Gemm(dtype, batch, m, n, k, (left, lead), (right, other))
+
+
+def check(g: Gemm, bits: int = 0) -> None:
+    rng = np.random.default_rng(0)
+    count = g.batch[0][0] if g.batch else 1
+    sides: list[np.ndarray] = []
+    views: list[np.ndarray] = []
+    for (outside, lead), free in ((g.left, g.m), (g.right, g.n)):
+        x = rng.standard_normal((count, free if outside else g.k, lead)).astype(g.dtype)
+        seen = x[:, :, : g.k if outside else free]
+        sides.append(x)
+        views.append(seen if outside else seen.swapaxes(1, 2))
+    kernel = gemm.build(g, "product", bits or toolchain.machine().vector_bits)
+    found = Program(kernel)(sides, (count, g.m, g.n), g.dtype)
+    a, b = (v.astype(np.float64) for v in views)
+    expected = a @ b.swapaxes(1, 2)
+    scale = (np.abs(a) @ np.abs(b).swapaxes(1, 2)).max()
+    assert np.abs(found - expected).max() <= 8 * np.finfo(g.dtype).eps * scale
+
+
+shapes = {
+    "squares": (3, 64, 64, 64),
+    "odd squares": (3, 17, 19, 23),
+    "few of everything": (1, 5, 3, 7),
+    "one row": (2, 1, 9, 9),
+    "few rows": (1, 3, 300, 700),
+    "few columns": (1, 300, 10, 400),
+    "few columns, long sums": (2, 40, 3, 1200),
+    "few of both, long sums": (1, 13, 7, 5000),
+    "many chunks of columns": (1, 33, 1025, 129),
+    "many chunks of rows": (1, 700, 40, 130),
+}
+
+
+@pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", shapes)
+def test_every_shape(name: str, dtype: str, layout: str) -> None:
+    check(product(dtype, *shapes[name], layout[0] == "N", layout[1] == "T"))
+
+
+small = st.integers(1, 40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["float32", "float64"]),
+    st.tuples(st.integers(1, 3), small, small, st.integers(1, 600)),
+    st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)),
+    st.sampled_from([128, 256, 512]),
+)
+@example("float32", (1, 40, 3, 1200), (False, True, 0), 256)
+def test_random_products(dtype: str, sizes: Any, layout: Any, bits: int) -> None:
+    check(product(dtype, *sizes, *layout), bits)
+
+
+def test_several_batch_axes() -> None:
+    """A left side that is the same for all of one batch axis."""
+    rng = np.random.default_rng(2)
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((2, 9, 20), (3, 2, 20, 11)))
+    batch = (3, 0, 440, 198), (2, 180, 220, 99)
+    g = Gemm("float32", batch, 9, 11, 20, (True, 20), (False, 11))
+    kernel = gemm.build(g, "product", toolchain.machine().vector_bits)
+    found = Program(kernel)([a, b], (3, 2, 9, 11), np.float32)
+    np.testing.assert_allclose(found, a @ b, rtol=1e-4, atol=1e-5)
+
+
+def test_sums_do_not_depend_on_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = product("float32", 1, 8, 2000, 300, True, False)
+    texts: list[Any] = []
+    for cores in (1, 64):
+        machine = dataclasses.replace(toolchain.machine(), cores=cores)
+        monkeypatch.setattr(contract, "machine", lambda machine=machine: machine)
+        texts.append(contract.gemm_kernel(g, "product"))
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("g", "ours"),
+    [
+        (product("float32", 256, 64, 64, 64, True, False), True),
+        (product("float64", 64, 20, 20, 100, True, True), True),
+        (product("float32", 1, 8, 1024, 1024, True, False), True),
+        (product("float32", 1, 32, 1024, 1024, True, True), True),
+        (product("float32", 1, 32, 1024, 1024, True, False), False),
+        (product("float32", 1, 1024, 1024, 1024, True, False), False),
+        (product("float32", 1, 20, 20, 20, True, False), False),
+    ],
+)
+def test_who_does_which(g: Gemm, ours: bool) -> None:
+    assert contract.is_ours(g) == ours
+    assert bool(contract.gemm_kernel(g, "product").declarations[0].count("gemm")) != ours
+
+
+def attention(q: Any, k: Any, v: Any) -> Any:
+    weights = funcgrad.numpy.einsum("bhqd,bhkd->bhqk", q, k) / 8.0
+    return (funcgrad.numpy.einsum("bhqk,bhkd->bhqd", weights, v) ** 2).sum()
+
+
+def test_programs_with_batches() -> None:
+    rng = np.random.default_rng(3)
+    args = [rng.standard_normal((4, 6, 40, 32)).astype(np.float32) for _ in range(3)]
+    step = funcgrad.value_and_grad(attention, argnums=(0, 1, 2))
+    compiled = funcgrad.jit(step)
+    value, gradients = compiled(*args)
+    wanted, expected = step(*args)
+    np.testing.assert_allclose(value, wanted, rtol=1e-4)
+    for found, e in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(found), np.asarray(e), rtol=1e-3, atol=1e-2)
+    assert "gemm" not in compiled.lower(*args).stages.llvm
