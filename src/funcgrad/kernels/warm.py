@@ -45,7 +45,7 @@ def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
 
 
 def _key(closed: ClosedJaxpr) -> tuple[str | None, list[np.ndarray[Any, Any]]]:
-    if not config.cache:
+    if not config.cache or config.debug:
         return None, []
     try:
         canonical = Canonical(closed)
