@@ -587,6 +587,11 @@ STEPS = (
 ).split()
 
 CALLS += [
+    # integers
+    *(f"n.{f}(k, k % 3)" for f in ("remainder", "fmod", "floor_divide")),
+    "n.convolve(idx, idx)",
+    "n.correlate(idx, idx[:2])",
+    "n.polysub(i8[0], u[0])",
     # transforms
     *(f"n.fft.{f}(z)" for f in ("fft", "ifft", "irfft", "hfft", "fftn", "ifft2", "irfftn")),
     *(f"n.fft.{f}(x)" for f in ("fft", "rfft", "ihfft", "fft2", "rfft2", "rfftn", "irfft")),

@@ -105,7 +105,7 @@ def remainder(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]
     a, b = promote_args_numeric("remainder", x1, x2)
     _refuse_complex("remainder", a)
     zero = constant_like(a, 0)
-    rest = ops.rem(a, b)
+    rest = _remainder(a, b)
     nonzero = comparison.ne(rest, zero)
     signs_differ = comparison.ne(comparison.lt(rest, zero), comparison.lt(b, constant_like(b, 0)))
     return select_n(bits.and_(signs_differ, nonzero), rest, ops.add(rest, b))
@@ -116,7 +116,15 @@ mod = remainder
 
 def fmod(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 - x2 · trunc(x1 / x2): the remainder with the sign of x1."""
-    return ops.rem(*promote_args_numeric("fmod", x1, x2))
+    return _remainder(*promote_args_numeric("fmod", x1, x2))
+
+
+def _remainder(a: Any, b: Any) -> Any:
+    """The remainder with the sign of a; of integers, 0 where b is 0."""
+    rest = ops.rem(a, b)
+    if not dtypes.issubdtype(dtype_of(a), np.integer):
+        return rest
+    return where(comparison.eq(b, constant_like(b, 0)), constant_like(rest, 0), rest)
 
 
 def divmod(

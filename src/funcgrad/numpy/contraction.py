@@ -23,6 +23,7 @@ from .promotion import (
     counting,
     promote_args,
     promote_dtypes,
+    promote_dtypes_inexact,
     shape_of,
     to_array,
 )
@@ -336,7 +337,9 @@ def convolve(
     Raises:
         ValueError: another mode, no elements, or operands that are no vectors.
     """
-    x, y, dtype = _pair("convolve", a, v, preferred_element_type)
+    check_arraylike("convolve", a, v)
+    first, second = promote_dtypes_inexact(a, v)
+    x, y, dtype = _pair("convolve", first, second, preferred_element_type)
     return _slide("convolve", x, y[::-1] if y.ndim == 1 else y, mode, precision, dtype)
 
 
@@ -349,7 +352,9 @@ def correlate(
     preferred_element_type: DTypeLike | None = None,
 ) -> Array:
     """The correlation of two vectors: out[k] = Σ a[n + k] · conj(v[n]); modes as in `convolve`."""
-    x, y, dtype = _pair("correlate", a, v, preferred_element_type)
+    check_arraylike("correlate", a, v)
+    first, second = promote_dtypes_inexact(a, v)
+    x, y, dtype = _pair("correlate", first, second, preferred_element_type)
     y = y.conj()
     if mode == "full" or x.shape >= y.shape:
         return _slide("correlate", x, y, mode, precision, dtype)

@@ -60,7 +60,8 @@ def polyadd(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
 def polysub(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
     """The coefficients of the difference of two polynomials, highest power first."""
     check_arraylike("polysub", a1, a2)
-    return polyadd(a1, -to_array(a2))
+    x, y = map(to_array, promote_dtypes(a1, a2))
+    return polyadd(x, -y)
 
 
 def polymul(
