@@ -205,6 +205,14 @@ def expr_cost(x: Expr, seen: set[int] | None = None) -> float:
     return 0.0
 
 
+def expr_depth(x: Expr, memo: dict[int, int]) -> int:
+    """The longest chain of operations in an expression."""
+    found = memo.get(id(x))
+    if found is None:
+        found = memo[id(x)] = 1 + max((expr_depth(y, memo) for y in children(x)), default=0)
+    return found
+
+
 def children(x: Expr) -> list[Expr]:
     """The expressions an expression is made of."""
     if isinstance(x, Apply):

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..ir.loops import Axis, Expr
-from ..ir.nests import Buffer, expr_cost, loads_of, offset_of
+from ..ir.nests import Buffer, expr_cost, expr_depth, loads_of, offset_of
 from .lowering import Nest, Program, Step
 
 _SMALL = 256
 _MANY = 48
+_LONGEST = 160
 _WINDOW = 12
 _REGISTER_FOLD = 64
 _UNRELATED = "they read nothing in common"
@@ -30,6 +31,7 @@ class Member(NamedTuple):
             column (folded outside of the kept axes: partial results in memory); running, scatter.
         order: all axes, outermost first.
         natural: how many outer loops it wants to share, and `most`: how many it can.
+        reads: the buffers it reads, and `levels`: the longest chain of its operations.
     """
 
     nest: Nest
@@ -37,6 +39,8 @@ class Member(NamedTuple):
     order: tuple[Axis, ...]
     natural: int
     most: int
+    reads: frozenset[Buffer]
+    levels: int
 
     @property
     def iterations(self) -> int:
@@ -53,11 +57,17 @@ class Group:
 
     Attributes:
         why: why its first nest is in no earlier group, for `explain`.
+        chains: the longest chain of operations behind each value.
     """
 
     members: list[Member]
     depth: int
     why: list[str] = field(default_factory=lambda: [])
+    chains: dict[Buffer, int] = field(default_factory=lambda: {})
+
+    def chain_with(self, member: Member) -> int:
+        """The longest chain of operations in the group that ends in a member."""
+        return member.levels + max((self.chains.get(b, 0) for b in member.reads), default=0)
 
     @property
     def extents(self) -> tuple[int, ...]:
@@ -93,28 +103,35 @@ def contiguous_axis(nest: Nest) -> Axis | None:
 
 def member_of(nest: Nest) -> Member:
     """The nest with the order of its loops."""
+    memo: dict[int, int] = {}
+    levels = max((expr_depth(r, memo) for r in roots(nest) if r is not None), default=1)
+    return Member(nest, *form_of(nest), frozenset(reads_of(nest)), levels)
+
+
+def form_of(nest: Nest) -> tuple[str, tuple[Axis, ...], int, int]:
+    """Form, order, natural and greatest number of shared loops of a nest; see `Member`."""
     kept, folded = nest.kept, nest.folded
     if nest.kind == "map":
-        return Member(nest, "map", kept, max(len(kept) - 1, 0), len(kept))
+        return "map", kept, max(len(kept) - 1, 0), len(kept)
     if nest.kind != "fold":
-        return Member(nest, nest.kind, kept, 0, 0)
+        return nest.kind, kept, 0, 0
     near = contiguous_axis(nest)
     if near is None or near in folded or not kept or nest.op.startswith("arg"):
         order = (*(a for a in folded if a is not near), *(a for a in folded if a is near))
         if nest.op.startswith("arg"):
             order = folded
-        return Member(nest, "row", (*kept, *order), len(kept), len(kept))
+        return "row", (*kept, *order), len(kept), len(kept)
     count = 1
     for axis in folded:
         count *= axis.extent
     rest = tuple(a for a in kept if a is not near)
     if count <= _REGISTER_FOLD or nest.target.size >= 1 << 22:
-        return Member(nest, "register", (*rest, near, *folded), len(rest), len(rest))
+        return "register", (*rest, near, *folded), len(rest), len(rest)
     before = outer_kept(nest, folded)
     order = (*before, *folded, *(a for a in kept if a not in before))
     if before:
-        return Member(nest, "column", order, len(before), len(before))
-    return Member(nest, "column", order, len(folded), len(folded))
+        return "column", order, len(before), len(before)
+    return "column", order, len(folded), len(folded)
 
 
 def outer_kept(nest: Nest, folded: tuple[Axis, ...]) -> tuple[Axis, ...]:
@@ -177,7 +194,7 @@ class Fuser:
 
     def place(self, member: Member) -> None:
         """Put a nest into an earlier group, or start one."""
-        reads = {self.root(b) for b in reads_of(member.nest)}
+        reads = {self.root(b) for b in member.reads}
         earliest = max((self.position.get(b, -1) for b in reads), default=-1)
         start = max(earliest, len(self.items) - _WINDOW, 0)
         why: list[str] = []
@@ -192,7 +209,8 @@ class Fuser:
             if against != _UNRELATED:
                 why.append(f"not with {group.members[0].nest.target}: {against}")
         self.position[member.nest.target] = len(self.items)
-        self.items.append(Group([member], member.natural, why))
+        chains = {member.nest.target: member.levels}
+        self.items.append(Group([member], member.natural, why, chains))
 
     def join(self, group: Group, member: Member, reads: set[Buffer]) -> str:
         """Add a nest to a group if they can share loops and it is worth it; else say why not."""
@@ -201,7 +219,9 @@ class Fuser:
             return f"{serial[0].nest.target} goes one step after the other"
         if len(group.members) >= _MANY:
             return f"it has {_MANY} values already"
-        viewed = {b for b in reads if b in group.targets} - reads_of(member.nest)
+        if group.chain_with(member) > _LONGEST:
+            return f"its chain of operations is {_LONGEST} long already"
+        viewed = {b for b in reads if b in group.targets} - member.reads
         if viewed:
             return "it reads one of its values under another shape"
         small = member.iterations <= _SMALL and all(m.iterations <= _SMALL for m in group.members)
@@ -211,13 +231,14 @@ class Fuser:
         depth = self._common_depth(group, member)
         if depth == 0 and not small and not self._same_loops(group, member):
             return "the loops differ, or it reads what another turn of them writes"
+        group.chains[member.nest.target] = group.chain_with(member)
         group.members.append(member)
         group.depth = depth
         return ""
 
     def _shares(self, group: Group, member: Member) -> bool:
-        mine = {b for b in reads_of(member.nest) if b.size > _SMALL}
-        theirs = {b for m in group.members for b in reads_of(m.nest)}
+        mine = {b for b in member.reads if b.size > _SMALL}
+        theirs = {b for m in group.members for b in m.reads}
         return bool(mine & theirs)
 
     def _common_depth(self, group: Group, member: Member) -> int:
@@ -246,7 +267,7 @@ class Fuser:
         for m in group.members:
             if m.form not in ("map", "row") or tuple(a.extent for a in m.order) != extents:
                 return False
-            if m.form == "row" and m.nest.target in reads_of(member.nest):
+            if m.form == "row" and m.nest.target in member.reads:
                 return False
             if not aligned(m, member, len(m.order)):
                 return False

@@ -8,6 +8,7 @@ A vector loop is full turns and one masked turn for the rest, so no lane leaves 
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from ...ir.loops import COMPARISONS, Apply, Const, Expr, Index, Load, cast
@@ -29,6 +30,8 @@ from .llvm_ops import constant_text, is_small_float, memory_type, register_type,
 from .maths import expand
 from .writer import Writer
 
+_HEAVY = 150.0
+
 
 class KernelEmitter(Memory):
     """Writes one kernel."""
@@ -38,6 +41,7 @@ class KernelEmitter(Memory):
         self.kernel = kernel
         self.vector_bits = vector_bits
         self.written = {*kernel.written, *kernel.scratch}
+        self.functions: dict[str, str] = {}
 
     def text(self) -> tuple[str, dict[str, str]]:
         """The function, and the declarations it needs."""
@@ -111,6 +115,10 @@ class KernelEmitter(Memory):
         unroll = self._unroll(node, lanes)
         start, stop = self._range(node)
         extent = node.axis.extent
+        if extent % lanes and self._is_heavy(node):
+            self._masked_turns(node, start, stop)
+            self.vector, self.lanes, self.mask = None, 1, None
+            return
         at = start
         for turns in (unroll, 1) if unroll > 1 else (1,):
             step = turns * lanes
@@ -127,6 +135,25 @@ class KernelEmitter(Memory):
         if rest:
             self._last_turn(node, at, stop)
         self.vector, self.lanes, self.mask = None, 1, None
+
+    def _is_heavy(self, node: For) -> bool:
+        """Whether a body is so long that a mask costs less than to write it twice."""
+        if node.accs:
+            return False
+        seen: set[int] = set()
+        flat = [n for n in node.body if not isinstance(n, For)]
+        return sum(expr_cost(x, seen) for n in flat for x in expressions(n)) > _HEAVY
+
+    def _masked_turns(self, node: For, start: str, stop: str) -> None:
+        """All turns under a mask, which only the last one needs."""
+        with self.w.loop(start, stop, str(self.lanes)) as loop:
+            self.push()
+            level = len(self.w.open)
+            rest = self.w.value(f"sub i64 {stop}, {loop.index}")
+            self.mask = self.below(rest, level)
+            self.axes[node.axis] = Bound(loop.index, level)
+            self.run(node.body)
+            self.mask = None
 
     def _turns(self, node: For, start: str, end: str, turns: int) -> None:
         """Full turns of the vector loop, `turns` of them in each round."""
@@ -264,7 +291,9 @@ class KernelEmitter(Memory):
         with self.w.detour(asked, kind, usual) as arm:
             previous, self.arm = self.arm, len(self.w.open) - 1
             self.push()
-            great = self.widen(self.value(x.args[1]), x.dtype, lanes)
+            great = self.outlined(x.args[1], lanes)
+            if great is None:
+                great = self.widen(self.value(x.args[1]), x.dtype, lanes)
             arm.next.append(
                 self.ops.select(
                     names[0], great, usual, x.dtype, lanes, len(self.w.open), lanes == 1
@@ -273,6 +302,43 @@ class KernelEmitter(Memory):
             self.pop()
             self.arm = previous
         return Value(arm.results[0], lanes, len(self.w.open))
+
+    def outlined(self, x: Expr, lanes: int) -> str | None:
+        """A call of a function of its own for an expression of values that are there already.
+
+        What is needed rarely stands once in a program, however often the sine does.
+        """
+        given: list[tuple[Expr, Value]] = []
+        seen: set[int] = set()
+        stack = [x]
+        while stack:
+            y = stack.pop()
+            if id(y) in seen or isinstance(y, Const):
+                continue
+            seen.add(id(y))
+            known = self.find(id(y))
+            if known is not None:
+                given.append((y, known))
+            elif isinstance(y, Apply):
+                stack += y.args
+            else:
+                return None
+        body = KernelEmitter(self.kernel, self.vector_bits)
+        body.lanes = lanes
+        kinds = [typed(register_type(y.dtype), lanes) for y, _ in given]
+        for k, (y, _) in enumerate(given):
+            body.keep(id(y), Value(f"%p{k}", lanes, 0), y, 0)
+        result = typed(register_type(x.dtype), lanes)
+        body.w.line(f"ret {result} {body.widen(body.value(x), x.dtype, lanes)}")
+        params = ", ".join(f"{kind} %p{k}" for k, kind in enumerate(kinds))
+        text = body.w.function("RARE", params, result, "#0")
+        name = f"rare_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        self.functions.update(body.functions)
+        self.functions[name] = text.replace("@RARE(", f"@{name}(", 1)
+        self.w.declared.update(body.w.declared)
+        values = [self.widen(v, y.dtype, lanes) for y, v in given]
+        args = ", ".join(f"{kind} {v}" for kind, v in zip(kinds, values, strict=True))
+        return self.w.value(f"call {result} @{name}({args})")
 
     def call(self, x: Apply) -> Value:
         """A call of a C function, lane by lane."""

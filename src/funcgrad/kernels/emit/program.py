@@ -130,7 +130,9 @@ class ProgramEmitter:
     def launch(self, block: Block, step: Launch) -> None:
         """A fused kernel."""
         kernel = step.kernel
-        text, declared = KernelEmitter(kernel, self.vector_bits).text()
+        emitter = KernelEmitter(kernel, self.vector_bits)
+        text, declared = emitter.text()
+        self.functions.update(emitter.functions)
         self.declared.update(declared)
         attributes = "#1" if kernel.cost < _INLINE_NANOSECONDS else "#0"
         name = self.define(kernel.name, text.replace(") #0 {", f") {attributes} {{", 1))
