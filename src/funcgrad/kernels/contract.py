@@ -120,7 +120,6 @@ def placed(
 class Layout(NamedTuple):
     """How an operand lies in memory: strides in elements, or None where they are uneven."""
 
-    batch: tuple[int, ...]
     free: int | None
     inner: int | None
 
@@ -152,6 +151,73 @@ def gemm_operand(layout: Layout, free: int, inner: int) -> tuple[bool, int] | No
     if (layout.free == 1 or free == 1) and layout.inner >= max(free, 1):
         return False, layout.inner
     return None
+
+
+def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides of an array in C order, in elements."""
+    strides: list[int] = []
+    step = 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def gemm_of(
+    c: Contract, shapes: Sequence[Sequence[int]], strides: Sequence[Sequence[int]]
+) -> Gemm | None:
+    """The matrix products a contraction consists of, on operands with these strides.
+
+    Free axes that do not step evenly with the ones after them count as axes of the batch.
+
+    Returns:
+        None where an operand does not lie in memory as a matrix product takes it.
+    """
+    left_free, right_free = (
+        free_axes(len(shapes[0]), c.left_batch, c.left_contract),
+        free_axes(len(shapes[1]), c.right_batch, c.right_contract),
+    )
+    sizes = sizes_of(c, *shapes)
+    steps = contiguous([*sizes.batch, *sizes.left, *sizes.right])
+    count, k = len(sizes.batch), product(sizes.inner)
+    batch = [
+        (n, strides[0][a], strides[1][b], step)
+        for n, a, b, step in zip(
+            sizes.batch, c.left_batch, c.right_batch, steps[:count], strict=True
+        )
+    ]
+    found: list[tuple[int, tuple[bool, int]]] = []
+    for side, free, inner in ((0, left_free, c.left_contract), (1, right_free, c.right_contract)):
+        shape, stride = shapes[side], strides[side]
+        outer, operand = _matrix(shape, stride, free, even_inner(shape, stride, inner), k)
+        if operand is None:
+            return None
+        first = count + side * len(left_free)
+        for axis, step in zip(free[:outer], steps[first:], strict=False):
+            apart = stride[axis]
+            batch.append((shape[axis], 0 if side else apart, apart if side else 0, step))
+        found.append((product([shape[a] for a in free[outer:]]), operand))
+    (m, left), (n, right) = found
+    return Gemm(c.dtype.name, tuple(batch), m, n, k, left, right, product(sizes.right))
+
+
+def even_inner(shape: Sequence[int], stride: Sequence[int], inner: Sequence[int]) -> int | None:
+    """The one stride of the contracted axes."""
+    return even([shape[a] for a in inner], [stride[a] for a in inner])
+
+
+def _matrix(
+    shape: Sequence[int], stride: Sequence[int], free: Sequence[int], inner: int | None, k: int
+) -> tuple[int, tuple[bool, int] | None]:
+    """How many free axes must be left to the batch, and the operand with the others as rows."""
+    for outer in range(max(len(free), 1)):
+        rest = free[outer:]
+        extents = [shape[a] for a in rest]
+        layout = Layout(even(extents, [stride[a] for a in rest]), inner)
+        operand = gemm_operand(layout, product(extents), k)
+        if operand is not None:
+            return outer, operand
+    return 0, None
 
 
 def gemm_kernel(g: Gemm, name: str) -> LibraryKernel:
@@ -217,7 +283,7 @@ def _gemm_text(
         (left_rows, lda), (right_cols, ldb) = g.left, g.right
         if rows:
             offsets[0] = _plus(w, offsets[0], start, lda if left_rows else 1)
-            offsets[2] = _plus(w, offsets[2], start, g.n)
+            offsets[2] = _plus(w, offsets[2], start, g.pitch)
         else:
             offsets[1] = _plus(w, offsets[1], start, ldb if right_cols else 1)
             offsets[2] = _plus(w, offsets[2], start, 1)
@@ -230,7 +296,7 @@ def _gemm_text(
         flags = f"i32 101, i32 {111 if left_rows else 112}, i32 {112 if right_cols else 111}"
         w.line(
             f"call void @{symbol}({flags}, i32 {m}, i32 {n}, i32 {g.k}, {kind} {one}, "
-            f"ptr {a}, i32 {lda}, ptr {b}, i32 {ldb}, {kind} 0.0, ptr {c}, i32 {g.n})"
+            f"ptr {a}, i32 {lda}, ptr {b}, i32 {ldb}, {kind} 0.0, ptr {c}, i32 {g.pitch})"
         )
         loop.next = []
     return w.function(name, "ptr %args, i64 %lo, i64 %hi", "void", "#0")

@@ -9,8 +9,9 @@ else, is costly and read twice, or would be computed more often than it has elem
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,9 +44,10 @@ from ..ir.loops import (
 )
 from ..ir.nests import Buffer, expr_cost, loads_of, offset_of
 from ..ir.printing import letters, names_of
-from .contract import as_fold, wants_fold
+from .contract import as_fold, contiguous, free_axes, gemm_of, wants_fold
 from .emit.llvm_ops import supported
 from .library import LibraryKernel
+from .library.gemm import Gemm
 from .linking import storage_shape
 
 _CHEAP = 4.0
@@ -85,17 +87,33 @@ class Nest:
 
 @dataclass(eq=False)
 class Step:
-    """An eqn that is no nest: a contraction, a library kernel, a region or a call-out.
+    """An eqn that is no nest: matrix products, a library kernel, a region or a call-out."""
 
-    Attributes:
-        strides: for a contraction, the strides of each operand's axes in its buffer.
-    """
-
-    what: Contract | Library | Region | None
+    what: Gemm | Library | Region | None
     eqn: Eqn
     inputs: list[Buffer]
     outputs: list[Buffer]
-    strides: list[tuple[int, ...] | None] = field(default_factory=lambda: [])
+
+
+class Side(NamedTuple):
+    """An operand of matrix products.
+
+    Attributes:
+        source: the operand, or what it is a view of.
+        strides: of the operand's axes where it is read.
+        order: the axes of a copy that is read instead, if one must be made.
+    """
+
+    source: Atom
+    strides: tuple[int, ...]
+    order: tuple[int, ...] | None = None
+
+
+class Products(NamedTuple):
+    """A contraction as matrix products on operands as they lie in memory."""
+
+    gemm: Gemm
+    sides: tuple[Side, ...]
 
 
 @dataclass(eq=False)
@@ -233,8 +251,31 @@ class Definitions:
             left, right = operands
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype):
                 lowered = as_fold(lowered, left, right)
+            else:
+                lowered = self._products(lowered, eqn)
         several: Any = lowered if lowered.__class__ is list else [lowered] * count
         return [as_map(rule, v.aval) for rule, v in zip(several, eqn.outvars, strict=False)]
+
+    def _products(self, c: Contract, eqn: Eqn) -> Products:
+        """A contraction as matrix products, with as few copies of operands as there can be."""
+        shapes: list[tuple[int, ...]] = [a.aval.shape for a in eqn.invars]
+        sides: list[list[Side]] = []
+        axes = ((c.left_batch, c.left_contract), (c.right_batch, c.right_contract))
+        for atom, shape, (batch, inner) in zip(eqn.invars, shapes, axes, strict=True):
+            order = (*batch, *free_axes(len(shape), batch, inner), *inner)
+            steps = dict(zip(order, contiguous([shape[a] for a in order]), strict=True))
+            copy = Side(atom, tuple(steps[a] for a in range(len(shape))), order)
+            view = self.strided(atom)
+            plain = [Side(*view)] if view is not None else []
+            sides.append([*plain, Side(atom, contiguous(shape)), copy])
+        # Views come first, then operands in memory of their own, then copies.
+        for chosen in sorted(
+            product(*sides), key=lambda pair: sum(s.order is not None for s in pair)
+        ):
+            gemm = gemm_of(c, shapes, [s.strides for s in chosen])
+            if gemm is not None:
+                return Products(gemm, chosen)
+        raise AssertionError("copies lie as matrix products take them")
 
     def strided(self, atom: Atom) -> tuple[Atom, tuple[int, ...]] | None:
         """What an operand is a view of: a variable, and the strides of the operand's axes in it."""
@@ -304,11 +345,8 @@ class Definitions:
 
     def _reads(self, eqn: Eqn, var: Var, rule: Any) -> dict[Var, int | None]:
         sources = [a for a in eqn.invars if not isinstance(a, Literal)]
-        if isinstance(rule, Contract):
-            views = [self.strided(a) for a in sources]
-            pairs = zip(sources, views, strict=True)
-            found = [a if view is None else view[0] for a, view in pairs]
-            return dict.fromkeys(a for a in found if not isinstance(a, Literal))
+        if isinstance(rule, Products):
+            return dict.fromkeys(s.source for s in rule.sides if not isinstance(s.source, Literal))
         if not isinstance(rule, (Map, Fold, Running, Scatter)):
             return dict.fromkeys(sources)
         nest = self.nest(var)
@@ -363,6 +401,17 @@ class Definitions:
         nest.base = rule.base(index)
         return nest
 
+    def _copied(self, source: Buffer, order: tuple[int, ...], eqn: Eqn) -> Nest:
+        """The nest that copies a buffer with its axes in this order."""
+        self._count += 1
+        shape = tuple(source.shape[a] for a in order)
+        target = Buffer(shape, source.dtype, letters(self._count - 1))
+        kept = tuple(Axis(n, f"i{k}") for k, n in enumerate(shape))
+        places = dict(zip(order, map(axis_index, kept), strict=True))
+        index = tuple(places[a] for a in range(len(shape)))
+        value = Load(source, index, source.dtype, None)
+        return Nest("map", target, kept, (), value, "", eqn, source.dtype)
+
     def program(self) -> Program:
         """The items of the whole jaxpr."""
         self.define()
@@ -383,10 +432,14 @@ class Definitions:
                 self.views[self.buffer(eqn.outvars[0])] = source
                 continue
             outputs = [self.buffer(v) for v in eqn.outvars]
-            if isinstance(rule, Contract):
-                views = [self.strided(a) or (a, None) for a in eqn.invars]
-                inputs = [self.buffer_of(a) for a, _ in views]
-                items.append(Step(rule, eqn, inputs, outputs, [s for _, s in views]))
+            if isinstance(rule, Products):
+                inputs = [self.buffer_of(s.source) for s in rule.sides]
+                for k, side in enumerate(rule.sides):
+                    if side.order is not None:
+                        copy = self._copied(inputs[k], side.order, eqn)
+                        items.append(copy)
+                        inputs[k] = copy.target
+                items.append(Step(rule.gemm, eqn, inputs, outputs))
                 continue
             inputs = [self.buffer_of(a) for a in eqn.invars]
             items.append(Step(rule, eqn, inputs, outputs))

@@ -6,7 +6,7 @@ whose inputs are memory of the block around it; so loops nest, and nothing is ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,9 @@ import numpy as np
 
 from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
-from ..ir.loops import Contract, Library, Region
+from ..ir.loops import Library, Region
 from ..ir.nests import Buffer, Kernel
-from .contract import Layout, even, free_axes, gemm_kernel, gemm_operand, product
+from .contract import gemm_kernel
 from .fuse import Fuser, Group, reads_of
 from .library import LibraryKernel
 from .library.gemm import Gemm
@@ -25,7 +25,6 @@ from .recurrence import recurrence
 from .schedule import Scheduler
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
-Axes = Sequence[int]
 
 
 @dataclass(eq=False)
@@ -214,8 +213,8 @@ class Builder:
     def step(self, item: Step) -> BlockStep:
         """A contraction, a library kernel, control flow or a call-out."""
         what = item.what
-        if isinstance(what, Contract):
-            return self._contract(item, what)
+        if isinstance(what, Gemm):
+            return self._library_call(gemm_kernel(what, self._fresh()), item, what)
         if isinstance(what, Library):
             return self._library_call(what.spec, item)
         if isinstance(what, Region):
@@ -233,37 +232,6 @@ class Builder:
         byte = np.dtype(np.uint8)
         scratch = [Buffer((n,), byte, f"scratch{k}") for k, n in enumerate(kernel.scratch)]
         return LibraryCall(kernel, item.inputs, item.outputs, scratch, item.eqn, gemm)
-
-    def _contract(self, item: Step, c: Contract) -> BlockStep:
-        left, right = item.eqn.invars
-        shapes: list[tuple[int, ...]] = [left.aval.shape, right.aval.shape]
-        strides: list[tuple[int, ...]] = [
-            s if s is not None else contiguous(shape)
-            for s, shape in zip(item.strides, shapes, strict=True)
-        ]
-        lb, rb, lc, rc = c[:4]
-        lf, rf = free_axes(len(shapes[0]), lb, lc), free_axes(len(shapes[1]), rb, rc)
-
-        def layout(k: int, batch: Axes, free: Axes, inner: Axes) -> Layout:
-            shape, step = shapes[k], strides[k]
-            return Layout(
-                tuple(step[a] for a in batch),
-                even([shape[a] for a in free], [step[a] for a in free]),
-                even([shape[a] for a in inner], [step[a] for a in inner]),
-            )
-
-        m = product([shapes[0][a] for a in lf])
-        n = product([shapes[1][a] for a in rf])
-        k = product([shapes[0][a] for a in lc])
-        a, b = layout(0, lb, lf, lc), layout(1, rb, rf, rc)
-        first, second = gemm_operand(a, m, k), gemm_operand(b, n, k)
-        assert first is not None and second is not None
-        extents = [shapes[0][x] for x in lb]
-        steps = [product(extents[i + 1 :]) * m * n for i in range(len(extents))]
-        batch = tuple(zip(extents, a.batch, b.batch, steps, strict=True))
-        self.kernels += 1
-        gemm = Gemm(c.dtype.name, batch, m, n, k, first, second)
-        return self._library_call(gemm_kernel(gemm, f"k{self.kernels}"), item, gemm)
 
     def _turns(self, item: Step, block: Block) -> list[BlockStep]:
         """A loop as kernels that keep its carry in registers, where they can."""
@@ -323,16 +291,6 @@ def all_constants(block: Block) -> dict[Buffer, np.ndarray[Any, Any]]:
     for inner in block.inner():
         found.update(all_constants(inner))
     return found
-
-
-def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of an array in C order, in elements."""
-    strides: list[int] = []
-    step = 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= n
-    return tuple(reversed(strides))
 
 
 __all__ = ["Block", "Builder", "Nest"]

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import funcgrad
+from funcgrad.config import config
 from funcgrad.kernels import contract
 from funcgrad.kernels.library import gemm
 from funcgrad.kernels.library.gemm import Gemm
@@ -40,7 +41,7 @@ def product(
     lead, other = (k if left else m) + gap, (k if right else n) + gap
     steps = (m if left else k) * lead, (n if right else k) * other, m * n
     batch = ((count, *steps),) if count > 1 else ()
-    return Gemm(dtype, batch, m, n, k, (left, lead), (right, other))
+    return Gemm(dtype, batch, m, n, k, (left, lead), (right, other), n)
 
 
 def check(g: Gemm, bits: int = 0) -> None:
@@ -102,7 +103,7 @@ def test_several_batch_axes() -> None:
     rng = np.random.default_rng(2)
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((2, 9, 20), (3, 2, 20, 11)))
     batch = (3, 0, 440, 198), (2, 180, 220, 99)
-    g = Gemm("float32", batch, 9, 11, 20, (True, 20), (False, 11))
+    g = Gemm("float32", batch, 9, 11, 20, (True, 20), (False, 11), 11)
     kernel = gemm.build(g, "product", toolchain.machine().vector_bits)
     found = Program(kernel)([a, b], (3, 2, 9, 11), np.float32)
     np.testing.assert_allclose(found, a @ b, rtol=1e-4, atol=1e-5)
@@ -151,3 +152,41 @@ def test_programs_with_batches() -> None:
     for found, e in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(np.asarray(found), np.asarray(e), rtol=1e-3, atol=1e-2)
     assert "gemm" not in compiled.lower(*args).stages.llvm
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "left", "right"),
+    [
+        ("abc,bd->acd", (6, 30, 40), (30, 50)),
+        ("ab,cbd->acd", (20, 30), (9, 30, 50)),
+        ("abc,dbe->acde", (20, 30, 8), (9, 30, 50)),
+        ("abc,acd->bd", (20, 30, 40), (20, 40, 50)),
+        ("abc,bad->cd", (20, 30, 40), (30, 20, 50)),
+        ("abh,bch->hac", (20, 40, 8), (40, 50, 8)),
+        ("bqhd,bkhd->bhqk", (3, 40, 8, 16), (3, 50, 8, 16)),
+        ("bhqd,hde->bqe", (3, 8, 40, 16), (8, 16, 64)),
+        ("bqe,hed->bhqd", (3, 40, 64), (8, 64, 16)),
+    ],
+)
+def test_programs_with_uneven_axes(subscripts: str, left: Any, right: Any) -> None:
+    """Axes that are no matrix in memory: some of them become a batch, or an operand is copied."""
+    rng = np.random.default_rng(4)
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in (left, right))
+    found = funcgrad.jit(lambda a, b: funcgrad.numpy.einsum(subscripts, a, b))(a, b)
+    np.testing.assert_allclose(np.asarray(found), np.einsum(subscripts, a, b), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("lowering", ["fast", "python"])
+def test_programs_with_strided_operands(lowering: str, request: pytest.FixtureRequest) -> None:
+    previous = config.override("lowering", lowering)
+    request.addfinalizer(lambda: config.override("lowering", previous))
+    rng = np.random.default_rng(5)
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((30, 20, 80), (40, 50)))
+
+    def f(a: Any, b: Any) -> Any:
+        turned = funcgrad.numpy.transpose(a, (1, 0, 2))
+        return turned[:, :, ::2] @ b, turned[..., 20:60] @ b, turned[::2, :, :40] @ b
+
+    found = funcgrad.jit(f)(a, b)
+    for x, wanted in zip(found, f(a, b), strict=True):
+        np.testing.assert_allclose(np.asarray(x), np.asarray(wanted), rtol=1e-4, atol=1e-4)

@@ -184,7 +184,7 @@ class ProgramSource:
             steps = (lead, 1) if outside else (1, lead)
             strides = (*(b[1 + k] for b in g.batch), *steps)
             sides.append(f"strided({name}, {(*shape, *extents)}, {strides})")
-        strides = (*(b[3] for b in g.batch), g.n, 1)
+        strides = (*(b[3] for b in g.batch), g.pitch, 1)
         self.line(f"# {eqn_line(step.eqn, self.eqn_names(block))}")
         target = f"strided({out}, {(*shape, g.m, g.n)}, {strides})"
         self.line(f"matmul({', '.join([*sides, target])})")

@@ -46,6 +46,7 @@ class Gemm(NamedTuple):
     Attributes:
         batch: extents and strides (left, right, out) of the batch axes.
         left, right: (free axis outside, leading stride).
+        pitch: elements between the rows of a result.
     """
 
     dtype: str
@@ -55,6 +56,7 @@ class Gemm(NamedTuple):
     k: int
     left: tuple[bool, int]
     right: tuple[bool, int]
+    pitch: int
 
 
 class Cut(NamedTuple):
@@ -174,7 +176,7 @@ class _Outer:
             starts: list[list[Value]] = [
                 [code.mul(row, self.row)],
                 [code.mul(column, self.column)],
-                [code.mul(row, g.n), column],
+                [code.mul(row, g.pitch), column],
             ]
             for place, (_, *strides) in zip(places, g.batch, strict=True):
                 for start, stride in zip(starts, strides, strict=True):
@@ -192,7 +194,7 @@ class _Outer:
         g, cut, code = self.g, self.cut, self.code
         if self.adds:
             with code.loop(0, self.rows) as i:
-                code.fill(code.at(self.out, code.mul(i, g.n)), columns)
+                code.fill(code.at(self.out, code.mul(i, g.pitch)), columns)
         whole = code.mul(code.div(columns, cut.width), cut.width)
         with code.loop(0, g.k, cut.depth) as start:
             self.depth = code.least(code.sub(g.k, start), cut.depth) if self.uneven else cut.depth
@@ -262,7 +264,7 @@ class _Outer:
         levels = [Level(self.depth, self.step, pitch)]
         here = code.at(self.a, code.mul(row, self.row))
         sums = outer_products(code, held, levels, here, right)
-        self._store(sums, code.at(self.out, code.add(code.mul(row, g.n), column)), columns)
+        self._store(sums, code.at(self.out, code.add(code.mul(row, g.pitch), column)), columns)
 
     def _store(self, sums: list[str], out: str, columns: int) -> None:
         code, lanes = self.code, self.lanes
@@ -271,7 +273,7 @@ class _Outer:
             row, vector = divmod(number, per_row)
             valid = min(lanes, columns - vector * lanes)
             for first, count, part in code.pieces(value, lanes, valid):
-                place = row * self.g.n + vector * lanes + first
+                place = row * self.g.pitch + vector * lanes + first
                 total = part
                 if self.adds:
                     total = code.sum(code.load(out, place, count), part, count)
@@ -362,4 +364,4 @@ class _Inner(_Outer):
             starts = code.at(left, whole), code.at(right, whole)
             rest = outer_products(code, single, levels, *starts)
             sums = [code.sum(x, y) for x, y in zip(sums, rest, strict=True)]
-        self._store(sums, code.at(self.out, code.add(code.mul(row, g.n), column)), columns)
+        self._store(sums, code.at(self.out, code.add(code.mul(row, g.pitch), column)), columns)
