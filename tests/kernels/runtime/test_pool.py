@@ -216,7 +216,15 @@ def test_sleepers_wake_for_work(code: Any) -> None:
         assert count.value == 3
 
 
+# Where other tests have loaded JAX, its own handler of forks warns.
+forks = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*_at_fork:pytest.PytestUnraisableExceptionWarning",
+    "ignore:os.fork:RuntimeWarning",
+)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@forks
 def test_a_child_has_a_fresh_pool(run: Callable[..., Any]) -> None:
     config.update("num_threads", 3)
     check(run, 100, 1)
@@ -233,6 +241,7 @@ def test_a_child_has_a_fresh_pool(run: Callable[..., Any]) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@forks
 def test_a_fork_while_another_thread_runs_jobs(run: Callable[..., Any]) -> None:
     config.update("num_threads", 3)
     over = threading.Event()
