@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -44,11 +43,12 @@ from ..ir.loops import (
 )
 from ..ir.nests import Buffer, expr_cost, loads_of, offset_of
 from ..ir.printing import letters, names_of
-from .contract import as_fold, contiguous, free_axes, gemm_of, wants_fold
+from .contract import as_fold, wants_fold
 from .emit.llvm_ops import supported
 from .library import LibraryKernel
 from .library.gemm import Gemm
 from .linking import storage_shape
+from .products import Products, products
 
 _CHEAP = 4.0
 _DEEPEST = 40
@@ -93,27 +93,6 @@ class Step:
     eqn: Eqn
     inputs: list[Buffer]
     outputs: list[Buffer]
-
-
-class Side(NamedTuple):
-    """An operand of matrix products.
-
-    Attributes:
-        source: the operand, or what it is a view of.
-        strides: of the operand's axes where it is read.
-        order: the axes of a copy that is read instead, if one must be made.
-    """
-
-    source: Atom
-    strides: tuple[int, ...]
-    order: tuple[int, ...] | None = None
-
-
-class Products(NamedTuple):
-    """A contraction as matrix products on operands as they lie in memory."""
-
-    gemm: Gemm
-    sides: tuple[Side, ...]
 
 
 @dataclass(eq=False)
@@ -252,30 +231,9 @@ class Definitions:
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype):
                 lowered = as_fold(lowered, left, right)
             else:
-                lowered = self._products(lowered, eqn)
+                lowered = products(lowered, eqn.invars, self.strided)
         several: Any = lowered if lowered.__class__ is list else [lowered] * count
         return [as_map(rule, v.aval) for rule, v in zip(several, eqn.outvars, strict=False)]
-
-    def _products(self, c: Contract, eqn: Eqn) -> Products:
-        """A contraction as matrix products, with as few copies of operands as there can be."""
-        shapes: list[tuple[int, ...]] = [a.aval.shape for a in eqn.invars]
-        sides: list[list[Side]] = []
-        axes = ((c.left_batch, c.left_contract), (c.right_batch, c.right_contract))
-        for atom, shape, (batch, inner) in zip(eqn.invars, shapes, axes, strict=True):
-            order = (*batch, *free_axes(len(shape), batch, inner), *inner)
-            steps = dict(zip(order, contiguous([shape[a] for a in order]), strict=True))
-            copy = Side(atom, tuple(steps[a] for a in range(len(shape))), order)
-            view = self.strided(atom)
-            plain = [Side(*view)] if view is not None else []
-            sides.append([*plain, Side(atom, contiguous(shape)), copy])
-        # Views come first, then operands in memory of their own, then copies.
-        for chosen in sorted(
-            product(*sides), key=lambda pair: sum(s.order is not None for s in pair)
-        ):
-            gemm = gemm_of(c, shapes, [s.strides for s in chosen])
-            if gemm is not None:
-                return Products(gemm, chosen)
-        raise AssertionError("copies lie as matrix products take them")
 
     def strided(self, atom: Atom) -> tuple[Atom, tuple[int, ...]] | None:
         """What an operand is a view of: a variable, and the strides of the operand's axes in it."""

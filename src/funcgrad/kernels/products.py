@@ -1,0 +1,67 @@
+"""Contractions as matrix products, with as few copies of operands as there can be.
+
+In: a `Contract` and its operands. Out: `Products`. The one idea: an operand is first tried as what
+it is a view of, then in memory of its own, and last as a copy whose axes lie as they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import NamedTuple
+
+from ..ir.jaxpr import Atom
+from ..ir.loops import Contract
+from .contract import contiguous, free_axes, gemm_of
+from .library.gemm import Gemm
+
+Strided = Callable[[Atom], tuple[Atom, tuple[int, ...]] | None]
+
+
+class Side(NamedTuple):
+    """An operand of matrix products.
+
+    Attributes:
+        source: the operand, or what it is a view of.
+        strides: of the operand's axes where it is read.
+        order: the axes of a copy that is read instead, if one must be made.
+    """
+
+    source: Atom
+    strides: tuple[int, ...]
+    order: tuple[int, ...] | None = None
+
+
+class Products(NamedTuple):
+    """A contraction as matrix products on operands as they lie in memory."""
+
+    gemm: Gemm
+    sides: tuple[Side, ...]
+
+
+def products(c: Contract, operands: Sequence[Atom], strided: Strided) -> Products:
+    """A contraction of two operands as matrix products.
+
+    Args:
+        strided: what an operand is a view of, and the strides of its axes there.
+    """
+    shapes: list[tuple[int, ...]] = [a.aval.shape for a in operands]
+    sides: list[list[Side]] = []
+    axes = ((c.left_batch, c.left_contract), (c.right_batch, c.right_contract))
+    for atom, shape, (batch, inner) in zip(operands, shapes, axes, strict=True):
+        order = (*batch, *free_axes(len(shape), batch, inner), *inner)
+        steps = dict(zip(order, contiguous([shape[a] for a in order]), strict=True))
+        copy = Side(atom, tuple(steps[a] for a in range(len(shape))), order)
+        view = strided(atom)
+        plain = [Side(*view)] if view is not None else []
+        sides.append([*plain, Side(atom, contiguous(shape)), copy])
+    for chosen in sorted(product(*sides), key=copies):
+        gemm = gemm_of(c, shapes, [s.strides for s in chosen])
+        if gemm is not None:
+            return Products(gemm, chosen)
+    raise AssertionError("copies lie as matrix products take them")
+
+
+def copies(sides: Sequence[Side]) -> int:
+    """How many of the sides are copies."""
+    return sum(side.order is not None for side in sides)
