@@ -33,7 +33,7 @@ clean:
 
 $(VENV)/.stamp-demo: EXTRAS = examples
 $(VENV)/.stamp-test: EXTRAS = dev,examples
-$(VENV)/.stamp-bench: EXTRAS = bench
+$(VENV)/.stamp-bench: EXTRAS = bench,plot
 
 $(VENV)/.stamp-%: pyproject.toml | $(VENV)/.stamp-venv
 	@echo "Installing funcgrad[$(EXTRAS)] into $(VENV); the first time this takes some minutes."
