@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
 from .library import LibraryKernel, conv, pool
+from .lowering import Backwards, LibraryBuilder
 from .runtime.toolchain import machine
 
 
-def library_kernel(what: Library, eqn: Eqn) -> LibraryKernel | None:
-    """The kernel for a node, or None where there is none for its spec."""
-    return _builders[what.name](what, eqn)
+def library_kernel(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    """The kernel for a node whose operands are read backwards along some axes.
+
+    Returns:
+        None where there is no kernel for its spec, or none that reads so.
+    """
+    return _builders[what.name](what, eqn, backwards)
 
 
-def _convolution(what: Library, eqn: Eqn) -> LibraryKernel | None:
+def _convolution(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
     lhs, rhs = (atom.aval for atom in eqn.invars)
     out = eqn.outvars[0].aval
+    spatial = what.spec["dimension_numbers"].rhs_spec[2:]
     if lhs.dtype != out.dtype or rhs.dtype != out.dtype:
         return None
-    return conv.build(conv.spec_of(lhs.shape, rhs.shape, out.dtype, what.spec), machine())
+    if backwards[0] or not set(backwards[1]) <= set(spatial):
+        return None
+    flipped = [axis in backwards[1] for axis in spatial]
+    spec = conv.spec_of(lhs.shape, rhs.shape, out.dtype, what.spec, flipped)
+    return conv.build(spec, machine())
 
 
-def _pool(what: Library, eqn: Eqn) -> LibraryKernel | None:
+def _pool(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
     op, params = what.spec
     operand = eqn.invars[-1].aval
-    if prod(params["window_dimensions"]) == 1:
+    if any(backwards) or prod(params["window_dimensions"]) == 1:
         return None
     return pool.build(pool.spec_of(op, operand.shape, operand.dtype, params), machine())
 
 
-_builders: dict[str, Callable[[Library, Eqn], LibraryKernel | None]] = {
+_builders: dict[str, LibraryBuilder] = {
     "convolution": _convolution,
     "pool": _pool,
 }

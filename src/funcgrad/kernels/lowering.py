@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,17 @@ _CHEAP = 4.0
 _DEEPEST = 40
 
 
-LibraryBuilder = Callable[[Library, Eqn], LibraryKernel | None]
+# Of each operand, the axes along which it is read backwards.
+Backwards = tuple[tuple[int, ...], ...]
+LibraryBuilder = Callable[[Library, Eqn, Backwards], LibraryKernel | None]
+
+
+class ByHand(NamedTuple):
+    """A kernel of the library, and what it reads for each operand of the eqn."""
+
+    kernel: LibraryKernel
+    sources: tuple[Atom, ...]
+    backwards: Backwards
 
 
 @dataclass(eq=False)
@@ -89,7 +99,7 @@ class Nest:
 class Step:
     """An eqn that is no nest: matrix products, a library kernel, a region or a call-out."""
 
-    what: Gemm | Library | Region | None
+    what: Gemm | ByHand | Region | None
     eqn: Eqn
     inputs: list[Buffer]
     outputs: list[Buffer]
@@ -224,8 +234,7 @@ class Definitions:
         if eqn.effects or not held or lowered is None:
             return [None] * count
         if isinstance(lowered, Library):
-            kernel = self.library(lowered, eqn)
-            lowered = lowered.otherwise if kernel is None else Library(lowered.name, kernel)
+            lowered = self._by_hand(lowered, eqn)
         if isinstance(lowered, Contract):
             left, right = operands
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype):
@@ -234,6 +243,32 @@ class Definitions:
                 lowered = products(lowered, eqn.invars, self.strided)
         several: Any = lowered if lowered.__class__ is list else [lowered] * count
         return [as_map(rule, v.aval) for rule, v in zip(several, eqn.outvars, strict=False)]
+
+    def _by_hand(self, what: Library, eqn: Eqn) -> Any:
+        """The kernel of the library, reading through reversals if it can, or what stands in."""
+        plain = [(a, ()) for a in eqn.invars]
+        for sides in ([self._reversed(a) for a in eqn.invars], plain):
+            sources, backwards = zip(*sides, strict=True)
+            kernel = self.library(what, eqn, backwards)
+            if kernel is not None:
+                return ByHand(kernel, sources, backwards)
+        return what.otherwise
+
+    def _reversed(self, atom: Atom) -> tuple[Atom, tuple[int, ...]]:
+        """What an operand is with some axes backwards, and these axes; itself where it is not."""
+        rule = None if isinstance(atom, Literal) else self.rules.get(atom)
+        if isinstance(rule, Map):
+            index = tuple(axis_index(Axis(n)) for n in atom.aval.shape)
+            value = rule.at(index)
+            if isinstance(value, Load) and value.guard is None and value.dtype == atom.aval.dtype:
+                source, shape = self._source_of_view(value.source), value.source.shape
+                ends = zip(value.index, index, shape, strict=False)
+                back = [i.same(n - 1 - k) and not i.same(k) for i, k, n in ends]
+                pairs = zip(value.index, index, back, strict=False)
+                same = shape == atom.aval.shape and all(b or i.same(k) for i, k, b in pairs)
+                if source is not None and same:
+                    return source, tuple(a for a, b in enumerate(back) if b)
+        return atom, ()
 
     def strided(self, atom: Atom) -> tuple[Atom, tuple[int, ...]] | None:
         """What an operand is a view of: a variable, and the strides of the operand's axes in it."""
@@ -305,6 +340,8 @@ class Definitions:
         sources = [a for a in eqn.invars if not isinstance(a, Literal)]
         if isinstance(rule, Products):
             return dict.fromkeys(s.source for s in rule.sides if not isinstance(s.source, Literal))
+        if isinstance(rule, ByHand):
+            return dict.fromkeys(a for a in rule.sources if not isinstance(a, Literal))
         if not isinstance(rule, (Map, Fold, Running, Scatter)):
             return dict.fromkeys(sources)
         nest = self.nest(var)
@@ -399,8 +436,8 @@ class Definitions:
                         inputs[k] = copy.target
                 items.append(Step(rule.gemm, eqn, inputs, outputs))
                 continue
-            inputs = [self.buffer_of(a) for a in eqn.invars]
-            items.append(Step(rule, eqn, inputs, outputs))
+            sources = rule.sources if isinstance(rule, ByHand) else eqn.invars
+            items.append(Step(rule, eqn, [self.buffer_of(a) for a in sources], outputs))
         inputs = [self.buffer(v) for v in [*self.jaxpr.constvars, *self.jaxpr.invars]]
         outputs = [self.buffer_of(a) for a in self.jaxpr.outvars]
         return Program(inputs, outputs, items, self.constants, self.views)

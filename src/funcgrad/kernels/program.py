@@ -14,13 +14,13 @@ import numpy as np
 
 from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
-from ..ir.loops import Library, Region
+from ..ir.loops import Region
 from ..ir.nests import Buffer, Kernel
 from .contract import gemm_kernel
 from .fuse import Fuser, Group, reads_of
 from .library import LibraryKernel
 from .library.gemm import Gemm
-from .lowering import Definitions, LibraryBuilder, Nest, Program, Step
+from .lowering import Backwards, ByHand, Definitions, LibraryBuilder, Nest, Program, Step
 from .recurrence import recurrence
 from .schedule import Scheduler
 
@@ -47,7 +47,12 @@ class Launch:
 
 @dataclass(eq=False)
 class LibraryCall:
-    """Run the stages of a kernel written by hand; `gemm` says what a matrix product does."""
+    """Run the stages of a kernel written by hand.
+
+    Attributes:
+        gemm: what a matrix product does.
+        backwards: of each operand of the eqn, the axes along which what is read lies backwards.
+    """
 
     kernel: LibraryKernel
     reads: list[Buffer]
@@ -55,6 +60,7 @@ class LibraryCall:
     scratch: list[Buffer]
     eqn: Eqn
     gemm: Gemm | None = None
+    backwards: Backwards = ()
 
 
 @dataclass(eq=False)
@@ -215,8 +221,8 @@ class Builder:
         what = item.what
         if isinstance(what, Gemm):
             return self._library_call(gemm_kernel(what, self._fresh()), item, what)
-        if isinstance(what, Library):
-            return self._library_call(what.spec, item)
+        if isinstance(what, ByHand):
+            return self._library_call(what.kernel, item, backwards=what.backwards)
         if isinstance(what, Region):
             return getattr(self, f"_{what.kind}")(item, what.parts)
         return self._host(item)
@@ -227,11 +233,15 @@ class Builder:
         return call
 
     def _library_call(
-        self, kernel: LibraryKernel, item: Step, gemm: Gemm | None = None
+        self,
+        kernel: LibraryKernel,
+        item: Step,
+        gemm: Gemm | None = None,
+        backwards: Backwards = (),
     ) -> LibraryCall:
         byte = np.dtype(np.uint8)
         scratch = [Buffer((n,), byte, f"scratch{k}") for k, n in enumerate(kernel.scratch)]
-        return LibraryCall(kernel, item.inputs, item.outputs, scratch, item.eqn, gemm)
+        return LibraryCall(kernel, item.inputs, item.outputs, scratch, item.eqn, gemm, backwards)
 
     def _turns(self, item: Step, block: Block) -> list[BlockStep]:
         """A loop as kernels that keep its carry in registers, where they can."""

@@ -14,6 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import funcgrad
+from funcgrad.control.jit import simplified
+from funcgrad.core.evaluate import run_numpy
+from funcgrad.kernels import pipeline
 from funcgrad.kernels.library import conv
 from funcgrad.kernels.library.conv_deep import deep_kernel
 from funcgrad.kernels.library.conv_planar import planar_kernel
@@ -224,3 +227,21 @@ def test_other_dtypes_are_left_to_the_compiler(dtype: str) -> None:
 def test_empty_arrays_are_left_to_the_compiler() -> None:
     spec = conv.spec_of((2, 0, 4), (3, 0, 2), "float32", conv_params(1))
     assert conv.build(spec, toolchain.machine()) is None
+
+
+def test_programs_read_kernels_backwards() -> None:
+    """The gradient of the input meets the kernel reversed, and no copy of it is made."""
+    params = conv_params(2, dimension_numbers=NHWC, padding=SAME)
+    rng = np.random.default_rng(2)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((2, 6, 7, 8), (3, 2, 8, 16)))
+
+    def loss(x: Any, w: Any) -> Any:
+        return (conv_general_dilated_p.bind(x, w, **params) ** 2).sum()
+
+    closed = simplified(funcgrad.make_jaxpr(funcgrad.grad(loss))(x, w))
+    assert any(eqn.primitive.name == "rev" for eqn in closed.jaxpr.eqns)
+    stages = pipeline.lower(closed, simplified)
+    assert any(any(getattr(step, "backwards", ())) for step in stages.block.steps)
+    (expected,) = run_numpy(closed, [x, w])
+    for run in (pipeline.compiled(stages), pipeline.script(stages, "python")):
+        np.testing.assert_allclose(run([x, w])[0], expected, rtol=1e-4, atol=1e-4)

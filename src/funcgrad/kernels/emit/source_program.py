@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from ...ir.jaxpr import Eqn
 from ...ir.nests import Buffer
 from ...ir.printing import Names, names_of
+from ..lowering import Backwards
 from ..memory import Plan, carried, direct_outputs, updates_in_place
 from ..notes import eqn_line, eqn_notes
 from ..program import (
@@ -30,7 +31,7 @@ from .source import KernelSource, Library, Namer, short
 from .source_helpers import words
 from .source_ops import memory_name
 
-Rule = tuple[Eqn, list[Buffer], list[Buffer]]
+Rule = tuple[Eqn, list[Buffer], list[Buffer], Backwards]
 _TYPES = "bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
 _SCRIPTS = "funcgrad.kernels.runtime.scripts"
 
@@ -195,7 +196,8 @@ class ProgramSource:
         writes = ", ".join(self.arrays_of(block, step.writes))
         self.line(f"# {eqn_line(step.eqn, self.eqn_names(block))}")
         self.line(f"rules[{len(self.rules)}]([{reads}], [{writes}])")
-        self.rules.append((step.eqn, step.reads, step.writes))
+        backwards = step.backwards if isinstance(step, LibraryCall) else ()
+        self.rules.append((step.eqn, step.reads, step.writes, backwards))
 
     # Control flow.
 

@@ -72,17 +72,25 @@ def words_of(array: Any) -> NDArray:
 
 
 def rule_of(
-    eqn: Eqn, reads: Sequence[Buffer], writes: Sequence[Buffer]
+    eqn: Eqn,
+    reads: Sequence[Buffer],
+    writes: Sequence[Buffer],
+    backwards: Sequence[tuple[int, ...]] = (),
 ) -> Callable[[Sequence[NDArray], Sequence[NDArray]], None]:
-    """The NumPy rule of an eqn as a function of flat arrays to read and to write."""
+    """The NumPy rule of an eqn as a function of flat arrays to read and to write.
+
+    Args:
+        backwards: of each operand, the axes along which what is read lies backwards.
+    """
+    flips = backwards or [()] * len(reads)
 
     def run(sources: Sequence[NDArray], targets: Sequence[NDArray]) -> None:
         values: list[Any] = []
-        for source, b, atom in zip(sources, reads, eqn.invars, strict=True):
+        for source, b, atom, axes in zip(sources, reads, eqn.invars, flips, strict=True):
             if isinstance(atom, Literal):
                 values.append(np.asarray(to_ndarray(atom.val), atom.aval.dtype))
                 continue
-            value = source.view(b.dtype).reshape(b.shape)
+            value = np.flip(source.view(b.dtype).reshape(b.shape), axes)
             key = b.dtype != atom.aval.dtype
             values.append(value.view(atom.aval.dtype)[..., 0] if key else value)
         result = eqn.primitive.impl(*values, **eqn.params)
