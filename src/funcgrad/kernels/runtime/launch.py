@@ -143,7 +143,8 @@ class Executable:
         self._host = host
         kind = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
         self._callback = kind(self._call_out) if host is not None else None
-        found = launcher()
+        # Held: threads that come first together make a launcher each.
+        self._launcher = found = launcher()
         hold = host is None and cost < _IN_LINE_NANOSECONDS
         self._launch = found.holding if hold else found.releasing
 

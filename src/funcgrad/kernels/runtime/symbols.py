@@ -17,6 +17,7 @@ import importlib.util
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,12 @@ IMPLICIT = (
 ).split()
 
 BLAS_PACKAGE = "scipy_openblas32"
+
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 def resolve(names: Iterable[str] = ()) -> dict[str, int]:
@@ -50,7 +57,6 @@ def implicit() -> dict[str, int]:
     return {name: address(name) for name in IMPLICIT}
 
 
-@cache
 def address(name: str) -> int:
     """The address of a function; see the module for the names.
 
@@ -58,6 +64,12 @@ def address(name: str) -> int:
         KeyError: there is no function of that name.
         ImportError: the package with the function is not installed.
     """
+    with _lock:  # a library loaded twice at once would be let go of once
+        return _address(name)
+
+
+@cache
+def _address(name: str) -> int:
     if name == "fg_parallel_for":
         from .pool import pool
 
