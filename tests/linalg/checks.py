@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
@@ -88,7 +89,7 @@ def assert_close(got: Any, want: Any, tolerance: float = 1e-10) -> None:
 
 def check_against_jax(call: str) -> None:
     """Values, shapes and dtypes, in float64 and in float32."""
-    import jax
+    jax = pytest.importorskip("jax")
 
     for bits, tolerance in ((64, 1e-9), (32, 2e-3)):
         theirs, names = function(call, jax)

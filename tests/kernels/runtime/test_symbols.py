@@ -110,11 +110,11 @@ def test_unknown_names(name: str) -> None:
 def test_a_missing_blas_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(symbols, "BLAS_PACKAGE", "no_such_package")
     symbols.blas.cache_clear()
-    symbols.address.cache_clear()
+    symbols._address.cache_clear()
     with pytest.raises(ImportError, match="no_such_package is not installed"):
         symbols.address("fg_sgemm")
     assert symbols.address("pow")
-    symbols.address.cache_clear()
+    symbols._address.cache_clear()
 
 
 def test_libraries_are_loaded_when_they_are_named() -> None:
