@@ -181,6 +181,11 @@ class Config(threading.local):
         return getattr(self, _known(name))
 
 
+def tracing_options() -> list[str]:
+    """The names of the options whose values `Config.signature` gives, in its order."""
+    return list(_of_tracing)
+
+
 def _known(name: str) -> str:
     short = name.removeprefix("jax_")
     if short not in _options:

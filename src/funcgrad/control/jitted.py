@@ -24,6 +24,7 @@ from ..ir.jaxpr import ClosedJaxpr
 from ..stages import Lowered, Traced
 from .flat import FlatFunction, check_leaves, name_of, signature_of
 from .jit import executable, jit_p, leading_tracers, run, simplified
+from .recompiles import recompiles
 
 if TYPE_CHECKING:
     from ..kernels.runtime.launch import Executable
@@ -256,6 +257,10 @@ class JitFunction:
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shapes and dtypes of the result, without computing it."""
         return self.trace(*args, **kwargs).out_info
+
+    def explain_recompiles(self) -> str:
+        """Which argument, static value or option differed each time the function was traced."""
+        return recompiles(self._name, list(self._entries))
 
     def clear_cache(self) -> None:
         """Forget the traced programs."""
