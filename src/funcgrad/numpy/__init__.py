@@ -6,6 +6,9 @@ under a transform. Importing this module gives arrays their operators and method
 
 from __future__ import annotations
 
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 import numpy as _np
 
 from ..core.array import Array as Array
@@ -13,8 +16,6 @@ from ..ir.dtypes import finfo as finfo
 from ..ir.dtypes import iinfo as iinfo
 from ..ir.dtypes import promote_types as promote_types
 from ..ir.dtypes import result_type as result_type
-from . import fft as fft
-from . import linalg as linalg
 from . import namespace_info as namespace_info
 from . import operators as operators
 from .arithmetic import abs as abs
@@ -391,6 +392,10 @@ from .windows import hanning as hanning
 from .windows import i0 as i0
 from .windows import kaiser as kaiser
 
+if _TYPE_CHECKING:
+    from . import fft as fft
+    from . import linalg as linalg
+
 __array_namespace_info__ = namespace_info.namespace_info
 __array_api_version__ = "2024.12"
 pi: float = _np.pi
@@ -415,3 +420,14 @@ complexfloating = _np.complexfloating
 flexible = _np.flexible
 character = _np.character
 bool = bool_
+
+
+def __getattr__(name: str) -> object:
+    # What few programs need is loaded when it is asked for: importing funcgrad stays quick.
+    if name in ("fft", "linalg"):
+        return _importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "fft", "linalg"})
