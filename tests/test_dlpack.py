@@ -77,6 +77,7 @@ def test_refusals():
         dlpack.from_dlpack(Remote())
 
 
+# PyTorch is a peer of the benchmarks, no dependency; DLPack with NumPy is tested above always.
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 def test_torch_both_ways():
     import torch

@@ -17,6 +17,7 @@ except ImportError:  # the peer is an extra: funcgrad[bench]
     jax = None
 
 LIBRARIES = (tree_util,) if jax is None else (tree_util, jax.tree_util)
+# These ask whether JAX gives the same; what ours gives is asserted without it in the other tests.
 needs_jax = pytest.mark.skipif(jax is None, reason="compares with the peer: funcgrad[bench]")
 
 

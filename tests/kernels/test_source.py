@@ -150,7 +150,10 @@ def test_arguments_of_any_layout():
 
 def test_keys_are_words():
     key = fg.random.key(3)
-    f = lambda k: fg.random.split(k, 2)  # noqa: E731
+
+    def f(k):
+        return fg.random.split(k, 2)
+
     stages = stages_of(f, key)
     (got,) = pipeline.script(stages, "python")([key._value])
     np.testing.assert_array_equal(got, np.asarray(f(key)._value))

@@ -24,8 +24,7 @@ Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
     """The program of a simplified jaxpr."""
     key, captured = _key(closed)
-    # Whoever wants to see the stages wants them made.
-    if key is not None and not config.debug:
+    if key is not None:
         entry = cache.get(key)
         if entry is not None:
             from .linking import linked
@@ -35,16 +34,19 @@ def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
     from . import pipeline
 
     stages = pipeline.lower(closed, simplify)
-    code = cache.compiled(stages.llvm) if key is None else pipeline.machine_code(stages)
+    described: list[Any] | None = None
     if key is not None and not stages.host_calls:
-        meta = pipeline.described(stages)
-        constants = _described(pipeline.constants_of(stages), captured)
-        if constants is not None:
-            cache.put(key, code, {**meta, "constants": constants})
+        described = _described(pipeline.constants_of(stages), captured)
+    if key is None or described is None:
+        # It must be lowered in each process; its code at least is found by its text.
+        return pipeline.executable(stages, cache.compiled(stages.llvm))
+    code = pipeline.machine_code(stages)
+    cache.put(key, code, {**pipeline.described(stages), "constants": described})
     return pipeline.executable(stages, code)
 
 
 def _key(closed: ClosedJaxpr) -> tuple[str | None, list[np.ndarray[Any, Any]]]:
+    # Whoever wants to see the stages wants them made.
     if not config.cache or config.debug:
         return None, []
     try:

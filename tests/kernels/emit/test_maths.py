@@ -273,3 +273,30 @@ def test_hot_functions_of_float32_are_short(op: str, most: int) -> None:
     expression = expand(op, (variable(np.float32),))
     assert expression is not None
     assert count(expression)[0] <= most
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [-4, -2.5, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 2.5, 3.5, 4])
+def test_pow_by_a_constant(exponent: float, dtype: Any) -> None:
+    """By products and a root: a few ulps, and the special values of pow."""
+    from funcgrad.ir.loops import const
+
+    rng = np.random.default_rng(0)
+    tiny = np.finfo(dtype).smallest_subnormal
+    edges = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, -2.0, tiny, 4 * tiny, 1e30, 1e-30]
+    x = np.concatenate([edges, rng.uniform(0, 100, POINTS)]).astype(dtype)
+    power = expand("pow", (variable(dtype), const(exponent, dtype)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        got = evaluate(power, {"x": x})
+        wide = np.power(x.astype(np.longdouble), np.longdouble(exponent))
+        want = wide.astype(dtype)
+        normal = np.isfinite(want) & (np.abs(want) >= np.finfo(dtype).tiny)
+        # Where x itself is subnormal the product of a few roundings is all there is.
+        normal &= (np.abs(x) >= np.finfo(dtype).tiny) & (np.isfinite(got))
+        error = np.abs(got - wide)[normal] / np.spacing(np.abs(want[normal]))
+    assert error.max() <= 4.5
+    others = ~normal & (np.abs(x) >= np.finfo(dtype).tiny) | (x == 0) | ~np.isfinite(x)
+    special = others & (~np.isfinite(want) | (want == 0))
+    np.testing.assert_array_equal(got[special], want[special])
+    assert np.array_equal(np.signbit(got[x == 0]), np.signbit(want[x == 0]))

@@ -132,6 +132,7 @@ def test_an_entry_under_another_name_is_not_believed(place: Path) -> None:
     assert cache.get(OTHER) is None
 
 
+# The rule is about owners and write bits, which Windows does not have: there is nothing to test.
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners like these")
 def test_files_that_others_may_write_are_not_run(place: Path) -> None:
     cache.put(KEY, b"code", {})
@@ -187,6 +188,7 @@ def test_a_directory_that_cannot_be_written(place: Path, monkeypatch: pytest.Mon
     assert cache.info().state == "on"
 
 
+# A disk that is full for every write, without filling one: a device of Linux.
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full disk to offer")
 def test_a_full_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     really = os.open

@@ -223,6 +223,7 @@ forks = pytest.mark.filterwarnings(
 )
 
 
+# Without fork there is no child that could inherit threads it does not have.
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 @forks
 def test_a_child_has_a_fresh_pool(run: Callable[..., Any]) -> None:
@@ -240,6 +241,7 @@ def test_a_child_has_a_fresh_pool(run: Callable[..., Any]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+# Without fork there is no child that could inherit threads it does not have.
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 @forks
 def test_a_fork_while_another_thread_runs_jobs(run: Callable[..., Any]) -> None:
@@ -268,6 +270,7 @@ def test_a_fork_while_another_thread_runs_jobs(run: Callable[..., Any]) -> None:
     assert codes == [0] * 5
 
 
+# The handler must interrupt at any place: that takes signals by a timer, which Windows lacks.
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no interval timers")
 def test_a_signal_handler_may_run_jobs(run: Callable[..., Any]) -> None:
     config.update("num_threads", 2)

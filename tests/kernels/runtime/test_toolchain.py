@@ -153,6 +153,7 @@ def test_an_address_that_was_not_exported() -> None:
         code.address("entry")
 
 
+# Whether code has left memory only the system can tell; Linux does, in this file.
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's list of mappings")
 def test_dropped_code_is_unloaded() -> None:
     code = toolchain.load(toolchain.compile_text(LOOKUP), outside())

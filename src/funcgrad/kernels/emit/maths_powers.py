@@ -79,18 +79,25 @@ def pow_of_positive(x: Value, y: Value) -> Value:
 
 def half_power(x: Value, twice: int) -> Value:
     """x^(twice/2) of a constant exponent, by products and a square root."""
-    out: Value | None = None
+    if twice % 2:
+        # 0 and infinity count without their sign; the root of any other negative number is NaN.
+        edge = x.equals(0.0).op("or", x.equals(-infinity))
+        x = select(edge, abs(x), x)
+    root = x.op("sqrt")
+    if twice == -1:
+        return 1.0 / root
+    if twice < 0:
+        # The reciprocal first: the power of a large number would overflow, its own is subnormal.
+        x = 1.0 / x
+        root = x.op("sqrt")
+    out: Value | None = root if twice % 2 else None
     factor, rest = x, abs(twice) // 2
     while rest:
         if rest % 2:
             out = factor if out is None else out * factor
         factor, rest = factor * factor, rest // 2
-    if twice % 2:
-        # The root of -0 is 0 and that of -infinity is infinity where it is a power.
-        root = select(x.equals(-infinity), infinity, (x + 0.0).op("sqrt"))
-        out = root if out is None else out * root
     assert out is not None
-    return 1.0 / out if twice < 0 else out
+    return out
 
 
 def power(x: Value, y: Value) -> Value:
