@@ -77,12 +77,31 @@ class Launcher(NamedTuple):
 
 @cache
 def launcher() -> Launcher:
-    """The launcher of this process."""
+    """The launcher of this process.
+
+    Raises:
+        RuntimeError: arrays or tuples lie otherwise in memory than the launcher reads them.
+    """
+    check_layout()
     text = _LAUNCH.replace("-TABLE", str(-8 * FIRST_SLOT))
     code = toolchain.load(toolchain.compile_text(text), {}, ("fg_launch",))
     at = code.address("fg_launch")
     kinds = (ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
     return Launcher(ctypes.PYFUNCTYPE(*kinds)(at), ctypes.CFUNCTYPE(*kinds)(at), code)
+
+
+def check_layout() -> None:
+    """Hold what the launcher reads by offset against what Python says of the same objects."""
+    array = np.arange(3.0)
+    given = (array,)
+    item = ctypes.c_void_p.from_address(id(given) + 24).value
+    data = ctypes.c_void_p.from_address(id(array) + 16).value
+    flags = ctypes.c_int32.from_address(id(array) + 64).value
+    if item != id(array) or data != array.ctypes.data or flags & 257 != 257:
+        raise RuntimeError(
+            "This build of Python or NumPy keeps tuples or arrays in another layout than compiled "
+            "programs read. Set FUNCGRAD_LOWERING=numpy, which runs programs without compiling."
+        )
 
 
 class Workspace:
