@@ -49,29 +49,32 @@ def load_digits():
     return (images[1000:], labels[1000:]), (images[:1000], labels[:1000])
 
 
-def loss(params, images, labels):
-    """Mean cross-entropy of a batch, and its accuracy."""
-    logits = network.apply(params, images)
+def loss(params, state, images, labels):
+    """Mean cross-entropy of a batch; its accuracy and the network's new state."""
+    logits, state = network.apply(params, state, images, train=True)
     value = nn.softmax_cross_entropy(logits, labels).mean()
-    return value, nn.accuracy(logits, labels)
+    return value, (nn.accuracy(logits, labels), state)
 
 
 def make_step(optimizer):
-    """One jitted training step."""
+    """One jitted training step of params, the network's state and the optimizer's state."""
 
     @fg.jit
-    def step(params, state, images, labels):
-        (value, share), grads = fg.value_and_grad(loss, has_aux=True)(params, images, labels)
-        updates, state = optimizer.update(grads, state, params)
-        return optim.apply_updates(params, updates), state, value, share
+    def step(model, images, labels):
+        params, state, moments = model
+        slope = fg.value_and_grad(loss, has_aux=True)
+        (value, (share, state)), grads = slope(params, state, images, labels)
+        updates, moments = optimizer.update(grads, moments, params)
+        return (optim.apply_updates(params, updates), state, moments), value, share
 
     return step
 
 
 @fg.jit
-def predict(params, images):
+def predict(params, state, images):
     """The most likely digit of each image."""
-    return fnp.argmax(network.apply(params, images), axis=-1)
+    logits, _ = network.apply(params, state, images)
+    return fnp.argmax(logits, axis=-1)
 
 
 def shifted(images, rng):
@@ -82,24 +85,24 @@ def shifted(images, rng):
     return out
 
 
-def save(path, params, state, history, epoch):
+def save(path, model, history, epoch):
     """Write a checkpoint; the old one stays whole until the new one is."""
-    leaves = [np.asarray(x) for x in tree.leaves((params, state))]
+    leaves = [np.asarray(x) for x in tree.leaves(model)]
     temporary = path.with_suffix(".tmp.npz")
     arrays = {f"leaf{i}": x for i, x in enumerate(leaves)}
     np.savez(temporary, epoch=epoch, history=np.array(history, np.float64), **arrays)
     os.replace(temporary, path)
 
 
-def restore(path, params, state):
-    """The checkpoint's params, state, history and epoch."""
+def restore(path, model):
+    """The checkpoint's model, history and epoch."""
     with np.load(path, allow_pickle=False) as file:
-        own = tree.leaves((params, state))
+        own = tree.leaves(model)
         leaves = [fnp.asarray(file[f"leaf{i}"]) for i in range(len(own))]
         if [x.shape for x in leaves] != [x.shape for x in own]:
             sys.exit(f"{path} belongs to another network; remove it or leave out --resume.")
-        params, state = tree.unflatten(tree.structure((params, state)), leaves)
-        return params, state, [tuple(row) for row in file["history"]], int(file["epoch"])
+        model = tree.unflatten(tree.structure(model), leaves)
+        return model, [tuple(row) for row in file["history"]], int(file["epoch"])
 
 
 def draw(path, history, images, labels, guesses):
@@ -130,11 +133,11 @@ def train(epochs, output, resume, console):
     (images, labels), (test_images, test_labels) = load_digits()
     steps = len(labels) // BATCH
     optimizer = optim.adam(lambda n: 2e-3 * 0.5 * (1 + fnp.cos(np.pi * n / (epochs * steps))))
-    params = network.init(fg.random.key(0), (28, 28, 1))
-    state, history, first = optimizer.init(params), [], 0
+    params, state = network.init(fg.random.key(0), images[:1])
+    model, history, first = (params, state, optimizer.init(params)), [], 0
     checkpoint = output / "digits.npz"
     if resume and checkpoint.exists():
-        params, state, history, first = restore(checkpoint, params, state)
+        model, history, first = restore(checkpoint, model)
         console.print(f"going on after epoch {first}")
     step = make_step(optimizer)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -149,7 +152,7 @@ def train(epochs, output, resume, console):
                 for i in range(0, len(order) - BATCH + 1, BATCH):
                     chosen = order[i : i + BATCH]
                     batch = shifted(images[chosen], rng), labels[chosen]
-                    params, state, value, share = step(params, state, *batch)
+                    model, value, share = step(model, *batch)
                     seen, correct = seen + BATCH, correct + BATCH * float(share)
                     history.append((float(value), float(share)))
                     rate = seen / (time.perf_counter() - start)
@@ -158,12 +161,12 @@ def train(epochs, output, resume, console):
                         f"accuracy {correct / seen:.2%}  {rate:5.0f} images/s"
                     )
                     progress.update(task, description=text, advance=1)
-                save(checkpoint, params, state, history, epoch + 1)
+                save(checkpoint, model, history, epoch + 1)
         except KeyboardInterrupt:
-            save(checkpoint, params, state, history, epoch)
+            save(checkpoint, model, history, epoch)
             console.print(f"\ninterrupted in epoch {epoch + 1}; go on with --resume")
             return None
-    guesses = np.asarray(predict(params, test_images))
+    guesses = np.asarray(predict(*model[:2], test_images))
     accuracy = float(np.mean(guesses == test_labels))
     draw(output / "digits.png", history, test_images, test_labels, guesses)
     console.print(f"held-out accuracy {accuracy:.2%} on {len(test_labels)} images")

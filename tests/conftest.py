@@ -44,9 +44,9 @@ for _own in (Key, check_what_was_accepted):
     setattr(builtins, _own.__name__, _own)
 
 # Before funcgrad is imported: in these packages the shapes in annotations are checked at each call.
-jaxtyping.install_import_hook(["funcgrad.nn", "funcgrad.optim"], "beartype.beartype")
+jaxtyping.install_import_hook(["funcgrad.optim"], "beartype.beartype")
 jaxtyping.install_import_hook(
-    [f"funcgrad.{name}" for name in ("image", "numpy", "ops", "random", "scipy")],
+    [f"funcgrad.{name}" for name in ("image", "nn", "numpy", "ops", "random", "scipy")],
     "builtins.check_what_was_accepted",
 )
 

@@ -16,7 +16,6 @@ from ..config import config
 from ..ir.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal
 from .array import Array, to_ndarray
 from .context import context
-from .sources import describe
 
 
 def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
@@ -120,9 +119,4 @@ def last_uses(steps: Sequence[tuple[list[int], list[int]]], kept: set[int]) -> l
 def _check(primitive: Any, outs: Sequence[np.ndarray[Any, Any]], source: Any) -> None:
     from .primitive import check_finite
 
-    try:
-        check_finite(primitive, [Array(out.view()) for out in outs])
-    except FloatingPointError as error:
-        where = f"\n  {describe(source)}"
-        text = str(error).split("\n")[0]
-        raise FloatingPointError(text + where) from None
+    check_finite(primitive, [Array(out.view()) for out in outs], source)

@@ -15,12 +15,12 @@ import numpy as np
 
 from ..config import config
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.jaxpr import Effects, no_effects
+from ..ir.jaxpr import Effects, Source, no_effects
 from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, apply
 from .array import Array, to_ndarray
 from .axes import to_front
 from .context import context
-from .sources import user_line
+from .sources import current_source, describe, user_line
 from .trace import eval_trace
 from .zeros import UndefinedPrimal, Zero, instantiate, zero_tangent
 
@@ -294,8 +294,12 @@ def sum_tangents(terms: Sequence[Any], out: ShapedArray) -> Any:
     return total
 
 
-def check_finite(primitive: Primitive, outs: Sequence[Array]) -> None:
-    """Raise FloatingPointError when debug_nans or debug_infs forbids a value among the outputs."""
+def check_finite(primitive: Primitive, outs: Sequence[Array], source: Source | None = None) -> None:
+    """Raise FloatingPointError when debug_nans or debug_infs forbids a value among the outputs.
+
+    Args:
+        source: of the eqn that made them; the user's current line when there is none.
+    """
     for out in outs:
         value = out.numpy()
         if value.dtype.kind not in "fc" and value.dtype.name != "bfloat16":
@@ -305,7 +309,12 @@ def check_finite(primitive: Primitive, outs: Sequence[Array]) -> None:
             (config.debug_infs, np.isinf, "inf"),
         ):
             if on and bool(test(value).any()):
+                source = source or current_source()
+                scope = (
+                    f"\n  in the scope {source.name_stack}" if source and source.name_stack else ""
+                )
                 raise FloatingPointError(
                     f"invalid value ({word}) encountered in {primitive.name}: its output "
-                    f"{out.aval.long()} has {int(test(value).sum())} of them.\n  {user_line()}"
+                    f"{out.aval.long()} has {int(test(value).sum())} of them.\n"
+                    f"  {describe(source)}{scope}"
                 )

@@ -1,7 +1,8 @@
 """Networks as pairs of pure functions over plain pytrees.
 
-A `Layer` is `init(key, shape) -> params` and `apply(params, x) -> y`; `serial` makes one layer of
-several. jit, vmap and grad act on `apply` directly; params are dicts and tuples of arrays.
+A `Layer` is `init(key, x) -> (params, state)` and `apply(params, state, x, train=False) -> (y,
+state)`; `serial` and its kin make one layer of several. jit, vmap and grad act on `apply` directly;
+params and state are dicts and lists of arrays.
 """
 
 from __future__ import annotations
@@ -20,14 +21,20 @@ from .activations import softmax as softmax
 from .activations import softplus as softplus
 from .activations import swish as swish
 from .activations import tanh as tanh
-from .layers import Layer as Layer
-from .layers import activation as activation
-from .layers import avg_pool as avg_pool
-from .layers import conv as conv
-from .layers import dense as dense
-from .layers import flatten as flatten
-from .layers import max_pool as max_pool
-from .layers import serial as serial
+from .combinators import branch as branch
+from .combinators import parallel as parallel
+from .combinators import repeat as repeat
+from .combinators import residual as residual
+from .combinators import serial as serial
+from .convolution import conv as conv
+from .layer import Layer as Layer
+from .layer import activation as activation
+from .layer import stateless as stateless
+from .linear import dense as dense
 from .losses import accuracy as accuracy
 from .losses import softmax_cross_entropy as softmax_cross_entropy
 from .losses import squared_error as squared_error
+from .pooling import avg_pool as avg_pool
+from .pooling import max_pool as max_pool
+from .shaping import concat as concat
+from .shaping import flatten as flatten
