@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .ad_checkpoint import checkpoint_policies as checkpoint_policies
     from .ad_checkpoint import remat as remat
     from .control.callbacks import pure_callback as pure_callback
+    from .control.custom_kernels import custom_kernel as custom_kernel
     from .custom_derivatives import closure_convert as closure_convert
     from .custom_derivatives import custom_gradient as custom_gradient
     from .custom_derivatives import custom_jvp as custom_jvp
@@ -98,6 +99,7 @@ _names = {
     "closure_convert": "custom_derivatives",
     "custom_gradient": "custom_derivatives",
     "custom_jvp": "custom_derivatives",
+    "custom_kernel": "control.custom_kernels",
     "custom_vjp": "custom_derivatives",
     "pure_callback": "control.callbacks",
     "remat": "ad_checkpoint",

@@ -424,6 +424,19 @@ class Library(NamedTuple):
     otherwise: Map | Fold | Scatter | None = None
 
 
+class Native(NamedTuple):
+    """A function in machine code that someone else compiled.
+
+    `function.address(signature)` is that of `int32 (void **arrays, int64 *extents)`, called with
+    the memory of the operands, then of the outputs. It gives 0, or fails: then
+    `function.call(signature, extents, arrays, line)` raises the error in Python.
+    """
+
+    function: Any
+    signature: Any
+    extents: tuple[int, ...]
+
+
 class Region(NamedTuple):
     """Control flow over programs: `kind` is loop, while or branch; params say the rest."""
 
@@ -431,4 +444,4 @@ class Region(NamedTuple):
     parts: Any
 
 
-Lowered = Map | Fold | Running | Scatter | View | Contract | Library | Region
+Lowered = Map | Fold | Running | Scatter | View | Contract | Library | Native | Region

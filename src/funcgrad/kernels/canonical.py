@@ -1,8 +1,9 @@
 """A program as text that equal programs share, whatever process wrote it.
 
-In: a simplified jaxpr. Out: text, and the arrays it captures in the order in which the text meets
-them; or nothing, where a part of it (a Python function of a call-out) has no text of its own. The
-one idea: everything that the compiler reads is in it, floats as their bits, and nothing else is.
+In: a simplified jaxpr. Out: text, and the arrays it captures and the native functions it calls, in
+the order in which the text meets them; or nothing, where a part of it (a Python function of a
+call-out) has no text of its own. The one idea: everything that the compiler reads is in it, floats
+as their bits, and nothing else is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 from ..core.array import to_ndarray
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from ..ir.sources import describe
+from .custom import NumbaKernel
 
 
 class NoText(Exception):
@@ -22,11 +25,17 @@ class NoText(Exception):
 
 
 class Canonical:
-    """Writes one program."""
+    """Writes one program.
+
+    Attributes:
+        captured: the arrays.
+        functions: native functions, each with the user's line of its first call.
+    """
 
     def __init__(self, closed: ClosedJaxpr) -> None:
         self.lines: list[str] = []
         self.captured: list[np.ndarray[Any, Any]] = []
+        self.functions: dict[NumbaKernel, str] = {}
         self._names: dict[Var, int] = {}
         self.closed(closed)
 
@@ -60,6 +69,9 @@ class Canonical:
         ins = " ".join(map(self.atom, eqn.invars))
         at = len(self.lines)
         self.lines.append("")
+        for x in eqn.params.values():
+            if isinstance(x, NumbaKernel):
+                self.functions.setdefault(x, describe(eqn.source))
         params = ",".join(f"{k}={self.value(eqn.params[k])}" for k in sorted(eqn.params))
         self.lines[at] = f"{outs} = {eqn.primitive.name}[{params}] {ins}"
 
@@ -86,6 +98,9 @@ class Canonical:
         if isinstance(x, (tuple, list)):
             items: list[Any] = [*x]
             return f"({','.join(self.value(y) for y in items)})"
+        if isinstance(x, NumbaKernel):
+            # Each process compiles it anew, so that which one it is does not matter here.
+            return f"function {list(self.functions).index(x)}"
         if isinstance(x, (np.dtype, enum.Enum)):
             return str(x)  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(x, ShapedArray):

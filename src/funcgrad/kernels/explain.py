@@ -27,7 +27,7 @@ def explanation(block: Block, plan: Plan, title: str) -> str:
     steps = list(every_step(block))
     launches = sum(isinstance(s, Launch) for s in steps)
     calls = sum(isinstance(s, LibraryCall) for s in steps)
-    hosts = [s for s in steps if isinstance(s, HostCall)]
+    hosts = [s for s in steps if isinstance(s, HostCall) and s.native is None]
     lines = [
         f"{title}: {count(launches, 'kernel')}, {count(calls, 'library call')}, "
         f"{count(len(hosts), 'call-out')}; {cost_text(block_cost(block))}; "
@@ -76,6 +76,8 @@ def _step_lines(block: Block, step: BlockStep, names: Names, told: set[int]) -> 
     yield eqn_line(step.eqn, names)
     if isinstance(step, LibraryCall):
         yield f"  {spent}; a kernel written by hand, {stages_text(step)}"
+    elif isinstance(step, HostCall) and step.native is not None:
+        yield f"  a kernel of the user's own, called in place; {size_text(step_cost(step).bytes)}"
     elif isinstance(step, HostCall):
         yield f"  called out: NumPy does it, in Python; {size_text(step_cost(step).bytes)}"
     elif isinstance(step, Scan):

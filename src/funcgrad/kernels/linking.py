@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..ir import dtypes
 from ..ir.avals import ShapedArray
+from . import custom
 from .runtime import symbols, toolchain
 from .runtime.launch import Executable, Output
 from .runtime.pool import pool
@@ -36,14 +37,17 @@ def linked(
     constants: Sequence[np.ndarray[Any, Any]],
     out_avals: Sequence[ShapedArray],
     host: Callable[[int, int], None] | None = None,
+    natives: Mapping[int, custom.NativeCall] | None = None,
 ) -> Executable:
     """The program of an object file.
 
     Args:
         meta: `symbols` it calls, bytes of its `arena`, its `cost` in nanoseconds.
-        host: runs its call-outs.
+        host: runs its call-outs; it holds the native functions for as long as the program lives.
+        natives: machine code from elsewhere that it calls.
     """
-    found = symbols.resolve(set(meta["symbols"]) - {"fg_parallel_for"})
+    given = custom.addresses(natives or {})
+    found = symbols.resolve(set(meta["symbols"]) - given.keys() - {"fg_parallel_for"}) | given
     found["fg_parallel_for"] = pool().parallel_for_address
     loaded = toolchain.load(code, found)
     return Executable(loaded, constants, outputs_of(out_avals), meta["arena"], meta["cost"], host)

@@ -29,6 +29,7 @@ from ..ir.loops import (
     Library,
     Load,
     Map,
+    Native,
     Operand,
     Region,
     Running,
@@ -97,9 +98,9 @@ class Nest:
 
 @dataclass(eq=False)
 class Step:
-    """An eqn that is no nest: matrix products, a library kernel, a region or a call-out."""
+    """An eqn that is no nest: products, a kernel by hand or of the user, a region, a call-out."""
 
-    what: Gemm | ByHand | Region | None
+    what: Gemm | ByHand | Native | Region | None
     eqn: Eqn
     inputs: list[Buffer]
     outputs: list[Buffer]
@@ -233,6 +234,8 @@ class Definitions:
             return [lowered] * count
         if eqn.effects or not held or lowered is None:
             return [None] * count
+        if isinstance(lowered, Native):
+            return [lowered] * count
         if isinstance(lowered, Library):
             lowered = self._by_hand(lowered, eqn)
         if isinstance(lowered, Contract):

@@ -9,7 +9,7 @@ code     text → object code → executable           runtime
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ import numpy as np
 from ..config import config
 from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Literal
+from ..ir.sources import describe
+from .custom import NativeCall, again, array_at
 from .emit.program import ProgramEmitter
 from .libraries import library_kernel
 from .linking import linked, outputs_of
@@ -100,7 +102,9 @@ def executable(stages: Stages, code: bytes) -> Executable:
     """Machine code with what it needs."""
     host = host_of(stages.host_calls) if stages.host_calls else None
     avals = stages.simplified.out_avals
-    return linked(code, described(stages), constants_of(stages), avals, host)
+    return linked(
+        code, described(stages), constants_of(stages), avals, host, natives_of(stages.host_calls)
+    )
 
 
 def constants_of(stages: Stages) -> list[np.ndarray[Any, Any]]:
@@ -122,6 +126,15 @@ def described(stages: Stages) -> dict[str, Any]:
     }
 
 
+def natives_of(calls: Sequence[HostCall]) -> dict[int, NativeCall]:
+    """The calls that native code answers, by number."""
+    return {
+        call.number: NativeCall(call.native, describe(call.eqn.source))
+        for call in calls
+        if call.native is not None
+    }
+
+
 def cost_of(block: Block) -> float:
     """Rough nanoseconds of a block on one core."""
     total = 0.0
@@ -132,15 +145,19 @@ def cost_of(block: Block) -> float:
             total += sum(s.cost for s in step.kernel.stages)
         elif isinstance(step, Scan):
             total += cost_of(step.block) * step.length
-        elif isinstance(step, While):
+        elif isinstance(step, (While, HostCall)):
             total += 1e6
     return total
 
 
 def host_of(calls: list[HostCall]) -> Callable[[int, int], None]:
     """The function that runs the NumPy rule of a call-out on the program's memory."""
+    natives = natives_of(calls)
 
     def host(args: int, number: int) -> None:
+        if number in natives:
+            again(natives[number], args)
+            return
         call = calls[number]
         eqn = call.eqn
         count = len(call.reads)
@@ -166,12 +183,3 @@ def host_of(calls: list[HostCall]) -> Callable[[int, int], None]:
             target[...] = value
 
     return host
-
-
-def array_at(address: int | None, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
-    """An array over memory of the program."""
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if not size or not address:
-        return np.empty(shape, dtype)
-    memory: Any = (ctypes.c_char * size).from_address(address)
-    return np.frombuffer(memory, dtype).reshape(shape)

@@ -212,7 +212,8 @@ def step_text(step: BlockStep, names: Names) -> str:
         cost = sum(s.cost for s in step.kernel.stages)
         return f"{eqn_line(step.eqn, names)}  library, {time_text(cost)}"
     if isinstance(step, HostCall):
-        return f"{eqn_line(step.eqn, names)}  called out"
+        how = "called out" if step.native is None else "native code"
+        return f"{eqn_line(step.eqn, names)}  {how}"
     if isinstance(step, Scan):
         return f"{eqn_line(step.eqn, names)}  {step.length} turns"
     return eqn_line(step.eqn, names)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
-from ..ir.loops import Region
+from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
 from .contract import gemm_kernel
 from .fuse import Fuser, Group, reads_of
@@ -65,12 +65,17 @@ class LibraryCall:
 
 @dataclass(eq=False)
 class HostCall:
-    """Leave the program: an eqn's NumPy rule runs in Python."""
+    """Leave the program: an eqn's NumPy rule runs in Python.
+
+    Attributes:
+        native: machine code from elsewhere that is called first; Python only where it fails.
+    """
 
     number: int
     eqn: Eqn
     reads: list[Buffer]
     writes: list[Buffer]
+    native: Native | None = None
 
 
 @dataclass(eq=False)
@@ -228,7 +233,8 @@ class Builder:
         return self._host(item)
 
     def _host(self, item: Step) -> HostCall:
-        call = HostCall(len(self.host_calls), item.eqn, item.inputs, item.outputs)
+        native = item.what if isinstance(item.what, Native) else None
+        call = HostCall(len(self.host_calls), item.eqn, item.inputs, item.outputs, native)
         self.host_calls.append(call)
         return call
 

@@ -7,14 +7,16 @@ few numbers, so nothing of the compiler runs, or is imported, when the store has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..config import config
 from ..ir.jaxpr import ClosedJaxpr
+from ..ir.loops import Native
 from .canonical import Canonical, NoText
+from .custom import NativeCall, NumbaKernel, host_of_natives, signature_read
 from .runtime import cache
 from .runtime.launch import Executable
 
@@ -23,37 +25,58 @@ Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 
 def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
     """The program of a simplified jaxpr."""
-    key, captured = _key(closed)
-    if key is not None:
+    key, program = _key(closed)
+    captured = program.captured if program else []
+    if key is not None and program is not None:
         entry = cache.get(key)
         if entry is not None:
             from .linking import linked
 
             constants = [_restored(c, captured) for c in entry.meta["constants"]]
-            return linked(entry.object_bytes, entry.meta, constants, closed.out_avals)
+            natives = _natives(entry.meta["natives"], program.functions)
+            host = host_of_natives(natives) if natives else None
+            return linked(
+                entry.object_bytes, entry.meta, constants, closed.out_avals, host, natives
+            )
     from . import pipeline
 
     stages = pipeline.lower(closed, simplify)
     described: list[Any] | None = None
-    if key is not None and not stages.host_calls:
+    if key is not None and all(call.native for call in stages.host_calls):
         described = _described(pipeline.constants_of(stages), captured)
-    if key is None or described is None:
+    if key is None or program is None or described is None:
         # It must be lowered in each process; its code at least is found by its text.
         return pipeline.executable(stages, cache.compiled(stages.llvm))
     code = pipeline.machine_code(stages)
-    cache.put(key, code, {**pipeline.described(stages), "constants": described})
+    places = {id(f): k for k, f in enumerate(program.functions)}
+    natives = [
+        [number, places[id(native.function)], native.signature.written(), list(native.extents)]
+        for number, (native, _) in pipeline.natives_of(stages.host_calls).items()
+    ]
+    meta = {**pipeline.described(stages), "constants": described, "natives": natives}
+    cache.put(key, code, meta)
     return pipeline.executable(stages, code)
 
 
-def _key(closed: ClosedJaxpr) -> tuple[str | None, list[np.ndarray[Any, Any]]]:
+def _key(closed: ClosedJaxpr) -> tuple[str | None, Canonical | None]:
     # Whoever wants to see the stages wants them made.
     if not config.cache or config.debug:
-        return None, []
+        return None, None
     try:
         canonical = Canonical(closed)
     except NoText:
-        return None, []
-    return cache.key_of("program", canonical.text), canonical.captured
+        return None, None
+    return cache.key_of("program", canonical.text), canonical
+
+
+def _natives(written: Sequence[Any], functions: Mapping[NumbaKernel, str]) -> dict[int, NativeCall]:
+    """The native calls of a stored program, to the functions that this process has for them."""
+    known: list[NumbaKernel] = list(functions)
+    found: dict[int, NativeCall] = {}
+    for number, place, signature, extents in written:
+        native = Native(known[place], signature_read(signature), tuple(extents))
+        found[number] = NativeCall(native, functions[known[place]])
+    return found
 
 
 def _described(

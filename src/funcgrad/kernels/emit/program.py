@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...ir.loops import Native
 from ...ir.nests import Buffer
+from ..custom import symbol_of
 from ..library import LibraryKernel
 from ..memory import Plan, carried, direct_outputs, updates_in_place
 from ..program import Block, Branch, HostCall, Launch, LibraryCall, Scan, While, all_constants
@@ -165,8 +167,24 @@ class ProgramEmitter:
             self.call(names[stage.function], args, stage.extent, stage.grain, stage.cost, True)
 
     def host_call(self, block: Block, step: HostCall) -> None:
-        """A call-out; the program ends if it fails."""
+        """A call-out, or native code and a call-out if it fails; the program ends if that fails."""
         args = self.arguments([self.pointer(block, b) for b in [*step.reads, *step.writes]])
+        if step.native is not None:
+            with self.w.when(self._native_failed(step, step.native, args)):
+                self._call_host(step, args)
+        else:
+            self._call_host(step, args)
+
+    def _native_failed(self, step: HostCall, native: Native, args: str) -> str:
+        symbol, extents = symbol_of(step.number), f"extents{step.number}"
+        values = ", ".join(f"i64 {n}" for n in native.extents)
+        kind = f"[{len(native.extents)} x i64]"
+        self.declared[extents] = f"@{extents} = private constant {kind} [{values}]"
+        self.declared[symbol] = f"declare i32 @{symbol}(ptr, ptr)"
+        code = self.w.value(f"call i32 @{symbol}(ptr {args}, ptr @{extents})")
+        return self.w.value(f"icmp ne i32 {code}, 0")
+
+    def _call_host(self, step: HostCall, args: str) -> None:
         code = self.w.value(f"call i32 {self.host}(ptr {args}, i64 {step.number})")
         bad = self.w.value(f"icmp ne i32 {code}, 0")
         label = self.w.fresh("go")
