@@ -17,6 +17,6 @@ def test_shapes_and_dtypes_that_fit():
 
 def test_annotations_are_live():
     with pytest.raises(TypeCheckError):
-        nn.accuracy(np.zeros((2, 3), np.float32), np.zeros(1, np.int32))
+        nn.accuracy(np.zeros((2, 3), np.int32), np.zeros(2, np.int32))
     with pytest.raises(TypeCheckError):
         nn.softmax_cross_entropy(np.zeros((2, 3), np.int32), np.zeros(2, np.int32))
