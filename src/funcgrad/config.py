@@ -57,7 +57,7 @@ def _path(given: str | os.PathLike[str]) -> str:
 
 
 _precisions = ("default", "high", "highest", "bfloat16", "tensorfloat32", "float32", "fastest")
-_updates = 0  # how often `config.update` was called, in any thread
+updates = [0]  # how often `config.update` was called, in any thread
 _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "enable_x64": (False, _flag),
     "debug_nans": (False, _flag),
@@ -131,8 +131,9 @@ class Config(threading.local):
     cache_dir: str | None
     cache_max_bytes: int
 
-    # The signature of this thread and the number of updates when it was made.
-    _signature: tuple[int, tuple[Any, ...]] = (-1, ())
+    # The number of updates when the signature of this thread was made, and the signature. A stamp
+    # met before stands for the same signature while that number is the present one.
+    stamp: tuple[int, tuple[Any, ...]] = (-1, ())
 
     def update(self, name: str, value: Any) -> None:
         """Set an option for every thread that does not override it.
@@ -143,15 +144,14 @@ class Config(threading.local):
         """
         name = _known(name)
         setattr(Config, name, _checked(name, value))
-        global _updates
-        _updates += 1
+        updates[0] += 1
 
     def signature(self) -> tuple[Any, ...]:
         """The values of what tracing depends on, in this thread; in every trace's cache key."""
-        made, values = self._signature
-        if made != _updates:
-            made, values = _updates, tuple([getattr(self, name) for name in _of_tracing])
-            self.__dict__["_signature"] = made, values
+        made, values = self.stamp
+        if made != updates[0]:
+            made, values = updates[0], tuple([getattr(self, name) for name in _of_tracing])
+            self.__dict__["stamp"] = made, values
         return values
 
     def read(self, name: str) -> Any:
@@ -167,7 +167,7 @@ class Config(threading.local):
         previous = self.__dict__.pop(name, unset)
         if value is not unset:
             self.__dict__[name] = value
-        self.__dict__.pop("_signature", None)
+        self.__dict__.pop("stamp", None)
         return previous
 
     def __setattr__(self, name: str, value: Any) -> None:

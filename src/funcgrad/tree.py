@@ -21,7 +21,7 @@ import optree
 
 from .tree_keys import KeyPath, as_key_path, keystr
 
-_namespace = "funcgrad"
+namespace = "funcgrad"
 _unset: Any = object()
 IsLeaf = Callable[[Any], bool] | None
 
@@ -30,7 +30,7 @@ PyTreeDef = optree.PyTreeDef
 
 def flatten(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[Any], Any]:
     """The leaves of a tree, and its structure."""
-    return optree.tree_flatten(tree, is_leaf, namespace=_namespace)
+    return optree.tree_flatten(tree, is_leaf, namespace=namespace)
 
 
 def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
@@ -44,12 +44,12 @@ def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
 
 def leaves(tree: Any, is_leaf: IsLeaf = None) -> list[Any]:
     """The leaves of a tree."""
-    return optree.tree_leaves(tree, is_leaf, namespace=_namespace)
+    return optree.tree_leaves(tree, is_leaf, namespace=namespace)
 
 
 def structure(tree: Any, is_leaf: IsLeaf = None) -> Any:
     """The structure of a tree."""
-    return optree.tree_structure(tree, is_leaf, namespace=_namespace)
+    return optree.tree_structure(tree, is_leaf, namespace=namespace)
 
 
 @overload
@@ -169,7 +169,7 @@ def flatten_with_path(
     if is_leaf_takes_path and is_leaf is not None:
         return _flatten_by_path(tree, is_leaf)
     accessors, found, treedef = optree.tree_flatten_with_accessor(
-        tree, is_leaf, namespace=_namespace
+        tree, is_leaf, namespace=namespace
     )
     return [(as_key_path(a), x) for a, x in zip(accessors, found, strict=True)], treedef
 
@@ -185,7 +185,7 @@ def _flatten_by_path(
     def visit(node: Any) -> bool:
         path = pending.pop()
         stop = is_leaf(path, node)
-        if stop or optree.tree_is_leaf(node, namespace=_namespace):
+        if stop or optree.tree_is_leaf(node, namespace=namespace):
             paths.append(path)
         else:
             pending.extend([(*path, key) for key in reversed(one_level(node)[1])])
@@ -201,7 +201,7 @@ def one_level(node: Any) -> tuple[list[Any], KeyPath, Any]:
     Raises:
         ValueError: a leaf.
     """
-    level: Any = optree.tree_flatten_one_level(node, namespace=_namespace)
+    level: Any = optree.tree_flatten_one_level(node, namespace=namespace)
     keys = [level.path_entry_type(entry, level.type, level.kind) for entry in level.entries]
     # The keys of a dict come as a list; as static data they have to be hashable.
     aux: Any = level.metadata

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from .. import tree
 from ..config import config
@@ -22,15 +22,12 @@ from ..core.trace import Tracer, eval_trace
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr
 from ..stages import Lowered, Traced
+from .direct import Known, not_known
 from .flat import FlatFunction, check_leaves, name_of, signature_of
 from .jit import executable, jit_p, leading_tracers, run, simplified
 from .recompiles import recompiles
 
-if TYPE_CHECKING:
-    from ..kernels.runtime.launch import Executable
-
 _limit = 4096
-_not_known = object()
 _tracing = threading.local()
 
 
@@ -63,20 +60,6 @@ class Entry:
         return [Array(y, a) for y, a in zip(run(self.closed, arrays), self.out_avals, strict=True)]
 
 
-class Direct(NamedTuple):
-    """What a call on arrays alone needs, once its signature is known.
-
-    Attributes:
-        signature: the options in force when it was made.
-        tree: of the result; None for one array.
-    """
-
-    program: Executable
-    avals: Sequence[ShapedArray]
-    tree: Any
-    signature: tuple[Any, ...]
-
-
 class JitFunction:
     """A function that is traced once for each signature and then run as a program."""
 
@@ -106,7 +89,7 @@ class JitFunction:
             )
         self._inline = inline
         self._entries: dict[Any, Entry] = {}
-        self._direct: dict[Any, Direct] = {}
+        self._known = Known(_limit)
         # The wrapped function may carry the fields of a JitFunction inside: they are not ours.
         update_wrapper(self, fun, updated=())
 
@@ -117,10 +100,9 @@ class JitFunction:
         return self if instance is None else partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._direct and not kwargs:
-            result = self._call_directly(args)
-            if result is not _not_known:
-                return result
+        result = self._known.call(args, kwargs)
+        if result is not not_known:
+            return result
         if config.disable_jit:
             return self._fun(*args, **kwargs)
         leaves, entry = self._entry(args, kwargs)
@@ -134,46 +116,15 @@ class JitFunction:
             self._donate(args, kwargs, outs)
         return tree.unflatten(entry.out_tree, outs)
 
-    def _call_directly(self, args: tuple[Any, ...]) -> Any:
-        """The result of a call whose arguments are arrays of a signature met before."""
-        try:
-            direct = self._direct.get(tuple([x.aval for x in args]))
-        except AttributeError:
-            return _not_known
-        if direct is None or context.axis_sizes or direct.signature != config.signature():
-            return _not_known
-        trace = context.trace
-        if trace is not None and trace is not eval_trace:
-            return _not_known
-        arrays: list[Any] = []
-        for x in args:
-            value = x._value if type(x) is Array else None  # pyright: ignore[reportPrivateUsage]
-            if value is None:
-                return _not_known
-            arrays.append(value)
-        outs = direct.program(arrays)
-        if direct.tree is None:
-            return Array(outs[0], direct.avals[0])
-        results = [Array(y, a) for y, a in zip(outs, direct.avals, strict=True)]
-        return tree.unflatten(direct.tree, results)
-
     def _learn(self, args: tuple[Any, ...], kwargs: dict[str, Any], entry: Entry) -> None:
         """Remember a signature of arrays alone, for the short way."""
-        special = self._static_nums or self._static_names or self._donate_nums
-        if kwargs or special or self._donate_names or context.axis_sizes:
+        if self._static_nums or self._static_names or context.axis_sizes:
             return
         if config.lowering != "fast" or config.debug_nans or config.debug_infs:
             return
-        if not all(type(x) is Array for x in args) or len(self._direct) >= _limit:
-            return
-        one = tree.structure(0) == entry.out_tree
-        direct = Direct(
-            executable(entry.closed),
-            entry.out_avals,
-            None if one else entry.out_tree,
-            config.signature(),
-        )
-        self._direct[tuple(x.aval for x in args)] = direct
+        donated = self._donated_leaves(args, kwargs)
+        out = (entry.out_avals, entry.out_tree)
+        self._known.learn(args, kwargs, executable(entry.closed), out, donated)
 
     # Signatures and traced programs.
 
@@ -233,13 +184,22 @@ class JitFunction:
 
     def _donate(self, args: tuple[Any, ...], kwargs: dict[str, Any], outs: Sequence[Any]) -> None:
         """Let go of the donated arrays; their handles are of no use any more."""
-        chosen = [x for i, x in enumerate(args) if i in self._donate_nums]
-        chosen += [v for k, v in kwargs.items() if k in self._donate_names]
         if any(isinstance(x, Tracer) for x in outs):
             return
-        for leaf in tree.leaves(chosen):
-            if type(leaf) is Array:
-                leaf.delete()
+        leaves = tree.leaves((args, kwargs) if kwargs else args)
+        for i in self._donated_leaves(args, kwargs):
+            if type(leaves[i]) is Array:
+                leaves[i].delete()
+
+    def _donated_leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int]:
+        """Which leaves of the arguments are donated."""
+        nums = {i % len(args) for i in self._donate_nums if -len(args) <= i < len(args)}
+        if not nums and not self._donate_names:
+            return []
+        marks = tuple(_marked(x, i in nums) for i, x in enumerate(args))
+        named = {k: _marked(v, k in self._donate_names) for k, v in kwargs.items()}
+        flags = tree.leaves((marks, named) if kwargs else marks)
+        return [i for i, flag in enumerate(flags) if flag]
 
     # Stages.
 
@@ -265,10 +225,14 @@ class JitFunction:
     def clear_cache(self) -> None:
         """Forget the traced programs."""
         self._entries.clear()
-        self._direct.clear()
+        self._known.clear()
 
     def _cache_size(self) -> int:
         return len(self._entries)
+
+
+def _marked(x: Any, flag: bool) -> Any:
+    return tree.map(lambda _: flag, x)
 
 
 class StaticValue:

@@ -30,6 +30,14 @@ class Array(AnyArray):
         self._value: np.ndarray[Any, Any] | None = value
         self.aval = ShapedArray(value.shape, value.dtype) if aval is None else aval
 
+    @staticmethod
+    def of(value: np.ndarray[Any, Any], aval: ShapedArray) -> Array:
+        """Wrap read-only memory whose aval is known: what results of programs are."""
+        new = object.__new__(Array)
+        new._value = value
+        new.aval = aval
+        return new
+
     # The contents.
 
     def numpy(self) -> np.ndarray[Any, Any]:

@@ -1,12 +1,14 @@
 """What is known of a value while its contents are not: shape, dtype and weakness.
 
 In: Python scalars, NumPy arrays, anything with an `aval`. Out: `ShapedArray`. The one idea: an
-aval is a small immutable key. It is hashed at every bind, so its hash is computed once.
+aval is a small immutable key, and equal ones are one object.
 """
 
 from __future__ import annotations
 
 import operator
+import threading
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,33 +20,32 @@ Shape = tuple[int, ...]
 
 
 class ShapedArray:
-    """Shape, dtype and weak type of an array value; equal avals hash equal."""
+    """Shape, dtype and weak type of an array value.
 
-    __slots__ = ("_hash", "dtype", "shape", "weak_type")
+    Equal avals are one object, so they are compared and hashed by identity, which costs nothing in
+    keys of caches. An aval that nobody holds is forgotten.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "shape", "weak_type")
 
     shape: Shape
     dtype: np.dtype[Any]
     weak_type: bool
 
-    def __init__(self, shape: Shape, dtype: Any, weak_type: bool = False) -> None:
-        self.shape = shape
-        self.dtype = dtype if type(dtype).__module__ == "numpy.dtypes" else np.dtype(dtype)
-        self.weak_type = weak_type
-        self._hash = hash((shape, self.dtype, weak_type))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return (
-            isinstance(other, ShapedArray)
-            and self._hash == other._hash
-            and self.shape == other.shape
-            and self.dtype == other.dtype
-            and self.weak_type == other.weak_type
-        )
+    def __new__(cls, shape: Shape, dtype: Any, weak_type: bool = False) -> ShapedArray:
+        if type(dtype).__module__ != "numpy.dtypes":
+            dtype = np.dtype(dtype)
+        key = (shape, dtype, weak_type)
+        known = _known.get(key)
+        if known is not None:
+            found = known()
+            if found is not None:
+                return found
+        new = object.__new__(cls)
+        new.shape = shape
+        new.dtype = dtype
+        new.weak_type = weak_type
+        return _remembered(key, new)
 
     @property
     def ndim(self) -> int:
@@ -89,6 +90,28 @@ class ShapedArray:
 
     def __reduce__(self) -> Any:
         return ShapedArray, (self.shape, self.dtype, self.weak_type)
+
+
+_Key = tuple[Shape, Any, bool]
+_known: dict[_Key, weakref.ref[ShapedArray]] = {}
+_lock = threading.RLock()  # a dying aval may be forgotten while this thread remembers another
+
+
+def _remembered(key: _Key, new: ShapedArray) -> ShapedArray:
+    """The aval that all threads shall use for this key."""
+
+    def forget(dead: weakref.ref[ShapedArray]) -> None:
+        with _lock:
+            if _known.get(key) is dead:
+                del _known[key]
+
+    with _lock:
+        known = _known.get(key)
+        found = known() if known is not None else None
+        if found is None:
+            found = new
+            _known[key] = weakref.ref(new, forget)
+        return found
 
 
 def size_of(shape: Iterable[int]) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ir import dtypes
 from ..ir.avals import ShapedArray
+from ..ir.jaxpr import ClosedJaxpr
 from . import custom
 from .runtime import symbols, toolchain
 from .runtime.launch import Executable, Output
@@ -35,14 +36,15 @@ def linked(
     code: bytes,
     meta: dict[str, Any],
     constants: Sequence[np.ndarray[Any, Any]],
-    out_avals: Sequence[ShapedArray],
+    program: ClosedJaxpr,
     host: Callable[[int, int], None] | None = None,
     natives: Mapping[int, custom.NativeCall] | None = None,
 ) -> Executable:
     """The program of an object file.
 
     Args:
-        meta: `symbols` it calls, bytes of its `arena`, its `cost` in nanoseconds.
+        meta: `symbols` it calls, bytes of its `arena`, its `cost` in nanoseconds, the
+            pairs of output and input that are `reusable`.
         host: runs its call-outs; it holds the native functions for as long as the program lives.
         natives: machine code from elsewhere that it calls.
     """
@@ -50,4 +52,6 @@ def linked(
     found = symbols.resolve(set(meta["symbols"]) - given.keys() - {"fg_parallel_for"}) | given
     found["fg_parallel_for"] = pool().parallel_for_address
     loaded = toolchain.load(code, found)
-    return Executable(loaded, constants, outputs_of(out_avals), meta["arena"], meta["cost"], host)
+    reusable = [(k, i) for k, i in meta["reusable"]]
+    ends = program.in_avals, outputs_of(program.out_avals)
+    return Executable(loaded, constants, *ends, meta["arena"], meta["cost"], host, reusable)

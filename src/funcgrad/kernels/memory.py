@@ -151,6 +151,19 @@ def updates_in_place(block: Block, source: Buffer, output: Buffer) -> bool:
     return not views or (views == [source] and reads_where_it_writes(step.kernel, source, root))
 
 
+def reusable(block: Block) -> list[tuple[int, int]]:
+    """Pairs of an output and an input of a program in whose memory it may be written."""
+    direct = direct_outputs(block)
+    return [
+        (k, i)
+        for root, k in direct.items()
+        for i, source in enumerate(block.inputs)
+        if source.dtype == root.dtype
+        and source.shape == block.outputs[k].shape
+        and updates_in_place(block, source, block.outputs[k])
+    ]
+
+
 def reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:
     """Whether a kernel reads `source` only at the place in `target` that it writes next."""
     nodes = list(_statements(kernel.body))

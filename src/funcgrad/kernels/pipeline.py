@@ -24,7 +24,7 @@ from .custom import NativeCall, again, array_at
 from .emit.program import ProgramEmitter
 from .libraries import library_kernel
 from .linking import linked, outputs_of
-from .memory import Plan, plan
+from .memory import Plan, plan, reusable
 from .program import Block, Builder, HostCall, Launch, LibraryCall, Scan, While, all_constants
 from .runtime import toolchain
 from .runtime.launch import Executable
@@ -101,10 +101,9 @@ def machine_code(stages: Stages) -> bytes:
 def executable(stages: Stages, code: bytes) -> Executable:
     """Machine code with what it needs."""
     host = host_of(stages.host_calls) if stages.host_calls else None
-    avals = stages.simplified.out_avals
-    return linked(
-        code, described(stages), constants_of(stages), avals, host, natives_of(stages.host_calls)
-    )
+    natives = natives_of(stages.host_calls)
+    constants = constants_of(stages)
+    return linked(code, described(stages), constants, stages.simplified, host, natives)
 
 
 def constants_of(stages: Stages) -> list[np.ndarray[Any, Any]]:
@@ -123,6 +122,7 @@ def described(stages: Stages) -> dict[str, Any]:
         "symbols": sorted(n for n in names if not n.startswith("llvm.")),
         "arena": stages.memory.size,
         "cost": cost_of(stages.block),
+        "reusable": reusable(stages.block),
     }
 
 

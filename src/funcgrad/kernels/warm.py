@@ -35,9 +35,7 @@ def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
             constants = [_restored(c, captured) for c in entry.meta["constants"]]
             natives = _natives(entry.meta["natives"], program.functions)
             host = host_of_natives(natives) if natives else None
-            return linked(
-                entry.object_bytes, entry.meta, constants, closed.out_avals, host, natives
-            )
+            return linked(entry.object_bytes, entry.meta, constants, closed, host, natives)
     from . import pipeline
 
     stages = pipeline.lower(closed, simplify)

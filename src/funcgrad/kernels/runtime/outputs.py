@@ -20,6 +20,7 @@ LIMIT = 1 << 29
 _blocks: list[np.ndarray[Any, Any]] = []
 _lock = threading.Lock()
 _held = [0]
+_sole = 0  # what getrefcount gives for an array that a list and one other thing refer to
 
 
 def empty(shape: tuple[int, ...], dtype: Any, size: int) -> np.ndarray[Any, Any]:
@@ -49,6 +50,22 @@ def _keep(block: np.ndarray[Any, Any]) -> None:
         # Dropping a block that is held elsewhere frees nothing now: its holder frees it.
         _held[0] -= _blocks[k].nbytes
         del _blocks[k]
+
+
+def is_sole(arrays: list[np.ndarray[Any, Any]], k: int) -> bool:
+    """Whether nobody refers to an array's memory but its Array and this list of arrays."""
+    global _sole
+    if not _sole:
+        mine = np.empty(1)
+        probe = [mine]
+        _sole = sys.getrefcount(probe[0])  # `mine` stands for the Array
+    value = arrays[k]
+    base: Any = value.base
+    del value
+    if sys.getrefcount(arrays[k]) != _sole or not arrays[k].flags.c_contiguous:
+        return False
+    # The list of blocks, the array and two here refer to a block nobody else holds.
+    return base is None or (any(b is base for b in _blocks) and sys.getrefcount(base) == 4)
 
 
 def clear() -> None:

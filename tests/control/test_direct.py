@@ -1,0 +1,258 @@
+"""Calls by the short way: the same results as by the long one, and donated memory used again."""
+
+import threading
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+import pytest
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad import lax, tree
+from funcgrad.control.leaves import OtherStructure, reader
+
+Pair = namedtuple("Pair", "first second")
+
+
+def array(*shape, dtype=np.float32):
+    return fnp.asarray(np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype))
+
+
+TREES = [
+    ((1, 2),),
+    ({"b": 1, "a": [2, (3, None)]}, 4),
+    (Pair({"x": 1}, [2]), []),
+    ({("tuple", "key"): 1}, {3: 2, 1: 4}),
+    ([[], {}, None],),
+]
+
+
+@pytest.mark.parametrize("x", TREES, ids=str)
+def test_a_reader_gives_the_leaves_of_its_structure(x):
+    leaves, treedef = tree.flatten(x)
+    assert reader(treedef)(x) == tuple(leaves)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ({"a": 1},),
+        ({"a": 1, "b": [2, 3], "c": 0},),
+        ({"a": 1, "b": (2, 3)},),
+        ({"a": 1, "b": [2, 3, 4]},),
+        ({"a": 1, "q": [2, 3]},),
+        (OrderedDict(a=1, b=[2, 3]),),
+        ([1, [2, 3]],),
+        (7,),
+        ({"a": 1, "b": [2, 3]}, 1),
+    ],
+    ids=str,
+)
+def test_a_reader_refuses_other_structures(other):
+    read = reader(tree.structure(({"a": 1, "b": [2, 3]},)))
+    with pytest.raises((OtherStructure, LookupError)):
+        read(other)
+
+
+def test_nodes_without_subscripts_have_no_reader():
+    assert reader(tree.structure((OrderedDict(a=1),))) is None
+
+
+def test_calls_of_many_signatures_in_turn():
+    f = fg.jit(lambda x, y=None: x * 2 if y is None else x + y["k"])
+    a, b, c = array(3), array(4), array(3, dtype=np.int32)
+    for _ in range(3):
+        for x in (a, b, c):
+            out = f(x)
+            assert out.dtype == x.dtype
+            np.testing.assert_array_equal(out, np.asarray(x) * 2)
+            np.testing.assert_array_equal(f(x, {"k": x}), np.asarray(x) * 2)
+            np.testing.assert_array_equal(f(x, y={"k": x}), np.asarray(x) * 2)
+
+
+def test_positional_and_keyword_trees_of_one_shape_are_apart():
+    f = fg.jit(lambda x, k: x[0] - k if isinstance(x, tuple) else x - k["k"] * 10)
+    a, b = array(2) + 5, array(2)
+    for _ in range(3):
+        np.testing.assert_array_equal(f((a,), k=b), [5, 5])
+        np.testing.assert_array_equal(f(a, {"k": b}), [5, -4])
+
+
+def test_leaves_that_are_no_arrays_take_the_long_way():
+    f = fg.jit(lambda t: t["a"] + t["b"])
+    one = array(2)
+    for b in (one, 1.0, np.ones(2, np.float32), one, 3, one):
+        np.testing.assert_array_equal(f({"a": one, "b": b}), np.arange(2) + np.asarray(b))
+    with pytest.raises(TypeError, match="str"):
+        f({"a": one, "b": "text"})
+
+
+def test_views_are_made_contiguous_once():
+    f = fg.jit(lambda x: x + 1)
+    x = array(3, 4).T
+    f(x), f(x)
+    assert np.asarray(x).flags.c_contiguous
+    np.testing.assert_array_equal(f(x), np.arange(12).reshape(3, 4).T + 1)
+
+
+def test_results_are_read_only():
+    f = fg.jit(lambda x: x + 1)
+    for _ in range(3):
+        assert not np.asarray(f(array(3))).flags.writeable
+    big = fg.jit(lambda x: x @ x)
+    for _ in range(3):
+        assert not np.asarray(big(array(300, 300))).flags.writeable
+
+
+def test_options_of_tracing_are_looked_at():
+    f = fg.jit(lambda x: x + 1)
+    x = array(3)
+    f(x), f(x)
+    with fg.disable_jit():
+        traced = []
+        g = fg.jit(lambda x: traced.append(type(x)) or x)
+        g(x), g(x)
+        assert len(traced) == 2
+    with fg.enable_x64(True):
+        assert f(fnp.ones(3, np.float64)).dtype == np.float64
+    assert f(x).dtype == np.float32
+
+
+def test_inside_a_transform_the_short_way_is_left():
+    f = fg.jit(lambda x: fnp.sin(x))
+    x = fnp.asarray(1.0)
+    f(x), f(x)
+    assert float(fg.grad(lambda y: f(y) * f(x))(x)) == pytest.approx(
+        np.cos(1) * np.sin(1), rel=1e-5
+    )
+
+
+def test_no_arguments():
+    f = fg.jit(lambda: fnp.arange(3))
+    for _ in range(3):
+        np.testing.assert_array_equal(f(), [0, 1, 2])
+
+
+def test_keys_come_back_as_keys():
+    f = fg.jit(lambda key: fg.random.split(key))
+    key = fg.random.key(3)
+    first = f(key)
+    for _ in range(3):
+        np.testing.assert_array_equal(fg.random.key_data(f(key)), fg.random.key_data(first))
+
+
+# Donation.
+
+
+@pytest.mark.parametrize("shape", [(8,), (300, 200), (1100, 300)], ids=str)
+def test_donated_memory_is_written_in_place(shape):
+    step = fg.jit(lambda p, g: p - 0.5 * g, donate_argnums=0)
+    p, g = array(*shape) * 1, fnp.ones(shape)
+    p = step(p, g)
+    for k in range(3):
+        before, old = p.unsafe_buffer_pointer(), p
+        p = step(p, g)
+        assert p.unsafe_buffer_pointer() == before
+        assert old.is_deleted()
+        np.testing.assert_array_equal(np.ravel(p)[:3], np.arange(3) - 0.5 * (k + 2))
+
+
+@pytest.mark.parametrize("shape", [(8,), (300, 200), (1100, 300)], ids=str)
+@pytest.mark.parametrize(
+    "hold",
+    [
+        np.asarray,
+        lambda x: np.asarray(x)[1:2],
+        lambda x: memoryview(np.asarray(x)),
+        lambda x: x.reshape(-1, 2),
+        lambda x: x[1:],
+        lambda x: np.from_dlpack(x),
+    ],
+    ids=["whole", "view", "buffer", "reshaped", "slice", "dlpack"],
+)
+def test_memory_that_somebody_holds_is_left_alone(shape, hold):
+    step = fg.jit(lambda p, g: p - g, donate_argnums=0)
+    p, g = array(*shape) * 1, fnp.ones(shape)
+    p = step(step(p, g), g)
+    held = hold(p)
+    before = np.array(held)
+    step(p, g)
+    np.testing.assert_array_equal(np.asarray(held), before)
+
+
+def test_memory_read_after_it_would_be_written_is_left_alone():
+    f = fg.jit(lambda p: (p + 1, p[::-1] * 2), donate_argnums=0)
+    for shape in ((9,), (400, 300)):
+        for _ in range(3):
+            a, b = f(array(*shape))
+            np.testing.assert_array_equal(a, np.asarray(array(*shape)) + 1)
+            np.testing.assert_array_equal(b, np.asarray(array(*shape))[::-1] * 2)
+
+
+def test_an_argument_given_twice_is_not_overwritten():
+    f = fg.jit(lambda p, q: (p + 1, p[::-1] + q), donate_argnums=0)
+    for shape in ((9,), (400, 300)):
+        for _ in range(3):
+            p = array(*shape)
+            a, b = f(p, p)
+            np.testing.assert_array_equal(a, np.asarray(array(*shape)) + 1)
+            want = np.asarray(array(*shape))
+            np.testing.assert_array_equal(b, want[::-1] + want)
+
+
+def test_a_whole_optimizer_step_in_place():
+    from funcgrad import optim
+
+    optimizer = optim.adam(1e-2)
+    params = {"w": array(200, 300) * 1, "b": array(300) * 1}
+    state = fg.jit(optimizer.init)(params)
+    grads = tree.map(fnp.ones_like, params)
+
+    def update(params, state, grads):
+        updates, state = optimizer.update(grads, state, params)
+        return optim.apply_updates(params, updates), state
+
+    wanted = update(*update(*update(params, state, grads), grads), grads)
+    step = fg.jit(update, donate_argnums=(0, 1))
+    params, state = step(params, state, grads)
+    for _ in range(2):
+        before = [x.unsafe_buffer_pointer() for x in tree.leaves((params, state))]
+        params, state = step(params, state, grads)
+        after = [x.unsafe_buffer_pointer() for x in tree.leaves((params, state))]
+        assert before == after
+    tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), (params, state), wanted)
+
+
+def test_donation_by_name():
+    step = fg.jit(lambda x, state: x + state["s"], donate_argnames="state")
+    for _ in range(3):
+        state = {"s": array(5) * 1}
+        np.testing.assert_array_equal(step(array(5), state=state), np.arange(5) * 2)
+        assert state["s"].is_deleted()
+
+
+def test_a_donated_array_is_refused_the_second_time():
+    step = fg.jit(lambda x: x + 1, donate_argnums=0)
+    x = array(5) * 1
+    step(x)
+    with pytest.raises(RuntimeError, match="deleted"):
+        step(x)
+
+
+def test_threads_that_call_one_function():
+    f = fg.jit(lambda t: {"a": t["a"] * 2, "b": lax.sin(t["b"])})
+    wrong = []
+
+    def call(k):
+        given = {"a": fnp.full((7,), k, np.float32), "b": fnp.zeros(k + 1)}
+        for _ in range(300):
+            out = f(given)
+            if float(out["a"][0]) != 2 * k or out["b"].shape != (k + 1,):
+                wrong.append(k)
+
+    threads = [threading.Thread(target=call, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
