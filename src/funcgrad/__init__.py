@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .custom_derivatives import custom_gradient as custom_gradient
     from .custom_derivatives import custom_jvp as custom_jvp
     from .custom_derivatives import custom_vjp as custom_vjp
+    from .profiler import profile as profile
 
 __version__ = "0.1.0"
 
@@ -88,6 +89,7 @@ _modules = {
     "nn",
     "ops",
     "optim",
+    "profiler",
     "random",
     "scipy",
     "stages",
@@ -101,6 +103,7 @@ _names = {
     "custom_jvp": "custom_derivatives",
     "custom_kernel": "control.custom_kernels",
     "custom_vjp": "custom_derivatives",
+    "profile": "profiler",
     "pure_callback": "control.callbacks",
     "remat": "ad_checkpoint",
 }

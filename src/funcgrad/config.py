@@ -69,6 +69,7 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "numpy_dtype_promotion": ("standard", _choice("standard", "strict")),
     "default_matmul_precision": (None, _choice(*_precisions)),
     "lowering": ("fast", _choice("fast", "source", "python", "numpy")),
+    "profile": (False, _flag),
     "debug": (0, _level),
     "num_threads": (None, _count),
     "cache": (True, _flag),
@@ -107,6 +108,8 @@ class Config(threading.local):
         lowering: how jitted programs run: "fast" compiles them to machine code; "source" writes
             the same loops as Python that Numba compiles, "python" as Python that runs as it is;
             "numpy" runs the NumPy rule of each eqn.
+        profile: the steps of compiled programs are timed; `funcgrad.profile` sets it. Of a whole
+            process, FUNCGRAD_PROFILE=1 has a table printed at the end.
         debug: stages that the compiler prints to stderr: 0 none, 1 a page on what it did, 2 also
             groups, 3 also loops and memory, 4 also the code.
         num_threads: threads that compiled programs use; None: one a processor of this process.
@@ -125,6 +128,7 @@ class Config(threading.local):
     numpy_dtype_promotion: str
     default_matmul_precision: str | None
     lowering: str
+    profile: bool
     debug: int
     num_threads: int | None
     cache: bool

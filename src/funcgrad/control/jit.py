@@ -88,6 +88,10 @@ def run(closed: ClosedJaxpr, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]
         return run_numpy(simplified(closed), arrays)
     if config.lowering != "fast":
         return script(closed, config.lowering)(arrays)
+    if config.profile:
+        from .profiling import run_profiled
+
+        return run_profiled(closed, arrays, simplified)
     return executable(closed)(arrays)
 
 

@@ -120,7 +120,7 @@ class JitFunction:
         """Remember a signature of arrays alone, for the short way."""
         if self._static_nums or self._static_names or context.axis_sizes:
             return
-        if config.lowering != "fast" or config.debug_nans or config.debug_infs:
+        if config.lowering != "fast" or config.debug_nans or config.debug_infs or config.profile:
             return
         donated = self._donated_leaves(args, kwargs)
         out = (entry.out_avals, entry.out_tree)

@@ -39,6 +39,7 @@ def linked(
     program: ClosedJaxpr,
     host: Callable[[int, int], None] | None = None,
     natives: Mapping[int, custom.NativeCall] | None = None,
+    more: Sequence[ShapedArray] = (),
 ) -> Executable:
     """The program of an object file.
 
@@ -47,11 +48,12 @@ def linked(
             pairs of output and input that are `reusable`.
         host: runs its call-outs; it holds the native functions for as long as the program lives.
         natives: machine code from elsewhere that it calls.
+        more: results of the code beside those of the program.
     """
     given = custom.addresses(natives or {})
     found = symbols.resolve(set(meta["symbols"]) - given.keys() - {"fg_parallel_for"}) | given
     found["fg_parallel_for"] = pool().parallel_for_address
     loaded = toolchain.load(code, found)
     reusable = [(k, i) for k, i in meta["reusable"]]
-    ends = program.in_avals, outputs_of(program.out_avals)
+    ends = program.in_avals, outputs_of([*program.out_avals, *more])
     return Executable(loaded, constants, *ends, meta["arena"], meta["cost"], host, reusable)

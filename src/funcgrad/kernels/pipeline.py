@@ -18,6 +18,7 @@ import numpy as np
 
 from ..config import config
 from ..core.array import to_ndarray
+from ..ir.avals import ShapedArray
 from ..ir.jaxpr import ClosedJaxpr, Literal
 from ..ir.sources import describe
 from .custom import NativeCall, again, array_at
@@ -100,10 +101,21 @@ def machine_code(stages: Stages) -> bytes:
 
 def executable(stages: Stages, code: bytes) -> Executable:
     """Machine code with what it needs."""
-    host = host_of(stages.host_calls) if stages.host_calls else None
-    natives = natives_of(stages.host_calls)
-    constants = constants_of(stages)
-    return linked(code, described(stages), constants, stages.simplified, host, natives)
+    return executable_of_text(stages, stages.llvm, code)
+
+
+def executable_of_text(
+    stages: Stages, text: str, code: bytes, more: Sequence[ShapedArray] = ()
+) -> Executable:
+    """Machine code of a text with what it needs.
+
+    Args:
+        more: results that the text has beside those of the program.
+    """
+    calls = stages.host_calls
+    host = host_of(calls) if calls else None
+    meta, constants = described(stages, text), constants_of(stages)
+    return linked(code, meta, constants, stages.simplified, host, natives_of(calls), more)
 
 
 def constants_of(stages: Stages) -> list[np.ndarray[Any, Any]]:
@@ -111,11 +123,11 @@ def constants_of(stages: Stages) -> list[np.ndarray[Any, Any]]:
     return list(all_constants(stages.block).values())
 
 
-def described(stages: Stages) -> dict[str, Any]:
-    """What is needed beside its code to call a program."""
+def described(stages: Stages, text: str) -> dict[str, Any]:
+    """What is needed beside its code to call a program of this text."""
     names = {
         line.split("@", 1)[1].split("(", 1)[0].strip('"')
-        for line in stages.llvm.splitlines()
+        for line in text.splitlines()
         if line.startswith("declare ")
     }
     return {

@@ -51,7 +51,7 @@ def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
         [number, places[id(native.function)], native.signature.written(), list(native.extents)]
         for number, (native, _) in pipeline.natives_of(stages.host_calls).items()
     ]
-    meta = {**pipeline.described(stages), "constants": described, "natives": natives}
+    meta = {**pipeline.described(stages, stages.llvm), "constants": described, "natives": natives}
     cache.put(key, code, meta)
     return pipeline.executable(stages, code)
 

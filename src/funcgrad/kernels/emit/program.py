@@ -17,7 +17,17 @@ from ...ir.nests import Buffer
 from ..custom import symbol_of
 from ..library import LibraryKernel
 from ..memory import Plan, carried, direct_outputs, updates_in_place
-from ..program import Block, Branch, HostCall, Launch, LibraryCall, Scan, While, all_constants
+from ..program import (
+    Block,
+    BlockStep,
+    Branch,
+    HostCall,
+    Launch,
+    LibraryCall,
+    Scan,
+    While,
+    all_constants,
+)
 from .llvm import KernelEmitter
 from .writer import Writer
 
@@ -90,21 +100,25 @@ class ProgramEmitter:
         for root, k in direct.items():
             self.pointers[root] = targets[k]
         for step in block.steps:
-            if isinstance(step, Launch):
-                self.launch(block, step)
-            elif isinstance(step, LibraryCall):
-                self.library(block, step)
-            elif isinstance(step, HostCall):
-                self.host_call(block, step)
-            elif isinstance(step, Scan):
-                self.scan(block, step)
-            elif isinstance(step, While):
-                self.loop(block, step)
-            else:
-                self.branch(block, step)
+            self.step(block, step)
         for k, b in enumerate(block.outputs):
             if direct.get(block.root(b)) != k:
                 self.copy(targets[k], self.pointer(block, b), b.bytes)
+
+    def step(self, block: Block, step: BlockStep) -> None:
+        """One step of a block."""
+        if isinstance(step, Launch):
+            self.launch(block, step)
+        elif isinstance(step, LibraryCall):
+            self.library(block, step)
+        elif isinstance(step, HostCall):
+            self.host_call(block, step)
+        elif isinstance(step, Scan):
+            self.scan(block, step)
+        elif isinstance(step, While):
+            self.loop(block, step)
+        else:
+            self.branch(block, step)
 
     def arguments(self, pointers: Sequence[str]) -> str:
         """An array of pointers for a kernel."""
