@@ -20,7 +20,11 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # Packages whose names are the library's own, not its users'.
 INTERNAL = {"api", "control", "core", "ir", "kernels", "passes", "primitives", "transforms"}
-INNER = ("lax.linalg", "nn.initializers", "numpy.linalg", "scipy.linalg")
+SCIPY = (
+    "cluster.vq fft integrate interpolate linalg ndimage optimize signal sparse.linalg "
+    "spatial.transform special stats"
+).split()
+INNER = ("lax.linalg", "nn.initializers", "numpy.linalg", *(f"scipy.{name}" for name in SCIPY))
 
 
 def public_modules() -> list[str]:

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad import lax
 from funcgrad.primitives import convolution, patches
 from funcgrad.primitives.convolution import conv_dimension_numbers, padtype_to_pads
 
@@ -149,3 +152,21 @@ def test_local_kernels_against_jax(numbers):
     want = np.asarray(lax.conv_general_dilated_local(*args, dimension_numbers=numbers))
     got = np.asarray(patches.conv_general_dilated_local(*args, dimension_numbers=numbers))
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_bfloat16_is_convolved(compiled):
+    x = np.arange(6, dtype=np.float32).reshape(1, 1, 6)
+    kernel = np.array([1.0, 2.0], np.float32).reshape(1, 1, 2)
+
+    def function(a, b):
+        return lax.conv_general_dilated(a, b, (1,), "VALID")
+
+    run = fg.jit(function) if compiled else function
+    narrow = [fnp.asarray(v, "bfloat16") for v in (x, kernel)]
+    got = run(*narrow)
+    assert got.dtype == fnp.bfloat16
+    np.testing.assert_array_equal(got.astype("float32"), function(x, kernel))
+    slope = fg.grad(lambda b: run(narrow[0], b).sum().astype("float32"))(narrow[1])
+    assert slope.dtype == fnp.bfloat16
+    np.testing.assert_array_equal(slope.astype("float32").ravel(), [10.0, 15.0])

@@ -75,7 +75,7 @@ def conv_dtype(lhs: ShapedArray, rhs: ShapedArray, preferred: Any) -> Any:
     """
     name = "conv_general_dilated"
     given = lhs.dtype
-    if given != rhs.dtype or given.kind == "V":
+    if given != rhs.dtype or dtypes.is_opaque(given):
         raise TypeError(
             f"lax.{name} requires arguments to have the same numeric dtypes, got {lhs.long()} "
             f"and {rhs.long()}.\n  {user_line()}\n  Convert one of them with astype."
