@@ -77,6 +77,7 @@ __version__ = "0.1.0"
 # Loaded when first asked for: they are not needed to start.
 _modules = {
     "ad_checkpoint",
+    "as_jax",
     "custom_batching",
     "custom_derivatives",
     "debug",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 import numpy as _np
 
-from ..core.array import Array as Array
+from ..ir.avals import AnyArray as Array
 from ..ir.dtypes import finfo as finfo
 from ..ir.dtypes import iinfo as iinfo
 from ..ir.dtypes import promote_types as promote_types

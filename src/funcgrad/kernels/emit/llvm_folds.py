@@ -91,7 +91,7 @@ class Folds(ABC):
 
     def i64(self, op: str, a: str, b: str, level: int, lanes: int = 1) -> str:
         """Arithmetic on indices, each result written once."""
-        key = (op, a, b)
+        key = (op, a, b, lanes)
         found = self.find(key)
         if found is None:
             flag = "nsw " if op in ("add", "mul") else ""
@@ -115,7 +115,7 @@ class Folds(ABC):
     def _splat(self, v: Value, kind: str) -> str:
         if not v.name.startswith("%"):
             return f"splat ({kind} {v.name})"
-        key = ("splat", v.name)
+        key = ("splat", v.name, self.lanes)
         found = self.find(key)
         if found is None:
             found = Value(splat(kind, v.name, self.lanes, self.w, v.level), self.lanes, v.level)

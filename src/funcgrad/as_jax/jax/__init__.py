@@ -1,0 +1,105 @@
+"""Names of `jax` itself that funcgrad spells otherwise. Each module beside it serves one of JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from ...api import placement
+from ...control import jitted
+from ...core.array import Array as _Array
+from ...core.devices import check_device
+from ..names import version as __version__
+from .config import config as config
+from .mapped import pmap as pmap
+from .mapped import shard_map as shard_map
+from .sharding import Mesh, NamedSharding, device_of, devices_of
+from .sharding import PartitionSpec as P
+from .sharding import reshard as reshard
+from .sharding import set_mesh as set_mesh
+
+__version_info__ = tuple(int(part) for part in __version__.split("."))
+__all__ = [
+    "NamedSharding",
+    "P",
+    "config",
+    "default_device",
+    "device_put",
+    "jit",
+    "live_arrays",
+    "make_mesh",
+    "pmap",
+    "process_indices",
+    "reshard",
+    "set_mesh",
+    "shard_map",
+]
+
+
+def device_put(
+    x: Any,
+    device: Any = None,
+    *,
+    src: Any = None,
+    donate: bool = False,
+    may_alias: bool | None = None,
+) -> Any:
+    """The tree with its leaves on the one device, which each sharding given must name.
+
+    Raises:
+        RuntimeError: a device that is not present.
+    """
+    for place in [*devices_of(device), *devices_of(src)]:
+        check_device(place)
+    return placement.device_put(x, donate=donate)
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    /,
+    *,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
+    compiler_options: dict[str, Any] | None = None,
+    device: Any = None,
+    **options: Any,
+) -> Any:
+    """`funcgrad.jit`, with shardings and devices that name the one device.
+
+    Args:
+        compiler_options: XLA's; there is nothing they could say to the compiler here.
+    """
+    for place in devices_of((in_shardings, out_shardings, device)):
+        check_device(place)
+    return jitted.jit(**options) if fun is None else jitted.jit(fun, **options)
+
+
+@contextmanager
+def default_device(device: Any) -> Generator[None]:
+    """Arrays made inside are put on the device: the one there is.
+
+    Raises:
+        RuntimeError: a device that is not present.
+    """
+    check_device(device_of(device))
+    yield
+
+
+def make_mesh(
+    axis_shapes: Any, axis_names: Any, axis_types: Any = None, *, devices: Any = None
+) -> Mesh:
+    """A mesh of the one device."""
+    return Mesh.of_shape(axis_shapes, axis_names, axis_types, devices)
+
+
+def process_indices(_: str | None = None) -> list[int]:
+    """The numbers of the processes that compute together: one process."""
+    return [0]
+
+
+def live_arrays(_: str | None = None) -> list[_Array]:
+    """The arrays in memory, found among all objects; slow."""
+    import gc
+
+    return [x for x in gc.get_objects() if type(x) is _Array and not x.is_deleted()]

@@ -1,0 +1,1 @@
+"""`jax.experimental`: names that funcgrad has under others."""

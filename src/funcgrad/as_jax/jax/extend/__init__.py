@@ -1,0 +1,1 @@
+"""`jax.extend`: what libraries use that define primitives or read jaxprs."""

@@ -1,0 +1,1 @@
+"""`jax.interpreters`: the rules of primitives that libraries define."""

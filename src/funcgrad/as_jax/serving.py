@@ -1,0 +1,105 @@
+"""The context in which `jax` is funcgrad, and how it is left without a trace."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from .finder import Finder, Served, roots
+
+_lock = threading.RLock()
+_finder = Finder()
+_depth = 0
+_before: frozenset[str] = frozenset()
+
+
+@contextmanager
+def serve() -> Generator[None]:
+    """While entered, `import jax` gives funcgrad under JAX's names, in every module of the process.
+
+    On leaving, the served modules are taken out of `sys.modules`, and with them the packages that
+    were first imported inside and hold on to them, such as optax: imported again, they find
+    what `jax` is then. Objects made inside stay as they are. The context nests, and it counts for
+    all threads: `sys.modules` is the process's, and the last one to leave cleans up.
+
+    Raises:
+        RuntimeError: JAX itself is loaded; modules that hold on to it would mix with ours.
+
+    >>> from funcgrad import as_jax
+    >>> with as_jax.serve():  # doctest: +SKIP
+    ...     import jax
+    ...     jax.grad(jax.numpy.sin)(0.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+    global _depth
+    with _lock:
+        if not _depth:
+            _install()
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if not _depth:
+                _remove()
+
+
+def _install() -> None:
+    global _before
+    for name, module in list(sys.modules.items()):
+        if _root(name) in roots:
+            raise RuntimeError(
+                f"as_jax: {name} is loaded already, from {getattr(module, '__file__', None)}. "
+                "Its modules and those served here cannot be told apart by the libraries that use "
+                "them. Enter serve() before anything imports jax, or start the program with "
+                "`python -m funcgrad.as_jax`."
+            )
+    _before = frozenset(sys.modules)
+    sys.meta_path.insert(0, _finder)
+
+
+def _remove() -> None:
+    sys.meta_path.remove(_finder)
+    held = _dependents()
+    for name in list(sys.modules):
+        if name not in _before and _root(name) in held:
+            del sys.modules[name]
+
+
+def _root(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _dependents() -> set[str]:
+    """Packages first imported inside that hold a served module, or a name of one of them."""
+    new = {
+        name: module
+        for name, module in list(sys.modules.items())
+        if name not in _before and _root(name) not in ("funcgrad", "__main__", "__mp_main__")
+    }
+    uses = {name: _packages_of(module) for name, module in new.items()}
+    held = {*roots, "funcgrad"}
+    while more := {_root(n) for n, used in uses.items() if _root(n) not in held and used & held}:
+        held |= more
+    # A package that was there before is left whole: part of it would be loaded twice.
+    return held - {_root(name) for name in _before} - {"funcgrad"}
+
+
+def _packages_of(module: ModuleType) -> set[str]:
+    """The packages that the values of a module's names come from."""
+    found: set[str] = set()
+    values: list[Any] = list(vars(module).values())
+    for value in values:
+        if isinstance(value, Served):
+            found.add("jax")
+        elif isinstance(value, ModuleType):
+            found.add(_root(value.__name__))
+        else:
+            home = getattr(value, "__module__", "")
+            found.add(_root(home) if isinstance(home, str) else "")
+    return found

@@ -1,0 +1,242 @@
+"""`import jax` answered by funcgrad: what is found, what is absent, and how it is left again."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from funcgrad.as_jax.names import names
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed to compare with"
+)
+
+
+def run(*arguments: str, served: bool = True) -> str:
+    """What a Python program in a fresh process prints."""
+    command = [sys.executable, *(["-m", "funcgrad.as_jax"] if served else []), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+PRINTED = {
+    "import jax; print(jax.__version__, jax.__version_info__)": "0.10.2 (0, 10, 2)",
+    "import jax, jax.numpy as jnp; print(jax.grad(jnp.sin)(0.0))": "1.0",
+    "from jax import lax, random, nn, tree_util; print(lax.add(1, 2))": "3",
+    "from jax.scipy.special import logsumexp as f; print(f.__name__)": "logsumexp",
+    "import jax; print(isinstance(jax.numpy.ones(2), jax.Array))": "True",
+    "import jax; print(jax.jit(lambda x: x + isinstance(x, jax.Array))(1))": "2",
+    "import jax; print(isinstance(jax.numpy.ones(2), jax.numpy.ndarray))": "True",
+    "import jax; print(jax.numpy.ndarray is jax.Array)": "True",
+    "import jax; print(hasattr(jax, 'nonsense'), hasattr(jax, 'optim'))": "False False",
+    "import jax; print(hasattr(jax, 'export'))": "True",
+    "from jax.experimental import pallas as pl; print(pl.pallas_call)": (
+        "<jax.experimental.pallas.pallas_call: not in funcgrad>"
+    ),
+    "import jax; jax.config.update('jax_enable_x64', True); print(jax.numpy.ones(1).dtype)": (
+        "float64"
+    ),
+    "import jax; jax.config.update('jax_platform_name', 'cpu')": "",
+    "import jax; print(jax.config.jax_enable_x64, jax.config.read('jax_enable_x64'))": (
+        "False False"
+    ),
+    "import jax; from jax.sharding import *; m = jax.make_mesh((1,), ('i',)); "
+    "print(jax.device_put(1.5, NamedSharding(m, PartitionSpec('i'))))": "1.5",
+    "import jax; print(jax.pmap(lambda x: jax.lax.psum(x, 'i'), 'i')(jax.numpy.ones((1, 2))))": (
+        "[[1. 1.]]"
+    ),
+    "import jax; from jax.sharding import PartitionSpec as P; m = jax.make_mesh((1,), ('i',)); "
+    "print(jax.shard_map(lambda x: jax.lax.psum(x, 'i'), mesh=m, in_specs=P('i'), out_specs=P())"
+    "(jax.numpy.arange(2.0)))": "[0. 1.]",
+    "from importlib.metadata import version; print(version('jax'), version('jaxlib'))": (
+        "0.10.2 0.10.2"
+    ),
+    "import jax.extend.linear_util as lu, jax; from jax.api_util import flatten_fun; "
+    "leaves, at = jax.tree.flatten(((1, 2), {})); f, out = flatten_fun(lu.wrap_init(lambda *a: a), "
+    "at); print(f.call_wrapped(*leaves), out())": "[1, 2] PyTreeSpec((*, *))",
+    "import jax; print(jax.core.eval_jaxpr(*(lambda c: (c.jaxpr, c.consts))"
+    "(jax.make_jaxpr(lambda x: x * 2)(1.0)), 3.0))": "[Array(6., dtype=float32, weak_type=True)]",
+    "import jax; print(jax.jit(lambda x: x, in_shardings=None, out_shardings=None)(1))": "1",
+    "import jax; print(isinstance(1, jax.export.Exported))": "False",
+}
+
+
+def test_programs_print_what_they_print_on_jax() -> None:
+    """Each in a namespace of its own; one process for all, since none imports a library."""
+    script = (
+        "import contextlib, io, json, sys, jax\n"
+        "for code in json.loads(sys.argv[1]):\n"
+        "    out = io.StringIO()\n"
+        "    with contextlib.redirect_stdout(out):\n"
+        "        exec(code, {})\n"
+        "    jax.config.update('jax_enable_x64', False)\n"
+        "    print(json.dumps(out.getvalue().strip()))\n"
+    )
+    found = [json.loads(line) for line in run("-c", script, json.dumps([*PRINTED])).splitlines()]
+    assert dict(zip(PRINTED, found, strict=True)) == PRINTED
+
+
+ABSENT = {
+    "jax.export.export(1)": "jax.export.export was called",
+    "jax.profiler.trace.nonsense": "jax.profiler.trace.nonsense was asked for",
+    "if jax.Ref: pass": "jax.Ref was tested for truth",
+    "with jax.profiler.trace: pass": "jax.profiler.trace was entered",
+    "[*jax.Ref]": "jax.Ref was iterated over",
+    "from jax._src import pjit; pjit.call()": "jax._src.pjit.call was called",
+}
+
+
+def test_absent_names_raise_where_they_are_used() -> None:
+    script = (
+        "import json, sys, jax\n"
+        "from funcgrad.as_jax import AbsentError\n"
+        "for code in json.loads(sys.argv[1]):\n"
+        "    try:\n"
+        "        exec(code)\n"
+        "    except AbsentError as error:\n"
+        "        print(json.dumps(str(error)))\n"
+        "class Derived(jax.Ref): pass\n"
+        "import copy, typing\n"
+        "kept = jax.Ref | None, copy.deepcopy(jax.Ref), typing.Optional[jax.Ref], Derived()\n"
+    )
+    texts = [json.loads(line) for line in run("-c", script, json.dumps([*ABSENT])).splitlines()]
+    for text, start in zip(texts, ABSENT.values(), strict=True):
+        assert text.startswith(start)
+        assert "  Do without it" in text or text.count("\n") == 2
+
+
+def test_every_public_name_is_served_or_absent() -> None:
+    """Asking for any name of the table imports nothing that fails."""
+    script = (
+        "import importlib\n"
+        "from funcgrad.as_jax.absent import Absent\n"
+        "from funcgrad.as_jax.names import names\n"
+        "for module, listed in names().public.items():\n"
+        "    served = importlib.import_module(module)\n"
+        "    absent = [n for n in listed if isinstance(getattr(served, n), Absent)]\n"
+        "    print(module, len(listed), len(absent))\n"
+    )
+    counts = {m: (int(n), int(a)) for m, n, a in map(str.split, run("-c", script).splitlines())}
+    for module, most in {"jax": 45, "jax.numpy": 20, "jax.lax": 20, "jax.tree_util": 0}.items():
+        assert counts[module][1] <= most, module
+
+
+@needs_jax
+def test_the_table_is_that_of_jax() -> None:
+    """After a change of version: `python docs/make_jax_names.py`."""
+    script = (
+        f"import runpy, warnings; warnings.simplefilter('ignore'); "
+        f"made = runpy.run_path({str(ROOT / 'docs' / 'make_jax_names.py')!r}); "
+        "print(made['page']() == made['PAGE'].read_text(encoding='utf-8'))"
+    )
+    assert run("-c", script, served=False) == "True"
+
+
+def test_the_table_is_read_whole() -> None:
+    assert {"grad", "vmap", "jit"} <= names().public["jax"]
+    assert "jax._src.core" in names().internal
+    assert not names().has_module("jax.nonsense")
+
+
+LEAVING = """
+import importlib, sys, types
+import funcgrad
+from funcgrad.as_jax import serve
+before = set(sys.modules)
+sys.path.insert(0, {folder!r})
+with serve():
+    with serve():
+        import uses_jax, plain
+    import jax
+    assert uses_jax.jnp.ones(1).shape == (1,)
+after = set(sys.modules)
+assert not any(n.partition(".")[0] in ("jax", "jaxlib") for n in after), after
+assert "uses_jax" not in after and "plain" in after
+assert not [f for f in sys.meta_path if type(f).__module__.startswith("funcgrad")]
+sys.modules["jax"] = types.ModuleType("jax")
+try:
+    serve().__enter__()
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_leaving_restores_and_a_loaded_jax_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "uses_jax.py").write_text("from jax import jit\nimport jax.numpy as jnp\n")
+    (tmp_path / "plain.py").write_text("import math\n")
+    said = run("-c", LEAVING.format(folder=str(tmp_path)), served=False)
+    assert said.startswith("as_jax: jax is loaded already") and "python -m funcgrad.as_jax" in said
+
+
+def test_scripts_and_modules_are_run_as_python_runs_them(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import sys, jax\nassert __name__ == '__main__'\nprint(sys.argv[1:], sys.path[0])\n"
+    )
+    assert run(str(script), "a", "-b") == f"['a', '-b'] {tmp_path}"
+    assert run("-m", "timeit", "-h").startswith("Tool for measuring")
+    done = subprocess.run([sys.executable, "-m", "funcgrad.as_jax"], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("usage:")
+
+
+PRIMITIVE = """
+import jax, jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+double_p = Primitive("double")
+double_p.def_impl(lambda x: 2 * x)
+double_p.def_abstract_eval(lambda x: jax.core.ShapedArray(x.shape, x.dtype))
+ad.deflinear2(double_p, lambda ct, x: [double_p.bind(ct)])
+batching.defvectorized(double_p)
+mlir.register_lowering(double_p, mlir.lower_fun(lambda x: 2 * x, multiple_results=False))
+x = jnp.arange(3.0)
+f = lambda x: jnp.sum(double_p.bind(x) ** 2)
+print(f(x), jax.jit(f)(x), jax.grad(f)(x), jax.jit(jax.vmap(jax.grad(lambda a: f(a))))(x))
+print(jax.make_jaxpr(double_p.bind)(1.0))
+"""
+
+
+def test_primitives_of_libraries_have_the_rules_they_are_given() -> None:
+    said = run("-c", PRIMITIVE)
+    assert said.startswith("20.0 20.0 [ 0.  8. 16.] [ 0.  8. 16.]")
+    assert "double a" in said
+
+
+needs_optax = pytest.mark.skipif(
+    importlib.util.find_spec("optax") is None, reason="optax is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def training() -> dict[str, list[float]]:
+    """Losses by optimizer of the program with optax, unchanged, on funcgrad."""
+    found = json.loads(run(str(PROGRAMS / "train_with_optax.py")))
+    assert found["loaded"] == []
+    return found["losses"]
+
+
+@needs_optax
+@pytest.mark.slow
+def test_optax_trains(training: dict[str, list[float]]) -> None:
+    assert len(training) == 14
+    for name, losses in training.items():
+        assert losses[-1] < 0.3 * losses[0], name
+
+
+@needs_jax
+@needs_optax
+@pytest.mark.slow
+def test_optax_takes_the_steps_it_takes_on_jax(training: dict[str, list[float]]) -> None:
+    names = "momentum adamw lamb adafactor multi_steps lbfgs".split()
+    found = json.loads(run(str(PROGRAMS / "train_with_optax.py"), *names, served=False))
+    assert found["loaded"]  # this one is JAX
+    for name in names:
+        assert training[name] == pytest.approx(found["losses"][name], rel=2e-5), name
