@@ -21,6 +21,7 @@ from .activations import softmax as softmax
 from .activations import softplus as softplus
 from .activations import swish as swish
 from .activations import tanh as tanh
+from .attention import dot_product_attention as dot_product_attention
 from .combinators import branch as branch
 from .combinators import parallel as parallel
 from .combinators import repeat as repeat

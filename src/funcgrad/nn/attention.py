@@ -1,0 +1,188 @@
+"""Attention as a function of queries, keys and values."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import lax
+from .. import numpy as fnp
+from ..core.sources import user_line
+from ..ir import dtypes
+from .attention_scores import Pattern, direct
+from .attention_tiles import TILE, divided, tiled
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer, Num, Shaped
+
+
+def dot_product_attention(
+    query: Float[Any, "..."],
+    key: Float[Any, "..."],
+    value: Float[Any, "..."],
+    bias: Num[Any, "..."] | None = None,
+    mask: Shaped[Any, "..."] | None = None,
+    *,
+    scale: float | None = None,
+    is_causal: bool = False,
+    query_seq_lengths: Integer[Any, "..."] | None = None,
+    key_value_seq_lengths: Integer[Any, "..."] | None = None,
+    local_window_size: int | tuple[int, int] | None = None,
+    implementation: str | None = None,
+    return_residual: bool = False,
+) -> Any:
+    """softmax(scale · query keyᵀ + bias) value, for each head.
+
+    Long sequences go tile by tile: the scores of all pairs are never in memory, neither for the
+    value nor for derivatives. Scores are in float32, or float64 for such operands.
+
+    Args:
+        query: f32[B, T, N, H] or f32[T, N, H].
+        key: f32[B, S, K, H]; N is a multiple of K, and query head n has key head n // (N / K).
+        value: f32[B, S, K, V].
+        bias: added to the scores, broadcasts to [B, N, T, S].
+        mask: bool, broadcasts to [B, N, T, S]: True for pairs that count. A query none of whose
+            pairs counts gets the mean of all values.
+        scale: 1 / √H by default.
+        is_causal: query t sees keys up to t.
+        query_seq_lengths: i32[B]; queries from there on give 0.
+        key_value_seq_lengths: i32[B]; keys from there on do not count.
+        local_window_size: how far a query sees to the left and to the right; one number for both.
+        implementation: None, or "xla" as JAX calls the one that is not for a GPU.
+        return_residual: give log Σ exp(scores) too, f32[B, T, N], without derivative.
+    Returns:
+        f32[B, T, N, V].
+    Raises:
+        ValueError: the shapes or dtypes do not fit; N is no multiple of K; negative window.
+    Source: Vaswani et al., arXiv:1706.03762; Ainslie et al., arXiv:2305.13245 (groups).
+    """
+    batched, arrays = _four_axes(query=query, key=key, value=value, bias=bias, mask=mask)
+    _check(arrays, implementation)
+    query, key = arrays["query"], arrays["key"]
+    batch, rows, heads, width = query.shape
+    shared = key.shape[2]
+    operands = _grouped(arrays, shared, heads // shared)
+    for name, lengths in (
+        ("query_lengths", query_seq_lengths),
+        ("key_lengths", key_value_seq_lengths),
+    ):
+        if lengths is not None:
+            operands[name] = _lengths(name, lengths, batch)
+    given = 1 / math.sqrt(width) if scale is None else float(scale)
+    pattern = Pattern(given, bool(is_causal), _window(local_window_size))
+    out, residual = _attend(pattern, operands)
+    out = fnp.transpose(out, (0, 3, 1, 2, 4)).reshape(batch, rows, heads, -1).astype(query.dtype)
+    if query_seq_lengths is not None:
+        there = fnp.arange(rows)[:, None, None] < operands["query_lengths"][:, None, None, None]
+        out = fnp.where(there, out, fnp.zeros_like(out))
+    if not return_residual:
+        return out if batched else out[0]
+    residual = fnp.transpose(residual, (0, 3, 1, 2)).reshape(batch, rows, heads)
+    residual = lax.stop_gradient(residual.astype(key.dtype))
+    return (out, residual) if batched else (out[0], residual[0])
+
+
+def _attend(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any]:
+    batch, heads, group, rows, _ = operands["query"].shape
+    if batch * heads * group * rows * operands["key"].shape[2] <= TILE:
+        return direct(pattern, operands)
+    out, top, total = tiled(pattern, *divided(operands), operands)
+    return out, top + fnp.log(total)
+
+
+def _four_axes(**given: Any) -> tuple[bool, dict[str, Any]]:
+    arrays = {name: fnp.asarray(x) for name, x in given.items() if x is not None}
+    for name, x in arrays.items():
+        least = 3 if name in ("query", "key", "value") else 0
+        if not least <= x.ndim <= 4:
+            raise ValueError(
+                f"dot_product_attention got {name} of shape {x.shape}.\n  {user_line()}\n"
+                "  Give query, key and value as [batch, length, heads, features] or without the "
+                "batch, bias and mask as [batch, heads, queries, keys]."
+            )
+    batched = arrays["query"].ndim == 4
+    return batched, {name: x.reshape((1,) * (4 - x.ndim) + x.shape) for name, x in arrays.items()}
+
+
+def _check(arrays: dict[str, Any], implementation: str | None) -> None:
+    query, key, value = (arrays[name] for name in ("query", "key", "value"))
+    shapes = f"query {query.shape}, key {key.shape} and value {value.shape}"
+    where = f"\n  {user_line()}\n  "
+    if implementation not in (None, "xla"):
+        raise ValueError(
+            f"dot_product_attention got implementation={implementation!r}.{where}"
+            "There is one here: leave it out."
+        )
+    if (query.shape[0], query.shape[3]) != (key.shape[0], key.shape[3]):
+        raise ValueError(
+            f"dot_product_attention got {shapes}.{where}"
+            "Give query and key one batch size and one number of features."
+        )
+    if key.shape[:3] != value.shape[:3]:
+        raise ValueError(
+            f"dot_product_attention got {shapes}.{where}"
+            "Give each key a value: the same batch, length and heads."
+        )
+    if query.shape[2] % key.shape[2]:
+        raise ValueError(
+            f"dot_product_attention got {query.shape[2]} query heads for {key.shape[2]} key heads."
+            f"{where}Give a number of query heads that is a multiple of the key heads."
+        )
+    if not query.dtype == key.dtype == value.dtype:
+        raise ValueError(
+            f"dot_product_attention got query, key and value of dtypes {query.dtype.name}, "
+            f"{key.dtype.name} and {value.dtype.name}.{where}Give them one dtype: x.astype(...)."
+        )
+    full = (query.shape[0], query.shape[2], query.shape[1], key.shape[1])
+    for name in ("bias", "mask"):
+        if name in arrays and any(
+            n not in (1, whole) for n, whole in zip(arrays[name].shape, full, strict=True)
+        ):
+            raise ValueError(
+                f"dot_product_attention got {name} of shape {arrays[name].shape}.{where}"
+                f"Give a shape that broadcasts to [batch, heads, queries, keys], {full}."
+            )
+    if "mask" in arrays and arrays["mask"].dtype != np.bool_:
+        raise ValueError(
+            f"dot_product_attention got a mask of dtype {arrays['mask'].dtype.name}.{where}"
+            "Give booleans, True for pairs that count; what is to be added is the bias."
+        )
+
+
+def _grouped(arrays: dict[str, Any], shared: int, group: int) -> dict[str, Any]:
+    """Operands in the form of `attention_scores`."""
+    batch, rows, _, width = arrays["query"].shape
+    query = arrays["query"].reshape(batch, rows, shared, group, width)
+    operands = {"query": fnp.transpose(query, (0, 2, 3, 1, 4))}
+    for name in ("key", "value"):
+        operands[name] = fnp.transpose(arrays[name], (0, 2, 1, 3))
+    for name in ("bias", "mask"):
+        if name in arrays:
+            x = arrays[name]
+            heads = (1, 1) if x.shape[1] == 1 else (shared, group)
+            operands[name] = x.reshape(x.shape[0], *heads, *x.shape[2:])
+    return operands
+
+
+def _lengths(name: str, lengths: Any, batch: int) -> Any:
+    lengths = fnp.asarray(lengths)
+    if lengths.shape != (batch,) or not dtypes.issubdtype(lengths.dtype, np.integer):
+        raise ValueError(
+            f"dot_product_attention got {name} of shape {lengths.shape} and dtype "
+            f"{lengths.dtype.name}.\n  {user_line()}\n  Give integers of shape ({batch},)."
+        )
+    return lengths
+
+
+def _window(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    left, right = (size, size) if isinstance(size, int) else size
+    if left < 0 or right < 0:
+        raise ValueError(
+            f"dot_product_attention got local_window_size={size}.\n  {user_line()}\n"
+            "  Give how many positions a query sees to the left and to the right, from 0."
+        )
+    return int(left), int(right)
