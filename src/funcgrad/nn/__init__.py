@@ -89,5 +89,11 @@ from .metrics import recall as recall
 from .metrics import top_k_accuracy as top_k_accuracy
 from .pooling import avg_pool as avg_pool
 from .pooling import max_pool as max_pool
+from .recurrent import gru as gru
+from .recurrent import gru_cell as gru_cell
+from .recurrent import lstm as lstm
+from .recurrent import lstm_cell as lstm_cell
+from .recurrent import rnn as rnn
+from .recurrent import rnn_cell as rnn_cell
 from .shaping import concat as concat
 from .shaping import flatten as flatten

@@ -61,27 +61,27 @@ def dot_product_attention(
     batched, arrays = _four_axes(query=query, key=key, value=value, bias=bias, mask=mask)
     _check(arrays, implementation)
     query, key = arrays["query"], arrays["key"]
-    batch, rows, heads, width = query.shape
-    shared = key.shape[2]
-    operands = _grouped(arrays, shared, heads // shared)
-    for name, lengths in (
-        ("query_lengths", query_seq_lengths),
-        ("key_lengths", key_value_seq_lengths),
-    ):
-        if lengths is not None:
-            operands[name] = _lengths(name, lengths, batch)
+    batch, rows, _, width = query.shape
+    operands = _grouped(arrays)
+    lengths = {"query_lengths": query_seq_lengths, "key_lengths": key_value_seq_lengths}
+    operands |= {n: _lengths(n, x, batch) for n, x in lengths.items() if x is not None}
     given = 1 / math.sqrt(width) if scale is None else float(scale)
     pattern = Pattern(given, bool(is_causal), _window(local_window_size))
     out, residual = _attend(pattern, operands)
-    out = fnp.transpose(out, (0, 3, 1, 2, 4)).reshape(batch, rows, heads, -1).astype(query.dtype)
+    out, residual = _heads_inside(out).astype(query.dtype), _heads_inside(residual[..., None])
     if query_seq_lengths is not None:
         there = fnp.arange(rows)[:, None, None] < operands["query_lengths"][:, None, None, None]
         out = fnp.where(there, out, fnp.zeros_like(out))
     if not return_residual:
         return out if batched else out[0]
-    residual = fnp.transpose(residual, (0, 3, 1, 2)).reshape(batch, rows, heads)
-    residual = lax.stop_gradient(residual.astype(key.dtype))
+    residual = lax.stop_gradient(residual[..., 0].astype(key.dtype))
     return (out, residual) if batched else (out[0], residual[0])
+
+
+def _heads_inside(x: Any) -> Any:
+    """[batch, heads, group, T, n] as [batch, T, heads · group, n]."""
+    batch, heads, group, rows, width = x.shape
+    return fnp.transpose(x, (0, 3, 1, 2, 4)).reshape(batch, rows, heads * group, width)
 
 
 def _attend(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any]:
@@ -151,9 +151,11 @@ def _check(arrays: dict[str, Any], implementation: str | None) -> None:
         )
 
 
-def _grouped(arrays: dict[str, Any], shared: int, group: int) -> dict[str, Any]:
+def _grouped(arrays: dict[str, Any]) -> dict[str, Any]:
     """Operands in the form of `attention_scores`."""
-    batch, rows, _, width = arrays["query"].shape
+    batch, rows, heads, width = arrays["query"].shape
+    shared = arrays["key"].shape[2]
+    group = heads // shared
     query = arrays["query"].reshape(batch, rows, shared, group, width)
     operands = {"query": fnp.transpose(query, (0, 2, 3, 1, 4))}
     for name in ("key", "value"):
@@ -161,8 +163,8 @@ def _grouped(arrays: dict[str, Any], shared: int, group: int) -> dict[str, Any]:
     for name in ("bias", "mask"):
         if name in arrays:
             x = arrays[name]
-            heads = (1, 1) if x.shape[1] == 1 else (shared, group)
-            operands[name] = x.reshape(x.shape[0], *heads, *x.shape[2:])
+            inner = (1, 1) if x.shape[1] == 1 else (shared, group)
+            operands[name] = x.reshape(x.shape[0], *inner, *x.shape[2:])
     return operands
 
 
