@@ -24,7 +24,10 @@ SCIPY = (
     "cluster.vq fft integrate interpolate linalg ndimage optimize signal sparse.linalg "
     "spatial.transform special stats"
 ).split()
-INNER = ("lax.linalg", "nn.initializers", "numpy.linalg", *(f"scipy.{name}" for name in SCIPY))
+INNER = (
+    *"experimental.ode lax.linalg nn.initializers numpy.linalg".split(),
+    *(f"scipy.{name}" for name in SCIPY),
+)
 
 
 def public_modules() -> list[str]:

@@ -25,6 +25,14 @@ def test_dtypes_are_promoted_and_restored():
     assert [x.dtype for x in unravel(vector)] == [np.int8, np.float16, np.bool_]
 
 
+def test_real_leaves_among_complex_ones():
+    vector, unravel = ravel_pytree([fnp.ones(2), fnp.array([1j])])
+    assert vector.dtype == np.complex64
+    back = unravel(vector * 2)
+    assert [x.dtype for x in back] == [np.float32, np.complex64]
+    np.testing.assert_array_equal(back[0], [2, 2])
+
+
 def test_empty_trees_and_empty_leaves():
     vector, unravel = ravel_pytree({})
     assert vector.shape == (0,)

@@ -12,6 +12,7 @@ from .core.sources import user_line
 from .ir import dtypes
 from .ir.avals import ShapedArray, aval_of
 from .primitives.casting import convert_element_type
+from .primitives.complexes import real
 from .primitives.joining import concatenate, slice_in_dim
 from .primitives.movement import reshape
 
@@ -56,6 +57,9 @@ def _unravel(x: Any, avals: list[ShapedArray], dtype: Any, treedef: Any) -> Any:
     offset = 0
     for aval in avals:
         part = slice_in_dim(x, offset, offset + aval.size)
+        # Among complex leaves, a real one has an imaginary part of 0 only.
+        if got.dtype.kind == "c" and aval.dtype.kind != "c":
+            part = real(part)
         parts.append(convert_element_type(reshape(part, aval.shape), aval.dtype))
         offset += aval.size
     return tree.unflatten(treedef, parts)

@@ -61,6 +61,14 @@ def test_holomorphic_and_complex():
     np.testing.assert_allclose(found, 2 * np.conj(z), rtol=1e-6)
 
 
+def test_float0_leaves_a_compiled_program():
+    for n in (3, np.arange(3)):
+        slopes = fg.jit(fg.grad(lambda n, x: fnp.sum(x * n), argnums=(0, 1), allow_int=True))
+        of_n, of_x = slopes(n, 2.0)
+        assert of_n.dtype == fg.float0 and of_n.shape == np.shape(n)
+        assert of_x == 3
+
+
 def test_allow_int_gives_float0():
     found = fg.grad(lambda n, x: x * n, argnums=(0, 1), allow_int=True)(3, 2.0)
     assert found[0].dtype == fg.float0

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.array import to_ndarray
+from ..ir import dtypes
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
@@ -177,7 +178,7 @@ class Builder:
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
             array = to_ndarray(value)
-            constants[buffer] = array if array.dtype.names is None else array.view(np.uint32)
+            constants[buffer] = array.view(np.uint32) if dtypes.is_key_dtype(array.dtype) else array
         items = Fuser(program).run()
         inputs = program.inputs[count:]
         views = program.views
