@@ -97,8 +97,9 @@ class Config(threading.local):
 
     Attributes:
         enable_x64: 64-bit dtypes stay; else they become their 32-bit kin.
-        debug_nans: raise FloatingPointError where a NaN is made.
-        debug_infs: raise FloatingPointError where an infinity is made.
+        debug_nans: raise FloatingPointError for a NaN among the results of an operation, or of a
+            jitted function, and name the eqn that made it.
+        debug_infs: likewise for an infinity.
         disable_jit: jitted functions run eagerly, step by step.
         check_tracer_leaks: raise LeakedTracerError where a tracer outlives its transform.
         debug_key_reuse: raise KeyReuseError where a random key is used twice.

@@ -83,8 +83,19 @@ def script(closed: ClosedJaxpr, lowering: str) -> Script:
 
 
 def run(closed: ClosedJaxpr, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
-    """The outputs of a program on NumPy arrays: compiled, or by the rules of its eqns."""
-    if config.lowering == "numpy" or config.debug_nans or config.debug_infs:
+    """The outputs of a program on NumPy arrays; none is NaN where the options forbid that."""
+    if config.debug_nans or config.debug_infs:
+        from .blame import check_results
+
+        outs = run_as_lowered(closed, arrays)
+        check_results(closed, arrays, outs)
+        return outs
+    return run_as_lowered(closed, arrays)
+
+
+def run_as_lowered(closed: ClosedJaxpr, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    """The outputs of a program, by the way that `config.lowering` says."""
+    if config.lowering == "numpy":
         return run_numpy(simplified(closed), arrays)
     if config.lowering != "fast":
         return script(closed, config.lowering)(arrays)

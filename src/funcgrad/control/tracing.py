@@ -262,6 +262,12 @@ class ControlPrimitive(Primitive):
     cache_inference = False
     named_axes = True
 
+    def check(self, arrays: Sequence[Any], params: dict[str, Any], outs: Sequence[Any]) -> None:
+        """Raise FloatingPointError for the eqn inside that made a value that the options forbid."""
+        from .blame import check_eqn
+
+        check_eqn(self, params, arrays, outs)
+
     def axis_names(self, params: dict[str, Any]) -> frozenset[Any]:
         """The axes named anywhere inside."""
         return join_effects(axes_within(inner) for inner in subjaxprs(params))

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..config import config
 from ..ir.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal
-from .array import Array, to_ndarray
+from .array import to_ndarray
 from .context import context
 
 
@@ -76,12 +75,12 @@ def make_runner(jaxpr: Jaxpr) -> Runner:
         return slots[key]
 
     inputs = [slot(v) for v in [*jaxpr.constvars, *jaxpr.invars]]
-    steps: list[tuple[Any, list[int], list[int], dict[str, Any], bool, Any]] = []
+    steps: list[tuple[Any, list[int], list[int], dict[str, Any], bool]] = []
     for eqn in jaxpr.eqns:
         read = [slot(a) for a in eqn.invars]
         write = [slot(v) for v in eqn.outvars]
         prim = eqn.primitive
-        steps.append((prim, read, write, eqn.params, prim.multiple_results, eqn.source))
+        steps.append((prim, read, write, eqn.params, prim.multiple_results))
     outputs = [slot(a) for a in jaxpr.outvars]
     literals = {i for i, value in enumerate(initial) if value is not None}
     dying = last_uses([(read, write) for _, read, write, *_ in steps], {*outputs, *literals})
@@ -90,14 +89,11 @@ def make_runner(jaxpr: Jaxpr) -> Runner:
         env = initial.copy()
         for i, value in zip(inputs, args, strict=True):
             env[i] = value
-        debug = config.debug_nans or config.debug_infs
-        for (prim, read, write, params, multiple, source), dead in zip(steps, dying, strict=True):
+        for (prim, read, write, params, multiple), dead in zip(steps, dying, strict=True):
             result = prim.impl(*[env[i] for i in read], **params)
             results = result if multiple else (result,)
             for i, value in zip(write, results, strict=True):
                 env[i] = value if type(value) is np.ndarray else np.asarray(value)
-            if debug:
-                _check(prim, [env[i] for i in write], source)
             for i in dead:
                 env[i] = None
         return [env[i] for i in outputs]
@@ -114,9 +110,3 @@ def last_uses(steps: Sequence[tuple[list[int], list[int]]], kept: set[int]) -> l
         seen.update(dead)
         dying.append(dead)
     return dying[::-1]
-
-
-def _check(primitive: Any, outs: Sequence[np.ndarray[Any, Any]], source: Any) -> None:
-    from .primitive import check_finite
-
-    check_finite(primitive, [Array(out.view()) for out in outs], source)

@@ -137,8 +137,12 @@ class Primitive:
         else:
             outs = [wrap(result, out_avals[0])]
         if config.debug_nans or config.debug_infs:
-            check_finite(self, outs)
+            self.check(arrays, params, outs)
         return outs if self.multiple_results else outs[0]
+
+    def check(self, arrays: Sequence[Any], params: dict[str, Any], outs: Sequence[Array]) -> None:
+        """Raise FloatingPointError if an output has a value that the options forbid."""
+        check_finite(self, outs)
 
     # Rules.
 
@@ -294,27 +298,31 @@ def sum_tangents(terms: Sequence[Any], out: ShapedArray) -> Any:
     return total
 
 
-def check_finite(primitive: Primitive, outs: Sequence[Array], source: Source | None = None) -> None:
-    """Raise FloatingPointError when debug_nans or debug_infs forbids a value among the outputs.
-
-    Args:
-        source: of the eqn that made them; the user's current line when there is none.
-    """
+def check_finite(primitive: Primitive, outs: Sequence[Array]) -> None:
+    """Raise FloatingPointError when debug_nans or debug_infs forbids a value among the outputs."""
     for out in outs:
-        value = out.numpy()
-        if value.dtype.kind not in "fc" and value.dtype.name != "bfloat16":
-            continue
-        for on, test, word in (
-            (config.debug_nans, np.isnan, "nan"),
-            (config.debug_infs, np.isinf, "inf"),
-        ):
-            if on and bool(test(value).any()):
-                source = source or current_source()
-                scope = (
-                    f"\n  in the scope {source.name_stack}" if source and source.name_stack else ""
-                )
-                raise FloatingPointError(
-                    f"invalid value ({word}) encountered in {primitive.name}: its output "
-                    f"{out.aval.long()} has {int(test(value).sum())} of them.\n"
-                    f"  {describe(source)}{scope}"
-                )
+        if forbidden(out.numpy()):
+            raise FloatingPointError(invalid_text(primitive.name, out.numpy(), current_source()))
+
+
+def forbidden(value: np.ndarray[Any, Any]) -> str:
+    """What an array has that the options say is not to be: `nan`, `inf`, or nothing."""
+    if value.dtype.kind not in "fc" and value.dtype.name != "bfloat16":
+        return ""
+    if config.debug_nans and bool(np.isnan(value).any()):
+        return "nan"
+    return "inf" if config.debug_infs and bool(np.isinf(value).any()) else ""
+
+
+def invalid_text(
+    name: str, value: np.ndarray[Any, Any], source: Source | None, what: str = "its output"
+) -> str:
+    """Words on a forbidden value: who made it, how many there are, the user's line, the scope."""
+    word = forbidden(value)
+    count = int((np.isnan(value) if word == "nan" else np.isinf(value)).sum())
+    scope = f"\n  in the scope {source.name_stack}" if source and source.name_stack else ""
+    return (
+        f"invalid value ({word}) encountered in {name}: {what} "
+        f"{ShapedArray(value.shape, value.dtype).long()} has {count} of them.\n"
+        f"  {describe(source)}{scope}"
+    )
