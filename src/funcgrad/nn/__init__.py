@@ -22,6 +22,8 @@ from .activations import softplus as softplus
 from .activations import swish as swish
 from .activations import tanh as tanh
 from .attention import dot_product_attention as dot_product_attention
+from .attention_layers import multi_head_attention as multi_head_attention
+from .attention_layers import padding_mask as padding_mask
 from .combinators import branch as branch
 from .combinators import parallel as parallel
 from .combinators import repeat as repeat
@@ -89,6 +91,10 @@ from .metrics import recall as recall
 from .metrics import top_k_accuracy as top_k_accuracy
 from .pooling import avg_pool as avg_pool
 from .pooling import max_pool as max_pool
+from .positions import add_sinusoidal_positions as add_sinusoidal_positions
+from .positions import learned_positions as learned_positions
+from .positions import rotary as rotary
+from .positions import sinusoidal_positions as sinusoidal_positions
 from .recurrent import gru as gru
 from .recurrent import gru_cell as gru_cell
 from .recurrent import lstm as lstm
