@@ -185,6 +185,12 @@ def searchsorted(
     return fori_loop(0, size.bit_length(), halve, (low, high))[0]
 
 
+def ascends(line: Any) -> bool:
+    """Whether each of the numbers of a vector, which are not traced, exceeds the one before."""
+    known: Any = np.asarray(line)
+    return bool((known[1:] > known[:-1]).all())
+
+
 def _sorts_before(x: Any, y: Any, or_equal: bool) -> Any:
     """Whether x stands before y in an ascending array, NaN being last."""
     from .logic import greater, isnan, less

@@ -18,6 +18,7 @@ from ..numpy.promotion import (
     promote_dtypes_inexact,
     to_array,
 )
+from ..numpy.search import ascends
 from ..tree_util import register_pytree_node
 from ..typing import Array, ArrayLike
 
@@ -32,12 +33,6 @@ def _method(method: Any) -> str:
             "  Give 'linear' or 'nearest'."
         )
     return method
-
-
-def ascends(line: Any) -> bool:
-    """Whether each of the numbers, which are not traced, is larger than the one before."""
-    known: Any = np.asarray(line)
-    return bool((known[1:] > known[:-1]).all())
 
 
 def _is_upward(line: Any, axis: int) -> bool:

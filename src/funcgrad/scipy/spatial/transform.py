@@ -17,9 +17,9 @@ from ... import random as draws
 from ...core.sources import user_line
 from ...core.trace import Tracer, value_of
 from ...numpy.promotion import check_arraylike, promote_dtypes_inexact, to_array
+from ...numpy.search import ascends
 from ...tree_util import register_dataclass
 from ...typing import Array, ArrayLike, DTypeLike
-from ..interpolate import ascends
 from . import quaternions
 
 if TYPE_CHECKING:

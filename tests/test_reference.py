@@ -1,0 +1,88 @@
+"""Pages of reference have an entry for every public name of the modules they are about."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+SCIPY = (
+    "cluster.vq fft integrate interpolate linalg ndimage optimize signal sparse.linalg "
+    "spatial.transform special stats"
+).split()
+
+# A page, and the modules it is about: each has a heading with its full name in backticks.
+PAGES: dict[str, list[str]] = {
+    "scipy.md": [f"funcgrad.scipy.{name}" for name in SCIPY],
+}
+CASES = [(page, module) for page, modules in PAGES.items() for module in modules]
+
+
+def public_names(module: ModuleType) -> set[str]:
+    """What users import from a module.
+
+    Of a package, what its `__init__` imports by the form `from .a import b as b`; of a file, the
+    classes and functions it defines.
+    """
+    path = Path(inspect.getfile(module))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if path.name == "__init__.py":
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        names = {a.name for node in imports for a in node.names if a.asname == a.name}
+    else:
+        defined = (ast.FunctionDef, ast.ClassDef)
+        names = {node.name for node in tree.body if isinstance(node, defined)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def section(page: str, module: str) -> list[str]:
+    """The lines below the heading that names a module, to the next heading of that level."""
+    lines = (REFERENCE / page).read_text(encoding="utf-8").splitlines()
+    (start,) = [i for i, v in enumerate(lines) if re.fullmatch(rf"#+ .*`{module}`.*", v)]
+    level = len(lines[start]) - len(lines[start].lstrip("#"))
+    ends = [i for i, v in enumerate(lines) if i > start and re.match(rf"#{{1,{level}}} ", v)]
+    return lines[start + 1 : ends[0] if ends else len(lines)]
+
+
+def entries(lines: list[str]) -> dict[str, str]:
+    """Names that open a heading, a row of a table or an item of a list, with their lines."""
+    found = [(re.match(r"\s*(?:#+|\||[-*]) ?`(\w+)(?:\(.*?\))?`", v), v) for v in lines]
+    return {match[1]: line for match, line in found if match}
+
+
+def test_every_page_is_held_to_its_modules() -> None:
+    assert sorted(PAGES) == sorted(path.name for path in REFERENCE.glob("*.md"))
+
+
+@pytest.mark.parametrize(("page", "name"), CASES)
+def test_every_public_name_has_an_entry(page: str, name: str) -> None:
+    module = importlib.import_module(name)
+    known = entries(section(page, name))
+    public = public_names(module)
+    assert public
+    assert public <= set(known), f"without an entry: {sorted(public - set(known))}"
+    for each in public:
+        value = getattr(module, each)
+        if isinstance(value, ModuleType):
+            inner = public_names(value)
+            missing = [inside for inside in inner if f"`{inside}`" not in known[each]]
+            assert not missing, f"not in the entry of {each}: {missing}"
+
+
+@pytest.mark.parametrize(("page", "name"), CASES)
+def test_every_entry_is_a_public_name(page: str, name: str) -> None:
+    strangers = set(entries(section(page, name))) - public_names(importlib.import_module(name))
+    assert not strangers
+
+
+def test_a_missing_name_is_noticed() -> None:
+    lines = section("scipy.md", "funcgrad.scipy.fft")
+    known = entries([line for line in lines if not line.startswith("| `idct`")])
+    assert public_names(importlib.import_module("funcgrad.scipy.fft")) - set(known) == {"idct"}
