@@ -87,3 +87,17 @@ def test_bit_generator_goes_on_where_it_ended():
         rng_bit_generator(state, (), np.int32)
     with pytest.raises(ValueError, match="RNG_DEFAULT"):
         rng_bit_generator(state, (), algorithm=9)
+
+
+def test_generators_by_name_and_by_dtype():
+    dtype = random.key_dtype()
+    assert random.key(0).dtype == dtype == random.key_dtype("threefry2x32")
+    words = random.key_data(random.key(3))
+    assert (random.key_data(random.key(3, dtype=dtype)) == words).all()
+    assert (random.key_data(random.wrap_key_data(words, dtype=dtype)) == words).all()
+    with pytest.raises(ValueError, match="not as both"):
+        random.key(0, impl="threefry2x32", dtype=dtype)
+    with pytest.raises(TypeError, match="no dtype of keys"):
+        random.key(0, dtype="uint32")
+    with pytest.raises(ValueError, match="unrecognized PRNG implementation"):
+        random.key_dtype("rbg")

@@ -218,7 +218,7 @@ def _draw_generalized(key: Any, p: Any, shape: tuple[int, ...], dtype: np.dtype[
 
 
 def ball(
-    key: KeyLike, d: int, p: float = 2, shape: Shape = (), dtype: Any = None
+    key: KeyLike, d: int, p: int | float = 2, shape: Shape = (), dtype: Any = None
 ) -> Shaped[Array, "*shape {d}"]:
     """Points uniform in the unit ball of the p norm in d dimensions.
 

@@ -40,26 +40,31 @@ Keys: TypeAlias = "Key[Array, '*shape'] | UInt32[ArrayLike, '*shape 2']"
 _impls = (None, "threefry2x32", "fry")
 
 
-def _check_impl(impl: Any) -> None:
+def _check_impl(impl: Any, dtype: Any = None) -> None:
+    if impl is not None and dtype is not None:
+        raise ValueError(f"Give a generator as impl or as dtype, not as both: {impl!r}, {dtype!r}.")
+    if dtype is not None and not dtypes.is_key_dtype(dtype):
+        raise TypeError(f"{dtype!r} is no dtype of keys: random.key_dtype() is the one there is.")
     if impl not in _impls:
         raise ValueError(
             f"unrecognized PRNG implementation {impl!r}: the one there is is 'threefry2x32'."
         )
 
 
-def key(seed: Integer[ArrayLike, ""], *, impl: Any = None) -> Key[Array, ""]:
+def key(seed: Integer[ArrayLike, ""], *, impl: Any = None, dtype: Any = None) -> Key[Array, ""]:
     """A typed key from an integer seed.
 
     Args:
         seed: a Python integer, or an integer array of shape ().
         impl: None or "threefry2x32".
+        dtype: the same as a dtype, that of `key_dtype`.
     Returns:
         key<fry>[].
     Raises:
-        TypeError: the seed is no integer scalar.
-        ValueError: unknown impl.
+        TypeError: the seed is no integer scalar, or dtype is not that of keys.
+        ValueError: unknown impl, or both impl and dtype are given.
     """
-    _check_impl(impl)
+    _check_impl(impl, dtype)
     if isinstance(seed, int) and not isinstance(seed, bool):
         # Python integers of any size: their low bits count, 64 of them with 64-bit types.
         bits = 64 if config.enable_x64 else 32
@@ -82,10 +87,10 @@ def PRNGKey(seed: Integer[ArrayLike, ""], *, impl: Any = None) -> UInt32[Array, 
 
 
 def wrap_key_data(
-    key_bits_array: UInt32[ArrayLike, "*shape 2"], *, impl: Any = None
+    key_bits_array: UInt32[ArrayLike, "*shape 2"], *, impl: Any = None, dtype: Any = None
 ) -> Key[Array, "*shape"]:
-    """Raw words u32[..., 2] as a key array."""
-    _check_impl(impl)
+    """Raw words u32[..., 2] as a key array; impl and dtype as in `key`."""
+    _check_impl(impl, dtype)
     return random_wrap_p.bind(as_array(key_bits_array))
 
 
@@ -93,6 +98,16 @@ def key_data(keys: Keys) -> UInt32[Array, "*shape 2"]:
     """The raw words u32[..., 2] of a key array; raw keys are returned as they are."""
     keys = as_array(keys)
     return random_unwrap_p.bind(keys) if dtypes.is_key_dtype(keys.dtype) else keys
+
+
+def key_dtype(impl_spec: Any = None) -> np.dtype[Any]:
+    """The dtype of keys of a generator, `key<fry>`.
+
+    Raises:
+        ValueError: there is no such generator.
+    """
+    _check_impl(impl_spec)
+    return dtypes.key_dtype
 
 
 def key_impl(keys: Keys) -> str:
