@@ -103,6 +103,16 @@ def test_captured_tracers_are_operands():
     assert float(fg.jit(f)(2.0)) == 6.0
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_captured_keys_are_constants(shape):
+    keys = fg.random.split(fg.random.key(0), shape) if shape else fg.random.key(0)
+
+    def f(x):
+        return x + fg.vmap(fg.random.bits)(keys.reshape(-1)).sum().astype(np.float32)
+
+    assert float(fg.jit(f)(1.0)) == float(f(1.0))
+
+
 def test_a_method_can_be_jitted():
     class Model:
         scale = 3.0

@@ -113,7 +113,7 @@ ERRORS = {
     "apply deep": (
         lambda: NESTED.apply(*NESTED.init(key, row), x[..., :2]),
         ValueError,
-        r"^net\[1\]\.residual\.layer\.serial\[1\]\.dense: dense .*f32\[3,3\] .*f32\[2,6,6,2\]",
+        r"^net\[1\]\.residual\.layer\.serial\[1\]\.dense: dense .*\(3, 3\) .*f32\[2,6,6,2\]",
     ),
     "under jit": (
         lambda: fg.jit(NESTED.apply)(*NESTED.init(key, row), x[..., :2]),

@@ -178,7 +178,10 @@ class Builder:
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
             array = to_ndarray(value)
-            constants[buffer] = array.view(np.uint32) if dtypes.is_key_dtype(array.dtype) else array
+            if dtypes.is_key_dtype(array.dtype):
+                # A key of no axes cannot be seen as two words; made contiguous, it has an axis.
+                array = np.ascontiguousarray(array).view(np.uint32)
+            constants[buffer] = array
         items = Fuser(program).run()
         inputs = program.inputs[count:]
         views = program.views

@@ -137,7 +137,7 @@ def short(x: Any) -> str:
 def param_dtype(x: Any) -> Any:
     """The dtype of params for inputs x: that of x if it is floating, else the default float."""
     if dtypes.issubdtype(x.dtype, fnp.floating):
-        return x.dtype
+        return dtypes.canonicalize_dtype(x.dtype)
     return fnp.result_type(float)
 
 
