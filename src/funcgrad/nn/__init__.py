@@ -155,3 +155,7 @@ from .shaping import reshape as reshape
 from .shaping import scale_and_shift as scale_and_shift
 from .shaping import slice_along as slice_along
 from .shaping import split as split
+from .transformers import decoder_block as decoder_block
+from .transformers import encoder_block as encoder_block
+from .transformers import feed_forward as feed_forward
+from .transformers import gated_feed_forward as gated_feed_forward
