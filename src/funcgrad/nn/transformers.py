@@ -14,7 +14,8 @@ from ..core.sources import user_line
 from .activations import gelu, silu
 from .attention_layers import multi_head_attention
 from .combinators import serial
-from .layer import Layer, Network, entries, output_spec, part, short, spec, stateless
+from .layer import Layer, Network, entries, output_spec, part, short, spec
+from .layer import activation as activation_layer
 from .linear import dense
 from .normalization import layer_norm
 from .regularization import dropout as dropout_layer
@@ -213,6 +214,66 @@ def _with_memory(block: Layer) -> Layer:
     return Network(init, apply, block.name)
 
 
+class _Block(NamedTuple):
+    """What is static in a block; see `encoder_block`.
+
+    Attributes:
+        extras: what may come after x in the input.
+    """
+
+    name: str
+    steps: Sequence[_Step]
+    norm: Layer
+    norm_first: bool
+    drop: Layer
+    extras: Sequence[str]
+
+    def inputs(self, x: Any) -> tuple[Any, ...]:
+        """x and what comes with it."""
+        given = cast("tuple[Any, ...]", x) if isinstance(x, tuple) else (x,)
+        if len(given) > 1 + len(self.extras):
+            raise ValueError(
+                f"{self.name} takes (x, {', '.join(self.extras)}), got {short(given)}.\n"
+                f"  {user_line()}\n  Leave out what is not listed."
+            )
+        return given
+
+    def start(self, key: Any, step: _Step, given: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Params and state of one step."""
+        x = given[0]
+        layers = (self.norm, self.drop, step.layer)
+        inputs = (x, x, _taken(step, x, given))
+        every = zip(layers, random.split(key, 3), inputs, strict=True)
+        params, states = zip(*(layer.init(own, at) for layer, own, at in every), strict=True)
+        return dict(zip(_parts, params, strict=True)), dict(zip(_parts, states, strict=True))
+
+    def add(
+        self, step: _Step, params: Any, state: Any, given: tuple[Any, ...], train: bool
+    ) -> tuple[Any, Any]:
+        """What one step makes of x, and its new state."""
+        of_norm, of_drop, of_layer = entries(params, _parts, self.name, "params")
+        norm, drop, layer = entries(state, _parts, self.name, "state")
+        x = y = given[0]
+        if self.norm_first:
+            y, norm = self.norm.apply(of_norm, norm, x, train=train)
+        y, layer = step.layer.apply(of_layer, layer, _taken(step, y, given), train=train)
+        y, drop = self.drop.apply(of_drop, drop, y, train=train)
+        y = x + y
+        if not self.norm_first:
+            y, norm = self.norm.apply(of_norm, norm, y, train=train)
+        return y, dict(zip(_parts, (norm, drop, layer), strict=True))
+
+
+_parts = ("norm", "dropout", "layer")
+
+
+def _taken(step: _Step, y: Any, given: tuple[Any, ...]) -> Any:
+    """The input of a step's layer: y, with the arrays that it uses."""
+    if not step.uses:
+        return y
+    return (y, *(None if i is None or i >= len(given) else given[i] for i in step.uses))
+
+
 def _block(
     name: str,
     steps: Sequence[_Step],
@@ -221,69 +282,28 @@ def _block(
     rate: float,
     extras: Sequence[str],
 ) -> Layer:
-    drop = dropout_layer(rate) if rate else stateless(lambda key, x: (), lambda p, x: x, "dropout")
+    drop = dropout_layer(rate) if rate else activation_layer(lambda x: x, "dropout")
+    block = _Block(name, steps, norm, norm_first, drop, extras)
     names = [step.name for step in steps]
 
-    def inputs(x: Any) -> tuple[Any, ...]:
-        given = cast("tuple[Any, ...]", x) if isinstance(x, tuple) else (x,)
-        if len(given) > 1 + len(extras):
-            raise ValueError(
-                f"{name} takes (x, {', '.join(extras)}), got {short(given)}.\n  {user_line()}\n"
-                "  Leave out what is not listed."
-            )
-        return given
-
-    def taken(step: _Step, y: Any, given: tuple[Any, ...]) -> Any:
-        if not step.uses:
-            return y
-        return (y, *(None if i is None or i >= len(given) else given[i] for i in step.uses))
-
     def init(key: Any, x: Any) -> tuple[Any, Any]:
-        given = inputs(spec(x))
+        given = block.inputs(spec(x))
         params: dict[str, Any] = {}
         state: dict[str, Any] = {}
         for own, step in zip(random.split(key, len(steps)), steps, strict=True):
             with part(f"{name}.{step.name}", step.layer):
-                parts = {"norm": (norm, given[0]), "dropout": (drop, given[0])}
-                parts["layer"] = (step.layer, taken(step, given[0], given))
-                keys = random.split(own, 3)
-                pairs = {
-                    which: layer.init(k, at)
-                    for k, (which, (layer, at)) in zip(keys, parts.items(), strict=True)
-                }
-            params[step.name] = {which: pair[0] for which, pair in pairs.items()}
-            state[step.name] = {which: pair[1] for which, pair in pairs.items()}
+                params[step.name], state[step.name] = block.start(own, step, given)
         return params, state
 
-    def add(step: _Step, own: Any, old: Any, given: tuple[Any, ...], train: bool) -> Any:
-        norm_own, drop_own, layer_own = entries(own, _parts, name, "params")
-        norm_old, drop_old, layer_old = entries(old, _parts, name, "state")
-        x = y = given[0]
-        if norm_first:
-            y, norm_old = norm.apply(norm_own, norm_old, x, train=train)
-        y, layer_old = step.layer.apply(layer_own, layer_old, taken(step, y, given), train=train)
-        y, drop_old = drop.apply(drop_own, drop_old, y, train=train)
-        y = x + y
-        if not norm_first:
-            y, norm_old = norm.apply(norm_own, norm_old, y, train=train)
-        return y, dict(zip(_parts, (norm_old, drop_old, layer_old), strict=True))
-
     def apply(params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:
-        given = inputs(x)
+        given = block.inputs(x)
         new: dict[str, Any] = {}
-        every = zip(
-            steps,
-            entries(params, names, name, "params"),
-            entries(state, names, name, "state"),
-            strict=True,
-        )
-        for step, own, old in every:
+        own = entries(params, names, name, "params")
+        old = entries(state, names, name, "state")
+        for step, weights, before in zip(steps, own, old, strict=True):
             with part(f"{name}.{step.name}", step.layer):
-                y, new[step.name] = add(step, own, old, given, train)
+                y, new[step.name] = block.add(step, weights, before, given, train)
             given = (y, *given[1:])
         return given if isinstance(x, tuple) else given[0], new
 
     return Network(init, apply, name)
-
-
-_parts = ("norm", "dropout", "layer")
