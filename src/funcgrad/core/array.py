@@ -115,12 +115,6 @@ class Array(AnyArray):
     def __hash__(self) -> NoReturn:
         raise TypeError("unhashable type: 'Array'. Use .item() or .tobytes() as a key.")
 
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise TypeError(
-            "Array objects are immutable: x[index] = value is refused. "
-            "Use x = x.at[index].set(value), which returns a new array."
-        )
-
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self.aval.shape == () and spec else str(self)
 

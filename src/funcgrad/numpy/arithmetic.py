@@ -30,6 +30,7 @@ from .promotion import (
     to_array,
     unwrap,
 )
+from .rounding import signbit
 from .selection import where
 
 if TYPE_CHECKING:
@@ -84,20 +85,34 @@ def floor_divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shap
         inexact = comparison.ne(ops.rem(a, b), constant_like(a, 0))
         down = ops.sub(quotient, constant_like(quotient, 1))
         return select_n(bits.and_(signs_differ, inexact), quotient, down)
-    return rounding.round(_float_divmod(a, b)[0])
+    return _float_divmod(a, b)[0]
 
 
 def _float_divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
-    """The quotient before rounding to an integer, and the remainder with the sign of x2."""
+    """The quotient rounded down, a zero with the sign of x1 / x2, and the remainder beside it."""
     rest = ops.rem(x1, x2)
     zero = comparison.eq(x2, constant_like(x2, 0))
     # Division by zero gives the infinity or NaN of x1 / 0; its remainder is NaN.
     quotient = ops.div(where(zero, x1, ops.sub(x1, rest)), x2)
-    nonzero = comparison.ne(rest, constant_like(rest, 0))
-    correct = bits.and_(nonzero, comparison.ne(rounding.sign(x2), rounding.sign(rest)))
-    rest = select_n(correct, rest, ops.add(rest, x2))
-    quotient = select_n(correct, quotient, ops.sub(quotient, constant_like(quotient, 1)))
-    return quotient, rest
+    down = bits.and_(
+        comparison.ne(rest, constant_like(rest, 0)), comparison.ne(signbit(x2), signbit(rest))
+    )
+    quotient = select_n(down, quotient, ops.sub(quotient, constant_like(quotient, 1)))
+    quotient = rounding.round(quotient)
+    none = comparison.eq(quotient, constant_like(quotient, 0))
+    negative_zero = comparison.ne(signbit(x1), signbit(x2))
+    nothing = where(negative_zero, constant_like(quotient, -0.0), constant_like(quotient, 0))
+    return where(none, nothing, quotient), _turned_to(rest, x2)
+
+
+def _turned_to(rest: Any, x2: Any) -> Any:
+    """A float remainder with the sign of x1 as the one with the sign of x2, zeros too."""
+    down = comparison.lt(x2, constant_like(x2, 0))
+    # Turned to a positive divisor, where adding 0 makes both zeros positive.
+    rest = select_n(down, rest, ops.neg(rest))
+    short = comparison.lt(rest, constant_like(rest, 0))
+    rest = ops.add(rest, where(short, ops.abs(x2), constant_like(rest, 0)))
+    return select_n(down, rest, ops.neg(rest))
 
 
 def remainder(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
@@ -106,6 +121,8 @@ def remainder(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]
     _refuse_complex("remainder", a)
     zero = constant_like(a, 0)
     rest = _remainder(a, b)
+    if not dtypes.issubdtype(dtype_of(rest), np.integer):
+        return _turned_to(rest, b)
     nonzero = comparison.ne(rest, zero)
     signs_differ = comparison.ne(comparison.lt(rest, zero), comparison.lt(b, constant_like(b, 0)))
     return select_n(bits.and_(signs_differ, nonzero), rest, ops.add(rest, b))
@@ -135,8 +152,7 @@ def divmod(
     _refuse_complex("divmod", a)
     if dtypes.issubdtype(dtype_of(a), np.integer):
         return floor_divide(a, b), remainder(a, b)
-    quotient, rest = _float_divmod(a, b)
-    return rounding.round(quotient), rest
+    return _float_divmod(a, b)
 
 
 def modf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> tuple[Array, Array]:
@@ -204,7 +220,7 @@ def negative(x: Shaped[ArrayLike, "..."], /) -> Array:
 
 def positive(x: Shaped[ArrayLike, "..."], /) -> Array:
     """x itself."""
-    return promote_args("positive", x)[0]
+    return to_array(promote_args("positive", x)[0])
 
 
 def absolute(x: Shaped[ArrayLike, "..."], /) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.array import Array as ArrayValue
 from ..core.array import to_ndarray
+from ..core.devices import check_device
 from ..core.sources import user_line
 from ..core.trace import Tracer, as_array
 from ..ir import dtypes
@@ -53,12 +54,13 @@ def array(
         copy: share memory that nobody can write to when False.
         order: "K" or "C"; arrays have no memory order to choose.
         ndmin: least number of axes; axes of size 1 are put in front.
-        device: accepted for the one device there is.
+        device: the one device there is, or its name.
     Raises:
         TypeError: the elements are not numbers.
         ValueError: `object` is or holds None, or its rows differ in length.
         OverflowError: a Python int does not fit the dtype.
     """
+    check_device(device)
     if order not in (None, "K", "C"):
         raise ValueError(f"array takes order='K' or 'C', got {order!r}: memory has no other order.")
     wanted = requested_dtype(dtype, "array")
@@ -91,9 +93,17 @@ def asarray(
     Raises:
         ValueError: copy is False and a copy is needed; otherwise as `array`.
     """
+    check_device(device)
     if type(a) is ArrayValue and dtype is None and not copy:
         return a
-    if copy is False and not isinstance(a, (ArrayValue, Tracer)):
+    if copy is False and isinstance(a, (ArrayValue, Tracer)):
+        wanted = a.dtype if dtype is None else _required(dtype, "asarray")
+        if wanted != a.dtype:
+            raise ValueError(
+                f"asarray(copy=False) got {a.aval} and dtype {wanted}: another dtype needs memory "
+                f"of its own.\n  {user_line()}\n  Leave copy out."
+            )
+    elif copy is False:
         read_only = is_ndarray(a) and not a.flags.writeable and a.base is None
         if not read_only:
             raise ValueError(
@@ -192,17 +202,17 @@ def _from_other(x: Any, dtype: np.dtype[Any] | None) -> ArrayValue:
 
 def zeros(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
     """An array of zeros, float by default."""
-    return full(shape, 0, float if dtype is None else dtype)
+    return full(shape, 0, float if dtype is None else dtype, device=device)
 
 
 def ones(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
     """An array of ones, float by default."""
-    return full(shape, 1, float if dtype is None else dtype)
+    return full(shape, 1, float if dtype is None else dtype, device=device)
 
 
 def empty(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
     """An array of zeros: arrays never hold values that were not set."""
-    return zeros(shape, dtype)
+    return zeros(shape, dtype, device=device)
 
 
 def full(
@@ -218,6 +228,7 @@ def full(
         TypeError: fill_value is no array value, or the shape is not made of integers.
         ValueError: fill_value does not broadcast to the shape.
     """
+    check_device(device)
     check_arraylike("full", fill_value)
     extents = canonical_shape(shape, "full")
     if not shape_of(fill_value):
@@ -234,21 +245,21 @@ def zeros_like(
     a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None
 ) -> Array:
     """An array of zeros with the shape and dtype of `a`, unless others are given."""
-    return full_like(a, 0, dtype, shape)
+    return full_like(a, 0, dtype, shape, device=device)
 
 
 def ones_like(
     a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None
 ) -> Array:
     """An array of ones with the shape and dtype of `a`, unless others are given."""
-    return full_like(a, 1, dtype, shape)
+    return full_like(a, 1, dtype, shape, device=device)
 
 
 def empty_like(
     prototype: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None
 ) -> Array:
     """An array of zeros with the shape and dtype of `prototype`, unless others are given."""
-    return full_like(prototype, 0, dtype, shape)
+    return full_like(prototype, 0, dtype, shape, device=device)
 
 
 def full_like(
@@ -265,6 +276,7 @@ def full_like(
         TypeError: `a` has no shape and dtype.
         ValueError: fill_value does not broadcast to the shape.
     """
+    check_device(device)
     if not (hasattr(a, "shape") and hasattr(a, "dtype")):
         check_arraylike("full_like", a)
     check_arraylike("full_like", fill_value)
@@ -296,6 +308,7 @@ def astype(
         dtype: the dtype; None is the default float.
         copy: always return memory of its own.
     """
+    check_device(device)
     check_arraylike("astype", x)
     target = _required(float if dtype is None else dtype, "astype")
     value = as_array(unwrap(x))
@@ -332,6 +345,7 @@ def _any(x: Any) -> Any:
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array over the memory of an object with `__dlpack__`; the owner must not write to it."""
+    check_device(device)
     found = np.from_dlpack(x, copy=True if copy else None)
     view = found.view()
     view.flags.writeable = False

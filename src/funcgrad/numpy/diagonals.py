@@ -52,7 +52,7 @@ def eye(
         raise ValueError(f"negative dimensions are not allowed, got {rows} and {columns}.")
     wanted = requested_dtype(float if dtype is None else dtype, "eye")
     i, j = _grid(rows, columns, k)
-    return comparison.eq(i, j).astype(wanted)
+    return comparison.eq(i, j).astype(wanted, device=device)
 
 
 def identity(n: int, dtype: DTypeLike | None = None) -> Array:

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.devices import check_device
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
@@ -317,6 +318,7 @@ def fftfreq(
     Raises:
         ValueError: n or d is a list or a tuple.
     """
+    check_device(device)
 
     def count(length: int) -> Any:
         return roll(arange(length) - length // 2, -(length // 2))
@@ -332,6 +334,7 @@ def rfftfreq(
     device: Any = None,
 ) -> Array:
     """The frequencies of `rfft` of n samples at distance d: 0, 1, ..., n // 2 over n d."""
+    check_device(device)
 
     def count(length: int) -> Any:
         return arange(length // 2 + 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def _flatten(self: Any, order: str = "C") -> Any:
 
 def _astype(self: Any, dtype: Any, copy: bool = False, device: Any = None) -> Any:
     """The array in another dtype; see `numpy.astype`."""
-    return creation.astype(self, dtype, copy=copy)
+    return creation.astype(self, dtype, copy=copy, device=device)
 
 
 def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
@@ -141,6 +141,14 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
             f"view as {target} needs a last axis divisible by {ratio}, got shape {self.shape}."
         )
     return bitcast_convert_type(manipulation.reshape(self, (*self.shape[:-1], -1, ratio)), target)
+
+
+def _refuse_assignment(self: Any, index: Any, value: Any) -> NoReturn:
+    """Arrays cannot be changed, traced or not."""
+    raise TypeError(
+        "Array objects are immutable: x[index] = value is refused. "
+        "Use x = x.at[index].set(value), which returns a new array."
+    )
 
 
 def _namespace(self: Any, /, *, api_version: str | None = None) -> Any:
@@ -218,6 +226,7 @@ _methods: dict[str, Callable[..., Any]] = {
     "var": reductions.var,
     "view": _view,
     "__getitem__": indexing.getitem,
+    "__setitem__": _refuse_assignment,
     "__neg__": arithmetic.negative,
     "__pos__": arithmetic.positive,
     "__abs__": arithmetic.absolute,

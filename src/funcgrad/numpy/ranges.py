@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.devices import check_device
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir import dtypes
@@ -59,6 +60,7 @@ def arange(
     Raises:
         ConcretizationTypeError: a bound is traced.
     """
+    check_device(device)
     wanted = requested_dtype(dtype, "arange")
     given = [v for v in (start, stop, step) if v is not None]
     for name, v in (("start", start), ("stop", stop), ("step", step)):
@@ -112,6 +114,7 @@ def linspace(
     Raises:
         ValueError: num is negative.
     """
+    check_device(device)
     check_arraylike("linspace", start, stop)
     num = operator.index(num)
     if num < 0:

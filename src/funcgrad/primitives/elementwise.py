@@ -17,14 +17,15 @@ complex_plane = Domain(-2.0, 2.0, np.complex128)
 
 
 @functools.lru_cache(maxsize=512)
-def _constant(value: complex, dtype: np.dtype[Any], weak_type: bool) -> Array:
+def _constant(value: complex, zero: str, dtype: np.dtype[Any], weak_type: bool) -> Array:
     return Array(np.array(value, dtype), ShapedArray((), dtype, weak_type))
 
 
 def constant_like(x: Any, value: complex) -> Any:
     """A scalar constant of the dtype and weakness of x."""
     aval = aval_of(x)
-    return _constant(value, aval.dtype, aval.weak_type)
+    # 0.0 and -0.0 are equal, and so the same key, unless their text is part of it.
+    return _constant(value, "" if value else str(value), aval.dtype, aval.weak_type)
 
 
 def stretch_like(t: Any, out: Any) -> Any:

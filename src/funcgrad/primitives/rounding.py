@@ -44,7 +44,10 @@ class Sign(Step):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         out = np.sign(x)
-        return out if x.dtype.kind in "iuc" else np.copysign(out, x)
+        if x.dtype.kind == "c":
+            # NumPy's direction of an infinity beside a NaN is that of the infinity.
+            return np.where(np.isnan(x), np.array(complex(np.nan, np.nan), x.dtype), out)
+        return out if x.dtype.kind in "iu" else np.copysign(out, x)
 
 
 class Floor(Step):

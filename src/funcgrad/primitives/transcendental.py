@@ -116,10 +116,28 @@ class Expm1(Accurate):
     """e^x - 1, without cancellation near 0."""
 
     name = "expm1"
-    ufunc = np.expm1
+
+    def impl(self, *arrays: Any, **params: Any) -> Any:
+        (x,) = arrays
+        return complex_expm1(x) if x.dtype.kind == "c" else np.expm1(x)
 
     def slope(self, x: Any, out: Any, params: dict[str, Any]) -> Any:
         return exp(x, **params) if is_highest(params) else add(out, one_like(out))
+
+
+def complex_expm1(z: Any) -> Any:
+    """e^z - 1: of z = x + iy, expm1(x) cos y - 2 sin²(y / 2) + i e^x sin y.
+
+    Where y is 0 it stays; e^-inf is 0 whatever its angle, and e^inf infinite.
+    """
+    x, y = z.real, z.imag
+    real_line, still, endless = y == 0, x == -np.inf, (x == np.inf) & ~np.isfinite(y)
+    re = np.expm1(x) * np.cos(y) - 2 * np.sin(y / 2) ** 2
+    out = np.empty(z.shape, z.dtype)
+    out.real = np.where(real_line, np.expm1(x), np.where(still, -1, np.where(endless, x, re)))
+    im = np.where(still, np.copysign(0, y), np.exp(x) * np.sin(y))
+    out.imag = np.where(real_line, y, im)
+    return out
 
 
 class Log(Accurate):
