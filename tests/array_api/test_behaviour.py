@@ -125,8 +125,10 @@ ROWS: list[tuple[str, Any]] = [
     ("xp.argsort(xp.asarray([0, 200, 0], dtype=xp.uint8), descending=True)", [1, 0, 2]),
     ("xp.sort(xp.asarray([[3, 1], [2, 5]]), axis=0, descending=True)", [[3, 5], [2, 1]]),
     ("xp.sort(xp.asarray([False, True, False]), descending=True)", [True, False, False]),
-    ("xp.searchsorted(xp.asarray([3., 1., 2.]), xp.asarray([2.]), sorter=xp.asarray([1, 2, 0]))",
-     [1]),
+    (
+        "xp.searchsorted(xp.asarray([3., 1., 2.]), xp.asarray([2.]), sorter=xp.asarray([1, 2, 0]))",
+        [1],
+    ),
     ("xp.searchsorted(xp.asarray([1., 2.]), xp.asarray([2.]), side='right')", [2]),
     ("xp.nonzero(xp.asarray(1))", ValueError),
     (f"xp.argmax({m23}, keepdims=True).shape", (1, 1)),

@@ -1,9 +1,10 @@
-"""Names that JAX keeps under `jax.experimental` and that have a meaning here."""
+"""Names that JAX keeps under `jax.experimental` and that have a meaning here, and `register_einops`."""
 
 from __future__ import annotations
 
 from ..config import enable_x64 as enable_x64
 from ..control.callbacks import io_callback as io_callback
+from .einops_backend import register_einops as register_einops
 
 
 def disable_x64() -> enable_x64:

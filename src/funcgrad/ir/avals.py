@@ -6,6 +6,7 @@ aval is a small immutable key, and equal ones are one object.
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 import weakref
@@ -224,6 +225,7 @@ def canonical_shape(shape: Any, context: str = "") -> Shape:
 
     Raises:
         TypeError: an extent is not an integer, or negative.
+        ValueError: the number of elements is no 64-bit integer.
     """
     given: Any = shape
     if isinstance(shape, tuple):
@@ -231,7 +233,7 @@ def canonical_shape(shape: Any, context: str = "") -> Shape:
             if type(extent) is not int or extent < 0:
                 break
         else:
-            return given
+            return _countable(given)
     try:
         result = tuple(map(operator.index, [given] if np.ndim(given) == 0 else given))
     except TypeError as error:
@@ -242,7 +244,16 @@ def canonical_shape(shape: Any, context: str = "") -> Shape:
         ) from error
     if any(extent < 0 for extent in result):
         raise TypeError(f"Shape {result} has a negative extent; extents count elements.")
-    return result
+    return _countable(result)
+
+
+def _countable(shape: Shape) -> Shape:
+    """The shape, whose elements an array can count."""
+    if math.prod(shape) >= 2**63:
+        raise ValueError(
+            f"Shape {shape} has {math.prod(shape)} elements: an array has less than 2**63."
+        )
+    return shape
 
 
 def canonical_axis(axis: Any, ndim: int, name: str = "axis") -> int:

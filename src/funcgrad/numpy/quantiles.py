@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.sources import user_line
 from ..primitives import sorting as ops
 from ..typing import Array, ArrayLike
 from .cumulation import cumsum
@@ -125,6 +126,11 @@ def quantiles(
     if fraction.ndim > 1:
         raise ValueError(f"q must have at most one axis, got shape {fraction.shape}.")
     axes = canonical_axes(axis, x.ndim)
+    if not all(x.shape[i] for i in axes):
+        raise TypeError(
+            f"A quantile needs an element: shape {x.shape} has none over the axes {axes}.\n"
+            f"  {user_line()}"
+        )
     rows = _rows(x, axes)
     flat = fraction.reshape(-1)
     if weights is None:
