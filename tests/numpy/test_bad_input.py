@@ -1,4 +1,4 @@
-"""Input at the border of the meaningful: singular matrices, no elements, odd memory, huge shapes."""
+"""Input at the border of meaning: singular matrices, no elements, odd memory, huge shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that JAX keeps under `jax.experimental` and that have a meaning here, and `register_einops`."""
+"""Names that JAX keeps under `jax.experimental`, where they have a meaning; `register_einops`."""
 
 from __future__ import annotations
 

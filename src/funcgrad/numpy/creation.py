@@ -96,21 +96,24 @@ def asarray(
     check_device(device)
     if type(a) is ArrayValue and dtype is None and not copy:
         return a
-    if copy is False and isinstance(a, (ArrayValue, Tracer)):
-        wanted = a.dtype if dtype is None else _required(dtype, "asarray")
-        if wanted != a.dtype:
-            raise ValueError(
-                f"asarray(copy=False) got {a.aval} and dtype {wanted}: another dtype needs memory "
-                f"of its own.\n  {user_line()}\n  Leave copy out."
-            )
-    elif copy is False:
-        read_only = is_ndarray(a) and not a.flags.writeable and a.base is None
-        if not read_only:
-            raise ValueError(
-                f"asarray(copy=False) got a {type(a).__name__}, which has to be copied: "
-                f"its memory can be written to.\n  {user_line()}\n  Leave copy out."
-            )
+    if copy is False:
+        _check_no_copy(a, dtype)
     return array(a, dtype=dtype, copy=bool(copy), order=order, device=device)
+
+
+def _check_no_copy(a: Any, dtype: Any) -> None:
+    """Raise ValueError where an array of `a` in a dtype needs memory of its own."""
+    reason = None
+    if isinstance(a, (ArrayValue, Tracer)):
+        if dtype is not None and _required(dtype, "asarray") != a.aval.dtype:
+            reason = f"it is {a.aval.dtype}, not {dtype}"
+    elif not (is_ndarray(a) and not a.flags.writeable and a.base is None):
+        reason = "its memory can be written to"
+    if reason is not None:
+        raise ValueError(
+            f"asarray(copy=False) got a {type(a).__name__}, which has to be copied: {reason}.\n"
+            f"  {user_line()}\n  Leave copy out."
+        )
 
 
 def _leaves(x: Any) -> Iterator[Any]:

@@ -132,11 +132,12 @@ def complex_expm1(z: Any) -> Any:
     """
     x, y = z.real, z.imag
     real_line, still, endless = y == 0, x == -np.inf, (x == np.inf) & ~np.isfinite(y)
-    re = np.expm1(x) * np.cos(y) - 2 * np.sin(y / 2) ** 2
+    where: Any = np.where
+    re = where(endless, x, np.expm1(x) * np.cos(y) - 2 * np.sin(y / 2) ** 2)
+    im = where(still, np.copysign(0, y), np.exp(x) * np.sin(y))
     out = np.empty(z.shape, z.dtype)
-    out.real = np.where(real_line, np.expm1(x), np.where(still, -1, np.where(endless, x, re)))
-    im = np.where(still, np.copysign(0, y), np.exp(x) * np.sin(y))
-    out.imag = np.where(real_line, y, im)
+    out.real = where(real_line | still, np.expm1(x), re)
+    out.imag = where(real_line, y, im)
     return out
 
 
