@@ -13,7 +13,8 @@ from ..control.jitted import StaticValue, with_static
 from ..core.context import extend_axes, push_name, set_trace
 from ..core.shapes import ShapeDtypeStruct
 from ..core.staging import stage
-from ..core.trace import eval_trace
+from ..core.trace import FoldingTrace, current_trace
+from ..core.zeros import Zero, instantiate
 from ..ir.avals import aval_of
 
 
@@ -77,14 +78,24 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             return ShapeDtypeStruct(x.shape, x.dtype)
         return x
 
+    def traceable(x: Any) -> Any:
+        # A stand-in that the function returns stands for an array of its type.
+        return instantiate(Zero(x.aval)) if isinstance(x, ShapeDtypeStruct) else x
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        return tree.map(traceable, fun(*args, **kwargs))
+
     args, kwargs = tree.map(struct, (args, kwargs))
-    return make_jaxpr(fun, return_shape=True)(*args, **kwargs)[1]
+    return make_jaxpr(wraps(fun)(traced), return_shape=True)(*args, **kwargs)[1]
 
 
 @contextmanager
 def ensure_compile_time_eval() -> Generator[None]:
-    """Evaluate at once, even inside a traced function; traced values cannot take part."""
-    with set_trace(eval_trace):
+    """Evaluate operations on concrete values at once, even inside a traced function.
+
+    Operations with a traced operand are traced as they are outside of the with-statement.
+    """
+    with set_trace(FoldingTrace(current_trace())):
         yield
 
 

@@ -25,11 +25,7 @@ _remedies = {
 
 
 class AbsentError(RuntimeError):
-    """A name of JAX was used that funcgrad does not have.
-
-    No AttributeError: `getattr(x, "name", None)` must not turn the use of an absent name into
-    the answer that all is well.
-    """
+    """A name of JAX was used that funcgrad does not have."""
 
     def __init__(self, name: str, use: str) -> None:
         remedy = next((text for start, text in _remedies.items() if name.startswith(start)), None)
@@ -39,6 +35,10 @@ class AbsentError(RuntimeError):
             f"  {remedy or 'Do without it, or run this program with JAX itself.'}"
         )
         self.name = name
+
+
+class AbsentAttributeError(AbsentError, AttributeError):
+    """An attribute of an absent name was asked for; `hasattr` answers that it is not there."""
 
 
 class Absent:
@@ -66,7 +66,7 @@ class Absent:
         if name.startswith("__"):
             # Python's own questions: copy, inspect and typing ask whether such a name is there.
             raise AttributeError(f"{self!r} has no attribute {name!r}")
-        raise AbsentError(f"{self._name}.{name}", "asked for")
+        raise AbsentAttributeError(f"{self._name}.{name}", "asked for")
 
     def __bool__(self) -> NoReturn:
         self._refuse("tested for truth")

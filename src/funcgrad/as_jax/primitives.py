@@ -19,6 +19,7 @@ from ..core.sources import user_line
 from ..core.trace import as_array, eval_trace
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Effects, no_effects
+from .absent import Absent
 
 Rule = Callable[..., Any]
 
@@ -31,7 +32,8 @@ class Rules(dict[Any, Rule]):
         self._of = of
 
     def __setitem__(self, primitive: Any, rule: Rule) -> None:
-        if not isinstance(primitive, Primitive):
+        # An absent primitive occurs in no program, so its rules may say what they like.
+        if not isinstance(primitive, Primitive | Absent):
             raise TypeError(
                 f"The {self._of} rule of {primitive!r} cannot be replaced: it is funcgrad's.\n"
                 f"  {user_line()}\n  Define a primitive of your own, or use custom_jvp, custom_vjp."

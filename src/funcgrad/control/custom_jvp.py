@@ -354,7 +354,8 @@ class custom_jvp:
         static = [args[i] for i in nondiff]
         rule = JVPRule(self.jvp, static, fun, in_tree, self.symbolic_zeros)
         outs = current_trace().process_custom_jvp(JVPCall(fun, rule, self.symbolic_zeros), leaves)
-        return tree.unflatten(fun.out_tree or rule.out_tree, outs)
+        made = rule.out_tree if fun.out_tree is None else fun.out_tree
+        return tree.unflatten(made, outs)
 
 
 def _constant(x: Any) -> Any:

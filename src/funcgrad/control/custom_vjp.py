@@ -8,6 +8,7 @@ linear in tangents and can only be transposed; its transpose runs `bwd`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial, update_wrapper
 from typing import Any, NamedTuple
 
@@ -41,7 +42,8 @@ from .jit import leading_tracers
 Pullback = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 
-class CustomVJPPrimal(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CustomVJPPrimal:
     """What `fwd` gets for each leaf with symbolic_zeros: a value, and whether it is perturbed."""
 
     value: Any
@@ -452,7 +454,8 @@ class custom_vjp:
         rule = VJPRule(self, fwd, bwd, fun, in_tree)
         params = {"bwd": self.bwd, "symbolic_zeros": self.symbolic_zeros}
         outs = current_trace().process_custom_vjp(VJPCall(fun, rule, params), leaves)
-        return tree.unflatten(fun.out_tree or rule.out_tree, outs)
+        made = rule.out_tree if fun.out_tree is None else fun.out_tree
+        return tree.unflatten(made, outs)
 
 
 def _refuse_tracers(x: Any, position: int, name: str) -> None:

@@ -69,6 +69,17 @@ class EvalTrace(Trace):
 eval_trace = EvalTrace(None)
 
 
+class FoldingTrace(Trace):
+    """Evaluates what has no tracer among its operands; its parent handles the rest."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if any(isinstance(x, Tracer) for x in args):
+            return self.parent_handles(lambda trace: trace.process(primitive, args, params))
+        return eval_trace.process(primitive, args, params)
+
+
 def current_trace() -> Trace:
     """The trace that handles binds in this thread now."""
     return context.trace or eval_trace

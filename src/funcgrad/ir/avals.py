@@ -33,7 +33,9 @@ class ShapedArray:
     dtype: np.dtype[Any]
     weak_type: bool
 
-    def __new__(cls, shape: Shape, dtype: Any, weak_type: bool = False) -> ShapedArray:
+    def __new__(
+        cls, shape: Shape, dtype: Any, weak_type: bool = False, sharding: None = None
+    ) -> ShapedArray:
         if type(dtype).__module__ != "numpy.dtypes":
             dtype = np.dtype(dtype)
         key = (shape, dtype, weak_type)
@@ -74,6 +76,14 @@ class ShapedArray:
         """The aval of a tangent: the same for floats and complex, `float0` for all else."""
         dtype = dtypes.tangent_dtype(self.dtype)
         return self if dtype == self.dtype else ShapedArray(self.shape, dtype)
+
+    def to_tangent_aval(self) -> ShapedArray:
+        """`to_tangent`, by the name that libraries call it."""
+        return self.to_tangent()
+
+    @property
+    def sharding(self) -> None:
+        """None: with one device an array lies on it whole."""
 
     def short(self) -> str:
         """Text in JAX's notation: `f32[3,4]`."""
@@ -129,6 +139,10 @@ class HasAval:
     __slots__ = ()
 
     aval: ShapedArray
+
+    @property
+    def sharding(self) -> None:
+        """None: with one device an array lies on it whole."""
 
     @property
     def shape(self) -> tuple[int, ...]:

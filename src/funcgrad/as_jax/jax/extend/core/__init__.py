@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from .....control.callbacks import Effect as Effect
+from .....control.callbacks import Effect as _Effect
 from .....core import evaluate
 from .....core.context import context, set_trace
 from .....core.trace import Trace, current_trace, eval_trace
@@ -58,6 +58,13 @@ array_types = {AnyArray}
 
 class DropVar(Var):
     """An output that nobody reads; funcgrad has plain variables for these, so none is made."""
+
+
+class Effect(_Effect):
+    """What a program does besides computing; libraries derive theirs from it."""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__name__, ordered=True, harmless_when_batched=False)
 
 
 class TraceTag:

@@ -1,0 +1,15 @@
+"""`jax._src.tree_util`: the table of node classes, which libraries ask whether a class is in it."""
+
+from __future__ import annotations
+
+from ....tree_util import is_tree_node
+
+
+class NodeClasses:
+    """The classes whose instances are nodes."""
+
+    def __contains__(self, cls: type) -> bool:
+        return is_tree_node(cls)
+
+
+_registry = NodeClasses()
