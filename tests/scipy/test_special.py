@@ -164,3 +164,54 @@ def test_spherical_harmonics_need_a_degree_when_traced() -> None:
         fg.jit(lambda v: special.sph_harm_y(v, v, angle, angle))(n)
     got = fg.jit(lambda v: special.sph_harm_y(v, v, angle, angle, n_max=2))(n)
     np.testing.assert_allclose(got, special.sph_harm_y(n, n, angle, angle), rtol=1e-6)
+
+
+BENDS = "betainc:qrp gammainc:qr gammaincc:qr zeta:tr hyp1f1:qrx hyp2f1:qrtp owens_t:xq poch:qr"
+
+
+@pytest.mark.parametrize("case", BENDS.split())
+def test_second_derivatives_of_every_pair_of_arguments(case: str, wide: None) -> None:
+    name, letters = case.split(":")
+    function = getattr(special, name)
+    data = {**DATA, "p": 0.8 * DATA["p"], "t": DATA["r"] + 1.5}
+    # Both sides of the mean, where other expansions are used, and a small and a large parameter.
+    args = [fnp.asarray(data[c][:10]) for c in letters]
+    args[0] = args[0].at[:2].set(fnp.asarray([0.05, 9.0]) if letters[0] != "t" else 2.0)
+
+    def total(*values: Any) -> Any:
+        return function(*values).sum()
+
+    numbers = tuple(range(len(args)))
+    bends = fg.jacfwd(fg.grad(total, numbers), numbers)(*args)
+    step = 1e-5
+    for j in numbers:
+        moved = [[a + s * step if i == j else a for i, a in enumerate(args)] for s in (1, -1)]
+        ahead, behind = (fg.grad(total, numbers)(*m) for m in moved)
+        for i in numbers:
+            want = (np.asarray(ahead[i]) - np.asarray(behind[i])) / (2 * step)
+            got = np.diagonal(bends[i][j])
+            np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-6)
+
+
+def test_second_derivatives_at_edges(wide: None) -> None:
+    def bend(function: Any, *args: float) -> float:
+        return float(fg.grad(fg.grad(function))(*args))
+
+    for name, args in (
+        ("betainc", (2.0, 3.0, 0.0)),
+        ("betainc", (2.0, 3.0, 1.0)),
+        ("gammainc", (2.0, 0.0)),
+        ("gammainc", (2.0, np.inf)),
+    ):
+        assert bend(getattr(special, name), *args) == 0.0
+    for name, args in (("gammainc", (-1.0, 2.0)), ("zeta", (0.5, 1.0))):
+        assert np.isnan(bend(getattr(special, name), *args))
+    # Far out in the tail the bend is small, and exact to its own size.
+    slope = fg.grad(special.gammaincc)
+    want = (float(slope(2.001, 40.0)) - float(slope(1.999, 40.0))) / 0.002
+    assert bend(special.gammaincc, 2.0, 40.0) == pytest.approx(want, rel=1e-5)
+
+
+def test_third_derivatives_by_parameters_say_so() -> None:
+    with pytest.raises(TypeError, match="third derivatives"):
+        fg.grad(fg.grad(fg.grad(special.gammainc)))(2.0, 1.0)

@@ -32,8 +32,11 @@ def series(a: Any, x: Any) -> Any:
     return total
 
 
-def fraction(a: Any, x: Any) -> Any:
-    """1/(x + 1 - a - 1(1 - a)/(x + 3 - a - 2(2 - a)/(...))), of complex a, by Lentz's method."""
+def fraction(a: Any, x: Any, still: float = 1e-16 * _step) -> Any:
+    """1/(x + 1 - a - 1(1 - a)/(x + 3 - a - 2(2 - a)/(...))), of complex a, by Lentz's method.
+
+    It ends where a factor is 1 to rounding, and its imaginary part below `still`.
+    """
     b = x + 1 - a
     c = np.full_like(a, 1 / _tiny)
     d = 1 / b
@@ -47,7 +50,7 @@ def fraction(a: Any, x: Any) -> Any:
         c = np.where(np.abs(c) < _tiny, _tiny, c)
         factor = c * d
         h = h * factor
-        if np.all((np.abs(factor - 1) <= 1e-16) & (np.abs(factor.imag) <= 1e-16 * _step)):
+        if np.all((np.abs(factor - 1) <= max(1e-16, still)) & (np.abs(factor.imag) <= still)):
             break
     return h
 

@@ -90,6 +90,11 @@ def slope(function: Callable[..., Any], which: int, *arrays: Any, inside: Any) -
     return out.astype(dtype)
 
 
+def beta_series(p: Any, q: Any, x: Any) -> Any:
+    """F(p + q, 1; p + 1; x) of complex p and q."""
+    return _sum_of_terms(np.ones_like(p + q), lambda n: (p + q + n) / (p + 1 + n) * x)
+
+
 def _left_beta_slopes(a: Any, b: Any, x: Any) -> tuple[Any, Any]:
     """∂I/∂a and ∂I/∂b of the beta integral I_x(a, b) where x lies below its mean.
 
@@ -99,12 +104,10 @@ def _left_beta_slopes(a: Any, b: Any, x: Any) -> tuple[Any, Any]:
 
     module: Any = functions
 
-    def series(p: Any, q: Any) -> Any:
-        return _sum_of_terms(np.ones_like(p + q), lambda n: (p + q + n) / (p + 1 + n) * x)
-
     both = module.psi(a + b)
     value = module.betainc(a, b, x)
-    by_a, by_b = series(a + 1j * _step, b + 0j), series(a + 0j, b + 1j * _step)
+    by_a = beta_series(a + 1j * _step, b + 0j, x)
+    by_b = beta_series(a + 0j, b + 1j * _step, x)
     logarithmic = np.log(x) - 1.0 / a - module.psi(a) + both
     slope_a = value * (logarithmic + by_a.imag / _step / by_a.real)
     slope_b = value * (np.log1p(-x) - module.psi(b) + both + by_b.imag / _step / by_b.real)

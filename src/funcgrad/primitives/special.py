@@ -212,10 +212,7 @@ class Zeta(Special):
 
     def examples(self) -> Iterator[Example]:
         for example in super().examples():
-            # The slope by a parameter has no derivative of its own.
-            yield Example(example.args, {}, example.differentiable, 1e-5, order=1)
-            if example.differentiable is None:
-                yield Example(example.args, differentiable=(1,))
+            yield Example(example.args, {}, example.differentiable, 1e-5)
 
 
 class Gammainc(Special):
@@ -241,9 +238,8 @@ class Gammainc(Special):
         return term if self.factor == 1 else neg(term)
 
     def examples(self) -> Iterator[Example]:
-        # The derivative with respect to a has none of its own.
         for example in super().examples():
-            yield Example(example.args, {}, example.differentiable, 1e-5, order=1)
+            yield Example(example.args, {}, example.differentiable, 1e-5)
 
 
 class Igamma(Gammainc):
@@ -267,33 +263,49 @@ def gamma_density(a: Any, x: Any) -> Any:
     return exp(sub(sub(power, x), lgamma(a)))
 
 
-class OrderSlope(Special):
-    """A derivative of the gamma integral with respect to a, which is not differentiated again."""
-
-    domains = (positive, positive)
-    jvp_term = NotDifferentiable("the second derivative of the gamma integral is not provided")
-
-    def examples(self) -> Iterator[Example]:
-        for example in super().examples():
-            yield Example(example.args, differentiable=())
+def beta_density(a: Any, b: Any, x: Any) -> Any:
+    """x^(a-1) (1 - x)^(b-1) / B(a, b), the derivative of I_x(a, b) with respect to x."""
+    log_beta = sub(add(lgamma(a), lgamma(b)), lgamma(add(a, b)))
+    left = mul(sub(b, constant_like(b, 1)), log1p(neg(x)))
+    right = mul(sub(a, constant_like(a, 1)), log(x))
+    return exp(sub(add(left, right), log_beta))
 
 
-class IgammaGradA(OrderSlope):
+class IgammaGradA(Special):
     """∂P(a, x)/∂a."""
 
     name = "igamma_grad_a"
+    domains = (positive, positive)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return order_slope(*arrays)
 
+    def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
+        from .hypergeometric import igamma_curvature_p
 
-class RandomGammaGrad(OrderSlope):
+        a, x = primals
+        if i == 0:
+            return mul(t, igamma_curvature_p.bind(a, x, which=(0, 0)))
+        return mul(t, mul(gamma_density(a, x), sub(log(x), digamma(a))))
+
+    def examples(self) -> Iterator[Example]:
+        for example in super().examples():
+            yield Example(example.args, {}, example.differentiable, 1e-5, order=1)
+
+
+class RandomGammaGrad(Special):
     """da-derivative of a sample x of the gamma distribution of shape a, at a fixed quantile."""
 
     name = "random_gamma_grad"
+    domains = (positive, positive)
+    jvp_term = NotDifferentiable("the second derivative of a sample is not provided")
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return sample_slope(*arrays)
+
+    def examples(self) -> Iterator[Example]:
+        for example in super().examples():
+            yield Example(example.args, differentiable=())
 
 
 # Bessel functions and the beta integral.
@@ -349,17 +361,11 @@ class RegularizedIncompleteBeta(Called):
             from .hypergeometric import betainc_slope_p
 
             return mul(t, betainc_slope_p.bind(a, b, x, which=i))
-        log_beta = sub(add(lgamma(a), lgamma(b)), lgamma(add(a, b)))
-        left = mul(sub(b, constant_like(b, 1)), log1p(neg(x)))
-        right = mul(sub(a, constant_like(a, 1)), log(x))
-        return mul(exp(sub(add(left, right), log_beta)), t)
+        return mul(beta_density(a, b, x), t)
 
     def examples(self) -> Iterator[Example]:
         for example in super().examples():
-            # The slope by a parameter has no derivative of its own.
-            yield Example(example.args, {}, example.differentiable, 1e-5, order=1)
-            if example.differentiable is None:
-                yield Example(example.args, differentiable=(2,))
+            yield Example(example.args, {}, example.differentiable, 1e-5)
 
 
 erf_p = Erf()

@@ -71,7 +71,7 @@ def betainc(
 ) -> Array:
     """I_x(a, b) = 1/B(a, b) ∫₀ˣ t^(a-1) (1 - t)^(b-1) dt.
 
-    It has derivatives with respect to all three; those to a and b once.
+    It has derivatives with respect to all three; those to a and b twice.
     """
     return ops.betainc(*floats("betainc", a, b, x))
 

@@ -62,7 +62,7 @@ def hyp1f1(
     b: Shaped[ArrayLike, "*#shape"],
     x: Shaped[ArrayLike, "*#shape"],
 ) -> Array:
-    """M(a, b, x) = Σ (a)ₙ xⁿ / ((b)ₙ n!); derivatives with respect to a and b are there once."""
+    """M(a, b, x) = Σ (a)ₙ xⁿ / ((b)ₙ n!); derivatives by a and b are there twice."""
     return hypergeometric.hyp1f1(*floats("hyp1f1", a, b, x))
 
 
@@ -72,7 +72,7 @@ def hyp2f1(
     c: Shaped[ArrayLike, "*#shape"],
     x: Shaped[ArrayLike, "*#shape"],
 ) -> Array:
-    """F(a, b; c; x) = Σ (a)ₙ (b)ₙ xⁿ / ((c)ₙ n!); derivatives to a, b and c are there once."""
+    """F(a, b; c; x) = Σ (a)ₙ (b)ₙ xⁿ / ((c)ₙ n!); derivatives by a, b and c are there twice."""
     return hypergeometric.hyp2f1(*floats("hyp2f1", a, b, c, x))
 
 
