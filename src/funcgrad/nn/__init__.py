@@ -47,6 +47,12 @@ from .combinators import parallel as parallel
 from .combinators import repeat as repeat
 from .combinators import residual as residual
 from .combinators import serial as serial
+from .compression import decompress as decompress
+from .compression import factorize as factorize
+from .compression import fold_batch_norm as fold_batch_norm
+from .compression import magnitude_masks as magnitude_masks
+from .compression import prune as prune
+from .compression import quantize as quantize
 from .convolution import conv as conv
 from .convolution import conv_transpose as conv_transpose
 from .convolution import depthwise_conv as depthwise_conv

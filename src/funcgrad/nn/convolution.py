@@ -13,7 +13,7 @@ from . import initializers
 from .combinators import serial
 from .layer import Layer, param_dtype, short, stateless
 from .linear import BiasInit, make_params, positive, weight_and_bias
-from .weights import multiply, weight_shape
+from .weights import form_of, multiply, plain, weight_shape
 from .window import Padding, Window, window_of
 
 
@@ -158,6 +158,7 @@ def conv_transpose(
 
     def apply(params: Any, x: Any) -> Any:
         weight, offset = weight_and_bias(params, bias, "conv_transpose")
+        weight = plain(weight, "conv_transpose")
         _check_channels(how, x, weight.shape, weight.shape[-1])
         space = _extents_before(how, x.shape[1:-1], more)
         before = ShapeDtypeStruct((x.shape[0], *space, features), x.dtype)
@@ -195,6 +196,12 @@ def _apply(how: Window, params: Any, x: Any, groups: int, has_bias: bool) -> Any
     weight, offset = weight_and_bias(params, has_bias, how.layer)
     shape = weight_shape(weight)
     _check_channels(how, x, shape, shape[-2] * groups)
+
+    if groups > 1 and "left" in (form_of(weight) or {}):
+        raise ValueError(
+            f"{how.layer} of {groups} groups got a factorised weight, which mixes groups.\n"
+            f"  {user_line()}\n  Give the params from before, or decompress them."
+        )
 
     def operation(x: Any, weight: Any, dtype: Any) -> Any:
         return _convolve(how, x, weight, groups, dtype)

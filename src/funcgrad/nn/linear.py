@@ -10,7 +10,7 @@ from ..core.sources import user_line
 from ..ir import dtypes
 from . import initializers
 from .layer import Layer, check_axes, entries, param_dtype, short, stateless
-from .weights import multiply, weight_shape
+from .weights import multiply, plain, weight_shape
 
 BiasInit = initializers.Initializer | initializers.FromFanIn
 
@@ -123,6 +123,7 @@ def bilinear(
     def apply(params: Any, x: Any) -> Any:
         first, second = _pair(x)
         weight, offset = weight_and_bias(params, bias, "bilinear")
+        weight = plain(weight, "bilinear")
         if (first.shape[-1], second.shape[-1]) != weight.shape[:2]:
             raise ValueError(
                 f"bilinear with a weight of {short(weight)} got {short(first)} and {short(second)}."
@@ -178,6 +179,7 @@ def embedding(
 
     def apply(params: Any, x: Any) -> Any:
         (table,) = entries(params, ("weight",), "embedding", "params")
+        table = plain(table, "embedding")
         check(x)
         x = fnp.asarray(x)
         inside = (x >= 0) & (x < table.shape[0])

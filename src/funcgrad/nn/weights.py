@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from .. import numpy as fnp
+from ..core.sources import user_line
 
 Operation = Callable[[Any, Any, Any], Any]
 
@@ -31,6 +32,21 @@ def weight_shape(weight: Any) -> tuple[int, ...]:
     if "int8" in form:
         return form["int8"].shape
     return (*form["left"].shape[:-1], form["right"].shape[-1])
+
+
+def plain(weight: Any, layer: str) -> Any:
+    """The weight itself.
+
+    Raises:
+        ValueError: it is compressed.
+    """
+    form = form_of(weight)
+    if form is None:
+        return weight
+    raise ValueError(
+        f"{layer} takes a weight that is an array, got one with the parts {sorted(form)}.\n"
+        f"  {user_line()}\n  Give the params from before compression, or decompress them."
+    )
 
 
 def multiply(operation: Operation, x: Any, weight: Any) -> Any:
