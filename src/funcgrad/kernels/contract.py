@@ -82,6 +82,12 @@ def wants_fold(c: Contract, left: Operand, right: Operand, dtype: DType) -> bool
     return m == 1 or n == 1
 
 
+def count_of(c: Contract, left: Operand, right: Operand) -> int:
+    """How many products are added up."""
+    s = sizes_of(c, left.shape, right.shape)
+    return product(s.batch) * product(s.left) * product(s.right) * product(s.inner)
+
+
 def as_fold(c: Contract, left: Operand, right: Operand) -> Fold:
     """The contraction as a sum over loops, in the dtype it is to be done in."""
     s = sizes_of(c, left.shape, right.shape)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..ir.loops import Axis, Expr
 from ..ir.nests import Buffer, expr_cost, expr_depth, loads_of, offset_of
-from .lowering import Nest, Program, Step
+from .items import Nest, Program, Step
 
 _SMALL = 256
 _MANY = 48

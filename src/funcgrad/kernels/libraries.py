@@ -6,8 +6,8 @@ from math import prod
 
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
+from .items import Backwards, LibraryBuilder
 from .library import LibraryKernel, conv, pool
-from .lowering import Backwards, LibraryBuilder
 from .runtime.toolchain import machine
 
 

@@ -17,9 +17,11 @@ from .runtime.pool import pool
 
 
 def storage_shape(aval: ShapedArray) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of the memory of a value; a key is two uint32."""
+    """Shape and dtype of the memory of a value; a key is two uint32, a complex number its parts."""
     if dtypes.is_key_dtype(aval.dtype):
         return (*aval.shape, 2), np.dtype(np.uint32)
+    if aval.dtype.kind == "c":
+        return (*aval.shape, 2), np.dtype(dtypes.to_floating_dtype(aval.dtype))
     return aval.shape, aval.dtype
 
 

@@ -8,21 +8,18 @@ else, is costly and read twice, or would be computed more often than it has elem
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..core.array import to_ndarray
-from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from ..ir.loops import (
     Affine,
+    Apply,
     Axis,
     Const,
     Contract,
-    DType,
     Expr,
     Fold,
     IndexTuple,
@@ -35,91 +32,32 @@ from ..ir.loops import (
     Running,
     Scatter,
     View,
+    apply,
     axis_index,
     both,
-    cast,
+    const,
     flat_index,
     select,
     split_index,
+    value_of,
 )
 from ..ir.nests import Buffer, expr_cost, loads_of, offset_of
 from ..ir.printing import letters, names_of
-from .contract import as_fold, wants_fold
+from .contract import as_fold, count_of, wants_fold
 from .emit.llvm_ops import supported
-from .library import LibraryKernel
-from .library.gemm import Gemm
+from .items import ByHand, LibraryBuilder, Nest, Program, Step
 from .linking import storage_shape
+from .parts import NoParts, Parts, part_dtype
 from .products import Products, products
+from .rules import as_map, domain_of, seen
 
 _CHEAP = 4.0
 _DEEPEST = 40
-
-
-# Of each operand, the axes along which it is read backwards.
-Backwards = tuple[tuple[int, ...], ...]
-LibraryBuilder = Callable[[Library, Eqn, Backwards], LibraryKernel | None]
-
-
-class ByHand(NamedTuple):
-    """A kernel of the library, and what it reads for each operand of the eqn."""
-
-    kernel: LibraryKernel
-    sources: tuple[Atom, ...]
-    backwards: Backwards
-
-
-@dataclass(eq=False)
-class Nest:
-    """One value computed by loops over `kept` axes, with `folded` axes inside for a fold.
-
-    Attributes:
-        kind: map, fold, running or scatter.
-        target: the buffer of the value.
-        kept: an axis for each axis of the target.
-        folded: axes of a fold, or of the updates of a scatter.
-        value: the element, or what is folded, run over or combined.
-        op: how values are folded.
-    """
-
-    kind: str
-    target: Buffer
-    kept: tuple[Axis, ...]
-    folded: tuple[Axis, ...]
-    value: Expr
-    op: str
-    eqn: Eqn
-    dtype: DType
-    index: IndexTuple = ()
-    guard: Expr | None = None
-    base: Expr | None = None
-    axis: int = 0
-    reverse: bool = False
-
-
-@dataclass(eq=False)
-class Step:
-    """An eqn that is no nest: products, a kernel by hand or of the user, a region, a call-out."""
-
-    what: Gemm | ByHand | Native | Region | None
-    eqn: Eqn
-    inputs: list[Buffer]
-    outputs: list[Buffer]
-
-
-@dataclass(eq=False)
-class Program:
-    """A jaxpr as items in order, over buffers.
-
-    Attributes:
-        constants: values of literals that must be in memory.
-        views: buffers that are the memory of another buffer under another shape.
-    """
-
-    inputs: list[Buffer]
-    outputs: list[Buffer]
-    items: list[Nest | Step]
-    constants: dict[Buffer, np.ndarray[Any, Any]]
-    views: dict[Buffer, Buffer]
+_LOOPED = (Map, Fold, Running, Scatter)
+# Products of more complex multiplications are left to BLAS.
+_MOST_COMPLEX = 50_000
+# What is done to the parts of complex numbers is done to the numbers.
+_OF_PARTS = {"add", "set"}
 
 
 class Definitions:
@@ -131,6 +69,12 @@ class Definitions:
         self.buffers: dict[Var, Buffer] = {}
         self.constants: dict[Buffer, np.ndarray[Any, Any]] = {}
         self.views: dict[Buffer, Buffer] = {}
+        # Complex values that loops compute lie in two buffers, one for each part; who needs them as
+        # one piece of memory is `wanted`.
+        self.planes: dict[Var, tuple[Buffer, Buffer]] = {}
+        self.wanted: set[Var] = set()
+        self.owner: dict[Buffer, Var] = {}
+        self.parts = Parts()
         self.rules: dict[Var, Any] = {}
         self.made_by: dict[Var, Eqn] = {}
         self.inlined: set[Var] = set()
@@ -148,21 +92,37 @@ class Definitions:
         if found is None:
             shape, dtype = storage_shape(var.aval)
             found = self.buffers[var] = Buffer(shape, dtype, self._names(var))
+            self.owner[found] = var
+        return found
+
+    def planes_of(self, var: Var) -> tuple[Buffer, Buffer]:
+        """The memory of the parts of a complex variable."""
+        found = self.planes.get(var)
+        if found is None:
+            shape, dtype = var.aval.shape, part_dtype(var.aval.dtype)
+            names = (f"{self._names(var)}_re", f"{self._names(var)}_im")
+            found = self.planes[var] = (
+                Buffer(shape, dtype, names[0]),
+                Buffer(shape, dtype, names[1]),
+            )
+            self.owner.update(dict.fromkeys(found, var))
         return found
 
     def buffer_of(self, atom: Atom) -> Buffer:
         """The memory of an atom; a literal gets memory of its own."""
         if not isinstance(atom, Literal):
+            self.wanted.add(atom)
             return self.buffer(atom)
         value = np.asarray(to_ndarray(atom.val), atom.aval.dtype)
         self._count += 1
-        made = Buffer(value.shape, value.dtype, letters(self._count - 1))
-        self.constants[made] = value
+        shape, dtype = storage_shape(atom.aval)
+        made = Buffer(shape, dtype, letters(self._count - 1))
+        self.constants[made] = value if value.dtype == dtype else value[..., None].view(dtype)
         return made
 
     def operand(self, atom: Atom) -> Operand:
         """An atom as lowering rules see it."""
-        shape, dtype = storage_shape(atom.aval)
+        shape, dtype = seen(atom.aval)
         if isinstance(atom, Literal):
             value = np.asarray(to_ndarray(atom.val), atom.aval.dtype)[()]
             constant = Const(value, dtype)
@@ -182,14 +142,16 @@ class Definitions:
         rule = self.rules.get(var)
         outer = self._guards[-1]
         whole = both(outer, guard)
-        shape = storage_shape(var.aval)[0]
+        shape = seen(var.aval)[0]
         if isinstance(rule, View):
             source = self.made_by[var].invars[rule.operand]
-            inner = storage_shape(source.aval)[0]
+            inner = seen(source.aval)[0]
             through = split_index(flat_index(index, shape), inner)
             if not isinstance(source, Literal) and not any(i.dynamic for i in through):
                 return self.read(source, through, guard)
         if var not in self.inlined:
+            if var.aval.dtype.kind == "c":
+                return self._load_complex(var, index, whole)
             return self._load(self.buffer(var), index, whole)
         key = (var, tuple(_index_key(i) for i in index), id(whole))
         found = self._memo.get(key)
@@ -212,6 +174,18 @@ class Definitions:
             found = self._memo[key] = (Load(buffer, index, buffer.dtype, guard), guard)
         return found[0]
 
+    def _load_complex(self, var: Var, index: IndexTuple, guard: Expr | None) -> Expr:
+        if isinstance(self.rules.get(var), _LOOPED):
+            parts = tuple(self._load(b, index, guard) for b in self.planes_of(var))
+        else:
+            self.wanted.add(var)
+            whole = self.buffer(var)
+            parts = tuple(self._load(whole, (*index, Affine(k)), guard) for k in range(2))
+        key = (id(parts[0]), id(parts[1]))
+        if key not in self._memo:
+            self._memo[key] = Apply("complex", parts, var.aval.dtype), parts
+        return self._memo[key][0]
+
     # Rules.
 
     def define(self) -> None:
@@ -221,11 +195,24 @@ class Definitions:
             for var, rule in zip(eqn.outvars, rules, strict=False):
                 self.rules[var] = rule
                 self.made_by[var] = eqn
+            if any(a.aval.dtype.kind == "c" for a in (*eqn.invars, *eqn.outvars)):
+                self._without_parts(eqn)
+
+    def _without_parts(self, eqn: Eqn) -> None:
+        """Take back rules whose values cannot be computed by parts."""
+        try:
+            for var in eqn.outvars:
+                rule = self.rules[var]
+                if isinstance(rule, _LOOPED):
+                    self.nests(var)
+        except NoParts:
+            self.rules.update(dict.fromkeys(eqn.outvars))
 
     def _rules_of(self, eqn: Eqn) -> list[Any]:
         count = max(len(eqn.outvars), 1)
         avals = [*(a.aval for a in eqn.invars), *(v.aval for v in eqn.outvars)]
         held = all(supported(storage_shape(a)[1]) for a in avals)
+        complexes = any(a.dtype.kind == "c" for a in avals)
         operands = [self.operand(a) for a in eqn.invars]
         if held and eqn.outvars and not (eqn.effects or any(v.aval.size for v in eqn.outvars)):
             return [as_map(None, v.aval) for v in eqn.outvars]
@@ -237,9 +224,11 @@ class Definitions:
         if isinstance(lowered, Native):
             return [lowered] * count
         if isinstance(lowered, Library):
-            lowered = self._by_hand(lowered, eqn)
+            lowered = lowered.otherwise if complexes else self._by_hand(lowered, eqn)
         if isinstance(lowered, Contract):
             left, right = operands
+            if complexes and count_of(lowered, left, right) > _MOST_COMPLEX:
+                return [None]  # BLAS has better kernels than two folds
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype):
                 lowered = as_fold(lowered, left, right)
             else:
@@ -264,7 +253,7 @@ class Definitions:
             index = tuple(axis_index(Axis(n)) for n in atom.aval.shape)
             value = rule.at(index)
             if isinstance(value, Load) and value.guard is None and value.dtype == atom.aval.dtype:
-                source, shape = self._source_of_view(value.source), value.source.shape
+                source, shape = self.owner.get(value.source), value.source.shape
                 ends = zip(value.index, index, shape, strict=False)
                 back = [i.same(n - 1 - k) and not i.same(k) for i, k, n in ends]
                 pairs = zip(value.index, index, back, strict=False)
@@ -285,7 +274,7 @@ class Definitions:
             trial = rule.at(index)
             if not isinstance(trial, Load) or trial.guard is not None:
                 return None
-            source = next((v for v, b in self.buffers.items() if b is trial.source), None)
+            source = self.owner.get(trial.source)
             offset = offset_of(trial.source, trial.index)
         else:
             source, offset = atom, flat_index(index, shape)
@@ -332,7 +321,7 @@ class Definitions:
             for var in eqn.outvars:
                 rule = self.rules[var]
                 for source, times in self._reads(eqn, var, rule).items():
-                    size = _domain(rule, var)
+                    size = domain_of(rule, var)
                     readers.setdefault(source, []).append((var, times, size))
         for atom in self.jaxpr.outvars:
             if not isinstance(atom, Literal):
@@ -345,22 +334,20 @@ class Definitions:
             return dict.fromkeys(s.source for s in rule.sides if not isinstance(s.source, Literal))
         if isinstance(rule, ByHand):
             return dict.fromkeys(a for a in rule.sources if not isinstance(a, Literal))
-        if not isinstance(rule, (Map, Fold, Running, Scatter)):
+        if not isinstance(rule, _LOOPED):
             return dict.fromkeys(sources)
-        nest = self.nest(var)
-        roots = [nest.value, nest.guard, nest.base, *(e for i in nest.index for e, _ in i.dynamic)]
+        roots: list[Expr | None] = []
+        for nest in self.nests(var):
+            dynamic = [e for i in nest.index for e, _ in i.dynamic]
+            roots += [nest.value, nest.guard, nest.base, *dynamic]
         loads = loads_of(*roots)
         self.trial[var] = (sum(expr_cost(r) for r in roots if r is not None), len(loads))
-        back = {self.buffers[s]: s for s in sources if s in self.buffers}
         result: dict[Var, int | None] = {}
         for load in loads:
-            source = back.get(load.source) or self._source_of_view(load.source)
+            source = self.owner.get(load.source)
             if source is not None:
                 result[source] = (result.get(source) or 0) + 1
         return result
-
-    def _source_of_view(self, buffer: Buffer) -> Var | None:
-        return next((v for v, b in self.buffers.items() if b is buffer), None)
 
     def _worth_inlining(self, var: Var, times: int, domain: int) -> bool:
         cost, _ = self.trial[var]
@@ -377,27 +364,52 @@ class Definitions:
 
     # Nests.
 
-    def nest(self, var: Var) -> Nest:
-        """The nest that computes a variable into its buffer."""
-        target, rule, eqn = self.buffer(var), self.rules[var], self.made_by[var]
+    def nests(self, var: Var) -> list[Nest]:
+        """The nests that compute a variable: one, or one for each part of a complex number."""
+        if var.aval.dtype.kind == "c":
+            return [self._nest(var, b, k) for k, b in enumerate(self.planes_of(var))]
+        return [self._nest(var, self.buffer(var), None)]
+
+    def _nest(self, var: Var, target: Buffer, part: int | None) -> Nest:
+        rule, eqn = self.rules[var], self.made_by[var]
         kept = tuple(Axis(n, f"i{k}") for k, n in enumerate(target.shape))
         index = tuple(axis_index(a) for a in kept)
+
+        def value(x: Expr) -> Expr:
+            return self.parts.real(x) if part is None else self.parts.pair(x)[part]
+
         if isinstance(rule, Map):
-            return Nest("map", target, kept, (), rule.at(index), "", eqn, target.dtype)
+            return Nest("map", target, kept, (), value(rule.at(index)), "", eqn, target.dtype)
+        whole = rule.op in _OF_PARTS
+        if part is not None and not whole:
+            raise NoParts(rule.op)
         if isinstance(rule, Fold):
             folded = tuple(Axis(n, f"r{k}") for k, n in enumerate(rule.extents))
-            value = rule.at(index, tuple(axis_index(a) for a in folded))
-            return Nest("fold", target, kept, folded, value, rule.op, eqn, rule.dtype)
+            inner = value(rule.at(index, tuple(axis_index(a) for a in folded)))
+            dtype = part_dtype(rule.dtype)
+            return Nest("fold", target, kept, folded, inner, rule.op, eqn, dtype)
         if isinstance(rule, Running):
-            nest = Nest("running", target, kept, (), rule.at(index), rule.op, eqn, rule.dtype)
+            inner, dtype = value(rule.at(index)), part_dtype(rule.dtype)
+            nest = Nest("running", target, kept, (), inner, rule.op, eqn, dtype)
             nest.axis, nest.reverse = rule.axis, rule.reverse
             return nest
         folded = tuple(Axis(n, f"u{k}") for k, n in enumerate(rule.extents))
         place = tuple(axis_index(a) for a in folded)
-        nest = Nest("scatter", target, kept, folded, rule.update(place), rule.op, eqn, target.dtype)
+        inner = value(rule.update(place))
+        nest = Nest("scatter", target, kept, folded, inner, rule.op, eqn, target.dtype)
         nest.index, nest.guard = rule.target(place), rule.guard(place)
-        nest.base = rule.base(index)
+        nest.base = value(rule.base(index))
         return nest
+
+    def _joined(self, var: Var) -> Nest:
+        """The nest that brings the parts of a complex variable into one piece of memory."""
+        target, planes = self.buffer(var), self.planes_of(var)
+        kept = tuple(Axis(n, f"i{k}") for k, n in enumerate(target.shape))
+        index = tuple(axis_index(a) for a in kept)
+        parts = [Load(b, index[:-1], b.dtype, None) for b in planes]
+        first = apply("eq", value_of(index[-1]), const(0, np.int64))
+        value = select(first, *parts)
+        return Nest("map", target, kept, (), value, "", self.made_by[var], target.dtype)
 
     def _copied(self, source: Buffer, order: tuple[int, ...], eqn: Eqn) -> Nest:
         """The nest that copies a buffer with its axes in this order."""
@@ -415,72 +427,50 @@ class Definitions:
         self.define()
         self.decide()
         self._memo.clear()
-        items: list[Nest | Step] = []
+        self.wanted = {a for a in self.jaxpr.outvars if not isinstance(a, Literal)}
+        items: list[Nest | Step | Var] = []
         for eqn in self.jaxpr.eqns:
-            rules = [self.rules[v] for v in eqn.outvars]
-            looped = [
-                v for v in eqn.outvars if isinstance(self.rules[v], (Map, Fold, Running, Scatter))
-            ]
-            if looped:
-                items += [self.nest(v) for v in looped if v not in self.inlined]
-                continue
-            rule = rules[0] if rules else self._rules_of(eqn)[0]
-            if isinstance(rule, View):
-                source = self.buffer_of(eqn.invars[rule.operand])
-                self.views[self.buffer(eqn.outvars[0])] = source
-                continue
-            outputs = [self.buffer(v) for v in eqn.outvars]
-            if isinstance(rule, Products):
-                inputs = [self.buffer_of(s.source) for s in rule.sides]
-                for k, side in enumerate(rule.sides):
-                    if side.order is not None:
-                        copy = self._copied(inputs[k], side.order, eqn)
-                        items.append(copy)
-                        inputs[k] = copy.target
-                items.append(Step(rule.gemm, eqn, inputs, outputs))
-                continue
-            sources = rule.sources if isinstance(rule, ByHand) else eqn.invars
-            items.append(Step(rule, eqn, [self.buffer_of(a) for a in sources], outputs))
+            items += self._items(eqn)
+        for eqn in reversed(self.jaxpr.eqns):
+            rule = self.rules[eqn.outvars[0]] if eqn.outvars else None
+            if isinstance(rule, View) and eqn.outvars[0] in self.wanted:
+                self.buffer_of(eqn.invars[rule.operand])
+        whole = [self._joined(x) if isinstance(x, Var) else x for x in items if self._is_needed(x)]
         inputs = [self.buffer(v) for v in [*self.jaxpr.constvars, *self.jaxpr.invars]]
         outputs = [self.buffer_of(a) for a in self.jaxpr.outvars]
-        return Program(inputs, outputs, items, self.constants, self.views)
+        return Program(inputs, outputs, whole, self.constants, self.views)
 
+    def _is_needed(self, item: Nest | Step | Var) -> bool:
+        return not isinstance(item, Var) or item in self.wanted
 
-def as_map(rule: Any, aval: ShapedArray) -> Any:
-    """A fold of one value each is that value; of no elements there is nothing to say."""
-    if not aval.size:
-        return constant_map(storage_shape(aval)[1])
-    if not isinstance(rule, Fold) or any(n != 1 for n in rule.extents):
-        return rule
-    inner = tuple(Affine() for _ in rule.extents)
-    dtype = storage_shape(aval)[1]
-    if rule.op.startswith("arg"):
-        return constant_map(dtype)
-
-    def at(index: IndexTuple) -> Expr:
-        return cast(rule.at(index, inner), dtype)
-
-    return Map(at)
-
-
-def constant_map(dtype: DType) -> Map:
-    """0 everywhere."""
-
-    def at(index: IndexTuple) -> Expr:
-        return Const(0, dtype)
-
-    return Map(at)
-
-
-def _domain(rule: Any, var: Var) -> int:
-    """How many times the expression of a rule is evaluated."""
-    size = max(var.aval.size, 1)
-    if isinstance(rule, (Fold, Scatter)):
-        extents = 1
-        for n in rule.extents:
-            extents *= n
-        return size * extents if isinstance(rule, Fold) else max(size, extents)
-    return size
+    def _items(self, eqn: Eqn) -> list[Nest | Step | Var]:
+        """What an eqn becomes; a variable where its parts may have to be joined."""
+        items: list[Nest | Step | Var] = []
+        rules = [self.rules[v] for v in eqn.outvars]
+        looped = [v for v, r in zip(eqn.outvars, rules, strict=True) if isinstance(r, _LOOPED)]
+        if looped:
+            for v in looped:
+                if v not in self.inlined:
+                    items += self.nests(v)
+                    items += [v] if v in self.planes else []
+            return items
+        rule = rules[0] if rules else self._rules_of(eqn)[0]
+        if isinstance(rule, View):
+            atom = eqn.invars[rule.operand]
+            source = self.buffer_of(atom) if isinstance(atom, Literal) else self.buffer(atom)
+            self.views[self.buffer(eqn.outvars[0])] = source
+            return items
+        outputs = [self.buffer(v) for v in eqn.outvars]
+        if isinstance(rule, Products):
+            inputs = [self.buffer_of(s.source) for s in rule.sides]
+            for k, side in enumerate(rule.sides):
+                if side.order is not None:
+                    copy = self._copied(inputs[k], side.order, eqn)
+                    items.append(copy)
+                    inputs[k] = copy.target
+            return [*items, Step(rule.gemm, eqn, inputs, outputs)]
+        sources = rule.sources if isinstance(rule, ByHand) else eqn.invars
+        return [*items, Step(rule, eqn, [self.buffer_of(a) for a in sources], outputs)]
 
 
 def _index_key(index: Affine) -> Any:

@@ -190,7 +190,9 @@ def host_of(calls: list[HostCall]) -> Callable[[int, int], None]:
         for k, (b, value) in enumerate(zip(call.writes, results, strict=True)):
             target = array_at(pointers[count + k], b.shape, b.dtype)
             value = np.asarray(value)
-            if value.dtype != b.dtype and value.dtype.names is not None:
+            if value.dtype != b.dtype and (
+                value.dtype.names is not None or value.dtype.kind == "c"
+            ):
                 value = np.ascontiguousarray(value)[..., None].view(b.dtype)
             target[...] = value
 

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from ..core.array import to_ndarray
-from ..ir import dtypes
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
 from .contract import gemm_kernel
 from .fuse import Fuser, Group, reads_of
+from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
 from .library import LibraryKernel
 from .library.gemm import Gemm
-from .lowering import Backwards, ByHand, Definitions, LibraryBuilder, Nest, Program, Step
+from .lowering import Definitions
 from .recurrence import recurrence
 from .schedule import Scheduler
 
@@ -178,10 +178,9 @@ class Builder:
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
             array = to_ndarray(value)
-            if dtypes.is_key_dtype(array.dtype):
-                # A key of no axes cannot be seen as two words; made contiguous, it has an axis.
-                array = np.ascontiguousarray(array).view(np.uint32)
-            constants[buffer] = array
+            # A scalar cannot be seen as two words; made contiguous, it has an axis.
+            same = array.dtype == buffer.dtype
+            constants[buffer] = array if same else np.ascontiguousarray(array).view(buffer.dtype)
         items = Fuser(program).run()
         inputs = program.inputs[count:]
         views = program.views

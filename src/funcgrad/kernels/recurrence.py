@@ -31,8 +31,9 @@ from ..ir.loops import (
 from ..ir.nests import Acc, Advance, Buffer, For, Kernel, Node, Store, expr_cost
 from .chunks import buffers_of_body, chunks_of, written_in
 from .collapse import collapse
+from .items import LibraryBuilder, Step
 from .linking import storage_shape
-from .lowering import Definitions, LibraryBuilder, Step
+from .lowering import Definitions
 
 _NANOSECONDS = 0.06
 _SCALAR_NANOSECONDS = 0.5
@@ -157,7 +158,9 @@ def recurrence(
     shapes = {*outs, *(v.aval.shape for v in jaxpr.invars[parts["num_consts"] :][:count])} - {()}
     if len(shapes) > 1 or closed.effects or any(e.effects for e in jaxpr.eqns):
         return None
-    if any(storage_shape(a.aval)[1] != a.aval.dtype for a in jaxpr.outvars):
+    if any(storage_shape(a.aval)[1] != a.aval.dtype for a in jaxpr.outvars) or any(
+        v.aval.dtype.kind == "c" for eqn in jaxpr.eqns for v in (*eqn.invars, *eqn.outvars)
+    ):
         return None
     groups = [()] if not shapes else [(), *shapes]
     kernels: list[Kernel] = []

@@ -50,7 +50,7 @@ from .chunks import (
 )
 from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
-from .lowering import Nest
+from .items import Nest
 
 _ROW_ELEMENTS = 8192
 

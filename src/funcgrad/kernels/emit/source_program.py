@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from ...ir.jaxpr import Eqn
 from ...ir.nests import Buffer
 from ...ir.printing import Names, names_of
-from ..lowering import Backwards
+from ..items import Backwards
 from ..memory import Plan, carried, direct_outputs, updates_in_place
 from ..notes import eqn_line, eqn_notes
 from ..program import (

@@ -64,6 +64,13 @@ def _size(output: Output) -> int:
     return math.prod(output.shape) * output.dtype.itemsize
 
 
+def _seen(output: Output) -> tuple[tuple[int, ...], Any]:
+    """Shape and dtype of a result as it is given out."""
+    if output.view is None:
+        return output.shape, output.dtype
+    return output.shape[:-1], output.view
+
+
 Host = Callable[[int, int], None]
 
 
@@ -91,8 +98,7 @@ class Executable:
         self._constants = tuple(np.ascontiguousarray(c) for c in constants)
         self._avals = tuple(avals)
         self._expected: Any = (ctypes.c_void_p * len(avals))(*map(id, self._avals))
-        self._empty = tuple((o.shape, o.dtype, _size(o)) for o in outputs)
-        self._views = tuple((k, o.view) for k, o in enumerate(outputs) if o.view is not None)
+        self._empty = tuple((*_seen(o), _size(o)) for o in outputs)
         self._arena = arena
         self._program = code.address("program")
         self._free: list[Workspace] = []
@@ -163,8 +169,6 @@ class Executable:
             if code == MISMATCH or not make_contiguous(leaves[-1 - code]):
                 self._free.append(work)
                 return None
-        if self._views:
-            return self._finish(0, work, outs)
         if len(self._free) < 4:
             self._free.append(work)
         return outs
@@ -190,8 +194,6 @@ class Executable:
             error = self._failed.error
             del self._failed.error
             raise error
-        for k, view in self._views:
-            outs[k] = outs[k].view(view)[..., 0]
         return outs
 
 

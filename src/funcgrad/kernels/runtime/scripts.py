@@ -66,6 +66,8 @@ def words_of(array: Any) -> NDArray:
     array = np.ascontiguousarray(array)
     if array.dtype.names is not None:
         array = array.view(np.uint32)
+    elif array.dtype.kind == "c":
+        array = array.view(array.real.dtype)
     elif array.dtype.itemsize == 2 and array.dtype.kind not in "iu":
         array = array.view(np.uint16)
     return array.reshape(-1)

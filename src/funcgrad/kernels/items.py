@@ -1,0 +1,85 @@
+"""What eqns become before they are grouped: nests of loops, and steps of other kinds.
+
+Words without behaviour, between `lowering`, which makes them, and `fuse` and `program`, which read
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir.jaxpr import Atom, Eqn
+from ..ir.loops import Axis, DType, Expr, IndexTuple, Library, Native, Region
+from ..ir.nests import Buffer
+from .library import LibraryKernel
+from .library.gemm import Gemm
+
+# Of each operand, the axes along which it is read backwards.
+Backwards = tuple[tuple[int, ...], ...]
+LibraryBuilder = Callable[[Library, Eqn, Backwards], LibraryKernel | None]
+
+
+class ByHand(NamedTuple):
+    """A kernel of the library, and what it reads for each operand of the eqn."""
+
+    kernel: LibraryKernel
+    sources: tuple[Atom, ...]
+    backwards: Backwards
+
+
+@dataclass(eq=False)
+class Nest:
+    """One value computed by loops over `kept` axes, with `folded` axes inside for a fold.
+
+    Attributes:
+        kind: map, fold, running or scatter.
+        target: the buffer of the value.
+        kept: an axis for each axis of the target.
+        folded: axes of a fold, or of the updates of a scatter.
+        value: the element, or what is folded, run over or combined.
+        op: how values are folded.
+    """
+
+    kind: str
+    target: Buffer
+    kept: tuple[Axis, ...]
+    folded: tuple[Axis, ...]
+    value: Expr
+    op: str
+    eqn: Eqn
+    dtype: DType
+    index: IndexTuple = ()
+    guard: Expr | None = None
+    base: Expr | None = None
+    axis: int = 0
+    reverse: bool = False
+
+
+@dataclass(eq=False)
+class Step:
+    """An eqn that is no nest: products, a kernel by hand or of the user, a region, a call-out."""
+
+    what: Gemm | ByHand | Native | Region | None
+    eqn: Eqn
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+
+
+@dataclass(eq=False)
+class Program:
+    """A jaxpr as items in order, over buffers.
+
+    Attributes:
+        constants: values of literals that must be in memory.
+        views: buffers that are the memory of another buffer under another shape.
+    """
+
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+    items: list[Nest | Step]
+    constants: dict[Buffer, np.ndarray[Any, Any]]
+    views: dict[Buffer, Buffer]

@@ -1,0 +1,52 @@
+"""Rules of values as they are seen by other rules, and as plain as they can be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ir.avals import ShapedArray
+from ..ir.jaxpr import Var
+from ..ir.loops import Affine, Const, DType, Expr, Fold, IndexTuple, Map, Scatter, cast
+from .linking import storage_shape
+
+
+def seen(aval: ShapedArray) -> tuple[tuple[int, ...], DType]:
+    """Shape and dtype of a value as lowering rules see it."""
+    return (aval.shape, aval.dtype) if aval.dtype.kind == "c" else storage_shape(aval)
+
+
+def as_map(rule: Any, aval: ShapedArray) -> Any:
+    """A fold of one value each is that value; of no elements there is nothing to say."""
+    if not aval.size:
+        return constant_map(seen(aval)[1])
+    if not isinstance(rule, Fold) or any(n != 1 for n in rule.extents):
+        return rule
+    inner = tuple(Affine() for _ in rule.extents)
+    dtype = seen(aval)[1]
+    if rule.op.startswith("arg"):
+        return constant_map(dtype)
+
+    def at(index: IndexTuple) -> Expr:
+        return cast(rule.at(index, inner), dtype)
+
+    return Map(at)
+
+
+def constant_map(dtype: DType) -> Map:
+    """0 everywhere."""
+
+    def at(index: IndexTuple) -> Expr:
+        return Const(0, dtype)
+
+    return Map(at)
+
+
+def domain_of(rule: Any, var: Var) -> int:
+    """How many times the expression of a rule is evaluated."""
+    size = max(var.aval.size, 1)
+    if isinstance(rule, (Fold, Scatter)):
+        extents = 1
+        for n in rule.extents:
+            extents *= n
+        return size * extents if isinstance(rule, Fold) else max(size, extents)
+    return size
