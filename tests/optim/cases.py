@@ -137,3 +137,55 @@ def _some_nans(updates, params):
     kernel, scale = updates["conv"]
     bad = kernel.at[0, 0, 0, 0].set((kernel[0, 0, 0, 0] ** 0.5) ** 2)
     return {**updates, "conv": (bad, scale)}
+
+
+SEARCHES = {
+    "lbfgs": lambda o: o.lbfgs(),
+    "lbfgs short": lambda o: o.lbfgs(memory_size=2, scale_init_precond=False),
+    "lbfgs backtracking": lambda o: o.lbfgs(
+        0.5, linesearch=o.scale_by_backtracking_linesearch(15, store_grad=True)
+    ),
+    "zoom": lambda o: o.chain(o.sgd(3.0), o.scale_by_zoom_linesearch(15)),
+    "zoom strict": lambda o: o.chain(
+        o.sgd(0.02), o.scale_by_zoom_linesearch(25, curv_rtol=0.1, approx_dec_rtol=None)
+    ),
+    "zoom bounded": lambda o: o.chain(
+        o.sgd(0.01), o.scale_by_zoom_linesearch(4, max_learning_rate=2.0, increase_factor=3.0)
+    ),
+    "backtracking": lambda o: o.chain(o.sgd(20.0), o.scale_by_backtracking_linesearch(30)),
+    "backtracking few": lambda o: o.chain(
+        o.sgd(40.0), o.scale_by_backtracking_linesearch(2, rtol=0.01, store_grad=True)
+    ),
+}
+
+VALUES = {
+    "polyak": lambda o: o.polyak_sgd(0.3, f_min=-3.0),
+    "polyak plus": lambda o: o.polyak_sgd(0.3, f_min=40.0, eps=0.1, variant="sps+"),
+    "plateau": lambda o: o.chain(
+        o.sgd(0.3), o.reduce_on_plateau(0.5, patience=2, rtol=0.05, cooldown=1, min_scale=0.05)
+    ),
+    "plateau means": lambda o: o.chain(
+        o.sgd(0.3), o.reduce_on_plateau(0.5, patience=1, rtol=0.1, accumulation_size=3)
+    ),
+}
+
+MATRICES = {
+    "muon": lambda o: o.muon(0.05, weight_decay=0.01),
+    "muon dion": lambda o: o.muon(
+        0.05, "dion", nesterov=False, adaptive=True, adam_learning_rate=0.1
+    ),
+    "muon aol": lambda o: o.muon(0.05, preconditioning="aol", consistent_rms=0.2),
+    "muon schatten": lambda o: o.muon(0.05, preconditioning="schatten"),
+    "muon spectral": lambda o: o.muon(0.05, preconditioning="spectral"),
+    "muon axes": lambda o: o.muon(
+        0.05,
+        muon_weight_dimension_numbers={
+            "conv": _numbers(o, (2,), (3,)),
+            "dense": {"b": None, "w": _numbers(o, 1, 0)[0]},
+        },
+    ),
+}
+
+
+def _numbers(o, inputs, outputs):
+    return (o.MuonDimensionNumbers(inputs, outputs), None)

@@ -10,8 +10,8 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import optim
 
-from .cases import METHODS, PARTS
-from .problem import STEPS, gradient, params
+from .cases import MATRICES, METHODS, PARTS, SEARCHES, VALUES
+from .problem import STEPS, gradient, loss, params
 
 jax = pytest.importorskip("jax", reason="a differential test needs the peer: funcgrad[bench]")
 optax = pytest.importorskip("optax", reason="a differential test needs the peer: optax")
@@ -58,7 +58,16 @@ def names_of(state):
     return None
 
 
-def follow(make, keywords=None, steps=STEPS, **tolerance):
+def peer_loss(tree):
+    """`loss`, for the peer."""
+    jnp = jax.numpy
+    return sum(
+        jnp.sum(2 * jnp.log(jnp.cosh(p - 1)) - 0.3 / 7 * jnp.cos(7 * p))
+        for p in jax.tree.leaves(tree)
+    )
+
+
+def follow(make, steps=STEPS, values=False, search=False, jit=True, **tolerance):
     """Both along the path of the peer: each step from the same params and gradients."""
     ours, peer = make(optim), make(PEER)
     now = params()
@@ -66,11 +75,22 @@ def follow(make, keywords=None, steps=STEPS, **tolerance):
     peer_state = peer.init(jax.tree.map(jax.numpy.asarray, now))
     assert names_of(state) == names_of(peer_state)
     agree(state, peer_state)
-    update, peer_update = fg.jit(ours.update), jax.jit(peer.update)
+    update, peer_update = ours.update, peer.update
+    if search:
+
+        def update(g, state, p, value):
+            return ours.update(g, state, p, value=value, grad=g, value_fn=loss)
+
+        def peer_update(g, state, p, value):
+            return peer.update(g, state, p, value=value, grad=g, value_fn=peer_loss)
+
+    # Compiling a search costs more than a few steps of it; test_methods.py compiles some.
+    update, peer_update = fg.jit(update) if jit else update, jax.jit(peer_update)
     for _ in range(steps):
         grads = fg.tree.map(gradient, now)
-        out, state = update(fg.tree.map(fnp.asarray, grads), state, fg.tree.map(fnp.asarray, now))
-        peer_out, peer_state = peer_update(grads, peer_state, now)
+        extra = {"value": np.float32(loss(now))} if values or search else {}
+        out, state = update(grads, state, now, **extra)
+        peer_out, peer_state = peer_update(grads, peer_state, now, **extra)
         agree(out, peer_out, **tolerance)
         now = jax.tree.map(np.asarray, optax.apply_updates(now, peer_out))
         now = jax.tree.map(lambda x: np.where(np.isfinite(x), x, np.float32(0.5)), now)
@@ -90,6 +110,23 @@ def test_parts(name):
     follow(PARTS[name], steps=10, **narrow)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEARCHES)
+def test_searches(name):
+    follow(SEARCHES[name], steps=6, search=True, jit=False, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_methods_that_see_the_loss(name):
+    follow(VALUES[name], values=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MATRICES)
+def test_methods_on_matrices(name):
+    follow(MATRICES[name], steps=5, jit=False, rtol=1e-4, atol=1e-5)
+
+
 def test_rprop_has_the_same_memory():
     """optax 0.2.8 gives each step one call late; ours, as the paper and PyTorch, at once."""
     ours, peer = optim.rprop(0.01), optax.rprop(0.01)
@@ -105,3 +142,126 @@ def test_rprop_has_the_same_memory():
         agree(fg.tree.map(lambda u, t: np.where(t, 0, u), late, turned), peer_out)
         late = fg.tree.map(np.asarray, out)
         now = fg.tree.map(lambda p, u: np.asarray(p + u), now, late)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_lookahead(reset):
+    now = params()
+    ours = optim.lookahead(optim.adam(0.1), 3, 0.5, reset_state=reset)
+    peer = optax.lookahead(optax.adam(0.1), 3, 0.5, reset_state=reset)
+    both = optim.LookaheadParams.init_synced(fg.tree.map(fnp.asarray, now))
+    peer_both = optax.LookaheadParams.init_synced(now)
+    state, peer_state = ours.init(both), peer.init(peer_both)
+    for _ in range(8):
+        grads = fg.tree.map(gradient, fg.tree.map(np.asarray, both.fast))
+        out, state = ours.update(grads, state, both)
+        peer_out, peer_state = peer.update(grads, peer_state, peer_both)
+        agree(out, peer_out, rtol=1e-4, atol=1e-5)
+        both = optim.apply_updates(both, out)
+        peer_both = optax.apply_updates(peer_both, peer_out)
+    agree(state, peer_state, rtol=1e-4, atol=1e-5)
+
+
+def test_private_aggregation():
+    rng = np.random.default_rng(0)
+    grads = {"w": rng.normal(size=(6, 3, 2)), "b": rng.normal(size=(6, 2))}
+    grads = {k: x.astype(np.float32) for k, x in grads.items()}
+    grads["w"][2] = grads["b"][2] = 0
+    for ours, peer in [
+        (
+            optim.per_example_global_norm_clip(grads, 1.5),
+            optax.per_example_global_norm_clip(grads, 1.5),
+        ),
+        (
+            optim.per_example_layer_norm_clip(grads, 1.5, uniform=False),
+            optax.per_example_layer_norm_clip(
+                jax.tree.map(jax.numpy.asarray, grads), 1.5, uniform=False
+            ),
+        ),
+    ]:
+        agree(ours, peer)
+    key = jax.random.key(4)
+    ours = optim.differentially_private_aggregate(1.0, 0.5, 4)
+    peer = optax.contrib.differentially_private_aggregate(1.0, 0.5, key)
+    agree(ours.update(grads, ours.init(None))[0], peer.update(grads, peer.init(None))[0])
+
+
+COUNTS = [0, 1, 2, 3, 9, 10, 11, 24, 25, 49, 50, 51, 99, 100, 101, 150, 1000]
+SCHEDULES = {
+    "constant": lambda o: o.constant_schedule(0.3),
+    "polynomial": lambda o: o.polynomial_schedule(1.0, 0.1, 2.5, 90, 10),
+    "linear": lambda o: o.linear_schedule(0.1, 1.0, 50, 1),
+    "no transition": lambda o: o.linear_schedule(0.1, 1.0, 0),
+    "piecewise": lambda o: o.piecewise_constant_schedule(1.0, {10: 0.5, 50: 0.1, 100: 3.0}),
+    "exponential": lambda o: o.exponential_decay(1.0, 10, 0.9, 9),
+    "staircase": lambda o: o.exponential_decay(1.0, 10, 0.9, 9, staircase=True, end_value=0.5),
+    "growth": lambda o: o.exponential_decay(1.0, 10, 1.1, end_value=2.0),
+    "cosine": lambda o: o.cosine_decay_schedule(2.0, 100, 0.1, 1.3),
+    "linear onecycle": lambda o: o.linear_onecycle_schedule(100, 2.0),
+    "cosine onecycle": lambda o: o.cosine_onecycle_schedule(100, 2.0, 0.25),
+    "interpolate linear": lambda o: o.piecewise_interpolate_schedule(
+        "linear", 1.0, {10: 2, 50: 0.3}
+    ),
+    "interpolate cosine": lambda o: o.piecewise_interpolate_schedule(
+        "cosine", 1.0, {0: 2, 50: 0.3}
+    ),
+    "interpolate none": lambda o: o.piecewise_interpolate_schedule("cosine", 1.0),
+    "warmup constant": lambda o: o.warmup_constant_schedule(0.0, 1.0, 10),
+    "warmup cosine": lambda o: o.warmup_cosine_decay_schedule(0.0, 1.0, 10, 100, 0.05),
+    "warmup exponential": lambda o: o.warmup_exponential_decay_schedule(0.0, 1.0, 10, 20, 0.5),
+    "join": lambda o: o.join_schedules(
+        [o.constant_schedule(1.0), o.linear_schedule(1.0, 0.0, 40), o.constant_schedule(0.5)],
+        [10, 50],
+    ),
+    "sgdr": lambda o: o.sgdr_schedule(
+        [
+            {"init_value": 0.0, "peak_value": v, "warmup_steps": 5, "decay_steps": n}
+            for v, n in [(1.0, 25), (0.5, 75)]
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules(name):
+    ours, peer = SCHEDULES[name](optim), SCHEDULES[name](optax)
+    found = [float(ours(n)) for n in COUNTS]
+    wanted = [float(peer(n)) for n in COUNTS]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    steps = np.array(COUNTS, np.int32)
+    np.testing.assert_allclose(
+        fg.jit(fg.vmap(lambda n: 1.0 * ours(n)))(steps), found, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_names_and_defaults_are_optax_s():
+    """Whatever both have takes the same arguments with the same defaults."""
+    import inspect
+
+    checked = 0
+    for name, value in vars(optim).items():
+        peer = names.get(name)
+        if not inspect.isfunction(value) or peer is None or name in OWN:
+            continue
+        ours = inspect.signature(value).parameters
+        theirs = inspect.signature(peer).parameters
+        assert [*ours] == [n for n in theirs if (name, n) not in FIXED], name
+        for n, p in ours.items():
+            default = theirs[n].default
+            # A dtype, a function or a transformation is no number to compare.
+            same = p.default == default or (name, n) in UNEQUAL
+            assert same, (name, n)
+        checked += 1
+    assert checked > 90
+
+
+# nadam and nadamw are adam and adamw with one keyword given; global_norm is tree.norm there.
+FIXED = {("nadam", "nesterov"), ("nadamw", "nesterov")}
+# tree.norm in optax by now, and a function whose keywords depend on the names of its arguments.
+OWN = {"global_norm"}
+UNEQUAL = {
+    ("scale_by_distance_over_gradients", "param_dtype"),
+    ("adafactor", "dtype_momentum"),
+    ("scale_by_factored_rms", "decay_rate_fn"),
+    ("lbfgs", "linesearch"),
+}

@@ -124,7 +124,7 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
 
 
 def apply_updates(params: Params, updates: Updates) -> Params:
-    """params + updates, leaf by leaf, in the dtypes of params.
+    """params + updates, leaf by leaf, in the dtypes of params; an update of None changes nothing.
 
     Raises:
         ValueError: the trees differ.
@@ -133,6 +133,7 @@ def apply_updates(params: Params, updates: Updates) -> Params:
         "apply_updates",
         lambda p, u: p if u is None else (p + u).astype(p.dtype),
         params,
+        optional=("updates",),
         updates=updates,
     )
 

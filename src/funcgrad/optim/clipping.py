@@ -37,7 +37,7 @@ def clip_by_norm(max_norm: Any) -> GradientTransformation:
     check_not_negative("clip_by_norm", max_norm=max_norm)
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Any, Any]:
-        return tree.map(lambda u: _shrink(u, norm(u), max_norm), updates), state
+        return tree.map(lambda u: _shrink(u, global_norm(u), max_norm), updates), state
 
     return GradientTransformation(init_empty_state, update)
 
@@ -50,15 +50,17 @@ def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
     check_not_negative("clip_by_global_norm", max_norm=max_norm)
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Any, Any]:
-        whole = norm(updates)
+        whole = global_norm(updates)
         return tree.map(lambda u: _shrink(u, whole, max_norm), updates), state
 
     return GradientTransformation(init_empty_state, update)
 
 
 def global_norm(updates: Any) -> Any:
-    """√ of the sum of squares of all elements of all leaves."""
-    return norm(updates)
+    """√ of the sum of squares of all elements of all leaves; its derivative at 0 is 0."""
+    square = norm(updates, squared=True)
+    is_zero = square == 0
+    return fnp.where(is_zero, 0, fnp.sqrt(fnp.where(is_zero, 1, square)))
 
 
 def _shrink(u: Any, length: Any, max_norm: Any) -> Any:

@@ -31,6 +31,7 @@ def map_leaves(
     *,
     outputs: int = 0,
     unlike: Sequence[str] = (),
+    optional: Sequence[str] = (),
     **others: Any,
 ) -> Any:
     """f at each leaf of `updates`, with what stands at its place in the other trees.
@@ -41,6 +42,7 @@ def map_leaves(
         what: who asks, for errors.
         outputs: 0 for one tree of results; n when f gives tuples of n, for a tuple of n trees.
         unlike: names of trees whose parts have other shapes than the leaves.
+        optional: names of trees that may hold None where updates have a leaf; f gets the None.
         others: the trees, in the order of the arguments of f.
     Raises:
         ValueError: trees of other structure, or leaves of other shape.
@@ -55,7 +57,7 @@ def map_leaves(
     for name, other in others.items():
         column = _parts(what, name, treedef, other)
         if name not in unlike:
-            _check_leaves(what, name, treedef, other, column)
+            _check_leaves(what, name, treedef, other, [] if name in optional else leaves, column)
             column = _arrays(column)
             _check_shapes(what, name, updates, leaves, column)
         columns.append(column)
@@ -84,9 +86,13 @@ def _parts(what: str, name: str, treedef: Any, other: Any) -> list[Any]:
         raise ValueError(_other_structure(what, name, treedef, tree.structure(other))) from error
 
 
-def _check_leaves(what: str, name: str, treedef: Any, other: Any, column: Sequence[Any]) -> None:
-    """Each part is a leaf or None: a subtree where the updates have a leaf does not fit."""
-    if sum(x is not None for x in column) != tree.structure(other).num_leaves:
+def _check_leaves(
+    what: str, name: str, treedef: Any, other: Any, leaves: list[Any], column: list[Any]
+) -> None:
+    """Each part is a leaf, not a subtree, and not None where there is a leaf to go with it."""
+    held = sum(x is not None for x in column)
+    missing = any(x is not None and y is None for x, y in zip(leaves, column, strict=False))
+    if missing or held != tree.structure(other).num_leaves:
         raise ValueError(_other_structure(what, name, treedef, tree.structure(other)))
 
 
@@ -100,7 +106,7 @@ def _other_structure(what: str, name: str, wanted: Any, got: Any) -> str:
 
 def _check_shapes(what: str, name: str, updates: Any, leaves: list[Any], column: list[Any]) -> None:
     for i, (x, other) in enumerate(zip(leaves, column, strict=True)):
-        if x is None or fnp.shape(x) == fnp.shape(other):
+        if x is None or other is None or fnp.shape(x) == fnp.shape(other):
             continue
         path = tree.keystr(tree.leaves_with_path(updates, is_leaf=_is_none)[i][0])
         raise ValueError(
