@@ -21,6 +21,7 @@ SCIPY = (
 # A page, and the modules it is about: each has a heading with its full name in backticks.
 PAGES: dict[str, list[str]] = {
     "nn.md": ["funcgrad.nn"],
+    "optim.md": ["funcgrad.optim"],
     "random.md": ["funcgrad.random"],
     "scipy.md": [f"funcgrad.scipy.{name}" for name in SCIPY],
 }
