@@ -141,18 +141,15 @@ def _some_nans(updates, params):
 
 SEARCHES = {
     "lbfgs": lambda o: o.lbfgs(),
-    "lbfgs short": lambda o: o.lbfgs(memory_size=2, scale_init_precond=False),
     "lbfgs backtracking": lambda o: o.lbfgs(
         0.5, linesearch=o.scale_by_backtracking_linesearch(15, store_grad=True)
     ),
-    "zoom": lambda o: o.chain(o.sgd(3.0), o.scale_by_zoom_linesearch(15)),
     "zoom strict": lambda o: o.chain(
         o.sgd(0.02), o.scale_by_zoom_linesearch(25, curv_rtol=0.1, approx_dec_rtol=None)
     ),
     "zoom bounded": lambda o: o.chain(
         o.sgd(0.01), o.scale_by_zoom_linesearch(4, max_learning_rate=2.0, increase_factor=3.0)
     ),
-    "backtracking": lambda o: o.chain(o.sgd(20.0), o.scale_by_backtracking_linesearch(30)),
     "backtracking few": lambda o: o.chain(
         o.sgd(40.0), o.scale_by_backtracking_linesearch(2, rtol=0.01, store_grad=True)
     ),

@@ -133,10 +133,11 @@ def test_rprop_has_the_same_memory():
     now = params()
     state, peer_state = ours.init(now), peer.init(now)
     late = fg.tree.map(np.zeros_like, now)
+    update, peer_update = fg.jit(ours.update), jax.jit(peer.update)
     for _ in range(STEPS):
         grads = fg.tree.map(gradient, now)
-        out, state = ours.update(grads, state, now)
-        peer_out, peer_state = peer.update(grads, peer_state, now)
+        out, state = update(grads, state, now)
+        peer_out, peer_state = peer_update(grads, peer_state, now)
         agree(state, peer_state)
         turned = fg.tree.map(lambda u, before: (u == 0) & (before != 0), out, late)
         agree(fg.tree.map(lambda u, t: np.where(t, 0, u), late, turned), peer_out)
