@@ -56,6 +56,8 @@ hypothesis.settings.register_profile("local", deadline=None, max_examples=30)
 hypothesis.settings.register_profile(
     "ci", deadline=None, max_examples=30, derandomize=True, database=None
 )
+# For a night: pytest --hypothesis-profile=long tests/kernels/test_fuzz.py
+hypothesis.settings.register_profile("long", deadline=None, max_examples=3000)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 

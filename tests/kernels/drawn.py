@@ -8,6 +8,7 @@ keep values small and small differences small.
 from dataclasses import dataclass
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 import funcgrad.numpy as fnp
@@ -241,20 +242,29 @@ class Drawn:
             return np.asarray(rng.normal(size=shape)).astype(dtype)
         if dtype.kind == "b":
             return rng.random(shape) < 0.5
+        if dtype.kind == "u":
+            return rng.choice(np.array([0, 1, 5, 100, np.iinfo(dtype).max], dtype), shape)
         if dtype.kind == "i":
-            return rng.choice(np.array([0, 1, -1, 5, -7, 100, 2**31 - 1, -(2**31)], dtype), shape)
+            ends = np.iinfo(dtype).min, np.iinfo(dtype).max
+            return rng.choice(np.array([0, 1, -1, 5, -7, 100, *ends], dtype), shape)
         with np.errstate(over="ignore"):
             return np.asarray(rng.choice(np.array(SPECIAL), shape)).astype(dtype)
 
 
-def programs(table, max_size=8):
-    """A strategy for programs over one table of steps."""
+def examples(count):
+    """So many examples, or as many times more as the profile has: --hypothesis-profile=long."""
+    count = max(1, count * settings().max_examples // 30)
+    return settings(max_examples=count, suppress_health_check=[HealthCheck.too_slow])
+
+
+def programs(table, max_size=8, shapes=SHAPES, dtypes=DTYPES):
+    """A strategy for programs over one table of steps; `dtypes` are those of EXACT inputs."""
     names = sorted(EXACT if table == "EXACT" else SMOOTH)
     place = st.integers(0, 9)
     steps = st.lists(st.tuples(st.sampled_from(names), place, place), min_size=1, max_size=max_size)
-    shape = st.sampled_from(SHAPES)
+    shape = st.sampled_from(shapes)
     if table == "EXACT":
-        dtype = st.tuples(st.sampled_from(DTYPES), st.sampled_from(DTYPES))
+        dtype = st.tuples(st.sampled_from(dtypes), st.sampled_from(dtypes))
     else:
         dtype = st.sampled_from(FLOATS).map(lambda d: (d, d))
     return st.builds(

@@ -197,8 +197,10 @@ class Known:
     ) -> None:
         """Remember the signature of a call, if it is one of arrays alone."""
         leaves, in_tree = leaves_of(args, kwargs)
-        if not all(type(x) is Array for x in leaves) or len(self._all) >= self._limit:
+        if not all(type(x) is Array for x in leaves):
             return
+        if len(self._all) >= self._limit:
+            del self._all[next(iter(self._all))]
         avals = tuple([x.aval for x in leaves])
         flat = not kwargs and all(type(x) is Array for x in args)
         direct = Direct(program, avals, None if flat else in_tree, bool(kwargs), *out, donated)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 from ..ir.nests import (
     Accumulate,
@@ -26,6 +28,8 @@ from ..ir.nests import (
 from .program import Block, BlockStep, Branch, Launch, LibraryCall, Scan, While
 
 ALIGNMENT = 64
+# Inputs that are kept in mind for an output.
+_CANDIDATES = 8
 
 
 @dataclass(eq=False)
@@ -133,35 +137,45 @@ def updates_in_place(block: Block, source: Buffer, output: Buffer) -> bool:
     One kernel must write it, which reads the input at the place it writes and no later, and nobody
     may read the input after that kernel.
     """
-    root = block.root(output)
-    if root in block.inputs or root in block.constants or root.bytes != source.bytes:
+    root, uses = block.root(output), block.uses
+    if root in uses.inputs or root.bytes != source.bytes or source in uses.outputs:
         return False
-    if any(block.root(b) is source for b in block.outputs):
-        return False
-    writers = [k for k, step in enumerate(block.steps) if root in map(block.root, step.writes)]
+    writers = uses.writers.get(root, [])
     if len(writers) != 1:
         return False
     (at,) = writers
     step = block.steps[at]
     if not isinstance(step, Launch):
         return False
-    if any(block.root(b) is source for later in block.steps[at + 1 :] for b in later.reads):
+    if uses.last_read.get(source, -1) > at:
         return False
     views = [b for b in step.reads if block.root(b) is source]
     return not views or (views == [source] and reads_where_it_writes(step.kernel, source, root))
 
 
 def reusable(block: Block) -> list[tuple[int, int]]:
-    """Pairs of an output and an input of a program in whose memory it may be written."""
-    direct = direct_outputs(block)
-    return [
-        (k, i)
-        for root, k in direct.items()
-        for i, source in enumerate(block.inputs)
-        if source.dtype == root.dtype
-        and source.shape == block.outputs[k].shape
-        and updates_in_place(block, source, block.outputs[k])
-    ]
+    """Pairs of an output and an input of a program in whose memory it may be written.
+
+    Of each output a few: those that its kernel reads, then those from its own place among the
+    inputs and outputs of its type on, so that as many outputs find one each.
+    """
+    alike: dict[Any, list[int]] = {}
+    for i, source in enumerate(block.inputs):
+        alike.setdefault((source.shape, source.dtype), []).append(i)
+    pairs: list[tuple[int, int]] = []
+    before: dict[Any, int] = {}
+    for root, k in direct_outputs(block).items():
+        kind = block.outputs[k].shape, root.dtype
+        inputs, place = alike.get(kind, []), before.get(kind, 0)
+        before[kind] = place + 1
+        read = {b for at in block.uses.writers.get(root, []) for b in block.steps[at].reads}
+        start = place % max(len(inputs), 1)
+        order = sorted(
+            [*inputs[start:], *inputs[:start]], key=lambda i: block.inputs[i] not in read
+        )
+        fit = (i for i in order if updates_in_place(block, block.inputs[i], block.outputs[k]))
+        pairs += [(k, i) for i in islice(fit, _CANDIDATES)]
+    return pairs
 
 
 def reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -143,6 +144,11 @@ class Block:
     views: dict[Buffer, Buffer]
     items: list[Group | Step] = field(default_factory=lambda: [])
 
+    @cached_property
+    def uses(self) -> Uses:
+        """Who reads and writes what; asked for when all steps are there."""
+        return Uses.of(self)
+
     def root(self, buffer: Buffer) -> Buffer:
         """The buffer whose memory a view is."""
         while buffer in self.views:
@@ -160,6 +166,33 @@ class Block:
             elif isinstance(step, Branch):
                 found += step.blocks
         return found
+
+
+class Uses(NamedTuple):
+    """Who reads and writes the buffers of a block, views counting as what they are views of.
+
+    Attributes:
+        writers: the steps that write a buffer.
+        last_read: the last step that reads a buffer.
+        inputs: and constants.
+    """
+
+    writers: dict[Buffer, list[int]]
+    last_read: dict[Buffer, int]
+    inputs: set[Buffer]
+    outputs: set[Buffer]
+
+    @classmethod
+    def of(cls, block: Block) -> Uses:
+        """Those of a block."""
+        writers: dict[Buffer, list[int]] = {}
+        last_read: dict[Buffer, int] = {}
+        for at, step in enumerate(block.steps):
+            for b in dict.fromkeys(map(block.root, step.writes)):
+                writers.setdefault(b, []).append(at)
+            last_read.update((block.root(b), at) for b in step.reads)
+        inputs, outputs = {*block.inputs, *block.constants}, set(map(block.root, block.outputs))
+        return cls(writers, last_read, inputs, outputs)
 
 
 class Builder:

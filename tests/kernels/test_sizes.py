@@ -1,0 +1,112 @@
+"""Programs of many eqns, and jitted functions of many shapes."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad.control import jitted
+from funcgrad.kernels.runtime import launch, toolchain
+
+
+@pytest.mark.slow
+def test_a_network_of_200_layers():
+    rng = np.random.default_rng(0)
+    layers = [(rng.normal(size=(8, 8)).astype("f4") / 3, np.float32(k / 200)) for k in range(200)]
+    x = rng.normal(size=(5, 8)).astype("f4")
+
+    @fg.jit
+    def network(layers, x):
+        for w, b in layers:
+            x = fnp.tanh(x @ w + b) + 0.5 * x
+        return x
+
+    want = x.astype(np.float64)
+    for w, b in layers:
+        want = np.tanh(want @ w + b) + 0.5 * want
+    np.testing.assert_allclose(network(layers, x), want, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_gradients_of_100_layers():
+    scales = [np.linspace(0.5, 1.5, 7, dtype=np.float32) + k / 200 for k in range(100)]
+    x = np.linspace(-1, 1, 7, dtype=np.float32)
+
+    def network(scales, x):
+        for s in scales:
+            x = fnp.sin(x * s) + 0.1
+        return x.sum()
+
+    gradients = fg.jit(fg.grad(network))(scales, x)
+    values, slopes = [x.astype(np.float64)], []
+    for s in scales:
+        values.append(np.sin(values[-1] * s) + 0.1)
+    ct = np.ones(7)
+    for s, v in zip(reversed(scales), values[-2::-1], strict=True):
+        ct = ct * np.cos(v * s)
+        slopes.append(ct * v)
+        ct = ct * s
+    for got, slope in zip(reversed(gradients), slopes, strict=True):
+        np.testing.assert_allclose(got, slope, rtol=2e-3, atol=1e-5)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Jitted functions that keep eight signatures."""
+    monkeypatch.setattr(jitted, "_limit", 8)
+
+
+def alive(kind):
+    return sum(type(x) is kind for x in gc.get_objects())
+
+
+def test_programs_of_old_shapes_are_let_go(few, monkeypatch):
+    loaded = []
+    real = toolchain.load
+
+    def load(*args, **kwargs):
+        code = real(*args, **kwargs)
+        loaded.append(weakref.ref(code._linker))
+        return code
+
+    fg.jit(lambda x: x + 1)(fnp.zeros(3))  # loads what all programs share
+    monkeypatch.setattr(toolchain, "load", load)
+    gc.collect()
+    before = alive(launch.Executable)
+    f = fg.jit(lambda x: fnp.tanh(x) + 1)
+    for n in range(1, 41):
+        assert f(fnp.zeros(n)).shape == (n,)
+        assert f(fnp.zeros(n)).shape == (n,)
+    gc.collect()
+    assert f._cache_size() <= 8
+    assert alive(launch.Executable) - before <= 9
+    assert sum(ref() is not None for ref in loaded) <= 9
+    # The last ones are there still, and the first one comes back.
+    assert np.array_equal(f(fnp.zeros(40)), np.ones(40))
+    assert np.array_equal(f(fnp.zeros(1)), [1])
+
+
+def test_nothing_is_left_of_a_function_that_is_gone():
+    gc.collect()
+    before = alive(launch.Executable), alive(toolchain.LoadedCode)
+    f = fg.jit(lambda x: fnp.tanh(x) + 1)
+    for n in range(1, 11):
+        f(fnp.zeros(n))
+    assert alive(launch.Executable) > before[0]
+    f.clear_cache()
+    gc.collect()
+    assert (alive(launch.Executable), alive(toolchain.LoadedCode)) <= before
+
+
+def test_eager_operations_remember_a_bounded_number_of_shapes(monkeypatch):
+    from funcgrad.core import primitive
+
+    monkeypatch.setattr(primitive, "_cache_limit", 50)
+    for n in range(300):
+        fnp.sin(fnp.zeros(n))
+    for p in primitive.registry.values():
+        assert len(p._inferred) <= 4096
+    assert len(primitive.registry["sin"]._inferred) <= 50
