@@ -230,3 +230,17 @@ def test_weak_types_are_kept():
         movement.slice_in_dim(weak, 0, 1),
     ):
         assert aval_of(y).weak_type
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_unstack_undoes_stack(axis):
+    from funcgrad import lax
+
+    parts = [np.full((2, 3), k, "float32") for k in range(4)]
+    found = lax.unstack(lax.stack(parts, axis), axis)
+    assert len(found) == 4
+    for part, got in zip(parts, found, strict=True):
+        np.testing.assert_array_equal(part, got)
+    assert lax.unstack(np.zeros((3, 0)), 1) == ()
+    with pytest.raises(ValueError, match="out of bounds"):
+        lax.unstack(np.zeros(3), 1)

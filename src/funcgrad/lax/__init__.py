@@ -187,7 +187,6 @@ if TYPE_CHECKING:
     from ..primitives.indexing import dynamic_update_slice_p as dynamic_update_slice_p
     from ..primitives.indexing import index_in_dim as index_in_dim
     from ..primitives.indexing import index_take as index_take
-    from ..primitives.indexing import unstack as unstack
     from ..primitives.joining import concatenate as concatenate
     from ..primitives.joining import concatenate_p as concatenate_p
     from ..primitives.joining import pad as pad
@@ -200,6 +199,7 @@ if TYPE_CHECKING:
     from ..primitives.joining import stack as stack
     from ..primitives.joining import tile as tile
     from ..primitives.joining import tile_p as tile_p
+    from ..primitives.joining import unstack as unstack
     from ..primitives.movement import broadcast as broadcast
     from ..primitives.movement import broadcast_in_dim as broadcast_in_dim
     from ..primitives.movement import broadcast_in_dim_p as broadcast_in_dim_p

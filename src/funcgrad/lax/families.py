@@ -86,11 +86,11 @@ families = {
     "primitives.indexing": """
         dynamic_index_in_dim dynamic_slice dynamic_slice_in_dim dynamic_slice_p
         dynamic_update_index_in_dim dynamic_update_slice dynamic_update_slice_in_dim
-        dynamic_update_slice_p index_in_dim index_take unstack
+        dynamic_update_slice_p index_in_dim index_take
     """,
     "primitives.joining": """
         concatenate concatenate_p pad pad_p slice slice_in_dim slice_p split split_p stack tile
-        tile_p
+        tile_p unstack
     """,
     "primitives.movement": """
         broadcast broadcast_in_dim broadcast_in_dim_p broadcast_like broadcast_shapes

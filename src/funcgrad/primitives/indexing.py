@@ -240,7 +240,7 @@ def start_scalars(
     operand: ShapedArray, starts: Any, allow_negative: bool | Sequence[bool]
 ) -> list[Any]:
     """The starts with negative ones counted from the end; at once where they are known."""
-    given: list[Any] = unstack(starts) if hasattr(starts, "shape") else [*starts]
+    given: list[Any] = separated(starts) if hasattr(starts, "shape") else [*starts]
     rank = len(operand.shape)
     if len(given) != rank:
         raise ValueError(
@@ -262,7 +262,7 @@ def is_too_narrow(index: Any, extent: int) -> bool:
     return dtype.kind == "i" and extent > int(dtypes.iinfo(dtype).max)
 
 
-def unstack(starts: Any) -> list[Any]:
+def separated(starts: Any) -> list[Any]:
     """The elements of a vector of starts."""
     aval = aval_of(starts)
     if len(aval.shape) != 1:

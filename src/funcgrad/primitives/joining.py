@@ -272,6 +272,21 @@ def stack(operands: Sequence[Any], axis: int = 0) -> Any:
     return concatenate([expand_dims(x, (axis,)) for x in operands], axis)
 
 
+def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
+    """The arrays along an axis, which they are without.
+
+    Raises:
+        ValueError: x has no such axis.
+    """
+    from .movement import squeeze
+
+    shape = aval_of(x).shape
+    axis = canonical_axis(axis, len(shape))
+    if not shape[axis]:
+        return ()
+    return tuple(squeeze(part, (axis,)) for part in split(x, (1,) * shape[axis], axis))
+
+
 def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
     """The operand cut along `axis` into pieces of the given sizes.
 
