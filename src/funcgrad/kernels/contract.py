@@ -25,6 +25,8 @@ _BLAS = {
 _SMALL_FLOPS = 4096
 _FEW = 8
 _CHUNK_FLOPS = 4e6
+# Rows or columns of a block, up to four blocks and beyond.
+_NARROW, _WIDE = 96, 224
 _FLOPS_PER_NANOSECOND = 60.0
 # Where our own kernel replaces BLAS: products in all, extents of a batched product, and the smaller
 # extent of a result.
@@ -253,7 +255,7 @@ def blas_kernel(g: Gemm, name: str) -> LibraryKernel:
     # Rows or columns are split, whichever there are more of; blocks keep BLAS at full speed.
     rows = g.m >= g.n
     longer = max(g.m, g.n)
-    parts = 1 if count > 8 else int(max(1, min(8, flops / _CHUNK_FLOPS, longer / 96)))
+    parts = 1 if count > 8 else parts_of(longer, flops)
     block = -(-longer // parts)
     block = -(-block // 16) * 16 if parts > 1 else block
     parts = -(-longer // block)
@@ -266,6 +268,20 @@ def blas_kernel(g: Gemm, name: str) -> LibraryKernel:
         f"{kind}, ptr, i32)"
     )
     return LibraryKernel({name: text}, (declaration,), (stage,), (), flops * count)
+
+
+def parts_of(longer: int, flops: float) -> int:
+    """Into how many blocks a product is cut, by its size alone.
+
+    A power of two, which two and four threads share evenly. BLAS brings an operand into an order of
+    its own in each call, so blocks are large; where there is one for each of four threads, larger.
+    """
+    parts = 1
+    while parts < 16 and longer >= 2 * parts * (_WIDE if parts >= 4 else _NARROW):
+        if flops < 2 * parts * _CHUNK_FLOPS:
+            break
+        parts *= 2
+    return parts
 
 
 def _gemm_text(
