@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HEAVY = (
     "numba llvmlite scipy scipy_openblas32 platformdirs jaxtyping beartype opt_einsum rich "
-    "matplotlib mpi4py jax torch"
+    "matplotlib mpi4py jax torch h5py lmdb PIL safetensors tensorboardX"
 ).split()
 
 

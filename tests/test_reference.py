@@ -20,6 +20,7 @@ SCIPY = (
 
 # A page, and the modules it is about: each has a heading with its full name in backticks.
 PAGES: dict[str, list[str]] = {
+    "data.md": ["funcgrad.data"],
     "lax.md": ["funcgrad.lax"],
     "nn.md": ["funcgrad.nn"],
     "optim.md": ["funcgrad.optim"],

@@ -80,6 +80,7 @@ _modules = {
     "as_jax",
     "custom_batching",
     "custom_derivatives",
+    "data",
     "debug",
     "dlpack",
     "dtypes",
