@@ -51,6 +51,7 @@ from .chunks import (
 from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .items import Nest
+from .scattering import COLUMNS, column_block, scatter_in_columns
 
 _ROW_ELEMENTS = 8192
 
@@ -261,11 +262,22 @@ class Scheduler:
         return flat_index(tuple(axis_index(a) for a in axes), [a.extent for a in axes])
 
     def _splits(self, member: Member) -> bool:
-        """Whether a fold of everything is worth partial results."""
-        return (
-            len(self.group.members) == 1
-            and not member.nest.op.startswith("arg")
-            and cost_of(member) > 2 * CHUNK_NANOSECONDS
+        """Whether a fold of everything is worth partial results.
+
+        All members must then go through one loop, and none may wait for what is folded.
+        """
+        members = self.group.members
+        if sum(map(cost_of, members)) <= 2 * CHUNK_NANOSECONDS:
+            return False
+        extents = [a.extent for a in member.order]
+        folds = {m.nest.target for m in members if m.nest.kind == "fold"}
+        return not any(
+            [a.extent for a in m.order] != extents
+            or m.nest.op.startswith("arg")
+            or m.nest.kind not in ("map", "fold")
+            or (m.nest.kind == "fold" and m.nest.kept)
+            or folds & set(buffers_of([m.nest.value]))
+            for m in members
         )
 
     def _partial_scalar(self, nest: Nest, phase: Phase, acc: Acc) -> None:
@@ -367,6 +379,11 @@ class Scheduler:
     def _scatter(self, nest: Nest) -> None:
         """The base, then the updates one after the other."""
         assert nest.base is not None
+        block = column_block(nest) if cost_of(self.group.members[0]) > 2 * CHUNK_NANOSECONDS else 0
+        if block:
+            self.phases.append(Phase((), False))
+            self.phases[-1].after += scatter_in_columns(nest, block)
+            return
         index = tuple(axis_index(a) for a in nest.kept)
         nodes = loops_over(list(nest.kept), [Store(nest.target, index, nest.base)], [], vector=True)
         combine = "" if nest.op == "set" else nest.op
@@ -406,11 +423,15 @@ class Scheduler:
             and not self.visible(node.target)
         )
 
+    def _in_columns(self, lead: For | None) -> bool:
+        return lead is not None and lead.axis.name == COLUMNS
+
     def _chunked(self, body: list[Node]) -> list[Kernel]:
         cost = sum(cost_of(m) for m in self.group.members)
         loops = [n for n in body if isinstance(n, For)]
         lead = loops[-1] if loops else None
-        serial = self.group.members[0].form == "scatter"
+        # Updates come one after the other, but for those of columns apart.
+        serial = self.group.members[0].form == "scatter" and not self._in_columns(lead)
         # Loops beside each other are not to be divided: each chunk would do the others whole.
         whole = any(a.extent != 1 for a in self.outer) or len(loops) == 1
         extent, chunks = 1, 1

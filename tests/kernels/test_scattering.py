@@ -1,0 +1,95 @@
+"""Scatters of rows by blocks of columns, and sums beside stores, for any number of threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad.kernels.program import Launch
+
+
+def operands(words: int, width: int, count: int) -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(5)
+    table = fnp.asarray(rng.normal(size=(words, width)).astype(np.float32))
+    ids = fnp.asarray(rng.integers(-words - 5, words + 5, count).astype(np.int32))
+    return table, ids, fnp.asarray(rng.normal(size=(count, width)).astype(np.float32))
+
+
+def results(f: Any, *args: Any) -> list[Any]:
+    """By three numbers of threads, and by the loops as Python."""
+    found: list[Any] = []
+    threads = fg.config.num_threads
+    try:
+        for count in (1, 2, 4):
+            fg.config.update("num_threads", count)
+            found.append(fg.jit(f)(*args))
+        fg.config.update("lowering", "python")
+        found.append(fg.jit(f)(*args))
+    finally:
+        fg.config.update("num_threads", threads)
+        fg.config.update("lowering", "fast")
+    return found
+
+
+def chunks(f: Any, *args: Any) -> list[int]:
+    steps = fg.jit(f).lower(*args).stages.block.steps
+    kernels = [s.kernel for s in steps if isinstance(s, Launch)]
+    return [-(-k.extent // k.grain) for k in kernels]
+
+
+@pytest.mark.parametrize("width", [128, 96, 100, 72])
+@pytest.mark.parametrize("op", ["add", "set", "multiply", "min", "max"])
+def test_scatters_of_rows_are_shared_by_columns(op: str, width: int) -> None:
+    args = operands(200, width, 1500)
+
+    def f(t: Any, ids: Any, u: Any) -> Any:
+        return getattr(t.at[ids], op)(u * 2)
+
+    assert max(chunks(f, *args)) > 1
+    first, *others = results(f, *args)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    np.testing.assert_allclose(first, f(*args), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [7, 31])
+def test_narrow_rows_are_not_shared(width: int) -> None:
+    args = operands(2000, width, 3000)
+
+    def f(t: Any, ids: Any, u: Any) -> Any:
+        return t.at[ids].add(u)
+
+    np.testing.assert_allclose(fg.jit(f)(*args), f(*args), rtol=1e-4, atol=1e-5)
+
+
+def test_sums_of_all_beside_stores_are_divided() -> None:
+    args = operands(3000, 64, 4000)
+
+    def f(t: Any, ids: Any, u: Any) -> Any:
+        rows = t[ids]
+        return fnp.sum(rows * u), rows * 3, fnp.max(rows - u)
+
+    assert max(chunks(f, *args)) > 1
+    first, *others = results(f, *args)
+    for other in others:
+        fg.tree.map(np.testing.assert_array_equal, first, other)
+    for a, b in zip(first, f(*args), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+def test_sums_that_others_wait_for_stay_whole() -> None:
+    (table, _, _) = operands(600, 64, 10)
+
+    def f(t: Any) -> Any:
+        total = fnp.sum(t)
+        return total, t / total, fnp.sum(t - total)
+
+    first, *others = results(f, table)
+    for other in others:
+        fg.tree.map(np.testing.assert_array_equal, first, other)
+    for a, b in zip(first, f(table), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
