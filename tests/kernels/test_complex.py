@@ -16,6 +16,13 @@ ROW = np.array([3, 0, 9])
 PROGRAMS: dict[str, Any] = {
     "elementwise": lambda z, w: z * w + 1j - z / w,
     "functions": lambda z, w: z**3 + fnp.log(w) + fnp.log1p(z) * w.conj(),
+    "exponentials": lambda z, w: fnp.exp(z) * fnp.expm1(w) + fnp.exp2(z) / lax.logistic(w),
+    "roots": lambda z, w: fnp.sqrt(z) * lax.rsqrt(w) + fnp.sign(z),
+    "powers": lambda z, w: z**w + lax.pow(w, z),
+    "hyperbolic": lambda z, w: (fnp.sinh(z) + fnp.cosh(w)) * fnp.tanh(z - w),
+    "circular": lambda z, w: (fnp.sin(z) + fnp.cos(w)) * fnp.tan(z - w),
+    "inverse hyperbolic": lambda z, w: fnp.arcsinh(z) * fnp.arccosh(w) + fnp.arctanh(z * w),
+    "inverse circular": lambda z, w: fnp.arcsin(z) * fnp.arccos(w) + fnp.arctan(z * w),
     "real results": lambda z, w: fnp.abs(z) + fnp.angle(w) + z.real * w.imag,
     "comparisons": lambda z, w: (z == w) | (z != z) | fnp.isfinite(w),
     "sum": lambda z, w: (z * w).sum(0),
@@ -42,7 +49,6 @@ PROGRAMS: dict[str, Any] = {
     "holomorphic": lambda z, w: fg.grad(lambda a: (a * a * w).sum(), holomorphic=True)(z),
 }
 CALL_OUTS: dict[str, Any] = {
-    "exp": lambda z, w: fnp.exp(z) * w,
     "reduce_prod": lambda z, w: fnp.prod(z * 2, axis=1) * w[:, 0],
     "sort": lambda z, w: fnp.sort(z * w, axis=1) + 1j,
     "fft": lambda z, w: fnp.fft.fft(z * w) * 2,

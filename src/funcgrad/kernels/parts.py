@@ -16,12 +16,6 @@ from ..ir.loops import Apply, Const, Expr, apply, cast, const, select
 from ..ir.nests import rewrite
 from .emit.complex_pairs import Pair, expand_complex, expand_to_real
 
-# Their formulas miss C's values at some infinities and NaN: programs call NumPy for them.
-_LEFT_OUT = frozenset(
-    "acos acosh asin asinh atan atanh cos cosh exp exp2 expm1 logistic pow sign sin sinh sqrt "
-    "rsqrt tan tanh".split()
-)
-
 
 class NoParts(Exception):
     """An operation of complex numbers has no formula in real ones."""
@@ -69,7 +63,7 @@ class Parts:
         pairs = tuple(self.pair(a) for a in x.args)
         if x.op == "cast":
             return cast(pairs[0][0], dtype), cast(pairs[0][1], dtype)
-        made = None if x.op in _LEFT_OUT else expand_complex(x.op, pairs)
+        made = expand_complex(x.op, pairs)
         if made is None:
             raise NoParts(x.op)
         return made

@@ -173,6 +173,48 @@ def test_great_and_small_numbers(dtype: Any) -> None:
 
 
 @both_dtypes
+@pytest.mark.parametrize("op", ["exp", "expm1", "sinh", "cosh", "sin", "cos"])
+def test_a_product_overflows_rather_than_its_factors(op: str, dtype: Any) -> None:
+    """e^x is beyond the format here, and e^x cos y within it."""
+    greatest = np.longdouble(np.finfo(dtype).max)
+    most = float(np.log(greatest))
+    re, im = np.meshgrid(np.array([1, 2, 3]) + most, np.array([1.5, -1.55, 1.57, 1e-3]))
+    z = complex_of(re.ravel().astype(dtype), im.ravel().astype(dtype))
+    z = z * z.dtype.type(-1j) if op in ("sin", "cos") else z
+    out, exact = computed(op, z), UNARY[op][0](wider(z))
+    for part, want in zip(parts(out), parts(exact), strict=True):
+        near = np.abs(want) < greatest / 2
+        np.testing.assert_allclose(part[near], want[near], rtol=20 * float(np.finfo(dtype).eps))
+        assert np.isinf(part[np.abs(want) > greatest * 2]).all()
+    assert np.isfinite(parts(out)).any()
+
+
+@both_dtypes
+@pytest.mark.parametrize("op", ["sqrt", "rsqrt", "sign"])
+def test_greatest_and_subnormal_numbers(op: str, dtype: Any) -> None:
+    info = np.finfo(dtype)
+    ends = np.array([info.max, -info.max, info.smallest_subnormal * 9], dtype)
+    re, im = (a.ravel() for a in np.meshgrid(ends, ends))
+    z = complex_of(re, im)
+    assert worst_error(computed(op, z), UNARY[op][0](wider(z)), dtype) <= 6
+
+
+@both_dtypes
+def test_inverse_tangents_beside_their_poles(dtype: Any) -> None:
+    heights = np.array([1e-9, 1e-17, 9e-18, 1e-30, 1e-37], dtype)
+    z = complex_of(np.repeat(np.array([1, -1], dtype), 5), np.tile(heights, 2))
+    for op, at in {"atanh": z, "atan": z * z.dtype.type(1j)}.items():
+        assert worst_error(computed(op, at), UNARY[op][0](wider(at)), dtype) <= 4
+
+
+@both_dtypes
+def test_powers_of_zero(dtype: Any) -> None:
+    y = np.array([0, 2, 1 + 3j, -1, 1j]).astype(np.result_type(dtype, np.complex64))
+    want = np.array([1, 0, 0, complex(np.nan, np.nan), complex(np.nan, np.nan)])
+    np.testing.assert_array_equal(computed("pow", np.zeros_like(y), y), want)
+
+
+@both_dtypes
 def test_infinities(dtype: Any) -> None:
     inf = np.inf
     z = complex_of(np.array([inf, -inf, 1, 1, inf], dtype), np.array([1, 1, inf, -inf, inf], dtype))
