@@ -7,6 +7,8 @@ many.
 
 from __future__ import annotations
 
+import math
+
 from ..ir.loops import Affine, Axis, Expr, Index, Load, axis_index, cast
 from ..ir.nests import Acc, Accumulate, Buffer, For, Kernel, Node, Store, children, expressions
 from .collapse import buffers_of, collapse
@@ -20,9 +22,15 @@ def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
     (lead,) = [n for n in body if isinstance(n, For)]
     lead.chunked = True
     extent = lead.axis.extent
-    chunks = int(min(MOST_CHUNKS, max(1.0, cost / CHUNK_NANOSECONDS), max(extent, 1)))
+    chunks = chunk_count(cost, extent)
     grain = max(-(-extent // chunks), 1)
     return extent, -(-grain // 64) * 64 if lead.vector else grain
+
+
+def chunk_count(cost: float, extent: int) -> int:
+    """Into how many chunks a loop is cut: if few, a power of two, which threads share evenly."""
+    count = int(min(MOST_CHUNKS, max(1.0, cost / CHUNK_NANOSECONDS), max(extent, 1)))
+    return count if count >= 16 else min(2 ** round(math.log2(count)), max(extent, 1))
 
 
 def divisible(lead: For, partial: bool) -> bool:

@@ -40,8 +40,8 @@ from ..ir.nests import (
 )
 from .chunks import (
     CHUNK_NANOSECONDS,
-    MOST_CHUNKS,
     buffers_of_body,
+    chunk_count,
     combined,
     divisible,
     loops_over,
@@ -438,7 +438,7 @@ class Scheduler:
         if lead is not None and whole and not serial and divisible(lead, bool(self.partials)):
             lead.chunked = True
             extent = lead.axis.extent
-            chunks = int(min(MOST_CHUNKS, max(1.0, cost / CHUNK_NANOSECONDS), max(extent, 1)))
+            chunks = chunk_count(cost, extent)
         grain = max(-(-extent // chunks), 1)
         if lead is not None and lead.vector:
             grain = -(-grain // 64) * 64
