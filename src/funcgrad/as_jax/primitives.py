@@ -67,6 +67,7 @@ class Primitive(Primitive_):
     """An operation named by a library, whose rules it registers."""
 
     cache_inference = False
+    widens = False
     tested_in = "tests/as_jax"
 
     def __init__(self, name: str) -> None:

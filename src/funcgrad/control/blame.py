@@ -98,7 +98,7 @@ def _results(eqn: Eqn, reads: Sequence[NDArray]) -> list[NDArray]:
     if inner is not None:
         return run_numpy(simplified(inner), reads)
     with np.errstate(all="ignore"):
-        result = eqn.primitive.impl(*reads, **eqn.params)
+        result = eqn.rule()(*reads, **eqn.params)
     results = result if eqn.primitive.multiple_results else [result]
     return [np.asarray(x) for x in results]
 

@@ -79,6 +79,7 @@ class Callback(Primitive):
     """A call whose results have the avals `result_avals`."""
 
     multiple_results = True
+    widens = False
     cache_inference = False
     unprinted = ("sharding",)
     tested_in = "tests/control/test_callbacks.py"
@@ -213,6 +214,7 @@ class DebugCallback(Primitive):
 
     name = "debug_callback"
     multiple_results = True
+    widens = False
     cache_inference = False
     tested_in = "tests/control/test_callbacks.py"
 

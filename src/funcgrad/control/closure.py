@@ -123,6 +123,7 @@ class LinearCall(Primitive):
 
     name = "linear_call"
     multiple_results = True
+    widens = False
     cache_inference = False
     unprinted = ("num_res",)
     tested_in = "tests/control/test_closure.py"

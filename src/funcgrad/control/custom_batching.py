@@ -112,6 +112,7 @@ class CustomVmapCall(Primitive):
 
     name = "custom_vmap_call"
     multiple_results = True
+    widens = False
     cache_inference = False
     tested_in = "tests/control/test_custom_batching.py"
 

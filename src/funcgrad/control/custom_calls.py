@@ -151,6 +151,7 @@ class CustomCallPrimitive(Primitive):
     """A staged call: evaluates its `call_jaxpr`, and is a custom call again when rebound."""
 
     multiple_results = True
+    widens = False
     cache_inference = False
     unprinted = ("num_consts",)
 

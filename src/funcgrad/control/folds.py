@@ -54,6 +54,7 @@ class Expanded(Primitive):
     """
 
     multiple_results = True
+    widens = False
 
     def expand(self, *args: Any, **params: Any) -> list[Any]:
         """The outputs, by other primitives."""

@@ -27,6 +27,7 @@ class DceSink(Primitive):
 
     name = "dce_sink"
     multiple_results = True
+    widens = False
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> list[ShapedArray]:
         return []

@@ -259,6 +259,7 @@ class ControlPrimitive(Primitive):
     """A primitive whose params hold jaxprs that take their operands from it."""
 
     multiple_results = True
+    widens = False
     cache_inference = False
     named_axes = True
 

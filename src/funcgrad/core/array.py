@@ -173,7 +173,10 @@ class Array(AnyArray):
         weak = ", weak_type=True" if self.aval.weak_type else ""
         if dtypes.is_opaque(self.aval.dtype):
             return f"Array({self.aval.shape}, dtype={dtypes.short_name(self.aval.dtype)})"
-        value = self._value if self.aval.dtype != dtypes.bfloat16 else self._value.astype("f4")
+        value = self._value
+        if self.aval.dtype.isbuiltin != 1:
+            # NumPy prints the numbers of ml_dtypes one by one, without their common width.
+            value = value.astype("f4" if dtypes.issubdtype(self.aval.dtype, np.floating) else "i4")
         text = np.array2string(value, separator=", ", prefix="Array(")
         shape = f", shape={self.aval.shape}" if not self.aval.size and self.ndim != 1 else ""
         return f"Array({text}{shape}, dtype={self.aval.dtype.name}{weak})"

@@ -80,7 +80,8 @@ def make_runner(jaxpr: Jaxpr) -> Runner:
         read = [slot(a) for a in eqn.invars]
         write = [slot(v) for v in eqn.outvars]
         prim = eqn.primitive
-        steps.append((prim, read, write, eqn.params, prim.multiple_results))
+        rule = eqn.rule()
+        steps.append((rule, read, write, eqn.params, prim.multiple_results))
     outputs = [slot(a) for a in jaxpr.outvars]
     literals = {i for i, value in enumerate(initial) if value is not None}
     dying = last_uses([(read, write) for _, read, write, *_ in steps], {*outputs, *literals})
@@ -89,8 +90,8 @@ def make_runner(jaxpr: Jaxpr) -> Runner:
         env = initial.copy()
         for i, value in zip(inputs, args, strict=True):
             env[i] = value
-        for (prim, read, write, params, multiple), dead in zip(steps, dying, strict=True):
-            result = prim.impl(*[env[i] for i in read], **params)
+        for (rule, read, write, params, multiple), dead in zip(steps, dying, strict=True):
+            result = rule(*[env[i] for i in read], **params)
             results = result if multiple else (result,)
             for i, value in zip(write, results, strict=True):
                 env[i] = value if type(value) is np.ndarray else np.asarray(value)

@@ -7,13 +7,14 @@ the traces say what to do with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from ..config import config
+from ..ir import narrow
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import Effects, Source, no_effects
 from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, apply
@@ -74,6 +75,10 @@ class Primitive:
     partial_eval: ClassVar[Any] = None
     stage: ClassVar[Any] = None
     named_axes: ClassVar[bool] = False
+    # Whether `impl` is given narrow dtypes as the wide ones they are computed in.
+    widens: ClassVar[bool] = True
+    # Set by the first operand or output of a narrow dtype, so that others do not pay for them.
+    _met_narrow = False
     # Params left out of printed jaxprs: they say nothing that the avals do not.
     unprinted: ClassVar[tuple[str, ...]] = ()
     # A file of tests of its own, for primitives that the generated tests cannot call alone.
@@ -115,6 +120,8 @@ class Primitive:
                 return found
         out = self.abstract_eval(*avals, **params)
         result: Inferred = (tuple(out) if self.multiple_results else (out,)), self.effects(params)
+        if self.widens and any(narrow.is_narrow(a.dtype) for a in (*avals, *result[0])):
+            self._met_narrow = True
         if key is not None:
             if len(self._inferred) >= _cache_limit:
                 self._inferred.clear()
@@ -130,8 +137,9 @@ class Primitive:
         avals = tuple([x.aval if type(x) is Array else aval_of(x) for x in args])
         arrays = [x.numpy() if type(x) is Array else to_ndarray(x) for x in args]
         out_avals, _ = self.infer(avals, params)
+        rule = self.rule(avals, out_avals) if self._met_narrow else self.impl
         with np.errstate(all="ignore"):
-            result = self.impl(*arrays, **params)
+            result = rule(*arrays, **params)
         if self.multiple_results:
             outs = [wrap(r, a) for r, a in zip(result, out_avals, strict=True)]
         else:
@@ -139,6 +147,12 @@ class Primitive:
         if config.debug_nans or config.debug_infs:
             self.check(arrays, params, outs)
         return outs if self.multiple_results else outs[0]
+
+    def rule(self, avals: Sequence[ShapedArray], outs: Sequence[ShapedArray]) -> Any:
+        """`impl` for these operands and outputs; those of narrow dtypes pass through wide ones."""
+        if self.widens and any(narrow.is_narrow(a.dtype) for a in (*avals, *outs)):
+            return widened(self, [a.dtype for a in outs])
+        return self.impl
 
     def check(self, arrays: Sequence[Any], params: dict[str, Any], outs: Sequence[Array]) -> None:
         """Raise FloatingPointError if an output has a value that the options forbid."""
@@ -231,6 +245,20 @@ class Primitive:
     def examples(self) -> Iterator[Example]:
         """Arguments and params for the generated tests."""
         return iter(())
+
+
+def widened(primitive: Primitive, out_dtypes: Sequence[np.dtype[Any]]) -> Callable[..., Any]:
+    """The NumPy rule of a primitive on wide dtypes, as a rule on the narrow ones."""
+
+    def rule(*arrays: Any, **params: Any) -> Any:
+        given = [a.astype(narrow.wide_of(a.dtype)) for a in arrays]
+        wide = {k: narrow.wide_of(v) if isinstance(v, np.dtype) else v for k, v in params.items()}
+        result = primitive.impl(*given, **wide)
+        outs = result if primitive.multiple_results else [result]
+        cast = [np.asarray(x).astype(d) for x, d in zip(outs, out_dtypes, strict=True)]
+        return cast if primitive.multiple_results else cast[0]
+
+    return rule
 
 
 def wrap(value: Any, aval: ShapedArray) -> Array:

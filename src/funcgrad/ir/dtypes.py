@@ -15,6 +15,7 @@ import ml_dtypes
 import numpy as np
 
 from ..config import config
+from . import narrow
 from .lattice import Node, least_upper_bound
 from .lattice import TypePromotionError as TypePromotionError
 
@@ -55,6 +56,7 @@ _SHORT_NAMES: dict[DType, Node] = {
         (np.float64, "f64"),
         (np.complex64, "c64"),
         (np.complex128, "c128"),
+        *((type_, name) for name, type_ in narrow.SHORT_NAMES.items()),
     )
 }
 _BY_SHORT_NAME: dict[Node, DType] = {name: dt for dt, name in _SHORT_NAMES.items()}
@@ -103,14 +105,16 @@ def _scalar_class(x: Any) -> type[Any]:
 def _is_subclass(a: type, b: type) -> bool:
     if a is bfloat16:
         return b in _BFLOAT16_ANCESTORS
+    if a in narrow.ancestors:
+        return b in narrow.ancestors[a]
     return issubclass(a, b)
 
 
 def issubdtype(a: Any, b: Any) -> bool:
     """Whether dtype `a` lies at or below `b` in the hierarchy of scalar types.
 
-    Like `numpy.issubdtype`, but bfloat16 counts as `np.floating`, and the dtype of PRNG keys lies
-    below `prng_key` and `extended`.
+    Like `numpy.issubdtype`, but bfloat16 and narrow floats count as `np.floating`, narrow integers
+    as such, and the dtype of PRNG keys lies below `prng_key` and `extended`.
     """
     return _is_subclass(_scalar_class(a), _scalar_class(b))
 
@@ -122,8 +126,8 @@ def is_key_dtype(dtype: Any) -> bool:
 
 
 def is_opaque(dtype: Any) -> bool:
-    """Whether a dtype is no number: keys and float0 (NumPy's kind V also holds bfloat16)."""
-    return dtype.kind == "V" and dtype.type is not bfloat16
+    """Whether a dtype is no number: keys and float0 (NumPy's kind V holds bfloat16 and others)."""
+    return dtype.kind == "V" and dtype not in supported_dtypes
 
 
 def long_name(dtype: Any) -> str:
@@ -131,8 +135,9 @@ def long_name(dtype: Any) -> str:
     return short_name(dtype) if is_opaque(dtype) else dtype.name
 
 
-def _kind(dtype: DType) -> str:
-    return "f" if dtype.type is bfloat16 else dtype.kind
+def kind_of(dtype: DType) -> str:
+    """The letter of NumPy's kinds, where NumPy itself has V for bfloat16 and narrow dtypes."""
+    return "f" if dtype.type is bfloat16 else narrow.kinds.get(dtype.type, dtype.kind)
 
 
 # Canonical dtypes
@@ -148,7 +153,7 @@ def _supported(dtype: Any) -> DType:
         ) from error
     if found in _SHORT_NAMES or found == float0 or is_key_dtype(found):
         return found
-    names = ", ".join(dt.name for dt in _SHORT_NAMES)
+    names = ", ".join(dt.name for dt in _SHORT_NAMES if not narrow.is_narrow(dt))
     raise TypeError(
         f"dtype {found} is not supported. Convert the value with .astype to one of {names}."
     )
@@ -291,7 +296,7 @@ def scalar_type_of(x: Any) -> type:
     """
     found = dtype(x)
     kinds: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
-    kind = _kind(found)
+    kind = kind_of(found)
     if kind not in kinds:
         raise TypeError(
             f"dtype {short_name(found)} has no Python scalar type. "
@@ -327,7 +332,7 @@ def to_numeric_dtype(dtype: Any) -> DType:
 def to_inexact_dtype(dtype: Any) -> DType:
     """`dtype` itself if it is inexact; float64 for 64-bit integers, float32 for the others."""
     found = np.dtype(dtype)
-    if found.kind not in "biu":
+    if kind_of(found) not in "biu":
         return found
     return np.dtype(np.float64 if found.itemsize == 8 else np.float32)
 
@@ -349,7 +354,7 @@ def to_complex_dtype(dtype: Any) -> DType:
 def tangent_dtype(dtype: Any) -> DType:
     """The dtype of tangents of values of `dtype`: its own if inexact, else `float0`."""
     found = np.dtype(dtype)
-    return found if _kind(found) in "fc" else float0
+    return found if kind_of(found) in "fc" else float0
 
 
 def finfo(dtype: Any) -> Any:
@@ -370,7 +375,7 @@ def itemsize_bits(dtype: Any) -> int:
     """
     if dtype is None or np.dtype(dtype) not in _SHORT_NAMES:
         raise ValueError(f"A numeric dtype is needed, got {dtype!r}. Give one such as 'float32'.")
-    return 8 * np.dtype(dtype).itemsize
+    return narrow.bits_of(np.dtype(dtype))
 
 
 # Promotion
@@ -383,7 +388,7 @@ def _node(dtype: DType, weak: bool) -> Node:
             f"dtype {short_name(dtype)} does not promote with other dtypes. "
             "All operands must have it, or none."
         )
-    return {"b": node, "i": "i*", "u": "i*", "f": "f*", "c": "c*"}[_kind(dtype)] if weak else node
+    return {"b": node, "i": "i*", "u": "i*", "f": "f*", "c": "c*"}[kind_of(dtype)] if weak else node
 
 
 @functools.lru_cache(maxsize=4096)
@@ -404,7 +409,7 @@ def _promote(operands: tuple[tuple[DType, bool], ...], mode: str, x64: bool) -> 
         found = _WEAK_NODES[bound] if bound in _WEAK_NODES else _BY_SHORT_NAME[bound]
         found = found if x64 else _HALVED.get(found, found)
     if weak and found.kind != "b":
-        found = _WIDEST_OF_KIND[_kind(found)]
+        found = _WIDEST_OF_KIND[kind_of(found)]
         return (found if x64 else _HALVED[found]), True
     return found, False
 

@@ -86,6 +86,11 @@ class Eqn:
         fields = {name: getattr(self, name) for name in Eqn.__slots__}
         return Eqn(**{**fields, **changes})
 
+    def rule(self) -> Any:
+        """The NumPy rule of its primitive for its operands and outputs."""
+        ends = [a.aval for a in self.invars], [v.aval for v in self.outvars]
+        return self.primitive.rule(*ends)
+
     def __repr__(self) -> str:
         from .printing import eqn_text
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import functools
 
+from . import narrow
+
 Node = str
 
 
@@ -17,9 +19,12 @@ class TypePromotionError(ValueError):
     """Raised when operands have no common dtype under the promotion rules in force."""
 
 
-_EDGES = """
+# Narrow dtypes lie above Python's numbers only: nothing is ever narrowed or widened unasked.
+_NARROW_INTEGERS = " ".join([*narrow.SIGNED, *narrow.UNSIGNED])
+_NARROW_FLOATS = " ".join(narrow.FLOATS)
+_EDGES = f"""
 bool: i*
-i*: u8 i8
+i*: u8 i8 {_NARROW_INTEGERS}
 u8: i16 u16
 u16: i32 u32
 u32: i64 u64
@@ -28,7 +33,7 @@ i8: i16
 i16: i32
 i32: i64
 i64: f*
-f*: bf16 f16 c*
+f*: bf16 f16 c* {_NARROW_FLOATS}
 bf16: f32
 f16: f32
 f32: f64 c64
@@ -37,10 +42,10 @@ c*: c64
 c64: c128
 c128:
 """
-_STRICT_EDGES = """
+_STRICT_EDGES = f"""
 bool:
-i*: f* u8 u16 u32 u64 i8 i16 i32 i64
-f*: c* bf16 f16 f32 f64
+i*: f* u8 u16 u32 u64 i8 i16 i32 i64 {_NARROW_INTEGERS}
+f*: c* bf16 f16 f32 f64 {_NARROW_FLOATS}
 c*: c64 c128
 """
 
@@ -79,11 +84,11 @@ def _join_table(above: dict[Node, list[Node]]) -> dict[tuple[Node, Node], Node]:
 def _joins() -> dict[tuple[bool, bool], dict[tuple[Node, Node], Node]]:
     wide = _parse_edges(_EDGES)
     # u32 with a signed dtype needs i64, which must not appear out of 32-bit operands with x64 off.
-    narrow = {**wide, "u32": ["i32", "u64"]}
+    single = {**wide, "u32": ["i32", "u64"]}
     strict = _join_table(_parse_edges(_STRICT_EDGES))
     return {
         (False, True): _join_table(wide),
-        (False, False): _join_table(narrow),
+        (False, False): _join_table(single),
         (True, True): strict,
         (True, False): strict,
     }

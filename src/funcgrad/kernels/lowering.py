@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.array import to_ndarray
+from ..ir import narrow
 from ..ir.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from ..ir.loops import (
     Affine,
@@ -213,6 +214,8 @@ class Definitions:
         avals = [*(a.aval for a in eqn.invars), *(v.aval for v in eqn.outvars)]
         held = all(supported(storage_shape(a)[1]) for a in avals)
         complexes = any(a.dtype.kind == "c" for a in avals)
+        if eqn.primitive.widens and any(narrow.is_narrow(a.dtype) for a in avals):
+            return [None] * count
         operands = [self.operand(a) for a in eqn.invars]
         if held and eqn.outvars and not (eqn.effects or any(v.aval.size for v in eqn.outvars)):
             return [as_map(None, v.aval) for v in eqn.outvars]

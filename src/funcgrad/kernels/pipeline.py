@@ -185,7 +185,7 @@ def host_of(calls: list[HostCall]) -> Callable[[int, int], None]:
                 view if b.dtype == atom.aval.dtype else view.view(atom.aval.dtype)[..., 0]
             )
         with np.errstate(all="ignore"):
-            result = eqn.primitive.impl(*values, **eqn.params)
+            result = eqn.rule()(*values, **eqn.params)
         results = result if eqn.primitive.multiple_results else [result]
         for k, (b, value) in enumerate(zip(call.writes, results, strict=True)):
             target = array_at(pointers[count + k], b.shape, b.dtype)

@@ -86,7 +86,7 @@ def _described(
     for array in constants:
         if id(array) in where:
             found.append(where[id(array)])
-        elif not array.ndim and array.dtype.kind in "biuf":
+        elif not array.ndim and array.dtype.kind in "biuf" and array.dtype.isbuiltin == 1:
             found.append([array.tobytes().hex(), array.dtype.str, list(array.shape)])
         else:
             return None

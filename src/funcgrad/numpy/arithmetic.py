@@ -23,6 +23,7 @@ from .promotion import (
     check_arraylike,
     convert,
     dtype_of,
+    kind_of,
     promote_args,
     promote_args_inexact,
     promote_args_numeric,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def add(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x + y; for booleans, x or y."""
     x, y = promote_args("add", x, y)
-    return bits.or_(x, y) if dtype_of(x).kind == "b" else ops.add(x, y)
+    return bits.or_(x, y) if kind_of(x) == "b" else ops.add(x, y)
 
 
 def subtract(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
@@ -51,7 +52,7 @@ def subtract(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /
 def multiply(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x · y; for booleans, x and y."""
     x, y = promote_args("multiply", x, y)
-    return bits.and_(x, y) if dtype_of(x).kind == "b" else ops.mul(x, y)
+    return bits.and_(x, y) if kind_of(x) == "b" else ops.mul(x, y)
 
 
 def divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
@@ -65,7 +66,7 @@ def true_divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape
 
 
 def _refuse_complex(name: str, x: Any) -> None:
-    if dtype_of(x).kind == "c":
+    if kind_of(x) == "c":
         raise TypeError(
             f"{name} does not support complex input, got dtype {dtypes.short_name(dtype_of(x))}: "
             f"complex numbers are not ordered.\n  {user_line()}\n  Use divide."
@@ -76,7 +77,7 @@ def floor_divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shap
     """⌊x1 / x2⌋, in the dtype of the operands."""
     a, b = promote_args_numeric("floor_divide", x1, x2)
     _refuse_complex("floor_divide", a)
-    kind = dtype_of(a).kind
+    kind = kind_of(a)
     if kind == "u":
         return ops.div(a, b)
     if kind == "i":
@@ -176,11 +177,11 @@ def power(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /)
     x1, x2 = unwrap(x1), unwrap(x2)
     if isinstance(x2, int) and not isinstance(x2, bool):
         exponent = operator.index(x2)
-        value = to_array(x1) if dtype_of(x1).kind != "b" else convert(x1, np.dtype(np.int32))
+        value = to_array(x1) if kind_of(x1) != "b" else convert(x1, np.dtype(np.int32))
         return ops.integer_pow(value, exponent)
-    if dtype_of(x1).kind in "biu" and dtype_of(x2).kind in "biu":
+    if kind_of(x1) in "biu" and kind_of(x2) in "biu":
         return _integer_power(*promote_args_numeric("power", x1, x2))
-    if dtype_of(x2).kind in "iu" and dtypes.issubdtype(dtype_of(x1), np.inexact):
+    if kind_of(x2) in "iu" and dtypes.issubdtype(dtype_of(x1), np.inexact):
         dtype, weak = dtypes.result_type(x1, x2, return_weak_type_flag=True)
         return ops.pow(*promote_shapes("power", convert(x1, dtype, weak), to_array(x2)))
     return ops.pow(*promote_args("power", x1, x2))
@@ -227,7 +228,7 @@ def absolute(x: Shaped[ArrayLike, "..."], /) -> Array:
     """|x|; for complex numbers, the modulus."""
     check_arraylike("absolute", x)
     value = to_array(x)
-    return value if value.dtype.kind in "bu" else ops.abs(value)
+    return value if kind_of(value) in "bu" else ops.abs(value)
 
 
 def abs(x: Shaped[ArrayLike, "..."], /) -> Array:
@@ -242,7 +243,7 @@ def fabs(x: Shaped[ArrayLike, "..."], /) -> Array:
         TypeError: x is complex.
     """
     (value,) = promote_args_inexact("fabs", x)
-    if dtype_of(value).kind == "c":
+    if kind_of(value) == "c":
         raise TypeError("ufunc 'fabs' does not support complex dtypes. Use abs.")
     return ops.abs(value)
 
@@ -257,7 +258,7 @@ def square(x: Shaped[ArrayLike, "..."], /) -> Array:
     """x²."""
     check_arraylike("square", x)
     value = to_array(x)
-    return value if value.dtype.kind == "b" else ops.square(value)
+    return value if kind_of(value) == "b" else ops.square(value)
 
 
 def sqrt(x: Shaped[ArrayLike, "..."], /) -> Array:
@@ -345,7 +346,7 @@ def clip(
     given = [v for v in (arr, min, max) if v is not None]
     check_arraylike("clip", arr, *given[1:])
     for v in given:
-        if dtype_of(v).kind == "c":
+        if kind_of(v) == "c":
             raise ValueError("clip does not take complex values: they are not ordered.")
     if min is not None:
         arr = maximum(min, arr)
@@ -361,7 +362,7 @@ def ldexp(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /)
         ValueError: x2 is not an integer.
     """
     check_arraylike("ldexp", x1, x2)
-    if dtype_of(x2).kind not in "biu":
+    if kind_of(x2) not in "biu":
         raise ValueError(f"ldexp takes integers as x2, got {dtypes.short_name(dtype_of(x2))}.")
     (mantissa,) = promote_args_inexact("ldexp", x1)
     a, e = promote_shapes("ldexp", to_array(mantissa), to_array(x2))

@@ -129,7 +129,7 @@ def _canonical_entry(entry: Any, position: int) -> Any:
                 f"{type(entry).__name__} at position {position}.\n  {user_line()}"
             ) from None
     aval = aval_of(entry)
-    kind = aval.dtype.kind
+    kind = dtypes.kind_of(aval.dtype)
     if kind not in "biu":
         raise TypeError(
             "Indexer must have integer or boolean type, got indexer with type "

@@ -18,6 +18,7 @@ from ..typing import Array, ArrayLike
 from .promotion import (
     check_arraylike,
     dtype_of,
+    kind_of,
     promote_args,
     promote_args_inexact,
     promote_shapes,
@@ -42,7 +43,7 @@ def not_equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], 
 
 def _compare(name: str, op: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     a, b = promote_args(name, x, y)
-    if dtype_of(a).kind != "c":
+    if kind_of(a) != "c":
         return op(a, b)
     from ..primitives import complexes
 
@@ -141,7 +142,7 @@ def right_shift(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"]
     from .promotion import promote_args_numeric
 
     a, b = promote_args_numeric("right_shift", x, y)
-    logical = dtype_of(a).kind == "u"
+    logical = kind_of(a) == "u"
     return bits.shift_right_logical(a, b) if logical else bits.shift_right_arithmetic(a, b)
 
 
@@ -158,16 +159,16 @@ def isnan(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is NaN."""
     check_arraylike("isnan", x)
     value = to_array(x)
-    return _whole(value, False) if dtype_of(value).kind in "biu" else ops.ne(value, value)
+    return _whole(value, False) if kind_of(value) in "biu" else ops.ne(value, value)
 
 
 def isfinite(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is neither infinite nor NaN."""
     check_arraylike("isfinite", x)
     value = to_array(x)
-    if dtype_of(value).kind in "biu":
+    if kind_of(value) in "biu":
         return _whole(value, True)
-    if dtype_of(value).kind == "c":
+    if kind_of(value) == "c":
         return bits.and_(isfinite(value.real), isfinite(value.imag))
     return rounding.is_finite(value)
 
@@ -176,9 +177,9 @@ def isinf(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is infinite."""
     check_arraylike("isinf", x)
     value = to_array(x)
-    if dtype_of(value).kind in "biu":
+    if kind_of(value) in "biu":
         return _whole(value, False)
-    if dtype_of(value).kind == "c":
+    if kind_of(value) == "c":
         return bits.or_(isinf(value.real), isinf(value.imag))
     return ops.eq(arithmetic.abs(value), constant_like(value, float("inf")))
 
@@ -186,9 +187,9 @@ def isinf(x: Shaped[ArrayLike, "..."], /) -> Array:
 def _is_one_infinity(name: str, x: Any, infinity: float) -> Any:
     check_arraylike(name, x)
     value = to_array(x)
-    if dtype_of(value).kind == "c":
+    if kind_of(value) == "c":
         raise ValueError(f"{name} does not take complex values: their infinities have no sign.")
-    if dtype_of(value).kind in "biu":
+    if kind_of(value) in "biu":
         return _whole(value, False)
     return ops.eq(value, constant_like(value, infinity))
 
@@ -213,7 +214,7 @@ def isclose(
     """|a - b| ≤ atol + rtol · |b|; infinities are close to themselves only."""
     a, b = map(to_array, promote_args("isclose", a, b))
     dtype = dtype_of(a)
-    if dtype.kind == "b":
+    if dtypes.kind_of(dtype) == "b":
         a, b = a.astype(np.int32), b.astype(np.int32)
     if not dtypes.issubdtype(dtype, np.inexact):
         exact = dtypes.to_inexact_dtype(dtype_of(a))
@@ -279,9 +280,9 @@ def nan_to_num(
     check_arraylike("nan_to_num", x)
     value = to_array(x)
     dtype = dtype_of(value)
-    if dtype.kind in "biu":
+    if dtypes.kind_of(dtype) in "biu":
         return value
-    if dtype.kind == "c":
+    if dtypes.kind_of(dtype) == "c":
         from ..primitives import complexes
 
         parts = value.real, value.imag
@@ -298,7 +299,7 @@ def real(val: Shaped[ArrayLike, "..."], /) -> Array:
     """The real part."""
     check_arraylike("real", val)
     value = to_array(val)
-    if dtype_of(value).kind != "c":
+    if kind_of(value) != "c":
         return value
     from ..primitives import complexes
 
@@ -309,7 +310,7 @@ def imag(val: Shaped[ArrayLike, "..."], /) -> Array:
     """The imaginary part; zeros for real values."""
     check_arraylike("imag", val)
     value = to_array(val)
-    if dtype_of(value).kind != "c":
+    if kind_of(value) != "c":
         from .creation import zeros_like
 
         return zeros_like(value)
@@ -322,7 +323,7 @@ def conjugate(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The complex conjugate; real values are returned as they are."""
     check_arraylike("conjugate", x)
     value = to_array(x)
-    if dtype_of(value).kind != "c":
+    if kind_of(value) != "c":
         return value
     from ..primitives import complexes
 

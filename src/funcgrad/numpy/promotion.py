@@ -210,6 +210,11 @@ def promote_args_numeric(name: str, *args: Any) -> Sequence[Any]:
     return [convert(x, numeric) for x in values]
 
 
+def kind_of(x: Any) -> str:
+    """The letter of the kind of x: b, i, u, f or c."""
+    return dtypes.kind_of(dtype_of(x))
+
+
 def dtype_of(x: Any) -> np.dtype[Any]:
     """The dtype of a checked value."""
     return aval_of(x).dtype

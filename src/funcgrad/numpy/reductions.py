@@ -103,10 +103,11 @@ def _fold(
 def sum_dtype(x: Any, promote_integers: bool = True) -> np.dtype[Any]:
     """The dtype of sums and products: small integers and booleans go to the default integer."""
     dtype = dtype_of(x)
-    if not promote_integers or dtype.kind not in "biu":
+    kind = dtypes.kind_of(dtype)
+    if not promote_integers or kind not in "biu":
         return dtype
-    default = dtypes.canonicalize_dtype(np.uint64 if dtype.kind == "u" else np.int64)
-    return dtype if dtype.kind != "b" and dtype.itemsize > default.itemsize else default
+    default = dtypes.canonicalize_dtype(np.uint64 if kind == "u" else np.int64)
+    return dtype if kind != "b" and dtype.itemsize > default.itemsize else default
 
 
 def sum(

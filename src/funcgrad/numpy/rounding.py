@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..ir import dtypes
+from ..ir import dtypes, narrow
 from ..primitives import bits, comparison
 from ..primitives import rounding as ops
 from ..primitives.casting import bitcast_convert_type
@@ -18,6 +18,7 @@ from .promotion import (
     check_arraylike,
     convert,
     dtype_of,
+    kind_of,
     promote_args_inexact,
     to_array,
 )
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def _is_whole(x: Any) -> bool:
-    return dtype_of(x).kind in "biu"
+    return kind_of(x) in "biu"
 
 
 def floor(x: Shaped[ArrayLike, "..."], /) -> Array:
@@ -72,16 +73,17 @@ def round(a: Shaped[ArrayLike, "..."], decimals: int = 0, out: None = None) -> A
     value = to_array(a)
     digits = operator.index(decimals)
     dtype = dtype_of(value)
-    if dtype.kind in "biu":
-        return value if digits >= 0 or dtype.kind == "b" else _round_integer(value, 10**-digits)
-    if dtype.kind == "c":
+    kind = kind_of(value)
+    if kind in "biu":
+        return value if digits >= 0 or kind == "b" else _round_integer(value, 10**-digits)
+    if kind == "c":
         from ..primitives import complexes
 
         parts = complexes.real(value), complexes.imag(value)
         return complexes.complex(*[round(part, digits) for part in parts])
     if digits == 0:
         return ops.round(value, ops.RoundingMethod.TO_NEAREST_EVEN)
-    if dtype.itemsize == 2:
+    if dtype.itemsize <= 2:
         wide = round(convert(value, np.dtype(np.float32)), digits)
         return convert(wide, dtype)
     factor = 10.0 ** abs(digits)
@@ -107,13 +109,15 @@ def signbit(x: Shaped[ArrayLike, "..."], /) -> Array:
     check_arraylike("signbit", x)
     value = to_array(x)
     dtype = dtype_of(value)
-    if dtype.kind in "bu":
+    if narrow.is_narrow(dtype):
+        value, dtype = convert(value, narrow.wide_of(dtype)), narrow.wide_of(dtype)
+    if dtypes.kind_of(dtype) in "bu":
         from .creation import zeros_like
 
         return zeros_like(value, dtype=bool)
-    if dtype.kind == "i":
+    if dtypes.kind_of(dtype) == "i":
         return comparison.lt(value, constant_like(value, 0))
-    if dtype.kind == "c":
+    if dtypes.kind_of(dtype) == "c":
         raise ValueError("signbit does not take complex values.")
     return comparison.lt(_as_bits(value), constant_like(_as_bits(value), 0))
 
@@ -126,7 +130,7 @@ def copysign(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"],
     """|x1| with the sign of x2."""
     a, b = promote_args_inexact("copysign", x1, x2)
     a = to_array(a)
-    if dtype_of(a).kind == "c":
+    if kind_of(a) == "c":
         raise TypeError("copysign does not support complex-valued inputs.")
     magnitude = abs(a)
     return where(signbit(b), -magnitude, magnitude)
@@ -152,7 +156,7 @@ def frexp(x: Shaped[ArrayLike, "..."], /) -> tuple[Array, Array]:
     (value,) = promote_args_inexact("frexp", x)
     value = to_array(value)
     dtype = dtype_of(value)
-    if dtype.kind == "c":
+    if dtypes.kind_of(dtype) == "c":
         raise TypeError("frexp does not support complex-valued inputs.")
     info = dtypes.finfo(dtype)
     mantissa_bits, bias = int(info.nmant), int(info.maxexp) - 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import dtypes
+from ..ir import dtypes, narrow
 from .creation import asarray
 
 
@@ -56,6 +56,19 @@ uint8 = _scalar_type("uint8", np.uint8)
 uint16 = _scalar_type("uint16", np.uint16)
 uint32 = _scalar_type("uint32", np.uint32)
 uint64 = _scalar_type("uint64", np.uint64)
+int2 = _scalar_type("int2", narrow.int2)
+int4 = _scalar_type("int4", narrow.int4)
+uint2 = _scalar_type("uint2", narrow.uint2)
+uint4 = _scalar_type("uint4", narrow.uint4)
+float4_e2m1fn = _scalar_type("float4_e2m1fn", narrow.float4_e2m1fn)
+float8_e3m4 = _scalar_type("float8_e3m4", narrow.float8_e3m4)
+float8_e4m3 = _scalar_type("float8_e4m3", narrow.float8_e4m3)
+float8_e4m3b11fnuz = _scalar_type("float8_e4m3b11fnuz", narrow.float8_e4m3b11fnuz)
+float8_e4m3fn = _scalar_type("float8_e4m3fn", narrow.float8_e4m3fn)
+float8_e4m3fnuz = _scalar_type("float8_e4m3fnuz", narrow.float8_e4m3fnuz)
+float8_e5m2 = _scalar_type("float8_e5m2", narrow.float8_e5m2)
+float8_e5m2fnuz = _scalar_type("float8_e5m2fnuz", narrow.float8_e5m2fnuz)
+float8_e8m0fnu = _scalar_type("float8_e8m0fnu", narrow.float8_e8m0fnu)
 float16 = _scalar_type("float16", np.float16)
 bfloat16 = _scalar_type("bfloat16", dtypes.bfloat16)
 float32 = _scalar_type("float32", np.float32)

@@ -110,7 +110,7 @@ def fold(eqn: Eqn) -> list[Atom] | None:
         return None
     values = [to_ndarray(a.val) for a in eqn.invars if isinstance(a, Literal)]
     with np.errstate(all="ignore"):
-        result = eqn.primitive.impl(*values, **eqn.params)
+        result = eqn.rule()(*values, **eqn.params)
     results: Sequence[Any] = result if eqn.primitive.multiple_results else [result]
     return [
         Literal(Array(np.array(r, v.aval.dtype), v.aval), v.aval)

@@ -41,6 +41,7 @@ class LogicalNot(UnaryUfunc):
 class BitCount(Unary):
     """A count of bits of an integer."""
 
+    reads_bits = "iu"
     accepts = (np.integer,)
     domains = (integers(-99, 99),)
     jvp_term = NotDifferentiable("its operand is a bit pattern", zero=True)
@@ -154,6 +155,7 @@ class ShiftRightLogical(Shift):
     """The bits of x moved down; zeros come in."""
 
     name = "shift_right_logical"
+    reads_bits = "i"
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, (places, inside) = arrays[0], places_of(arrays[1])
@@ -164,6 +166,7 @@ class ShiftRightArithmetic(Shift):
     """⌊x / 2^y⌋; copies of the highest bit come in, also for an unsigned dtype."""
 
     name = "shift_right_arithmetic"
+    reads_bits = "u"
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, (places, _) = arrays[0], places_of(arrays[1])
@@ -175,6 +178,7 @@ class Nextafter(Binary):
     """The float after x toward y."""
 
     name = "nextafter"
+    reads_bits = "f"
     accepts = (np.floating,)
     domains = (reals(-2.0, 2.0), reals(-2.0, 2.0))
     jvp_term = NotDifferentiable("it steps through the floats")

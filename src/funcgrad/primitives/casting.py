@@ -20,7 +20,7 @@ from ..core.primitive import AxisData, Example, NotDifferentiable, Primitive
 from ..core.sources import user_line
 from ..core.trace import Tracer
 from ..core.zeros import Zero, zero_tangent
-from ..ir import dtypes, loops
+from ..ir import dtypes, loops, narrow
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.loops import Affine, Expr, IndexTuple, Lowered, Map, Operand
 from . import scalars
@@ -32,30 +32,32 @@ def cast(x: Any, dtype: np.dtype[Any]) -> Any:
     """A NumPy array in another dtype: floats saturate to integers, complex numbers lose `imag`."""
     if x.dtype == dtype:
         return x
+    x = x.astype(narrow.wide_of(x.dtype), copy=False)
     if x.dtype.kind == "c" and dtype.kind != "c":
         x = x.real
     is_float = dtypes.issubdtype(x.dtype, np.floating)
-    if is_float and dtype.kind in "iu":
+    if is_float and dtypes.issubdtype(dtype, np.integer):
         return saturate(x, dtype)
     return x.astype(dtype)
 
 
 def saturate(x: Any, dtype: np.dtype[Any]) -> Any:
     """Floats as integers toward zero; what is out of range becomes its end, NaN becomes 0."""
-    limits = np.iinfo(dtype)
+    limits = dtypes.iinfo(dtype)
     # The ends as floats may lie one above the integer ends, hence >= and <=.
     x = x.astype(np.promote_types(np.float32, x.dtype), copy=False)
-    low, high = x.dtype.type(limits.min), x.dtype.type(limits.max)
+    low, high = x.dtype.type(int(limits.min)), x.dtype.type(int(limits.max))
     above, below = x >= high, x <= low
     inside = np.where(above | below | np.isnan(x), np.zeros((), x.dtype), x).astype(dtype)
-    out = np.where(above, np.array(limits.max, dtype), inside)
-    return np.where(below, np.array(limits.min, dtype), out)
+    out = np.where(above, np.array(int(limits.max), dtype), inside)
+    return np.where(below, np.array(int(limits.min), dtype), out)
 
 
 class ConvertElementType(Unary):
     """The values of x in `new_dtype`."""
 
     name = "convert_element_type"
+    widens = False
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         (x,) = avals
@@ -112,6 +114,7 @@ class BitcastConvertType(Primitive):
     """The bits of x read as `new_dtype`; the ratio of the widths is a trailing axis."""
 
     name = "bitcast_convert_type"
+    widens = False
     jvp_term = NotDifferentiable("it reads bits, not values", zero=True)
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
@@ -119,6 +122,12 @@ class BitcastConvertType(Primitive):
         new = params["new_dtype"]
         if x.dtype == new and new in dtypes.supported_dtypes:
             return ShapedArray(x.shape, new)
+        if any(narrow.bits_of(d) < 8 for d in (x.dtype, new)):
+            raise TypeError(
+                f"bitcast_convert_type cannot read {x.long()} as {dtypes.short_name(new)}: numbers "
+                f"of less than 8 bits are stored in whole bytes.\n  {user_line()}\n"
+                "  Convert with astype instead."
+            )
         if any(d.kind in "bc" or d not in dtypes.supported_dtypes for d in (x.dtype, new)):
             raise TypeError(
                 f"bitcast_convert_type cannot read {x.long()} as {dtypes.short_name(new)}: only "

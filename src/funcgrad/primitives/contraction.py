@@ -249,8 +249,10 @@ def product_dtype(name: str, lhs: ShapedArray, rhs: ShapedArray, preferred: Any)
 
 def _width(dtype: np.dtype[Any]) -> tuple[Any, ...] | None:
     """What orders dtypes by width: complex, then exponent, then mantissa, then bits, then sign."""
-    if dtype.kind in "biu":
-        return (False, -1, -1, dtype.itemsize if dtype.kind != "b" else 0, dtype.kind != "u")
+    kind = dtypes.kind_of(dtype)
+    if kind in "biu":
+        bits = dtypes.itemsize_bits(dtype) if kind != "b" else 0
+        return (False, -1, -1, bits, kind != "u")
     if not dtypes.issubdtype(dtype, np.inexact):
         return None
     info = dtypes.finfo(dtypes.to_floating_dtype(dtype))

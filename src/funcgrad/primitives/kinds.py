@@ -16,7 +16,7 @@ from ..core.axes import move_axis
 from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal, Zero
-from ..ir import dtypes, loops
+from ..ir import dtypes, loops, narrow
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.loops import Expr, Fold, IndexTuple, Lowered, Map, Operand
 
@@ -90,6 +90,7 @@ class Elementwise(Primitive):
         accepts: abstract dtypes the operands may have; empty means any number or bool.
         domains: for each operand, where tests draw values.
         same_dtype: whether all operands must have one dtype.
+        reads_bits: kinds of dtypes (i, u, f) for which the result depends on their width.
         op: the scalar operation it is compiled to, when that has another name.
         scalar: the expression of an element from those of the operands, and the params; None
             when it is the scalar operation alone.
@@ -98,6 +99,7 @@ class Elementwise(Primitive):
     accepts: ClassVar[tuple[Any, ...]] = ()
     domains: ClassVar[tuple[Domain, ...]] = (reals(-2.0, 2.0),)
     same_dtype: ClassVar[bool] = True
+    reads_bits: ClassVar[str] = ""
     op: ClassVar[str] = ""
     scalar: Any = None
 
@@ -121,6 +123,12 @@ class Elementwise(Primitive):
                 "  Convert one of them with astype, or use the numpy function, which promotes."
             )
         for i, a in enumerate(avals):
+            if narrow.kinds.get(a.dtype.type, "none") in self.reads_bits:
+                raise TypeError(
+                    f"{self.name} does not accept dtype {dtypes.short_name(a.dtype)} at position "
+                    f"{i}: its numbers are stored in more bits than they have.\n  {user_line()}\n"
+                    f"  Convert with astype to {narrow.wide_of(a.dtype).name}, and back."
+                )
             if self.accepts and not any(dtypes.issubdtype(a.dtype, k) for k in self.accepts):
                 names = ", ".join(k.__name__ for k in self.accepts)
                 raise TypeError(

@@ -59,9 +59,7 @@ class Sort(Primitive):
                 f"Arguments to sort must have equal shapes, got {listed}.\n  {user_line()}\n"
                 "  Broadcast them to one shape."
             )
-        if any(
-            a.dtype.kind == "V" and a.dtype != dtypes.bfloat16 for a in avals[: self.keys(params)]
-        ):
+        if any(dtypes.is_opaque(a.dtype) for a in avals[: self.keys(params)]):
             raise TypeError(
                 f"sort cannot order its keys: got {listed}.\n  {user_line()}\n"
                 "  Sort by numbers, and give the others as further operands."

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...ir import narrow
 from ...ir.loops import COMPARISONS, DType
 from .llvm_ops import is_float, is_small_float
 from .source_helpers import HELPERS
@@ -68,6 +69,8 @@ def register_name(dtype: DType) -> str:
 
 def memory_name(dtype: DType) -> str:
     """The type of an element in memory."""
+    if narrow.is_narrow(dtype):
+        return "uint8"
     return "uint16" if is_small_float(dtype) else register_name(dtype)
 
 

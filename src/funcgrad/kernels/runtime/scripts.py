@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...core.array import to_ndarray
+from ...ir import narrow
 from ...ir.jaxpr import Eqn, Literal
 from ...ir.nests import Buffer
 from . import symbols
@@ -70,6 +71,8 @@ def words_of(array: Any) -> NDArray:
         array = array.view(array.real.dtype)
     elif array.dtype.itemsize == 2 and array.dtype.kind not in "iu":
         array = array.view(np.uint16)
+    elif narrow.is_narrow(array.dtype):
+        array = array.view(np.uint8)
     return array.reshape(-1)
 
 
@@ -95,7 +98,7 @@ def rule_of(
             value = np.flip(source.view(b.dtype).reshape(b.shape), axes)
             key = b.dtype != atom.aval.dtype
             values.append(value.view(atom.aval.dtype)[..., 0] if key else value)
-        result = eqn.primitive.impl(*values, **eqn.params)
+        result = eqn.rule()(*values, **eqn.params)
         results = result if eqn.primitive.multiple_results else [result]
         for target, value in zip(targets, results, strict=True):
             target[...] = words_of(value)
