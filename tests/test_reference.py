@@ -39,6 +39,7 @@ PAGES: dict[str, list[str]] = {
     "scipy.md": [f"funcgrad.scipy.{name}" for name in SCIPY],
     "transforms.md": ["funcgrad"],
     "tree.md": ["funcgrad.tree", "funcgrad.tree_util"],
+    "zoo.md": ["funcgrad.nn.zoo"],
 }
 CASES = [(page, module) for page, modules in PAGES.items() for module in modules]
 MODULES = sorted({module for _, module in CASES})
