@@ -91,3 +91,22 @@ def test_call_outs_of_python_functions_are_not_kept():
     with pytest.raises(NoText):
         text_of(f, np.ones(3, np.float32))
     np.testing.assert_allclose(funcgrad.jit(f)(np.ones(3, np.float32)), np.sin(1.0), rtol=1e-6)
+
+
+def test_primitives_and_programs_in_params_have_text():
+    def pooled(x):
+        return fnp.sum(
+            funcgrad.lax.reduce_window(x, -fnp.inf, funcgrad.lax.max, (2, 2), (2, 2), "SAME")
+        )
+
+    def folded(x):
+        return funcgrad.lax.reduce(x, 0.0, lambda a, b: a + 2 * b, (0,))
+
+    def scattered(x):
+        return x.at[fnp.array([0, 0])].apply(fnp.sin)
+
+    texts = {
+        Canonical(funcgrad.jit(f).lower(fnp.ones((4, 4))).simplified).text
+        for f in (funcgrad.grad(pooled), folded, scattered)
+    }
+    assert len(texts) == 3

@@ -130,7 +130,7 @@ def test_detrend_of_integers() -> None:
     assert signal.detrend([1, 2, 4]).dtype == np.float32
 
 
-@pytest.mark.parametrize("options", SPECTRA, ids=str)
+@pytest.mark.parametrize("options", SPECTRA, ids=[str(k) for k in range(len(SPECTRA))])
 def test_densities_as_in_scipy(options: dict[str, Any], wide: None) -> None:
     x, y, z = (v.T if options.get("axis") == 0 else v for v in (X, Y, Z))
     with warnings.catch_warnings():

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.array import to_ndarray
+from ..core.primitive import Primitive
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from ..ir.sources import describe
@@ -93,6 +94,13 @@ class Canonical:
             self.closed(x)
             self.lines.append("}")
             return "{}"
+        if isinstance(x, Jaxpr):
+            self.lines.append("{")
+            self.jaxpr(x)
+            self.lines.append("}")
+            return "{}"
+        if isinstance(x, Primitive):
+            return f"primitive {x.name}"
         if isinstance(x, (bool, int, str, type(None))):
             return repr(x)
         if isinstance(x, (tuple, list)):

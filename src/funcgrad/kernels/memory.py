@@ -7,11 +7,13 @@ apart. What a step's inner blocks need lives exactly as long as that step.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from ..ir.loops import Load
 from ..ir.nests import (
     Accumulate,
     Advance,
@@ -180,20 +182,36 @@ def reusable(block: Block) -> list[tuple[int, int]]:
 
 def reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:
     """Whether a kernel reads `source` only at the place in `target` that it writes next."""
-    nodes = list(_statements(kernel.body))
-    stores = [n for run in nodes for n in run if isinstance(n, Store) and n.target is target]
-    if len(stores) != 1 or stores[0].combine:
+    runs = _accesses(kernel)
+    writes = [(k, s) for k, (stores, _) in enumerate(runs) for s in stores if s.target is target]
+    if len(writes) != 1 or writes[0][1].combine:
         return False
-    (store,) = stores
+    ((at, store),) = writes
     place = offset_of(target, store.index)
-    after = False
-    for run in nodes:
-        loads = loads_of(*(x for node in run for x in expressions(node)))
-        for load in loads:
-            if load.source is source and (after or not offset_of(source, load.index).same(place)):
-                return False
-        after = after or store in run
-    return True
+    return all(
+        k <= at and offset_of(source, load.index).same(place)
+        for k, (_, loads) in enumerate(runs)
+        for load in loads
+        if load.source is source
+    )
+
+
+Accesses = list[tuple[list[Store], list[Load]]]
+_known: weakref.WeakKeyDictionary[Kernel, Accesses] = weakref.WeakKeyDictionary()
+
+
+def _accesses(kernel: Kernel) -> Accesses:
+    """The stores and loads of each run of statements; asked for once for each pair of buffers."""
+    found = _known.get(kernel)
+    if found is None:
+        found = _known[kernel] = [
+            (
+                [node for node in run if isinstance(node, Store)],
+                loads_of(*(x for node in run for x in expressions(node))),
+            )
+            for run in _statements(kernel.body)
+        ]
+    return found
 
 
 def _statements(body: list[Node]) -> Iterator[Sequence[Store | Accumulate | Advance]]:
