@@ -39,7 +39,9 @@ def present(wanted: list[str] | None = None) -> list[str]:
 def environment(directory: Path) -> dict[str, str]:
     """Variables of a contender's process: two threads, caches of its own."""
     threads = ("OMP", "OPENBLAS", "MKL", "NUMBA", "FUNCGRAD")
-    given = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    # Installed packages have their bytecode on disk: ours is to have it too.
+    left_out = ("JAX_", "PYTHONDONTWRITEBYTECODE")
+    given = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     return given | {
         **{f"{name}_NUM_THREADS": str(THREADS) for name in threads},
         "FUNCGRAD_CACHE_DIR": str(directory / "funcgrad"),
