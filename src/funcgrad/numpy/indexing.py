@@ -332,11 +332,13 @@ def put(
     """The array with elements replaced at indices into the raveled array.
 
     Args:
-        mode: of an index out of range: "clip", "wrap", or None, which drops the value.
+        mode: of an index out of range: "clip" to the first or the last element, also of negative
+            indices; "wrap"; or None, which counts negative ones from the end, then clips.
     Raises:
         ValueError: inplace is left True, since arrays are immutable; or another mode.
     """
     from .manipulation import resize
+    from .selection import where
 
     check_arraylike("put", a, ind, v)
     if inplace:
@@ -344,15 +346,16 @@ def put(
             "put cannot work in place: arrays are immutable. Give inplace=False and use the result."
         )
     x, index = to_array(a), to_array(ind).reshape(-1)
-    if not index.size or not aval_of(v).size:
+    if not (x.size and index.size and aval_of(v).size):
         return x
     values = resize(v, index.shape)
-    if mode == "clip":
-        index = index.clip(0, x.size - 1)
-    elif mode == "wrap":
+    if mode == "wrap":
         index = index % x.size
-    elif mode is not None:
-        raise ValueError(f"put takes mode 'clip' or 'wrap', or None to drop; got {mode!r}.")
+    elif mode in (None, "clip"):
+        counted = index if mode else where(index < 0, index + x.size, index)
+        index = counted.clip(0, x.size - 1)
+    else:
+        raise ValueError(f"put takes mode 'clip', 'wrap' or None; got {mode!r}.")
     return x.reshape(-1).at[index].set(values, mode="drop").reshape(x.shape)
 
 

@@ -360,12 +360,15 @@ def delete(
 
     Args:
         obj: an int, a slice, integers or a mask; concrete.
+        assume_unique_indices: no two integers name one element, and they may then be traced.
     """
     check_arraylike("delete", arr)
     x = to_array(arr)
     if axis is None:
         x, axis = x.reshape(-1), 0
     axis = canonical_axis(axis, x.ndim)
+    if assume_unique_indices and _is_traced_integer(obj):
+        return _take_rows(x, _others(to_array(obj).reshape(-1), x.shape[axis]), axis)
     kept: Any = np.delete(counting(x.shape[axis]), _concrete_index("delete", obj))
     return _take_rows(x, kept.astype(np.int32), axis)
 
@@ -379,7 +382,8 @@ def insert(
     """The array with values put in before the indices `obj` along an axis.
 
     Args:
-        obj: an int, a slice or integers; concrete.
+        obj: an int, a slice or integers; a mask must be concrete. Traced integers out of range
+            count as the ends.
     """
     check_arraylike("insert", arr, values)
     x, new = map(to_array, promote_dtypes(arr, values))
@@ -387,8 +391,10 @@ def insert(
         x, axis = x.reshape(-1), 0
     axis = canonical_axis(axis, x.ndim)
     size = x.shape[axis]
-    given = _concrete_index("insert", obj)
-    index: Any = counting(size)[given] if type(given) is slice else np.asarray(given)
+    traced = _is_traced_integer(obj)
+    given: Any = to_array(obj) if traced else _concrete_index("insert", obj)
+    index: Any = counting(size)[given] if type(given) is slice else given
+    index = index if traced else np.asarray(index)
     if index.dtype == bool:
         index = np.nonzero(index)[0]
     new = movement.broadcast_to_rank(new, x.ndim)
@@ -396,10 +402,15 @@ def insert(
         new = movement.moveaxis(new, 0, axis)
     if index.size == 1:
         # One index takes all values along the axis.
-        index = np.full(new.shape[axis], index.reshape(())[()])
+        places: Any = index.reshape(1)
+        index = places.repeat(new.shape[axis])
     count = index.size
-    # NumPy says where everything goes: positions count x first, then the new elements.
-    order: Any = np.insert(counting(size), index, counting(size, size + count))
+    order: Any
+    if traced:
+        order = _inserted_order(index, size)
+    else:
+        # NumPy says where everything goes: positions count x first, then the new elements.
+        order = np.insert(counting(size), index, counting(size, size + count))
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
     joined = concatenate([x, movement.broadcast_to(new, shape)], axis)
     return _take_rows(joined, order.astype(np.int32), axis)
@@ -413,3 +424,26 @@ def _concrete_index(name: str, obj: Any) -> Any:
     if isinstance(known, Tracer):
         raise ConcretizationTypeError(known, f"{name} needs concrete indices.")
     return np.asarray(known)
+
+
+def _is_traced_integer(obj: Any) -> bool:
+    known = value_of(obj) if is_array(obj) else None
+    return isinstance(known, Tracer) and known.dtype.kind in "iu"
+
+
+def _others(index: Any, size: int) -> Any:
+    """The positions below `size` that are not in the index, which has no repetitions."""
+    from .sorting import argsort
+
+    marked = to_array(np.zeros(size, np.int32)).at[index].set(1)
+    return argsort(marked)[: max(size - index.size, 0)]
+
+
+def _inserted_order(index: Any, size: int) -> Any:
+    """Where everything goes, counting the `size` elements first, then the inserted ones."""
+    from .selection import where
+    from .sorting import argsort
+
+    places = where(index < 0, index + size, index).clip(0, size)
+    # An element comes after what is put in before it; sorting is stable.
+    return argsort(concatenate([2 * counting(size) + 1, 2 * places]))

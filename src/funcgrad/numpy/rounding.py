@@ -151,7 +151,10 @@ def spacing(x: Shaped[ArrayLike, "..."], /) -> Array:
 
 
 def frexp(x: Shaped[ArrayLike, "..."], /) -> tuple[Array, Array]:
-    """Mantissa m in ±[0.5, 1) and exponent e, so that x = m · 2^e."""
+    """Mantissa m in ±[0.5, 1) and exponent e, so that x = m · 2^e.
+
+    The derivative of m is 2^-e: that of x / 2^e where e does not change.
+    """
     check_arraylike("frexp", x)
     (value,) = promote_args_inexact("frexp", x)
     value = to_array(value)
@@ -163,11 +166,17 @@ def frexp(x: Shaped[ArrayLike, "..."], /) -> tuple[Array, Array]:
     tiny = (abs(value) < float(info.tiny)) & (value != 0)
     # Subnormal numbers are scaled into the normal range first.
     scaled = where(tiny, value * 2.0 ** (mantissa_bits + 1), value)
-    word = _as_bits(scaled)
-    field = (word >> mantissa_bits) & ((1 << (8 * dtype.itemsize - 1 - mantissa_bits)) - 1)
+    field = (_as_bits(scaled) >> mantissa_bits) & (
+        (1 << (8 * dtype.itemsize - 1 - mantissa_bits)) - 1
+    )
     exponent = field.astype(np.int32) - bias + 1
+
+    def power_of_two(k: Any) -> Any:
+        return bitcast_convert_type((k + bias).astype(field.dtype) << mantissa_bits, dtype)
+
+    # Two factors, since 2^-e alone may be too small for a normal number; both products are exact.
+    half = exponent >> 1
+    mantissa = scaled * power_of_two(-half) * power_of_two(half - exponent)
     exponent = exponent - where(tiny, mantissa_bits + 1, 0).astype(np.int32)
-    kept = ~(((1 << (8 * dtype.itemsize - 1 - mantissa_bits)) - 1) << mantissa_bits)
-    mantissa = bitcast_convert_type((word & kept) | ((bias - 1) << mantissa_bits), dtype)
     special = (value == 0) | ~ops.is_finite(value)
     return where(special, value, mantissa), where(special, 0, exponent).astype(np.int32)
