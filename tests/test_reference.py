@@ -36,6 +36,7 @@ PAGES: dict[str, list[str]] = {
     "numpy-shapes.md": [NUMPY],
     "optim.md": ["funcgrad.optim"],
     "random.md": ["funcgrad.random"],
+    "train.md": ["funcgrad.train"],
     "scipy.md": [f"funcgrad.scipy.{name}" for name in SCIPY],
     "transforms.md": ["funcgrad"],
     "tree.md": ["funcgrad.tree", "funcgrad.tree_util"],

@@ -96,6 +96,7 @@ _modules = {
     "scipy",
     "stages",
     "test_util",
+    "train",
 }
 _names = {
     "checkpoint": "ad_checkpoint",

@@ -14,7 +14,8 @@
     └── FuncgradIndexError
         └── NonConcreteBooleanIndexError     a traced mask as an index
     ValueError
-    └── TypePromotionError                   in ir.dtypes: dtypes that do not promote
+    ├── TypePromotionError                   in ir.dtypes: dtypes that do not promote
+    └── CheckpointError                      in train.checkpoints: damaged, foreign, of another tree
     RuntimeError
     └── CompileError                         generated code that cannot be compiled or loaded
 

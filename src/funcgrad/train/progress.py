@@ -1,0 +1,59 @@
+"""What a run shows while it runs: a live line on a terminal, plain lines elsewhere, on stderr."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from typing import Any
+
+from .logs import Record
+
+
+class Progress:
+    """The progress of a run of `total` steps, of which `done` are over; None: no end is known.
+
+    A terminal gets a bar that moves at every step, where rich is installed; anything else gets a
+    line for each record.
+    """
+
+    def __init__(self, total: int | None, done: int = 0) -> None:
+        self._total = total
+        self._first, self._start = done, time.perf_counter()
+        self._bar = _bar() if sys.stderr.isatty() else None
+        if self._bar is not None:
+            self._task = self._bar.add_task("", total=total, completed=done)
+            self._bar.start()
+
+    def step(self, n: int, record: Record | None) -> None:
+        """Show that step n is over, and its record if it has one."""
+        if self._bar is None:
+            if record is not None:
+                sys.stderr.write(self._line(n, record) + "\n")
+                sys.stderr.flush()
+        elif record is None:
+            self._bar.update(self._task, completed=n)
+        else:
+            self._bar.update(self._task, completed=n, description=self._line(n, record))
+
+    def close(self) -> None:
+        """Leave the last line as it is."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _line(self, n: int, record: Record) -> str:
+        end = "" if self._total is None else f"/{self._total}"
+        numbers = [f"{name} {value:.4g}" for name, value in record.items() if name != "step"]
+        rate = (n - self._first) / max(time.perf_counter() - self._start, 1e-9)
+        return "  ".join([f"step {n}{end}", *numbers, f"{rate:.3g} steps/s"])
+
+
+def _bar() -> Any:
+    try:
+        rich = importlib.import_module("rich.progress")
+        console = importlib.import_module("rich.console").Console(stderr=True)
+    except ImportError:
+        return None
+    # The description comes from the names of metrics: brackets in them are no markup.
+    text = rich.TextColumn("{task.description}", markup=False)
+    return rich.Progress(text, rich.BarColumn(), rich.TimeElapsedColumn(), console=console)
