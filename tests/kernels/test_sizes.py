@@ -110,3 +110,17 @@ def test_eager_operations_remember_a_bounded_number_of_shapes(monkeypatch):
     for p in primitive.registry.values():
         assert len(p._inferred) <= 4096
     assert len(primitive.registry["sin"]._inferred) <= 50
+
+
+def test_a_sum_that_shares_no_loop_is_whole_where_others_read_it():
+    """Small programs are one group of loops, also with sums over the leading axes."""
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 2)).astype(np.float32)
+
+    def f(x, v):
+        total = fnp.sum(x * 2, (0, 1, 2))
+        return total, fnp.exp(v), total * 3, x * 3
+
+    got = fg.jit(f)(x, x[0, 0, 0])
+    total = (x * 2).sum((0, 1, 2))
+    for value, expected in zip(got, (total, np.exp(x[0, 0, 0]), total * 3, x * 3), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5)

@@ -92,12 +92,115 @@ def test_counts_and_shapes(name):
     assert fg.tree.structure(new) == fg.tree.structure(state)
 
 
+def labels(n, classes):
+    return rng.integers(0, classes, n).astype(np.int32)
+
+
+def class_loss(y, target):
+    return nn.softmax_cross_entropy(y, target).mean()
+
+
+def pair_loss(y, same):
+    return nn.contrastive_loss(*y, same).mean()
+
+
+def realness(logits, real):
+    return nn.sigmoid_binary_cross_entropy(logits, real).mean()
+
+
+def image_loss(y, target):
+    return fnp.mean(fnp.abs(y - target))
+
+
+def negative_bound(y, x):
+    logits, mean, log_variance = y
+    seen = nn.sigmoid_binary_cross_entropy(logits, x.reshape(logits.shape)).sum()
+    return seen - fnp.sum(1 + log_variance - mean**2 - fnp.exp(log_variance)) / 2
+
+
 def normal(*shape):
     return rng.normal(size=shape).astype(np.float32)
 
 
 ids = rng.integers(0, 9, (2, 6)).astype(np.int32)
 pixels = rng.uniform(size=(3, 4, 4)).astype(np.float32)
+
+
+# name: the network, its input, the target of its loss, the loss
+TINY = {
+    "lenet5": (zoo.lenet5(4), normal(3, 28, 28, 1), labels(3, 4), class_loss),
+    "squeezenet": (zoo.squeezenet(10, dropout=0.0), normal(2, 32, 32, 3), labels(2, 4), class_loss),
+    "mobilenet": (
+        zoo.mobilenet(4, width=0.125, dropout=0.0),
+        normal(3, 32, 32, 3),
+        labels(3, 4),
+        class_loss,
+    ),
+    "siamese": (
+        zoo.siamese(zoo.embed_faces()),
+        (normal(2, 56, 46, 1), normal(2, 56, 46, 1)),
+        np.array([1, 1], np.int32),
+        pair_loss,
+    ),
+    "unet": (zoo.unet(1, width=2, depth=4), normal(2, 16, 16, 3), normal(2, 16, 16, 1), image_loss),
+    "patches": (
+        zoo.patch_discriminator(width=2),
+        normal(2, 32, 32, 2),
+        np.ones((2, 2, 2, 1), np.float32),
+        realness,
+    ),
+    "cyclegan": (
+        zoo.cyclegan_generator(1, width=2, blocks=1),
+        normal(1, 16, 16, 1),
+        normal(1, 16, 16, 1),
+        image_loss,
+    ),
+    "dcgan_generator": (
+        zoo.dcgan_generator(1, width=1),
+        normal(3, 5),
+        normal(3, 64, 64, 1),
+        image_loss,
+    ),
+    "dcgan_discriminator": (
+        zoo.dcgan_discriminator(width=1),
+        normal(3, 64, 64, 1),
+        np.array([1, 0, 1], np.float32),
+        realness,
+    ),
+    "char_lstm": (zoo.char_lstm(9, 8), ids, ids[:, ::-1], class_loss),
+    "seq2seq": (zoo.seq2seq(9, 9, 8, 2), (ids, ids[:, :4]), ids[:, 1:5], class_loss),
+    "gpt": (zoo.gpt(9, 6, 8, 2, 2), ids, ids[:, ::-1], class_loss),
+    "vit": (
+        zoo.vit(4, size=8, patch=4, features=8, heads=2, layers=2),
+        normal(3, 8, 8, 1),
+        labels(3, 4),
+        class_loss,
+    ),
+    "vae": (zoo.vae(16, 8, 2), pixels, pixels, negative_bound),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY)
+def test_a_step_down_the_gradient_lowers_the_loss_as_far_as_it_says(name):
+    network, x, target, loss_of = TINY[name]
+    params, state = network.init(key, x)
+    share = 1e-3
+
+    @fg.jit
+    def losses(params):
+        def loss(params):
+            y, _ = network.apply(params, state, x, train=True)
+            return loss_of(y, target)
+
+        value, slope = fg.value_and_grad(loss)(params)
+        square = sum(fnp.sum(g**2) for g in fg.tree.leaves(slope))
+        rate = share * value / square
+        moved = fg.tree.map(lambda p, g: p - rate * g, params, slope)
+        return value, loss(moved)
+
+    before, after = losses(params)
+    np.testing.assert_allclose(before - after, share * before, rtol=0.2)
 
 
 def test_siamese_gives_both_the_same_params_and_refuses_other_pairs():

@@ -122,7 +122,8 @@ class Scheduler:
             self._scatter(nest)
         elif nest.kind == "map":
             self._map(member)
-        elif member.form == "column" and member.order[0] in nest.folded:
+        # Where no loop is shared, the sum has all its loops to itself, and others may read it.
+        elif member.form == "column" and self.group.depth and member.order[0] in nest.folded:
             self._outer_column(member)
         elif member.form == "row" and self.group.depth == len(nest.kept):
             self._row_fold(member)
