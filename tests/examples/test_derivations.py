@@ -30,3 +30,14 @@ def test_feature_scaling_finds_the_coefficients(capsys):
     assert abs(raw[0] - 3) > 1
     assert abs(raw[1] - 7) > 1
     assert "with scaling" in capsys.readouterr().out
+
+
+def test_descent_paths_end_where_they_say(tmp_path):
+    losses = load("descent_paths").main(tmp_path)
+    assert 1e-9 < losses["gradient descent"] < 1e-7
+    assert 1e-59 < losses["momentum 0.7"] < 1e-55
+    assert losses["Newton"] < 1e-25
+    # Both leave the saddle, where the function has no least value.
+    assert losses["SGD"] < -10
+    assert losses["Adagrad"] < -10
+    assert (tmp_path / "descent_paths.png").stat().st_size > 10_000
