@@ -15,9 +15,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import jax
-import jaxlib
-
 PAGE = Path(__file__).parents[1] / "src" / "funcgrad" / "as_jax" / "names.txt"
 # Public by their spelling, and yet tools, or ways into XLA and MLIR.
 INTERNAL = (
@@ -50,10 +47,15 @@ BORROWED = "abc collections contextlib dataclasses enum functools itertools oper
 UNUSED = ("cudnn", "mosaic", "pallas", "test", "tpu")
 
 
+def package(name: str) -> Any:
+    """JAX or a part of it, which is imported when the page is written, not when this file is."""
+    return importlib.import_module(name)
+
+
 def modules() -> tuple[list[str], list[str]]:
     """Names of the public modules, and of the internal ones outside of `jax._src`."""
     public, internal = ["jax"], []
-    for found in pkgutil.walk_packages(jax.__path__, "jax."):
+    for found in pkgutil.walk_packages(package("jax").__path__, "jax."):
         name = found.name
         if any(part.startswith("_") for part in name.split(".")):
             continue
@@ -91,7 +93,7 @@ def names_of(name: str, public: set[str]) -> list[str]:
 
 def inside() -> list[str]:
     """Names of the modules under `jax._src`."""
-    root = Path(jax.__path__[0]) / "_src"
+    root = Path(package("jax").__path__[0]) / "_src"
     found = [path.relative_to(root).with_suffix("").parts for path in root.rglob("*.py")]
     kept = [parts for parts in found if not parts[0].startswith(UNUSED)]
     dotted = {".".join(parts).removesuffix(".__init__") for parts in kept}
@@ -100,7 +102,7 @@ def inside() -> list[str]:
 
 def of_jaxlib() -> list[str]:
     """Names of the modules of jaxlib, and of those it had."""
-    root = Path(jaxlib.__path__[0])
+    root = Path(package("jaxlib").__path__[0])
     files = [path for path in root.iterdir() if path.suffix in (".py", ".so")]
     found = {path.name.partition(".")[0] for path in files}
     kept = {name for name in found if "plugin" not in name and name != "__init__"}
@@ -113,10 +115,11 @@ def page() -> str:
     entries = [f"{name}: {' '.join(names_of(name, set(public)))}" for name in public]
     within = [name.removeprefix("jax.") for name in internal]
     lists = {"jax": within, "jax._src": inside(), "jaxlib": of_jaxlib()}
-    rest = [f"{package}.*: {' '.join(found)}" for package, found in lists.items()]
+    rest = [f"{name}.*: {' '.join(found)}" for name, found in lists.items()]
+    version = package("jax").__version__
     return "\n".join(
         [
-            f"# Public names of JAX {jax.__version__}, by module; by docs/make_jax_names.py.",
+            f"# Public names of JAX {version}, by module; by docs/make_jax_names.py.",
             *map(wrapped, entries),
             "# Modules that promise no names; every name in them is taken to be there.",
             *map(wrapped, rest),

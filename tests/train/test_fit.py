@@ -126,6 +126,14 @@ def test_the_end_of_the_data_is_the_end_of_the_run(tmp_path: Path) -> None:
     assert train.Checkpoints(tmp_path / "checkpoints").steps == [5, 8]
 
 
+@pytest.fixture(autouse=True)
+def listening() -> Any:
+    """Ctrl-C means KeyboardInterrupt also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("where", ["step", "evaluation", "data"])
 def test_ctrl_c_leaves_a_checkpoint(where: str, whole: train.Run, tmp_path: Path) -> None:
     calls = {"n": 0}
@@ -174,8 +182,9 @@ def test_ctrl_c_leaves_a_checkpoint(where: str, whole: train.Run, tmp_path: Path
 
 
 PROGRAM = """
-import importlib.util, sys, time
+import importlib.util, signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 spec = importlib.util.spec_from_file_location("parts", sys.argv[1])
 parts = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(parts)
