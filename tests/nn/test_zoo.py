@@ -203,6 +203,22 @@ def test_a_step_down_the_gradient_lowers_the_loss_as_far_as_it_says(name):
     np.testing.assert_allclose(before - after, share * before, rtol=0.2)
 
 
+def test_dcgan_makes_and_judges_images_of_any_power_of_two():
+    for size, count in ((8, 6 * 16 * 8 + 16 + 16 * 8), (32, None)):
+        generator = zoo.dcgan_generator(1, width=8, size=size)
+        critic = zoo.dcgan_discriminator(width=8, size=size)
+        params, state = generator.init(key, normal(2, 6))
+        if count is not None:
+            assert sum(leaf.size for leaf in fg.tree.leaves(params)) == count
+        images, _ = generator.apply(params, state, normal(2, 6))
+        assert images.shape == (2, size, size, 1)
+        assert critic.apply(*critic.init(key, images), images)[0].shape == (2,)
+    for size in (4, 12, 33, 0):
+        for make in (zoo.dcgan_generator, zoo.dcgan_discriminator):
+            with pytest.raises(ValueError, match=f"got a size of {size}"):
+                make(size=size)
+
+
 def test_siamese_gives_both_the_same_params_and_refuses_other_pairs():
     network = zoo.siamese(nn.dense(3))
     a, b = normal(2, 4), normal(2, 4)

@@ -7,6 +7,7 @@ from functools import partial
 
 from ... import nn
 from ... import numpy as fnp
+from ...core.sources import user_line
 from ..layer import Layer, Part
 from ..normalization import batch_norm
 
@@ -14,41 +15,62 @@ _draw = nn.initializers.normal(0.02)
 _leaky = nn.activation(partial(nn.leaky_relu, negative_slope=0.2), "leaky_relu")
 
 
-def dcgan_generator(channels: int = 3, *, width: int = 64) -> Layer:
-    """Noise f32[n, z] to images f32[n, 64, 64, channels] in −1 … 1; 3,576,704 params for z = 100.
+def dcgan_generator(channels: int = 3, *, width: int = 64, size: int = 64) -> Layer:
+    """Noise f32[n, z] to images f32[n, size, size, channels] in −1 … 1.
+
+    3,576,704 params for z = 100.
 
     Args:
-        width: features before the image; earlier layers have 2, 4 and 8 times as many.
+        width: features before the image; each layer before has twice as many as the next.
+        size: extents of the images, a power of 2 from 8 on; the first layer makes 4×4, each other
+            one doubles it.
 
     state: the running averages of its batch norms.
+    Raises:
+        ValueError: another size.
     Source: Radford et al., arXiv:1511.06434, figure 1; sizes of PyTorch's example.
     """
+    doublings = _doublings("dcgan_generator", size)
     parts: list[Part] = [nn.activation(lambda x: x[:, None, None, :], "as_pixel")]
-    for i in range(4):
+    for i in range(doublings):
         step = (1, 1) if i == 0 else (2, 2)
         pad = "VALID" if i == 0 else (1, 1)
-        n = width * 2 ** (3 - i)
+        n = width * 2 ** (doublings - 1 - i)
         up = nn.conv_transpose(n, (4, 4), step, pad, bias=False, weight_init=_draw)
         parts += [up, nn.batch_norm(), nn.relu]
     last = nn.conv_transpose(channels, (4, 4), (2, 2), (1, 1), bias=False, weight_init=_draw)
     return nn.serial(*parts, last, nn.tanh, name="dcgan_generator")
 
 
-def dcgan_discriminator(*, width: int = 64) -> Layer:
-    """Images f32[n, 64, 64, channels] to logits f32[n]; 2,765,568 params for 3 channels.
+def dcgan_discriminator(*, width: int = 64, size: int = 64) -> Layer:
+    """Images f32[n, size, size, channels] to logits f32[n]; 2,765,568 params for 3 channels.
 
     Args:
-        width: features of the first layer; later ones have 2, 4 and 8 times as many.
+        width: features of the first layer; each later one has twice as many.
+        size: extents of the images, a power of 2 from 8 on.
 
     state: the running averages of its batch norms.
+    Raises:
+        ValueError: another size.
     Source: Radford et al., arXiv:1511.06434; sizes of PyTorch's example, without its sigmoid.
     """
     parts: list[Part] = [_down(width, bias=False), _leaky]
-    for factor in (2, 4, 8):
-        parts += [_down(width * factor, bias=False), nn.batch_norm(), _leaky]
+    for i in range(1, _doublings("dcgan_discriminator", size)):
+        parts += [_down(width * 2**i, bias=False), nn.batch_norm(), _leaky]
     last = nn.conv(1, (4, 4), padding="VALID", bias=False, weight_init=_draw)
     flat = nn.activation(lambda x: x[:, 0, 0, 0], "logit")
     return nn.serial(*parts, last, flat, name="dcgan_discriminator")
+
+
+def _doublings(name: str, size: int) -> int:
+    """How often 4 is doubled to come to the size."""
+    n = size.bit_length() - 3
+    if n < 1 or size != 4 << n:
+        raise ValueError(
+            f"{name} got a size of {size}.\n  {user_line()}\n"
+            "  Give a power of 2 from 8 on, and pad or resize the images to it."
+        )
+    return n
 
 
 def unet(channels: int = 3, *, width: int = 64, depth: int = 8, dropout: float = 0.5) -> Layer:
