@@ -12,8 +12,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
-def load():
-    """The module of an example, by its name."""
+def load(monkeypatch):
+    """The module of an example, by its name; it finds the others, as when it is run."""
+    monkeypatch.syspath_prepend(EXAMPLES)
 
     def module_of(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")

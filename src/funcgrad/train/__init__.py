@@ -17,5 +17,8 @@ from .logs import Log as Log
 from .logs import TensorBoardLog as TensorBoardLog
 from .loop import Run as Run
 from .loop import fit as fit
+from .loop import restore as restore
 from .progress import Progress as Progress
+from .steps import Model as Model
+from .steps import gradient_step as gradient_step
 from .stopping import EarlyStopping as EarlyStopping

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,27 @@ class Checkpoints:
         """The file of a step."""
         return self.folder / f"step-{step:08d}.safetensors"
 
-    def save(self, step: int, values: Any) -> Path:
-        """Write a pytree as the checkpoint of a step, then remove those before the last `keep`."""
+    def save(self, step: int, values: Any, also: Collection[int] = ()) -> Path:
+        """Write a pytree as the checkpoint of a step, then remove those before the last `keep`.
+
+        Args:
+            also: steps whose checkpoints stay besides.
+        """
         place = self.path(step)
         save(place, values)
         older = [n for n in self.steps if n <= step]
         for n in older[: -self.keep]:
-            self.path(n).unlink(missing_ok=True)
+            if n not in also:
+                self.path(n).unlink(missing_ok=True)
         # What a killed process left half written. The file of this step has its name by now.
         for left in self.folder.glob(".step-*.safetensors.tmp"):
             left.unlink(missing_ok=True)
         return place
+
+    def clear(self) -> None:
+        """Remove all checkpoints of the folder, for a run that starts anew."""
+        for n in self.steps:
+            self.path(n).unlink(missing_ok=True)
 
     def restore(self, like: Any, step: int | None = None) -> tuple[int, Any]:
         """The step and the pytree of the last checkpoint, or of that of a step.

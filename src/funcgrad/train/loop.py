@@ -27,13 +27,14 @@ class Run(NamedTuple):
     """What a run came to.
 
     `state` is that after `step` steps; `history` its records; `stopped_early` whether the rule of
-    early stopping ended it.
+    early stopping ended it; `best_step` the step that was best by that rule, None without one.
     """
 
     state: Any
     step: int
     history: list[Record]
     stopped_early: bool
+    best_step: int | None
 
 
 class _Noted(NamedTuple):
@@ -102,6 +103,14 @@ class _Loop:
             return True
         return settings.steps is not None and noted.step >= settings.steps
 
+    def best_step(self) -> int | None:
+        """The step whose evaluation was best, if there is a rule that says so."""
+        return _best(self.noted.memory)
+
+    def is_due(self, checkpoint_every: int) -> bool:
+        """Whether what was noted last is to be saved now: by schedule, or as the best so far."""
+        return self.noted.step % checkpoint_every == 0 or self.noted.step == self.best_step()
+
     def advance(self, step: Callable[..., Any], batch: Any) -> Record | None:
         """Do one step and note it; gives its record, if it has one."""
         settings, n = self.settings, self.noted.step + 1
@@ -130,8 +139,14 @@ class _Loop:
             "history": self.history[: noted.records],
             "memory": noted.memory,
         }
-        self.checkpoints.save(noted.step, {"state": noted.state, "run": json.dumps(run)})
+        best = self.best_step()
+        values = {"state": noted.state, "run": json.dumps(run)}
+        self.checkpoints.save(noted.step, values, also=() if best is None else (best,))
         self.saved = noted.step
+
+
+def _best(memory: Mapping[str, Any]) -> int | None:
+    return memory["step"] if memory.get("best") is not None else None
 
 
 def _checked(result: Any) -> tuple[Any, Mapping[str, Any]]:
@@ -187,7 +202,8 @@ def fit(
         logs: where records are written; they start anew with the history of the run.
         checkpoint_every: steps between two checkpoints; the end of the run has one too.
         resume: False refuses a folder that has checkpoints.
-        stop: ends the run when the evaluation gets no better.
+        stop: ends the run when the evaluation gets no better. The best step has a checkpoint that
+            stays besides the last ones; `restore` with best=True reads it.
         progress: show a live line on a terminal, a line for each record elsewhere.
     Raises:
         CheckpointError: the last checkpoint is refused, or resume is False and there is one.
@@ -207,7 +223,33 @@ def fit(
     _drive(loop, step, logs, checkpoint_every, progress)
     noted = loop.noted
     over = stop is not None and stop.is_over(noted.memory)
-    return Run(noted.state, noted.step, loop.history[: noted.records], over)
+    history = loop.history[: noted.records]
+    return Run(noted.state, noted.step, history, over, loop.best_step())
+
+
+def restore(checkpoints: Checkpoints, like: Any, *, best: bool = False) -> tuple[int, Any]:
+    """The step and the state of the last checkpoint that `fit` wrote, or of the best step.
+
+    Args:
+        like: a state of the same structure, shapes and dtypes, such as the one to begin with.
+        best: the step that was best by the rule of early stopping, in place of the last.
+    Raises:
+        CheckpointError: there is none, or it is refused by `load`; best of a run without early
+            stopping, or without an evaluation so far.
+    """
+    wanted = {"state": like, "run": ""}
+    step, saved = checkpoints.restore(wanted)
+    if not best:
+        return step, saved["state"]
+    chosen = _best(json.loads(saved["run"])["memory"])
+    if chosen is None:
+        raise CheckpointError(
+            f"train.restore: the run in {checkpoints.folder} has no best step: it had no early "
+            f"stopping, or no evaluation so far.\n  {user_line()}\n"
+            "  Give `stop` and `evaluate` to fit, or read the last step with best=False."
+        )
+    step, saved = checkpoints.restore(wanted, chosen)
+    return step, saved["state"]
 
 
 def _drive(
@@ -225,7 +267,7 @@ def _drive(
             record = loop.advance(jitted, batch)
             for log in logs if record is not None else ():
                 log.write(record or {})
-            if loop.noted.step % checkpoint_every == 0:
+            if loop.is_due(checkpoint_every):
                 loop.save()
             if shown is not None:
                 shown.step(loop.noted.step, record)

@@ -22,7 +22,7 @@ class Progress:
         self._first, self._start = done, time.perf_counter()
         self._bar = _bar() if sys.stderr.isatty() else None
         if self._bar is not None:
-            self._task = self._bar.add_task("", total=total, completed=done)
+            self._task = self._bar.add_task(self._count(done), total=total, completed=done)
             self._bar.start()
 
     def step(self, n: int, record: Record | None) -> None:
@@ -42,10 +42,12 @@ class Progress:
             self._bar.stop()
 
     def _line(self, n: int, record: Record) -> str:
-        end = "" if self._total is None else f"/{self._total}"
         numbers = [f"{name} {value:.4g}" for name, value in record.items() if name != "step"]
         rate = (n - self._first) / max(time.perf_counter() - self._start, 1e-9)
-        return "  ".join([f"step {n}{end}", *numbers, f"{rate:.3g} steps/s"])
+        return "  ".join([self._count(n), *numbers, f"{rate:.3g} steps/s"])
+
+    def _count(self, n: int) -> str:
+        return f"step {n}" if self._total is None else f"step {n}/{self._total}"
 
 
 def _bar() -> Any:

