@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import funcgrad
-from funcgrad import lax
+from funcgrad import lax, nn
 
 
 def checked(module):
@@ -26,16 +26,25 @@ def test_lax_lists_agree():
     assert checked(lax) == lax._homes
 
 
+def test_nn_lists_agree():
+    assert checked(nn) == nn._homes | {"initializers": None}
+
+
 def test_top_level_lists_agree():
     assert checked(funcgrad) == funcgrad._names
 
 
-@pytest.mark.parametrize("module", [funcgrad, lax])
+@pytest.mark.parametrize("module", [funcgrad, lax, nn])
 def test_every_name_is_there(module):
     for name in dir(module):
         assert getattr(module, name) is not None or name == "__cached__"
     with pytest.raises(AttributeError, match="nonsense"):
         _ = module.nonsense
+
+
+def test_nn_names_are_those_of_their_families():
+    for name, family in nn._homes.items():
+        assert getattr(nn, name) is getattr(importlib.import_module(f"funcgrad.nn.{family}"), name)
 
 
 def test_lax_names_are_those_of_their_families():

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from funcgrad.config import config
-from funcgrad.kernels.runtime import toolchain
+from funcgrad.kernels.runtime import machine, toolchain
 from funcgrad.kernels.runtime.pool import pool
 
 # args: the array, and its pool for the nested job. Each element is raised by its index, and the
@@ -116,7 +116,7 @@ def test_every_chunk_runs_once_and_chunks_do_not_depend_on_the_threads(
 
 def test_by_default_one_thread_a_processor() -> None:
     config.update("num_threads", None)
-    assert pool().threads == toolchain.available_cores()
+    assert pool().threads == machine.available_cores()
 
 
 def test_the_address_stays_when_the_size_changes(run: Callable[..., Any]) -> None:

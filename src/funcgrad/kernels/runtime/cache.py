@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ...config import config
-from . import symbols, toolchain
+from . import machine, symbols, toolchain
 
 FORMAT = b"funcgrad-1\n"
 SUFFIX = ".fgo"
@@ -199,9 +199,12 @@ def _spell(part: Any, text: list[str]) -> None:
 @cache
 def _surroundings() -> str:
     """What object code depends on besides its source."""
-    here = toolchain.machine()
+    here = machine.hardware()
+    if here is None:
+        known = toolchain.machine()
+        here = f"{known.cpu} {known.features} {known.triple}"
     text: list[str] = []
-    _spell((here.cpu, here.features, here.triple, toolchain.llvm_version()), text)
+    _spell((here, machine.generator()), text)
     _spell((np.__version__, symbols.blas_identity(), _own_identity()), text)
     return "".join(text)
 

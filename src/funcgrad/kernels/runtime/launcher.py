@@ -7,16 +7,16 @@ done for each one, checks included, is done by reading the objects' own headers.
 from __future__ import annotations
 
 import ctypes
+import functools
 import struct
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...core.array import Array
 from ...ir.avals import ShapedArray
-from . import toolchain
+from . import cache, toolchain
 
 FIRST_SLOT = 3
 MISMATCH = -(1 << 40)
@@ -24,6 +24,9 @@ MISMATCH = -(1 << 40)
 # A method of a bytes object that holds the plan, called as `method(inputs, outputs)`: gives the
 # outputs if the program ran, else the inputs, and what `fg_launch` gave in the plan's last place.
 _METHOD = """
+@fg_array = external global i8
+@fg_ndarray = external global i8
+
 define ptr @fg_method(ptr %self, ptr %args, i64 %count) {
   %plan = getelementptr i8, ptr %self, i64 32
   %inputs = load ptr, ptr %args
@@ -78,7 +81,7 @@ look:
 kind:
   %type.at = getelementptr i8, ptr %item, i64 8
   %type = load ptr, ptr %type.at
-  %is.array = icmp eq ptr %type, inttoptr (i64 {array} to ptr)
+  %is.array = icmp eq ptr %type, @fg_array
   br i1 %is.array, label %sort, label %mismatch
 sort:
   %aval.at = getelementptr i8, ptr %item, i64 {aval}
@@ -92,7 +95,7 @@ value:
   %held = load ptr, ptr %value.at
   %held.type.at = getelementptr i8, ptr %held, i64 8
   %held.type = load ptr, ptr %held.type.at
-  %is.memory = icmp eq ptr %held.type, inttoptr (i64 {ndarray} to ptr)
+  %is.memory = icmp eq ptr %held.type, @fg_ndarray
   br i1 %is.memory, label %flags, label %unfit
 flags:
   %array = phi ptr [ %item, %look ], [ %held, %value ]
@@ -173,7 +176,7 @@ class Launcher(NamedTuple):
     code: toolchain.LoadedCode
 
 
-@cache
+@functools.cache
 def launcher() -> Launcher:
     """The launcher of this process.
 
@@ -183,7 +186,8 @@ def launcher() -> Launcher:
     text = _LAUNCH + _METHOD
     for name, number in _layout().items():
         text = text.replace(f"{{{name}}}", str(number))
-    code = toolchain.load(toolchain.compile_text(text), {}, ("fg_launch", "fg_method"))
+    types = {"fg_array": id(Array), "fg_ndarray": id(np.ndarray)}
+    code = toolchain.load(cache.compiled(text), types, ("fg_launch", "fg_method"))
     kinds = (ctypes.c_int64, *[ctypes.c_void_p] * 4)
     releasing = ctypes.CFUNCTYPE(*kinds)(code.address("fg_launch"))
     definition = _MethodDefinition(b"run", code.address("fg_method"), _FASTCALL, None)
@@ -243,8 +247,7 @@ def _layout() -> dict[str, int]:
             "compiled programs read. Set FUNCGRAD_LOWERING=numpy, which runs programs without "
             "compiling."
         )
-    numbers = {"aval": aval, "value": value, "mismatch": MISMATCH}
-    return {"array": id(Array), "ndarray": id(np.ndarray), **numbers}
+    return {"aval": aval, "value": value, "mismatch": MISMATCH}
 
 
 def _word(address: int | None) -> int:

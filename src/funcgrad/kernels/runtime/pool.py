@@ -16,7 +16,7 @@ import threading
 from typing import Any
 
 from ...config import config
-from . import cache, pool_text, toolchain
+from . import cache, machine, pool_text, toolchain
 
 # A thread that does not end is in the middle of a chunk; the end of the process takes it along.
 EXIT_SECONDS = 5.0
@@ -67,7 +67,7 @@ class Pool:
             self._changing = True
             try:
                 self._join()
-                self._start((asked or toolchain.available_cores()) - 1)
+                self._start((asked or machine.available_cores()) - 1)
                 self.asked = asked
             finally:
                 self._changing = False
@@ -139,8 +139,7 @@ class Pool:
 
 
 def _text() -> str:
-    architecture = toolchain.machine().triple.partition("-")[0]
-    return pool_text.pool_text(architecture, darwin=sys.platform == "darwin")
+    return pool_text.pool_text(machine.architecture(), darwin=sys.platform == "darwin")
 
 
 def _symbols() -> dict[str, int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from importlib import import_module
 from typing import Any
 
 from ...errors import CompileError
+from . import elf
+from .machine import available_cores
 
 # Level 1: what explicit vectors in straight loops still gain from; one tenth of the time of the
 # code generator. Level 2 is LLVM's own pipeline of that level, about as long as the generator.
@@ -62,13 +63,6 @@ def llvm() -> Any:
 
 
 @cache
-def llvm_version() -> str:
-    """The versions of llvmlite and of the LLVM in it."""
-    package: Any = import_module("llvmlite")
-    return f"{package.__version__} {'.'.join(map(str, llvm().llvm_version_info))}"
-
-
-@cache
 def machine() -> Machine:
     """The machine this process runs on."""
     binding = llvm()
@@ -82,13 +76,6 @@ def machine() -> Machine:
     else:
         bits = 256 if present.get("avx2") and present.get("fma") else 128
     return Machine(binding.get_host_cpu_name(), features, triple, bits, available_cores())
-
-
-def available_cores() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1
 
 
 def compile_text(text: str, level: int = 1, target: Machine | None = None) -> bytes:
@@ -201,11 +188,11 @@ class LoadedCode:
     Whoever holds an address of it holds this object too.
     """
 
-    __slots__ = ("_linker", "_tracker")
+    __slots__ = ("_addresses", "_held")
 
-    def __init__(self, linker: Any, tracker: Any) -> None:
-        self._linker = linker
-        self._tracker = tracker
+    def __init__(self, addresses: Any, held: Any) -> None:
+        self._addresses = addresses
+        self._held = held
 
     def address(self, name: str) -> int:
         """The address of a function.
@@ -213,13 +200,13 @@ class LoadedCode:
         Raises:
             KeyError: the function was not among the exported ones.
         """
-        return int(self._tracker[name])
+        return int(self._addresses[name])
 
 
 def load(
     object_bytes: bytes, symbols: Mapping[str, int], exports: Sequence[str] = ("program",)
 ) -> LoadedCode:
-    """Object code brought into memory and linked.
+    """Object code brought into memory and linked: by our own loader, or by LLVM's.
 
     Args:
         object_bytes: what `compile_text` gave.
@@ -228,6 +215,16 @@ def load(
     Raises:
         CompileError: the code is damaged, names what is not in `symbols`, or lacks an export.
     """
+    try:
+        image = elf.Image(elf.read(object_bytes), symbols)
+        return LoadedCode({name: image.addresses[name] for name in exports}, image)
+    except (elf.ForeignError, KeyError):
+        return _linked_by_llvm(object_bytes, symbols, exports)
+
+
+def _linked_by_llvm(
+    object_bytes: bytes, symbols: Mapping[str, int], exports: Sequence[str]
+) -> LoadedCode:
     binding = llvm()
     library = binding.JITLibraryBuilder().add_object_img(object_bytes)
     for name, address in symbols.items():
@@ -239,7 +236,7 @@ def load(
             _generator(1, None), use_jit_link=True, suppress_errors=True
         )
         try:
-            return LoadedCode(linker, library.link(linker, "library"))
+            return LoadedCode(library.link(linker, "library"), linker)
         except RuntimeError as error:
             missing = ", ".join(sorted(set(_undefined(object_bytes)) - symbols.keys())) or "none"
             raise CompileError(
@@ -250,26 +247,8 @@ def load(
 
 
 def _undefined(object_bytes: bytes) -> list[str]:
-    """The names that an ELF object of 64 bits leaves open; none for other formats.
-
-    Source: System V Application Binary Interface, chapter 4, section headers and symbol table.
-    """
-    names: list[str] = []
+    """The names that object code leaves open, as far as they can be read."""
     try:
-        if object_bytes[:5] != b"\x7fELF\x02":
-            return names
-        (start,) = struct.unpack_from("<Q", object_bytes, 40)
-        size, count = struct.unpack_from("<HH", object_bytes, 58)
-        # name, type, flags, address, offset, size, link, ...: of each section
-        heads = [
-            struct.unpack_from("<IIQQQQI", object_bytes, start + i * size) for i in range(count)
-        ]
-        for _, kind, _, _, offset, length, link in heads:
-            for place in range(offset, offset + length, 24) if kind == 2 else ():
-                name, _, _, section = struct.unpack_from("<IBBH", object_bytes, place)
-                begin = heads[link][4] + name
-                if section == 0 and name:
-                    names.append(object_bytes[begin : object_bytes.index(0, begin)].decode())
-    except (struct.error, ValueError, IndexError):
-        return []  # damaged
-    return names
+        return elf.undefined(elf.read(object_bytes))
+    except elf.ForeignError:
+        return []
