@@ -1,6 +1,7 @@
 """vmap: axes in and out as tree prefixes, names and sizes, and compositions."""
 
 import numpy as np
+import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
@@ -24,6 +25,16 @@ def test_none_and_prefixes():
     np.testing.assert_allclose(out, x @ w + np.arange(3))
     out = fg.vmap(lambda p, v: p["w"] @ v + p["b"], in_axes=(None, 0))({"w": w, "b": 1.0}, x)
     np.testing.assert_allclose(out, x @ w + 1)
+
+
+def test_what_is_not_mapped_may_be_anything():
+    x = np.arange(3.0, dtype=np.float32)
+    apply = fg.vmap(lambda f, word, x: f(x) if word == "yes" else x, in_axes=(None, None, 0))
+    np.testing.assert_allclose(apply(fnp.sin, "yes", x), np.sin(x), rtol=1e-6)
+    np.testing.assert_allclose(apply(fnp.sin, "no", x), x)
+    np.testing.assert_allclose(fg.jit(lambda x: apply(fnp.sin, "yes", x))(x), np.sin(x), rtol=1e-6)
+    with pytest.raises(TypeError, match="not a valid array type, in the arguments of vmap"):
+        fg.vmap(lambda f, x: x, in_axes=(0, 0))(fnp.sin, x)
 
 
 def test_keywords_are_mapped_over_axis_0():

@@ -30,7 +30,7 @@ def vmap(
         fun: a function of pytrees of arrays.
         in_axes: which axis of each argument to map over: an int, `None` (the same for all), or a
             tuple with such a value, or a tree prefix of such values, for each positional
-            argument. Keyword arguments are mapped over axis 0.
+            argument. Keyword arguments are mapped over axis 0. What is not mapped may be anything.
         out_axes: where the mapped axis goes in the result: an int, `None` (the result must not
             depend on it), or a tree prefix.
         axis_name: a name for the axis, for collectives such as `lax.psum` inside fun.
@@ -60,13 +60,11 @@ def vmap(
     @wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
-        check_leaves((args, kwargs), leaves, f"the arguments of vmap({name_of(fun)}) ")
         dims = _in_dims(in_axes, args, kwargs)
+        arrays = [x for x, d in zip(leaves, dims, strict=True) if d is not None]
+        check_leaves((args, kwargs), arrays, f"the arguments of vmap({name_of(fun)}) ")
         size = _axis_size(fun, args, kwargs, leaves, dims, axis_size)
-        dims = [
-            d if d is None or d >= 0 else d + aval_of(x).ndim
-            for x, d in zip(leaves, dims, strict=True)
-        ]
+        dims = [_positive(d, x) for x, d in zip(leaves, dims, strict=True)]
         flat = FlatFunction(fun, in_tree)
         outs, out_dims = batch_flat(flat, AxisData(axis_name, size), leaves, dims)
         wanted = _out_dims(out_axes, flat.out_tree)
@@ -99,6 +97,10 @@ def _in_dims(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> lis
     return [*dims, *[0] * len(tree.leaves(kwargs))]
 
 
+def _positive(dim: int | None, x: Any) -> int | None:
+    return dim if dim is None or dim >= 0 else dim + aval_of(x).ndim
+
+
 def _axis_size(
     fun: Callable[..., Any],
     args: tuple[Any, ...],
@@ -110,16 +112,18 @@ def _axis_size(
     sizes: list[int | None] = []
     for i, x in enumerate(leaves):
         d: int | None = dims[i]
+        if d is None:
+            sizes.append(None)
+            continue
         shape: tuple[int, ...] = aval_of(x).shape
-        if d is not None and not -len(shape) <= d < len(shape):
+        if not -len(shape) <= d < len(shape):
             name = argument_names(fun, args, kwargs)[i]
             raise ValueError(
                 f"vmap was requested to map its argument {name} along axis {d}, which implies "
                 f"that its rank should be at least {d + 1 if d >= 0 else -d}, but is only "
                 f"{len(shape)} (its shape is {shape}).\n  {user_line()}"
             )
-        size: int | None = None if d is None else shape[d]
-        sizes.append(size)
+        sizes.append(shape[d])
     found = {s for s in sizes if s is not None}
     if axis_size is not None:
         found.add(axis_size)
