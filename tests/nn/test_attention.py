@@ -176,6 +176,37 @@ def test_as_torch(name, form):
             np.testing.assert_allclose(found, x.grad, rtol=1e-8, atol=1e-10)
 
 
+def drop(query, key, value, rate=0.4, **rest):
+    options = {"dropout_rate": rate, "dropout_key": fg.random.key(3), **rest}
+    return nn.dot_product_attention(query, key, value, **options)
+
+
+def test_dropped_weights(form):
+    with fg.enable_x64(True):
+        # Values that tell the weights: out[..., s] is the weight of key s.
+        each = np.broadcast_to(np.eye(S)[None, :, None], (B, S, K, S))
+        whole = np.asarray(nn.dot_product_attention(query, key, each))
+        found = np.asarray(drop(query, key, each))
+        kept = found != 0
+        np.testing.assert_allclose(found[kept], whole[kept] / 0.6, rtol=1e-6)
+        assert 0.5 < kept.mean() < 0.7
+        assert all(0.4 < kept[:, :, n].mean() < 0.8 for n in range(N))
+        check_grads(drop, (query, key, value), 1, eps=1e-4)
+        np.testing.assert_array_equal(drop(query, key, value, rate=1.0), 0)
+        plain = nn.dot_product_attention(query, key, value)
+        np.testing.assert_array_equal(drop(query, key, value, dropout_key=None), plain)
+
+
+def test_dropped_weights_do_not_depend_on_tiles(monkeypatch):
+    with fg.enable_x64(True):
+        want = fg.jit(drop)(query, key, value)
+        for height, width in ((3, 4), (7, 2), (1, 9)):
+            blocks = (attention_tiles.Blocks(T, height), attention_tiles.Blocks(S, width))
+            monkeypatch.setattr(attention, "TILE", 1)
+            monkeypatch.setattr(attention, "divided", lambda operands, blocks=blocks: blocks)
+            np.testing.assert_allclose(drop(query, key, value), want, rtol=1e-6, atol=1e-12)
+
+
 def sizes(closed):
     """The number of elements of every value in a program, bodies of loops included."""
     for eqn in closed.jaxpr.eqns:
@@ -241,6 +272,7 @@ def call(**changes):
         (call(query_seq_lengths=np.ones(3, np.int32)), r"integers of shape \(2,\)"),
         (call(local_window_size=-1), "from 0"),
         (call(implementation="cudnn"), "leave it out"),
+        (call(dropout_rate=1.5, dropout_key=fg.random.key(0)), "a rate from 0 to 1"),
     ],
 )
 def test_errors(wrong, text):

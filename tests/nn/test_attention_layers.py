@@ -50,6 +50,37 @@ def test_derivatives(name):
     check_grads(f, (params, x), 1, ("rev",), eps=1e-6)
 
 
+def test_attention_dropout():
+    layer = nn.multi_head_attention(N, attention_dropout=0.5)
+    plain = nn.multi_head_attention(N)
+    params, state = made(layer)
+    assert list(state) == ["dropout"]
+    fg.tree.map(np.testing.assert_array_equal, layer.init(key, x)[0], plain.init(key, x)[0])
+    want, _ = plain.apply(params, (), x)
+    y, same = layer.apply(params, state, x)
+    np.testing.assert_array_equal(y, want)
+    assert same is state
+    first, after = layer.apply(params, state, x, train=True)
+    again, _ = layer.apply(params, state, x, train=True)
+    second, _ = layer.apply(params, after, x, train=True)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - want).max() > 0.1
+    assert np.abs(first - second).max() > 0.1
+    # What comes out is that of all weights on average.
+    draws = fg.jit(fg.vmap(lambda k: layer.apply(params, {"dropout": k}, x, train=True)[0]))
+    mean = draws(fg.random.split(key, 2000)).mean(0)
+    np.testing.assert_allclose(mean, want, atol=0.15)
+    check_grads(lambda p: layer.apply(p, state, x, train=True)[0], (params,), 1, ("rev",), eps=1e-6)
+
+
+def test_attention_dropout_beside_a_cache():
+    layer = nn.decoder_block(N, 8, attention_dropout=0.5, cache=T)
+    params, state = layer.init(key, x)
+    _, after = layer.apply(params, state, x, train=True)
+    assert set(after["attention"]["layer"]) == {"dropout", "key", "value", "length"}
+    assert int(after["attention"]["layer"]["length"]) == T
+
+
 def test_cross_attention():
     layer = nn.multi_head_attention(N)
     params, state = made(layer, (x, memory))

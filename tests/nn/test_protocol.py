@@ -6,6 +6,7 @@ import pytest
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import nn, random
+from funcgrad.nn.layer import begin
 from funcgrad.test_util import check_grads
 
 key = random.key(0)
@@ -29,6 +30,54 @@ def test_specs_and_batches_init_alike():
     assert fg.tree.structure(by_batch) == fg.tree.structure(by_spec)
     fg.tree.map(np.testing.assert_array_equal, by_batch, by_spec)
     assert net.init(key, x.astype(np.float16))[0][3]["weight"].dtype == np.float16
+
+
+def nested(depth, counted):
+    """A layer that counts the traces of its apply, below so many combinators."""
+
+    def apply(params, state, x, *, train=False):
+        counted.append(x.shape)
+        return x, state
+
+    net = nn.Layer(lambda key, x: ((), ()), apply, "counted")
+    for _ in range(depth):
+        net = nn.serial(nn.residual(nn.repeat(nn.serial(net), 2)), nn.branch(nn.relu), nn.concat())
+    return net
+
+
+def test_init_traces_each_part_once():
+    traces = {}
+    for depth in (1, 3):
+        counted = []
+        nested(depth, counted).init(key, row)
+        traces[depth] = len(counted)
+    assert traces == {1: 1, 3: 1}
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        nn.serial(nn.dense(4), nn.relu),
+        nn.residual(lambda x: x.astype("float16"), nn.dense(3)),
+        nn.branch(nn.dense(4), nn.serial()),
+        nn.repeat(nn.serial(nn.dense(3), nn.relu), 2),
+    ],
+    ids=lambda net: net.name,
+)
+def test_init_knows_what_apply_gives(net):
+    whole = nn.serial(net, nn.activation(lambda y: y, "same"))
+    params, state, y = begin(whole, key, row)
+    assert y == fg.eval_shape(whole.apply, params, state, row)[0]
+
+
+def test_padding_by_one_number():
+    params, state = nn.conv(2, (3, 3)).init(key, x)
+    by = [nn.conv(2, (3, 3), padding=p) for p in (1, (1, 1), ((1, 1), (1, 1)))]
+    ys = [np.asarray(layer.apply(params, state, x)[0]) for layer in by]
+    np.testing.assert_array_equal(ys[0], ys[1])
+    np.testing.assert_array_equal(ys[0], ys[2])
+    with pytest.raises(ValueError, match="from 0 on"):
+        nn.conv(2, (3, 3), padding=-1)
 
 
 def test_serial_trains():
@@ -160,7 +209,34 @@ ERRORS = {
     "one array": (
         lambda: nn.parallel(nn.relu, nn.relu).init(key, row[0]),
         ValueError,
-        "parallel of 2 layers got input for one ndarray",
+        r"parallel of 2 layers got input for one, f32\[3\]",
+    ),
+    "a norm of a block": (
+        lambda: nn.serial(nn.encoder_block(2, 8)).apply(
+            *nn.serial(nn.encoder_block(2, 8)).init(key, x[:, 0, :, :2]), x[:, 0]
+        ),
+        ValueError,
+        r"^serial\[0\]\.encoder_block\.attention\.norm\.layer_norm: .*f32\[2\].*f32\[2,6,3\]",
+    ),
+    "a window too large": (
+        lambda: nn.serial(nn.conv(2, (3, 9), padding="VALID")).init(key, x),
+        ValueError,
+        r"^serial\[0\]\.conv: .*\(3, 9\).*f32\[2,6,6,3\]",
+    ),
+    "a pool too large": (
+        lambda: nn.serial(nn.max_pool((3, 3), dilation=(3, 3))).init(key, x),
+        ValueError,
+        r"^serial\[0\]\.max_pool: .*\(7, 7\).*f32\[2,6,6,3\]",
+    ),
+    "padding of one axis": (
+        lambda: nn.conv(2, (3, 3), padding=((1, 1),)),
+        ValueError,
+        r"padding of 2 pairs .*\(\(1, 1\),\)",
+    ),
+    "wrong key": (
+        lambda: NESTED.init(3, row),
+        TypeError,
+        r"^net: random\.split expects a key",
     ),
     "no layer": (lambda: nn.serial(nn.relu, 3), TypeError, "made of layers and functions, got 3"),
     "no key": (lambda: nn.serial(nn.dense(2)).init(x, row), TypeError, r"random\.key"),

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import lax
+from .. import lax, random
 from .. import numpy as fnp
 from ..core.sources import user_line
 from ..ir import dtypes
 from .attention_scores import Pattern, direct
 from .attention_tiles import TILE, divided, tiled
+from .regularization import checked_rate
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Integer, Num, Shaped
@@ -32,6 +33,8 @@ def dot_product_attention(
     local_window_size: int | tuple[int, int] | None = None,
     implementation: str | None = None,
     return_residual: bool = False,
+    dropout_rate: float = 0.0,
+    dropout_key: Any = None,
 ) -> Any:
     """softmax(scale · query keyᵀ + bias) value, for each head.
 
@@ -52,6 +55,8 @@ def dot_product_attention(
         local_window_size: how far a query sees to the left and to the right; one number for both.
         implementation: None, or "xla" as JAX calls the one that is not for a GPU.
         return_residual: give log Σ exp(scores) too, f32[B, T, N], without derivative.
+        dropout_rate: each weight is 0 with this probability, else divided by 1 − dropout_rate.
+        dropout_key: the random key for it; without one nothing is dropped.
     Returns:
         f32[B, T, N, V].
     Raises:
@@ -61,21 +66,34 @@ def dot_product_attention(
     batched, arrays = _four_axes(query=query, key=key, value=value, bias=bias, mask=mask)
     _check(arrays, implementation)
     query, key = arrays["query"], arrays["key"]
-    batch, rows, _, width = query.shape
+    batch, *_, width = query.shape
     operands = _grouped(arrays)
     lengths = {"query_lengths": query_seq_lengths, "key_lengths": key_value_seq_lengths}
     operands |= {n: _lengths(n, x, batch) for n, x in lengths.items() if x is not None}
     given = 1 / math.sqrt(width) if scale is None else float(scale)
-    pattern = Pattern(given, bool(is_causal), _window(local_window_size))
-    out, residual = _attend(pattern, operands)
+    rate, words = _dropping(dropout_rate, dropout_key)
+    pattern = Pattern(given, bool(is_causal), _window(local_window_size), rate)
+    out, residual = _attend(pattern, operands | words)
     out, residual = _heads_inside(out).astype(query.dtype), _heads_inside(residual[..., None])
-    if query_seq_lengths is not None:
-        there = fnp.arange(rows)[:, None, None] < operands["query_lengths"][:, None, None, None]
-        out = fnp.where(there, out, fnp.zeros_like(out))
-    if not return_residual:
-        return out if batched else out[0]
+    out = _without_padding(out, operands.get("query_lengths"))
     residual = lax.stop_gradient(residual[..., 0].astype(key.dtype))
-    return (out, residual) if batched else (out[0], residual[0])
+    found = (out, residual) if batched else (out[0], residual[0])
+    return found if return_residual else found[0]
+
+
+def _dropping(rate: float, key: Any) -> tuple[float, dict[str, Any]]:
+    """The share that is dropped, and the operand that it needs."""
+    if key is None or not checked_rate("dot_product_attention", rate):
+        return 0.0, {}
+    return float(rate), {"dropout": random.key_data(key)}
+
+
+def _without_padding(out: Any, lengths: Any) -> Any:
+    """f32[B, T, N, V] with zeros for queries from their lengths on."""
+    if lengths is None:
+        return out
+    there = fnp.arange(out.shape[1])[:, None, None] < lengths[:, None, None, None]
+    return fnp.where(there, out, fnp.zeros_like(out))
 
 
 def _heads_inside(x: Any) -> Any:

@@ -16,6 +16,7 @@ from .attention import dot_product_attention
 from .layer import Layer, Network, entries, output_spec, param_dtype, part, short, spec
 from .linear import dense
 from .positions import rotary as rotated
+from .regularization import checked_rate
 
 
 class _Form(NamedTuple):
@@ -29,6 +30,7 @@ class _Form(NamedTuple):
     cache: int | None
     head_features: int | None
     bias: bool
+    dropout: float
     weight_init: initializers.Initializer | None
 
     def linear(self, features: int) -> Layer:
@@ -54,6 +56,7 @@ def multi_head_attention(
     window: int | tuple[int, int] | None = None,
     cache: int | None = None,
     bias: bool = True,
+    attention_dropout: float = 0.0,
     weight_init: initializers.Initializer | None = None,
 ) -> Layer:
     """Several attentions side by side, between linear maps.
@@ -66,7 +69,8 @@ def multi_head_attention(
     state: `()`; with `cache` `{"key": f32[batch, cache, key heads, head_features], "value": the
     same, "length": i32[]}`. The vectors of x come after those of the calls before and see them; the
     mask then is one for [batch, heads, T, cache]. A call that does not fit in the cache is an
-    error, under jit NaN.
+    error, under jit NaN. With `attention_dropout` an entry "dropout", a random key that is split
+    at each training call.
 
     Args:
         key_heads: how many heads keys and values have; divides `heads`. By default as many.
@@ -76,6 +80,7 @@ def multi_head_attention(
         window: how far a vector sees to the left and to the right.
         cache: how many vectors a sequence has at most, for decoding part by part.
         bias: whether the linear maps have one.
+        attention_dropout: share of the weights of the softmax that are dropped in training.
     Raises:
         ValueError: heads that do not divide; shapes that do not fit; a cache or rotations with a
             memory.
@@ -88,7 +93,10 @@ def multi_head_attention(
             "  Give a number of heads that is a multiple of the key heads."
         )
     later = causal or cache is not None
-    form = _Form(heads, shared, later, rotary, window, cache, head_features, bias, weight_init)
+    rate = checked_rate("multi_head_attention", attention_dropout)
+    form = _Form(
+        heads, shared, later, rotary, window, cache, head_features, bias, rate, weight_init
+    )
     return _layer(form)
 
 
@@ -100,14 +108,14 @@ def _layer(form: _Form) -> Layer:
         x, memory, _ = _inputs(form, spec(x))
         width = form.head_features or _divided(x, form.heads)
         params: dict[str, Any] = {}
-        *keys, last = random.split(key, 4)
+        *keys, last, drawing = random.split(key, 5)
         for own, (step, count) in zip(keys, counts.items(), strict=True):
             layer = form.linear(count * width)
             with part(f"{name}.{step}", layer):
                 params[step], _ = layer.init(own, x if step == "query" else memory)
         inner = output_spec(form.linear(1), params["query"], (), x)
         params["out"], _ = form.linear(x.shape[2]).init(last, inner)
-        return params, _empty(form, x, width)
+        return params, _empty(form, x, width, drawing)
 
     def apply(params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:
         x, memory, mask = _inputs(form, x)
@@ -119,7 +127,8 @@ def _layer(form: _Form) -> Layer:
             with part(f"{name}.{step}", linear):
                 y, _ = linear.apply(maps[step], (), x if step == "query" else memory)
             found[step] = y.reshape(*y.shape[:2], count, y.shape[2] // count)
-        y, state = _attend(form, found, state, mask)
+        drawing, state = _drawing(form, state, train)
+        y, state = _attend(form, found, state, mask, drawing)
         with part(f"{name}.out", linear):
             y, _ = linear.apply(maps["out"], (), y.reshape(*y.shape[:2], -1))
         return y, state
@@ -159,14 +168,26 @@ def _divided(x: Any, heads: int) -> int:
     return x.shape[2] // heads
 
 
-def _empty(form: _Form, x: Any, width: int) -> Any:
-    if form.cache is None:
-        return ()
-    zeros = fnp.zeros((x.shape[0], form.cache, form.key_heads, width), param_dtype(x))
-    return {"key": zeros, "value": zeros, "length": fnp.zeros((), fnp.int32)}
+def _empty(form: _Form, x: Any, width: int, drawing: Any) -> Any:
+    state: dict[str, Any] = {"dropout": drawing} if form.dropout else {}
+    if form.cache is not None:
+        zeros = fnp.zeros((x.shape[0], form.cache, form.key_heads, width), param_dtype(x))
+        state |= {"key": zeros, "value": zeros, "length": fnp.zeros((), fnp.int32)}
+    return state or ()
 
 
-def _attend(form: _Form, found: dict[str, Any], state: Any, mask: Any) -> tuple[Any, Any]:
+def _drawing(form: _Form, state: Any, train: bool) -> tuple[Any, Any]:
+    """The random key of this call, None where nothing is dropped, and the state after it."""
+    if not (train and form.dropout):
+        return None, state
+    (key,) = entries(state, ("dropout",), "multi_head_attention", "state")
+    key, own = random.split(key)
+    return own, {**state, "dropout": key}
+
+
+def _attend(
+    form: _Form, found: dict[str, Any], state: Any, mask: Any, drawing: Any
+) -> tuple[Any, Any]:
     query, key, value = (found[step] for step in ("query", "key", "value"))
     cached: list[Any] = []
     before: Any = 0
@@ -176,18 +197,19 @@ def _attend(form: _Form, found: dict[str, Any], state: Any, mask: Any) -> tuple[
     positions = before + fnp.arange(query.shape[1], dtype=fnp.int32)
     if form.rotary is not None:
         query, key = (rotated(a, positions, base=form.rotary) for a in (query, key))
+    options: dict[str, Any] = {"dropout_rate": form.dropout, "dropout_key": drawing}
     if form.cache is None:
-        options: dict[str, Any] = {"is_causal": form.causal, "local_window_size": form.window}
+        options |= {"is_causal": form.causal, "local_window_size": form.window}
         return dot_product_attention(query, key, value, mask=mask, **options), state
     keys, values = (
         lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), before, 1)
         for old, new in zip(cached, (key, value), strict=True)
     )
     seen = _seen(form, positions, keys.shape[1], mask)
-    y = dot_product_attention(query.astype(keys.dtype), keys, values, mask=seen)
+    y = dot_product_attention(query.astype(keys.dtype), keys, values, mask=seen, **options)
     fits = before + query.shape[1] <= keys.shape[1]
     y = fnp.where(fits, y, fnp.nan).astype(query.dtype)
-    return y, {"key": keys, "value": values, "length": before + query.shape[1]}
+    return y, {**state, "key": keys, "value": values, "length": before + query.shape[1]}
 
 
 def _seen(form: _Form, positions: Any, size: int, mask: Any) -> Any:

@@ -4,6 +4,7 @@ Operands of one attention, with query heads grouped by the key heads that they s
 
     query f[batch, heads, group, T, H]    bias, mask [batch, heads, group, T, S], any axis may be 1
     key, value f[batch, heads, S, H]      query_lengths, key_lengths i32[batch]
+    dropout u32[2], the words of a key
 
 The one idea: which scores count follows from positions, so that a tile of scores knows its own
 part of the mask, and no mask of all positions is made.
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .. import lax
+from .. import lax, random
 from .. import numpy as fnp
+from ..api.mapping import vmap
 from ..ir import dtypes
 
 
@@ -25,11 +27,13 @@ class Pattern(NamedTuple):
         scale: factor of the scores.
         causal: queries see no later key.
         window: how far a query sees to the left and to the right, or None.
+        dropout: the share of weights that are dropped.
     """
 
     scale: float
     causal: bool
     window: tuple[int, int] | None
+    dropout: float = 0.0
 
 
 def score_dtype(x: Any) -> Any:
@@ -91,6 +95,27 @@ def counting(pattern: Pattern, operands: dict[str, Any], rows: Any, columns: Any
     return counts
 
 
+def dropped(
+    pattern: Pattern, operands: dict[str, Any], weights: Any, rows: Any, columns: Any
+) -> Any:
+    """The weights f32[batch, heads, group, t, s], some of them 0 and the others larger for it.
+
+    Which ones follows from the key and the two positions, so that it is the same for any tiles.
+    """
+    if not pattern.dropout:
+        return weights
+    key = random.wrap_key_data(operands["dropout"])
+    of_rows = vmap(random.fold_in, in_axes=(None, 0))(key, rows)
+    of_pairs = vmap(vmap(random.fold_in, in_axes=(None, 0)), in_axes=(0, None))(of_rows, columns)
+    share = 1 - pattern.dropout
+
+    def draw(own: Any) -> Any:
+        return random.bernoulli(own, share, weights.shape[:3])
+
+    kept = fnp.moveaxis(vmap(vmap(draw))(of_pairs), (0, 1), (3, 4))
+    return fnp.where(kept, weights / share if share else 0, 0).astype(weights.dtype)
+
+
 def _part(whole: Any, rows: Any, columns: Any) -> Any:
     """The part of a bias or mask at these positions; an axis of size 1 stays."""
     for axis, positions in ((3, rows), (4, columns)):
@@ -108,11 +133,11 @@ def direct(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any]:
         that the weights were divided by.
     """
     query, key, value = (operands[name] for name in ("query", "key", "value"))
-    positions = (fnp.arange(x.shape[-2], dtype=fnp.int32) for x in (query, key))
+    positions = [fnp.arange(x.shape[-2], dtype=fnp.int32) for x in (query, key)]
     s = scores(pattern, operands, query, key, *positions)
     top = lax.stop_gradient(fnp.max(s, axis=-1, keepdims=True))
     weights = fnp.exp(s - top)
     total = fnp.sum(weights, axis=-1, keepdims=True)
-    shares = (weights / total).astype(key.dtype)
+    shares = dropped(pattern, operands, weights / total, *positions).astype(key.dtype)
     out = fnp.einsum("bngts,bnsh->bngth", shares, value, preferred_element_type=score_dtype(query))
     return out.astype(query.dtype), (top + fnp.log(total))[..., 0]

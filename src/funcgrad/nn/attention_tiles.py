@@ -22,7 +22,7 @@ from .. import numpy as fnp
 from ..control.checkpoint import checkpoint
 from ..control.custom_jvp import custom_jvp
 from ..core.zeros import SymbolicZero
-from .attention_scores import Pattern, counting, products, score_dtype, scores
+from .attention_scores import Pattern, counting, dropped, products, score_dtype, scores
 
 # Elements of a tile of scores, of all heads together: 16 MiB of float32.
 TILE = 1 << 22
@@ -110,6 +110,7 @@ def tiled(
             weights = fnp.exp(s - finite[..., None])
             before = fnp.exp(top - finite)
             total = before * total + fnp.sum(weights, axis=-1)
+            weights = dropped(pattern, operands, weights, *places)
             return (new, total, before[..., None] * out + _weighted(weights, value)), None
 
         start = (fnp.full(query.shape[:-1], -fnp.inf, dtype), *_no_sums(query, values, dtype))
@@ -180,9 +181,9 @@ def _tangents(
             counts = counting(pattern, operands, *places)
             ds = ds if counts is None else fnp.where(counts, ds, 0)
             slope = fnp.broadcast_to(p * ds, p.shape)
-            moved = _weighted(slope, value)
+            moved = _weighted(dropped(pattern, operands, slope, *places), value)
             if "value" in d_tile:
-                moved = moved + _weighted(p, d_tile["value"])
+                moved = moved + _weighted(dropped(pattern, operands, p, *places), d_tile["value"])
             return fnp.sum(slope, axis=-1), moved
 
         def column(carry: Any, step: Any) -> tuple[Any, None]:

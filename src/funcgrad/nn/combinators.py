@@ -12,9 +12,10 @@ from typing import Any
 from .. import lax, random, tree
 from .. import numpy as fnp
 from ..api.mapping import vmap
+from ..api.tracing import eval_shape
 from ..control.checkpoint import checkpoint
 from ..core.sources import user_line
-from .layer import Layer, Network, Part, as_layer, output_spec, part, short, spec, stateless
+from .layer import Layer, Network, Part, Start, add_path, as_layer, begin, part, short, stateless
 
 
 def serial(*layers: Part, name: str = "serial") -> Layer:
@@ -24,17 +25,15 @@ def serial(*layers: Part, name: str = "serial") -> Layer:
     """
     whole = [as_layer(layer) for layer in layers]
 
-    def init(key: Any, x: Any) -> tuple[list[Any], list[Any]]:
-        x = spec(x)
+    def start(key: Any, x: Any) -> tuple[list[Any], list[Any], Any]:
         params: list[Any] = []
         states: list[Any] = []
-        for i, (own_key, layer) in enumerate(zip(_keys(key, len(whole)), whole, strict=True)):
+        for i, (own_key, layer) in enumerate(zip(_keys(name, key, len(whole)), whole, strict=True)):
             with part(f"{name}[{i}]", layer):
-                own, state = layer.init(own_key, x)
-                x = output_spec(layer, own, state, x)
+                own, state, x = begin(layer, own_key, x)
             params.append(own)
             states.append(state)
-        return params, states
+        return params, states, x
 
     def apply(params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, list[Any]]:
         _check(name, len(whole), params=params, state=state)
@@ -45,20 +44,20 @@ def serial(*layers: Part, name: str = "serial") -> Layer:
             states.append(new)
         return x, states
 
-    return Network(init, apply, name)
+    return Network(Start(start), apply, name)
 
 
 def parallel(*layers: Part, name: str = "parallel") -> Layer:
     """One layer for each array of a tuple; gives the tuple of what they give."""
     whole = [as_layer(layer) for layer in layers]
 
-    def init(key: Any, x: Any) -> tuple[list[Any], list[Any]]:
+    def start(key: Any, x: Any) -> tuple[list[Any], list[Any], tuple[Any, ...]]:
         _check(name, len(whole), input=x)
-        pairs: list[tuple[Any, Any]] = []
-        for i, (own_key, layer) in enumerate(zip(_keys(key, len(whole)), whole, strict=True)):
+        found: list[tuple[Any, Any, Any]] = []
+        for i, (own_key, layer) in enumerate(zip(_keys(name, key, len(whole)), whole, strict=True)):
             with part(f"{name}[{i}]", layer):
-                pairs.append(layer.init(own_key, spec(x[i])))
-        return [own for own, _ in pairs], [state for _, state in pairs]
+                found.append(begin(layer, own_key, x[i]))
+        return [own for own, _, _ in found], [s for _, s, _ in found], tuple(y for *_, y in found)
 
     def apply(
         params: Any, state: Any, x: Any, *, train: bool = False
@@ -70,7 +69,7 @@ def parallel(*layers: Part, name: str = "parallel") -> Layer:
                 pairs.append(layer.apply(params[i], state[i], x[i], train=train))
         return tuple(y for y, _ in pairs), [new for _, new in pairs]
 
-    return Network(init, apply, name)
+    return Network(Start(start), apply, name)
 
 
 def branch(*layers: Part, name: str = "branch") -> Layer:
@@ -80,13 +79,13 @@ def branch(*layers: Part, name: str = "branch") -> Layer:
     """
     beside = parallel(*layers, name=name)
 
-    def init(key: Any, x: Any) -> tuple[Any, Any]:
-        return beside.init(key, (x,) * len(layers))
+    def start(key: Any, x: Any) -> tuple[Any, Any, Any]:
+        return begin(beside, key, (x,) * len(layers))
 
     def apply(params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:
         return beside.apply(params, state, (x,) * len(layers), train=train)
 
-    return Network(init, apply, name)
+    return Network(Start(start), apply, name)
 
 
 def residual(layer: Part, shortcut: Part | None = None, *, name: str = "residual") -> Layer:
@@ -102,17 +101,16 @@ def residual(layer: Part, shortcut: Part | None = None, *, name: str = "residual
         "shortcut": as_layer(shortcut) if shortcut is not None else _identity,
     }
 
-    def init(key: Any, x: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        x = spec(x)
+    def start(key: Any, x: Any) -> tuple[dict[str, Any], dict[str, Any], Any]:
         params: dict[str, Any] = {}
         state: dict[str, Any] = {}
-        shapes: list[Any] = []
-        for own_key, (step, way) in zip(_keys(key, 2), paths.items(), strict=True):
+        ys: list[Any] = []
+        for own_key, (step, way) in zip(_keys(name, key, 2), paths.items(), strict=True):
             with part(f"{name}.{step}", way):
-                params[step], state[step] = way.init(own_key, x)
-                shapes.append(output_spec(way, params[step], state[step], x))
-        _check_same(name, *shapes)
-        return params, state
+                params[step], state[step], y = begin(way, own_key, x)
+            ys.append(y)
+        _check_same(name, *ys)
+        return params, state, eval_shape(_sum, *ys)
 
     def apply(
         params: Any, state: Any, x: Any, *, train: bool = False
@@ -125,9 +123,9 @@ def residual(layer: Part, shortcut: Part | None = None, *, name: str = "residual
                 y, new[step] = way.apply(params[step], state[step], x, train=train)
             ys.append(y)
         _check_same(name, *ys)
-        return tree.map(fnp.add, *ys), new
+        return _sum(*ys), new
 
-    return Network(init, apply, name)
+    return Network(Start(start), apply, name)
 
 
 def repeat(layer: Part, n: int, *, remat: bool = False, name: str = "repeat") -> Layer:
@@ -146,14 +144,18 @@ def repeat(layer: Part, n: int, *, remat: bool = False, name: str = "repeat") ->
     if n < 1:
         raise ValueError(f"repeat needs n of at least 1, got {n}.\n  {user_line()}")
 
-    def init(key: Any, x: Any) -> tuple[Any, Any]:
-        x = spec(x)
+    def start(key: Any, x: Any) -> tuple[Any, Any, Any]:
+        found: list[Any] = []
+
+        def own(key: Any) -> tuple[Any, Any]:
+            params, state, y = begin(one, key, x)
+            found.append(y)
+            return params, state
+
         with part(name, one):
-            params, state = vmap(one.init, in_axes=(0, None))(random.split(key, n), x)
-            first, kept = tree.map(lambda leaf: leaf[0], (params, state))
-            y = output_spec(one, first, kept, x)
-        _check_kept(name, x, y)
-        return params, state
+            params, state = vmap(own)(_keys(name, key, n))
+        _check_kept(name, x, found[0])
+        return params, state, x
 
     def apply(params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:
         _check_stacked(name, n, params=params, state=state)
@@ -167,14 +169,22 @@ def repeat(layer: Part, n: int, *, remat: bool = False, name: str = "repeat") ->
         body = checkpoint(turn) if remat else turn
         return lax.scan(body, x, (params, state), length=n)
 
-    return Network(init, apply, name)
+    return Network(Start(start), apply, name)
 
 
 _identity = stateless(lambda key, x: (), lambda params, x: x, "identity")
 
 
-def _keys(key: Any, n: int) -> Any:
-    return random.split(key, n) if n else []
+def _sum(y: Any, kept: Any) -> Any:
+    return tree.map(fnp.add, y, kept)
+
+
+def _keys(name: str, key: Any, n: int) -> Any:
+    try:
+        return random.split(key, n) if n else []
+    except (TypeError, ValueError) as error:
+        add_path(error, name)
+        raise
 
 
 def _check(name: str, n: int, **given: Any) -> None:
@@ -182,7 +192,7 @@ def _check(name: str, n: int, **given: Any) -> None:
     for what, parts in given.items():
         if isinstance(parts, Sequence | dict) and len(parts) == n:  # pyright: ignore[reportUnknownArgumentType]
             continue
-        has = len(parts) if isinstance(parts, Sequence | dict) else f"one {type(parts).__name__}"  # pyright: ignore[reportUnknownArgumentType]
+        has = len(parts) if isinstance(parts, Sequence | dict) else f"one, {short(parts)}"  # pyright: ignore[reportUnknownArgumentType]
         hint = (
             "Give a tuple with an array for each layer."
             if what == "input"

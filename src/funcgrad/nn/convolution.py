@@ -38,14 +38,14 @@ def conv(
         window: extents over one to three axes, of any parity.
         strides: steps between windows, 1 by default.
         padding: `"SAME"` (as many outputs as steps fit in), `"SAME_LOWER"` (the odd one before),
-            `"VALID"`, or a pair (before, after) for each axis.
+            `"VALID"`, a number for all sides, or a pair (before, after) for each axis.
         dilation: steps between the elements of a window, 1 by default.
         groups: how many parts of the channels are convolved apart.
         weight_init: He's normal one by default.
         bias_init: zeros by default; `initializers.torch_bias()` is PyTorch's default.
     Raises:
-        ValueError: unknown padding, groups that do not divide channels or features, or lengths
-            that differ.
+        ValueError: unknown padding, groups that do not divide channels or features, lengths that
+            differ, or an input that the window does not fit in.
     """
     positive("conv", features=features, groups=groups)
     how = _window("conv", window, strides, padding, dilation)
@@ -53,7 +53,7 @@ def conv(
     make = weight_init or initializers.he_normal()
 
     def init(key: Any, x: Any) -> dict[str, Any]:
-        how.check(x)
+        how.slides(x)
         _divides("conv", groups, channels=x.shape[-1])
         shape = (*how.size, x.shape[-1] // groups, features)
         return make_params(key, shape, param_dtype(x), make, bias_init if bias else None)
@@ -85,7 +85,7 @@ def depthwise_conv(
     make = weight_init or initializers.he_normal()
 
     def init(key: Any, x: Any) -> dict[str, Any]:
-        how.check(x)
+        how.slides(x)
         shape = (*how.size, 1, x.shape[-1] * multiplier)
         return make_params(key, shape, param_dtype(x), make, bias_init if bias else None)
 
@@ -196,7 +196,7 @@ def _apply(how: Window, params: Any, x: Any, groups: int, has_bias: bool) -> Any
     weight, offset = weight_and_bias(params, has_bias, how.layer)
     shape = weight_shape(weight)
     _check_channels(how, x, shape, shape[-2] * groups)
-
+    how.slides(x)
     if groups > 1 and "left" in (form_of(weight) or {}):
         raise ValueError(
             f"{how.layer} of {groups} groups got a factorised weight, which mixes groups.\n"

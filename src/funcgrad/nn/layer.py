@@ -41,6 +41,23 @@ class Network(Layer):
     __slots__ = ()
 
 
+class Start(NamedTuple):
+    """The init of a network that finds on its way what the network gives.
+
+    Without it each combinator would trace its parts again, once for each level above them.
+
+    Attributes:
+        run: `(key, x) -> (params, state, y)`; x and y are trees of ShapeDtypeStructs.
+    """
+
+    run: Callable[[Any, Any], tuple[Any, Any, Any]]
+
+    def __call__(self, key: Any, x: Any) -> tuple[Any, Any]:
+        """Params and state."""
+        params, state, _ = self.run(key, spec(x))
+        return params, state
+
+
 Part = Layer | Callable[[Any], Any]
 
 
@@ -99,18 +116,22 @@ def part(step: str, layer: Layer) -> Generator[None]:
     except FloatingPointError:
         raise  # debug_nans: its text has the scope already
     except Exception as error:
-        _add_path(error, step, layer.name)
+        if "layer_path" not in vars(error):
+            add_path(error, layer.name)
+        add_path(error, step)
         raise
 
 
-def _add_path(error: Exception, step: str, name: str) -> None:
-    """Put `step.` before the path in the error's text; the innermost part starts the path."""
-    known = vars(error).get("layer_path")
-    if known is None and not (len(error.args) == 1 and isinstance(error.args[0], str)):
-        return
-    path, text = known or (name, error.args[0])
-    vars(error)["layer_path"] = (f"{step}.{path}", text)
-    error.args = (f"{step}.{path}: {text}",)
+def add_path(error: Exception, step: str) -> None:
+    """Put a step before the path in the error's text; the innermost part starts the path."""
+    path, text = vars(error).get("layer_path", ("", None))
+    if text is None:
+        if not (len(error.args) == 1 and isinstance(error.args[0], str)):
+            return
+        text = error.args[0]
+    path = f"{step}.{path}" if path else step
+    vars(error)["layer_path"] = (path, text)
+    error.args = (f"{path}: {text}",)
 
 
 def spec(x: Any) -> Any:
@@ -126,6 +147,14 @@ def spec(x: Any) -> Any:
 def output_spec(layer: Layer, params: Any, state: Any, x: Any) -> Any:
     """Shapes and dtypes of what the layer makes of x, without any arithmetic."""
     return eval_shape(layer.apply, params, state, x)[0]
+
+
+def begin(layer: Layer, key: Any, x: Any) -> tuple[Any, Any, Any]:
+    """Params and state of a layer, and shapes and dtypes of what it makes of x."""
+    if isinstance(layer.init, Start):
+        return layer.init.run(key, spec(x))
+    params, state = layer.init(key, x)
+    return params, state, output_spec(layer, params, state, x)
 
 
 def short(x: Any) -> str:

@@ -48,7 +48,7 @@ def max_pool(
     how = _pool("max_pool", window, strides, padding, dilation)
 
     def apply(x: Any) -> Any:
-        how.check(x)
+        how.slides(x)
         return lax.reduce_window(x, _lowest(x), lax.max, **how.around())
 
     return activation(apply, "max_pool")
@@ -69,7 +69,7 @@ def avg_pool(
     how = _pool("avg_pool", window, strides, padding, None)
 
     def apply(x: Any) -> Any:
-        how.check(x)
+        how.slides(x)
         total = lax.reduce_window(x, 0.0, lax.add, **how.around())
         if count_padding:
             return total / math.prod(how.size)
@@ -95,7 +95,7 @@ def lp_pool(
     how = _pool("lp_pool", window, strides, padding, None)
 
     def apply(x: Any) -> Any:
-        how.check(x)
+        how.slides(x)
         # Zeros are kept from the powers, whose slope there may be infinite.
         none = x == 0
         powers = fnp.where(none, 0.0, fnp.abs(fnp.where(none, 1.0, x)) ** p).astype(x.dtype)
@@ -120,12 +120,12 @@ def stochastic_pool(
     how = _pool("stochastic_pool", window, strides, padding, None)
 
     def init(key: Any, x: Any) -> tuple[Any, Any]:
-        how.check(x)
+        how.slides(x)
         return (), {"key": random.split(key, 1)[0]}
 
     def apply(params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:
         (key,) = entries(state, ("key",), "stochastic_pool", "state")
-        how.check(x)
+        how.slides(x)
         parts = fnp.maximum(elements(how, x, 0), 0)
         total = fnp.sum(parts, axis=-1)
         if not train:
@@ -171,7 +171,7 @@ def max_pool_indices(
     how = _pool("max_pool_indices", window, strides, padding, None)
 
     def apply(x: Any) -> Any:
-        how.check(x)
+        how.slides(x)
         space = x.shape[1:-1]
         parts = elements(how, x, _lowest(x))
         chosen = fnp.argmax(parts, axis=-1)[..., None]

@@ -23,7 +23,7 @@ def dropout(rate: float, *, broadcast_axes: Sequence[int] = ()) -> Layer:
         ValueError: a rate outside of 0 … 1.
     Source: Srivastava et al., JMLR 15 (2014).
     """
-    _rate("dropout", rate)
+    checked_rate("dropout", rate)
 
     def together(rank: int) -> set[int]:
         return {axis % rank for axis in broadcast_axes}
@@ -39,16 +39,18 @@ def drop_path(rate: float) -> Layer:
     state: `{"key": key}`, split at each training call. No params.
     Source: Huang et al., arXiv:1603.09382.
     """
-    _rate("drop_path", rate)
+    checked_rate("drop_path", rate)
     return _dropping("drop_path", rate, lambda rank: set(range(1, rank)))
 
 
-def _rate(layer: str, rate: float) -> None:
+def checked_rate(layer: str, rate: float) -> float:
+    """The rate, if it is a share."""
     if not 0 <= rate <= 1:
         raise ValueError(
             f"{layer} needs a rate from 0 to 1, the share that is dropped; got {rate}.\n"
             f"  {user_line()}"
         )
+    return float(rate)
 
 
 def _dropping(layer: str, rate: float, together: Callable[[int], set[int]]) -> Layer:

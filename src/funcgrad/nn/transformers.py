@@ -178,7 +178,8 @@ def decoder_block(
         net: by default `feed_forward(hidden, activation=activation)`.
         dropout: share dropped of what is added to the shortcut.
         attention: further options of `multi_head_attention` for the causal one, such as `cache`
-            and `rotary`; `key_heads`, `head_features`, `bias` and `weight_init` for both.
+            and `rotary`; `key_heads`, `head_features`, `bias`, `attention_dropout` and
+            `weight_init` for both.
     Source: Vaswani et al., arXiv:1706.03762.
     """
     places = 2 if cross else 1
@@ -186,7 +187,7 @@ def decoder_block(
     own = multi_head_attention(heads, **options)
     steps = [_Step("attention", own, (None, places))]
     if cross:
-        both = ("key_heads", "head_features", "bias", "weight_init")
+        both = ("key_heads", "head_features", "bias", "attention_dropout", "weight_init")
         shared = {name: attention[name] for name in both if name in attention}
         steps.append(_Step("cross", multi_head_attention(heads, **shared), (1, 3)))
     steps.append(_Step("net", net or feed_forward(hidden, activation=activation, dropout=dropout)))
@@ -243,28 +244,34 @@ class _Block(NamedTuple):
         x = given[0]
         layers = (self.norm, self.drop, step.layer)
         inputs = (x, x, _taken(step, x, given))
-        every = zip(layers, random.split(key, 3), inputs, strict=True)
-        params, states = zip(*(layer.init(own, at) for layer, own, at in every), strict=True)
-        return dict(zip(_parts, params, strict=True)), dict(zip(_parts, states, strict=True))
+        params: dict[str, Any] = {}
+        states: dict[str, Any] = {}
+        every = zip(_parts, layers, random.split(key, 3), inputs, strict=True)
+        for name, layer, own, at in every:
+            with part(f"{self.name}.{step.name}.{name}", layer):
+                params[name], states[name] = layer.init(own, at)
+        return params, states
 
     def add(
         self, step: _Step, params: Any, state: Any, given: tuple[Any, ...], train: bool
     ) -> tuple[Any, Any]:
         """What one step makes of x, and its new state."""
-        of_norm, of_drop, of_layer = entries(params, _parts, self.name, "params")
-        norm, drop, layer = entries(state, _parts, self.name, "state")
-        x = y = given[0]
-        if self.norm_first:
-            y, norm = self.norm.apply(of_norm, norm, x, train=train)
-        y, layer = step.layer.apply(of_layer, layer, _taken(step, y, given), train=train)
-        y, drop = self.drop.apply(of_drop, drop, y, train=train)
-        y = x + y
-        if not self.norm_first:
-            y, norm = self.norm.apply(of_norm, norm, y, train=train)
-        return y, dict(zip(_parts, (norm, drop, layer), strict=True))
+        layers = dict(zip(_parts, (self.norm, self.drop, step.layer), strict=True))
+        own = dict(zip(_parts, entries(params, _parts, self.name, "params"), strict=True))
+        new = dict(zip(_parts, entries(state, _parts, self.name, "state"), strict=True))
+
+        def run(name: str, y: Any) -> Any:
+            with part(f"{self.name}.{step.name}.{name}", layers[name]):
+                y, new[name] = layers[name].apply(own[name], new[name], y, train=train)
+            return y
+
+        x = given[0]
+        y = run("norm", x) if self.norm_first else x
+        y = x + run("dropout", run("layer", _taken(step, y, given)))
+        return y if self.norm_first else run("norm", y), new
 
 
-_parts = ("norm", "dropout", "layer")
+_parts: Sequence[str] = ("norm", "dropout", "layer")
 
 
 def _taken(step: _Step, y: Any, given: tuple[Any, ...]) -> Any:
@@ -291,8 +298,7 @@ def _block(
         params: dict[str, Any] = {}
         state: dict[str, Any] = {}
         for own, step in zip(random.split(key, len(steps)), steps, strict=True):
-            with part(f"{name}.{step.name}", step.layer):
-                params[step.name], state[step.name] = block.start(own, step, given)
+            params[step.name], state[step.name] = block.start(own, step, given)
         return params, state
 
     def apply(params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:
@@ -301,8 +307,7 @@ def _block(
         own = entries(params, names, name, "params")
         old = entries(state, names, name, "state")
         for step, weights, before in zip(steps, own, old, strict=True):
-            with part(f"{name}.{step.name}", step.layer):
-                y, new[step.name] = block.add(step, weights, before, given, train)
+            y, new[step.name] = block.add(step, weights, before, given, train)
             given = (y, *given[1:])
         return given if isinstance(x, tuple) else given[0], new
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..core.sources import user_line
 from .layer import short
 
-Padding = str | Sequence[int | tuple[int, int]]
+Padding = str | int | Sequence[int | tuple[int, int]]
 _names = ("SAME", "SAME_LOWER", "VALID")
 
 
@@ -38,6 +38,18 @@ class Window(NamedTuple):
                 f"{self.layer} with a window of {rank} axes takes inputs of {rank + 2} axes "
                 f"[batch, *space, channels], got {short(x)} and a window of {self.size}.\n"
                 f"  {user_line()}"
+            )
+
+    def slides(self, x: Any) -> None:
+        """Raise ValueError when x is no such batch, or smaller than the window."""
+        self.check(x)
+        space = x.shape[1:-1]
+        extents = [n + sum(pad) for n, pad in zip(space, self.pads(space), strict=True)]
+        if any(n < reach for n, reach in zip(extents, self.reach(), strict=True)):
+            raise ValueError(
+                f"{self.layer} with a window that reaches over {self.reach()} got {short(x)}, with "
+                f"its padding {tuple(extents)}: it does not fit in.\n  {user_line()}\n"
+                "  Give larger inputs, more padding or a smaller window."
             )
 
     def pads(self, space: Sequence[int]) -> tuple[tuple[int, int], ...]:
@@ -101,6 +113,8 @@ def _positive(layer: str, what: str, given: Sequence[int] | None, rank: int) -> 
 
 
 def _padding(layer: str, padding: Padding, rank: int) -> str | tuple[tuple[int, int], ...]:
+    if isinstance(padding, int):
+        padding = (padding,) * rank
     if isinstance(padding, str):
         if padding.upper() in _names:
             return padding.upper()
@@ -112,6 +126,6 @@ def _padding(layer: str, padding: Padding, rank: int) -> str | tuple[tuple[int, 
     if len(pairs) != rank or min(min(pair) for pair in pairs) < 0:
         raise ValueError(
             f"{layer} needs padding of {rank} pairs (before, after) of numbers from 0 on, got "
-            f"{tuple(padding)}.\n  {user_line()}"
+            f"{pairs}.\n  {user_line()}"
         )
     return pairs

@@ -15,21 +15,44 @@ Words = Any
 
 rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
 parity = np.uint32(0x1BD11BDA)
+_block = 8192
+_by_block: Any = ("external_loop", "buffered")
 
 
 def threefry2x32(key1: Words, key2: Words, count1: Words, count2: Words) -> tuple[Words, Words]:
     """The two words for each key and counter; operands are u32 arrays that broadcast."""
-    keys = (key1, key2, key1 ^ key2 ^ parity)
+    operands = (key1, key2, count1, count2)
+    shape = np.broadcast_shapes(*(np.shape(x) for x in operands))
+    first, second = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
     with np.errstate(over="ignore"):
-        x, y = count1 + keys[0], count2 + keys[1]
-        for group in range(5):
-            for rotation in rotations[group % 2]:
-                x = x + y
-                y = (y << np.uint32(rotation)) | (y >> np.uint32(32 - rotation))
-                y = x ^ y
-            x = x + keys[(group + 1) % 3]
-            y = y + keys[(group + 2) % 3] + np.uint32(group + 1)
-    return x, y
+        if first.size <= _block:
+            _encrypt(*operands, first, second)
+            return first, second
+        # Block by block, the hundred passes of the rounds stay in the cache.
+        whole: Any = (*operands, first, second)
+        access: Any = [["readonly"]] * 4 + [["writeonly"]] * 2
+        with np.nditer(whole, _by_block, access, buffersize=_block) as blocks:
+            for block in blocks:
+                _encrypt(*block)
+    return first, second
+
+
+def _encrypt(key1: Words, key2: Words, count1: Words, count2: Words, x: Words, y: Words) -> None:
+    """Write the two words of each element to x and y, in place."""
+    keys = (key1, key2, key1 ^ key2 ^ parity)
+    other = np.empty_like(y)
+    np.add(count1, keys[0], out=x)
+    np.add(count2, keys[1], out=y)
+    for group in range(5):
+        for rotation in rotations[group % 2]:
+            np.add(x, y, out=x)
+            np.left_shift(y, np.uint32(rotation), out=other)
+            np.right_shift(y, np.uint32(32 - rotation), out=y)
+            np.bitwise_or(y, other, out=y)
+            np.bitwise_xor(x, y, out=y)
+        np.add(x, keys[(group + 1) % 3], out=x)
+        np.add(y, keys[(group + 2) % 3], out=y)
+        np.add(y, np.uint32(group + 1), out=y)
 
 
 def counters(shape: tuple[int, ...]) -> tuple[Words, Words]:

@@ -7,7 +7,7 @@ from typing import Any
 from ... import nn, random
 from ... import numpy as fnp
 from ...core.sources import user_line
-from ..layer import Layer, Network, output_spec, part, short, spec
+from ..layer import Layer, Network, begin, part, short, spec
 
 
 def char_lstm(vocabulary: int, hidden: int = 128, layers: int = 2, *, carry: bool = False) -> Layer:
@@ -65,8 +65,7 @@ def seq2seq(source: int, target: int, features: int = 1000, layers: int = 4) -> 
         for own, (step, layer) in zip(random.split(key, len(steps)), steps.items(), strict=True):
             given = {"source": x[0], "target": x[1]}.get(step, y)
             with part(f"{name}.{step}", layer):
-                params[step], state = layer.init(own, given)
-                y = output_spec(layer, params[step], state, given)
+                params[step], _, y = begin(layer, own, given)
         return params, ()
 
     def apply(params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:

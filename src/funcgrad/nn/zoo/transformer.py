@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import nn, random
 from ... import numpy as fnp
-from ..layer import Layer, Network, output_spec, part, spec, stateless
+from ..layer import Layer, Network, begin, part, spec, stateless
 
 _draw = nn.initializers.normal(0.02)
 
@@ -32,7 +32,8 @@ def gpt(
         length: of the longest text.
         heads: of each attention.
         layers: blocks of attention and a net, run by a scan.
-        dropout: share dropped of the embeddings, and of what is added to each shortcut.
+        dropout: share dropped of the embeddings, of the weights of attention, and of what is added
+            to each shortcut.
         cache: keep keys and values of up to `length` words in the state, and go on from them.
     Source: Radford et al. (2019), GPT-2; Radford et al. (2018); Vaswani et al., arXiv:1706.03762.
     """
@@ -40,6 +41,7 @@ def gpt(
         heads,
         4 * features,
         dropout=dropout,
+        attention_dropout=dropout,
         weight_init=_draw,
         cache=length if cache else None,
     )
@@ -59,8 +61,7 @@ def _tied(words: Layer, body: Layer, name: str) -> Layer:
         x = spec(x)
         first, second = random.split(key)
         with part(f"{name}.words", words):
-            own, none = words.init(first, x)
-            y = output_spec(words, own, none, x)
+            own, _, y = begin(words, first, x)
         with part(f"{name}.body", body):
             rest, state = body.init(second, y)
         return {"words": own, "body": rest}, state
