@@ -22,6 +22,7 @@ NAMES = (
     "bench_recurrent",
     "bench_transformer",
     "bench_per_example",
+    "bench_private",
     "bench_elementwise",
     "bench_rows",
     "bench_contraction",
