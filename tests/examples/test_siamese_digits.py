@@ -23,9 +23,9 @@ def test_pairs_are_of_one_kind_where_they_say_so(load):
 
 @pytest.mark.slow
 def test_pairs_are_told_after_some_steps(load, tmp_path, capsys):
-    of_pairs, of_digits = load("siamese_digits").main(60, tmp_path)
+    of_pairs, of_digits = load("siamese_digits").main(40, tmp_path)
     # Chance is 50 % of pairs, of which half are the same, and 10 % of digits.
-    assert of_pairs > 0.72
-    assert of_digits > 0.6
+    assert of_pairs > 0.65
+    assert of_digits > 0.45
     assert "held-out pairs told rightly" in capsys.readouterr().out
     assert (tmp_path / "siamese_digits.png").stat().st_size > 20_000
