@@ -1,4 +1,4 @@
-"""Siamese digits in a few steps: pairs are what they say, and are soon told better than by chance."""
+"""Siamese digits in a few steps: pairs are what they say, and are soon told."""
 
 import numpy as np
 import pytest
