@@ -189,6 +189,8 @@ LARGE = {
     "gather": (lambda x: x[fnp.arange(999) * 7 % 300, 3:], (300, 31)),
     "scatter": (lambda x: fnp.zeros((50, 31)).at[fnp.arange(300) * 7 % 53].add(x), (300, 31)),
     "half": (lambda x: fnp.tanh(x.astype("float16")).sum(1), (333, 1021)),
+    "sort": (lambda x: (fnp.sort(x, 0), fnp.argsort(x, 1)), (37, 1021)),
+    "long sort": (lambda x: (fnp.sort(x), fnp.argsort(x, descending=True)), (33_333,)),
     "scan": (lambda x: lax.scan(lambda c, r: (fnp.tanh(c + r), c), x[0], x), (37, 1021)),
 }
 

@@ -54,13 +54,18 @@ def words_aval(aval):
     return aval
 
 
-def lowering_of(primitive, args, params, literal=False):
-    """What the rule gives for each output, the operands, their buffers and the outputs' avals."""
+def rule_of(primitive, args, params, literal=False):
+    """What the rule gives, the operands, their buffers and the outputs' avals."""
     avals, _ = primitive.infer(tuple(aval_of(x) for x in args), params)
     outs = [words_aval(a) for a in avals]
     values = [key_words(x) for x in args]
     operands, buffers = operands_of(values, literal)
-    lowered = primitive.lower(operands, outs, **params)
+    return primitive.lower(operands, outs, **params), values, buffers, outs
+
+
+def lowering_of(primitive, args, params, literal=False):
+    """What the rule gives for each output, the operands, their buffers and the outputs' avals."""
+    lowered, values, buffers, outs = rule_of(primitive, args, params, literal)
     if isinstance(lowered, Library):
         # The kernel has tests of its own; here it is what stands in where there is none.
         lowered = lowered.otherwise
@@ -293,8 +298,7 @@ def test_indices_are_affine_where_they_can_be(primitive, example):
 def has_rule(primitive):
     """Whether any example of the primitive is lowered."""
     return any(
-        lowering_of(primitive, arrays(e.args), e.params)[0] is not None
-        for e in primitive.examples()
+        rule_of(primitive, arrays(e.args), e.params)[0] is not None for e in primitive.examples()
     )
 
 

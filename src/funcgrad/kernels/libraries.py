@@ -7,7 +7,8 @@ from math import prod
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
 from .items import Backwards, LibraryBuilder
-from .library import LibraryKernel, conv, pool
+from .library import LibraryKernel, conv, pool, sort
+from .library.sort_plan import SortSpec
 from .runtime.toolchain import machine
 
 
@@ -41,7 +42,17 @@ def _pool(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None
     return pool.build(pool.spec_of(op, operand.shape, operand.dtype, params), machine())
 
 
+def _sort(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    if any(backwards):
+        return None
+    avals = [atom.aval for atom in eqn.invars]
+    dtypes, params = tuple(a.dtype for a in avals), eqn.params
+    spec = SortSpec(dtypes, avals[0].shape, params["dimension"], params["num_keys"])
+    return sort.build(spec, machine())
+
+
 _builders: dict[str, LibraryBuilder] = {
     "convolution": _convolution,
     "pool": _pool,
+    "sort": _sort,
 }

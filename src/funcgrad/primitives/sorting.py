@@ -19,6 +19,7 @@ from ..core.sources import user_line
 from ..core.zeros import Zero, zero_tangent
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_axis
+from ..ir.loops import Library, Lowered, Operand
 from .creation import broadcasted_iota
 from .gathering import GatherDimensionNumbers, GatherScatterMode, gather
 from .kinds import draw, integers, reals
@@ -76,10 +77,11 @@ class Sort(Primitive):
         if len(arrays) == 1 and arrays[0].dtype.kind in "biu":
             return [np.sort(arrays[0], axis=axis)]
         if len(arrays) == 1 and arrays[0].dtype.kind == "f":
-            # Equal floats are the same, but for zeros of both signs: those keep their order.
-            out = np.sort(arrays[0], axis=axis)
-            if not np.signbit(out[out == 0]).any():
-                return [out]
+            # Equal floats are the same, but for zeros of both signs: those keep their order, and
+            # NumPy's sort may even turn one into the other.
+            (x,) = arrays
+            if not np.signbit(x[x == 0]).any():
+                return [np.sort(x, axis=axis)]
         order = order_of(arrays[:count], axis)
         return [np.take_along_axis(x, order, axis) for x in arrays]
 
@@ -104,6 +106,11 @@ class Sort(Primitive):
         dimension = params["dimension"] + (first <= params["dimension"])
         outs = self.bind(*moved, **{**params, "dimension": dimension})
         return outs, [first] * len(outs)
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        return Library("sort", params)
 
     def examples(self) -> Iterator[Example]:
         x, y = draw(reals(-2.0, 2.0), (3, 4), 3), draw(reals(-2.0, 2.0), (3, 4), 4)

@@ -50,18 +50,25 @@ class Program:
 
     def __call__(self, inputs: list[np.ndarray], shape: Any, dtype: Any) -> np.ndarray:
         """The output of this shape; canaries are checked."""
-        nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        out, whole = guarded(nbytes)
+        return self.several(inputs, [(shape, dtype)])[0]
+
+    def several(self, inputs: list[np.ndarray], outputs: list[Any]) -> list[np.ndarray]:
+        """The outputs of these shapes and dtypes; canaries are checked."""
+        sizes = [int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in outputs]
+        outs = [guarded(nbytes) for nbytes in sizes]
         copies: list[np.ndarray] = []
         for x in inputs:
             # An input is only aligned to its elements.
             memory = np.full(x.nbytes + 2 * MARGIN, 0xFF, np.uint8)
             start = -memory.ctypes.data % 64 + x.itemsize
-            memory[start : start + x.nbytes] = np.ascontiguousarray(x).view(np.uint8).ravel()
+            memory[start : start + x.nbytes] = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
             copies.append(memory[start : start + x.nbytes].view(x.dtype))
-        self.run(self.prepare(copies, [out]), backwards=True)
-        for inner, outer in [(out, whole), *self.scratch]:
+        self.run(self.prepare(copies, [out for out, _ in outs]), backwards=True)
+        for inner, outer in [*outs, *self.scratch]:
             start = inner.ctypes.data - outer.ctypes.data
             assert (outer[:start] == 0xA5).all(), "written before an array"
             assert (outer[start + len(inner) :] == 0xA5).all(), "written behind an array"
-        return out.view(dtype).reshape(shape).copy()
+        return [
+            out.view(dtype).reshape(shape).copy()
+            for (out, _), (shape, dtype) in zip(outs, outputs, strict=True)
+        ]

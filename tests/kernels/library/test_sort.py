@@ -1,0 +1,182 @@
+"""Sorting kernels against the NumPy rule, bit by bit, over dtypes, shapes, axes and keys."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad import lax
+from funcgrad.ir import dtypes
+from funcgrad.kernels.library import sort, sort_parts
+from funcgrad.kernels.library.sort_plan import SortSpec
+from funcgrad.kernels.runtime import toolchain
+from funcgrad.primitives.sorting import sort_p
+
+DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64"
+KINDS = [np.dtype(getattr(dtypes, name, name)) for name in DTYPES.split()]
+
+
+def neighbour(name: str) -> Any:
+    """A module beside this file: tests are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+Program = neighbour("harness").Program
+
+
+def values(rng: np.random.Generator, shape: Any, dtype: Any) -> np.ndarray:
+    """All kinds of numbers, or few different ones; floats with NaN, inf and both zeros."""
+    few = rng.random() < 0.5
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        low, high = (max(info.min, -2), 3) if few else (info.min, info.max)
+        return rng.integers(low, high, shape, dtype, endpoint=True)
+    x = (rng.normal(size=shape) * 10.0 ** rng.integers(-3, 4)).astype(dtype)
+    special = [0.0, -0.0, np.nan, -np.nan, np.inf, -np.inf]
+    which = rng.integers(0, len(special) if few else 60, shape)
+    for k, value in enumerate(special):
+        x[which == k] = value
+    return x
+
+
+def bits(x: np.ndarray, nans_alike: bool) -> np.ndarray:
+    """The bits of an array, of NaNs the same ones if asked for."""
+    x = np.array(x)
+    if nans_alike and x.dtype.kind not in "biu":
+        x[np.isnan(x)] = np.nan
+    return x.view(f"u{x.itemsize}")
+
+
+def same(found: Any, wanted: Any) -> None:
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == b.dtype
+        # NumPy's sort of one operand gives NaNs of its own.
+        alike = len(wanted) == 1
+        np.testing.assert_array_equal(bits(a, alike), bits(b, alike))
+
+
+def check(operands: list[np.ndarray], axis: int, keys: int) -> None:
+    kinds, shape = tuple(x.dtype for x in operands), operands[0].shape
+    kernel = sort.build(SortSpec(kinds, shape, axis, keys), toolchain.machine())
+    assert kernel is not None
+    found = Program(kernel).several(operands, [(shape, d) for d in kinds])
+    same(found, sort_p.impl(*operands, dimension=axis, is_stable=True, num_keys=keys))
+
+
+@st.composite
+def sorts(draw: st.DrawFn) -> tuple[list[np.ndarray], int, int]:
+    rank = draw(st.integers(1, 3))
+    longest = (400, 40, 9)[rank - 1]
+    shape = tuple(draw(st.integers(1, longest)) for _ in range(rank))
+    count = draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 20)))
+    operands = [values(rng, shape, draw(st.sampled_from(KINDS))) for _ in range(count)]
+    return operands, draw(st.integers(0, rank - 1)), draw(st.integers(1, count))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sorts())
+def test_random_sorts(case: Any) -> None:
+    check(*case)
+
+
+@settings(max_examples=20, deadline=None)
+@given(case=sorts())
+def test_random_sorts_in_parts(case: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sort, "is_long", lambda rows: True)
+        patch.setattr(sort_parts, "PART", 7)
+        check(*case)
+
+
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+@pytest.mark.parametrize("others", [(), ("int32",), ("float64",)], ids=str)
+def test_long_rows(dtype: Any, others: Any) -> None:
+    rng = np.random.default_rng(5)
+    x = values(rng, (2, 33_001), dtype)
+    check([x, *(values(rng, x.shape, np.dtype(d)) for d in others)], 1, 1)
+
+
+@pytest.mark.parametrize("length", [*range(1, 40), 63, 64, 65, 127, 128, 129, 1000, 2049])
+def test_every_length(length: int) -> None:
+    rng = np.random.default_rng(length)
+    places = np.broadcast_to(np.arange(length, dtype=np.int32), (3, length)).copy()
+    check([values(rng, (3, length), np.dtype(np.float32))], 1, 1)
+    check([values(rng, (length, 3), np.dtype(np.int64))], 0, 1)
+    check([values(rng, (3, length), np.dtype(np.float32)), places], 1, 1)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("count", [50, 5_000, 70_000])
+def test_sorted_and_constant_rows(count: int, order: int) -> None:
+    x = np.arange(count, dtype=np.float32)[::order].copy()
+    check([x], 0, 1)
+    check([x * 0], 0, 1)
+    check([np.where(x % 2 == 0, x * 0, -x * 0), np.arange(count)], 0, 1)
+
+
+def test_what_is_left_to_numpy() -> None:
+    machine = toolchain.machine()
+    for kinds, shape in (
+        (("complex64",), (4,)),
+        (("float32", "complex64"), (4,)),
+        (("float32",), (0,)),
+        (("float32",), (3, 0)),
+    ):
+        spec = SortSpec(tuple(map(np.dtype, kinds)), shape, 0, 1)
+        assert sort.build(spec, machine) is None
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_programs_give_the_same_bits_on_any_number_of_threads(threads: int) -> None:
+    rng = np.random.default_rng(7)
+    long = values(rng, (150_000,), np.dtype(np.float32))
+    many = values(rng, (300, 200), np.dtype(np.float32))
+
+    @fg.jit
+    def program(x: Any, y: Any) -> Any:
+        return fnp.sort(x), fnp.argsort(x), fnp.sort(y, 0), fnp.argsort(y, 1, descending=True)
+
+    before = fg.config.num_threads
+    fg.config.update("num_threads", threads)
+    try:
+        found = [np.asarray(a) for a in program(long, many)]
+    finally:
+        fg.config.update("num_threads", before)
+    assert program.lower(long, many).stages.llvm.count("call i32 %") == 0
+    wanted = [
+        np.sort(long),
+        np.argsort(long, kind="stable").astype(np.int32),
+        np.sort(many, 0),
+        199 - np.argsort(many[:, ::-1], 1, kind="stable")[:, ::-1].astype(np.int32),
+    ]
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_derivatives_of_compiled_sorts() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32)
+    weights = np.arange(40, dtype=np.float32)
+    gradient = fg.jit(fg.grad(lambda x: (fnp.sort(x, 1) * weights).sum()))(x)
+    np.testing.assert_array_equal(np.asarray(gradient), np.argsort(np.argsort(x, 1), 1))
+
+
+def test_scalars_are_refused() -> None:
+    with pytest.raises(ValueError, match="axis"):
+        fg.jit(lambda x: lax.sort(x))(np.float32(1))
