@@ -96,13 +96,23 @@ def test_random_sorts(case: Any) -> None:
     check(*case)
 
 
+@pytest.mark.parametrize("long", [False, True])
 @settings(max_examples=20, deadline=None)
 @given(case=sorts())
-def test_random_sorts_in_parts(case: Any) -> None:
+def test_random_sorts_by_digits(long: bool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sort, "is_long", lambda rows: True)
+        patch.setattr(sort, "is_short", lambda rows: False)
+        patch.setattr(sort, "is_long", lambda rows: long)
         patch.setattr(sort_parts, "PART", 7)
         check(*case)
+
+
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+@pytest.mark.parametrize("shape", [(3, 97), (97, 3), (61, 33), (1, 1), (130, 64)], ids=str)
+def test_short_rows_of_one_operand(dtype: Any, shape: Any) -> None:
+    rng = np.random.default_rng(6)
+    for axis in (0, 1):
+        check([values(rng, shape, dtype)], axis, 1)
 
 
 @pytest.mark.parametrize("dtype", KINDS, ids=str)
@@ -113,7 +123,7 @@ def test_long_rows(dtype: Any, others: Any) -> None:
     check([x, *(values(rng, x.shape, np.dtype(d)) for d in others)], 1, 1)
 
 
-@pytest.mark.parametrize("length", [*range(1, 40), 63, 64, 65, 127, 128, 129, 1000, 2049])
+@pytest.mark.parametrize("length", [*range(1, 20), 31, 32, 33, 63, 64, 65, 129, 255, 1000, 2049])
 def test_every_length(length: int) -> None:
     rng = np.random.default_rng(length)
     places = np.broadcast_to(np.arange(length, dtype=np.int32), (3, length)).copy()
