@@ -365,6 +365,19 @@ def test_plain_lines_where_there_is_no_terminal(capsys: Any) -> None:
     assert "eval/accuracy" in lines[-1]
 
 
+def test_the_rate_is_that_since_the_record_before(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([100.0, 120.0, 121.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    shown = train.Progress(200, done=50)
+    for n, record in ((60, {"step": 60}), (70, None), (80, {"step": 80})):
+        shown.step(n, record)
+    shown.close()
+    rates = [line.split("  ")[-1] for line in capsys.readouterr().err.splitlines()]
+    assert rates == ["0.5 steps/s", "20 steps/s"]
+
+
 def test_a_live_line_on_a_terminal() -> None:
     pytest.importorskip("rich", reason="draws the line")
     code = (

@@ -14,12 +14,13 @@ class Progress:
     """The progress of a run of `total` steps, of which `done` are over; None: no end is known.
 
     A terminal gets a bar that moves at every step, where rich is installed; anything else gets a
-    line for each record.
+    line for each record. The rate is that since the record before: compilation slows the first one
+    alone.
     """
 
     def __init__(self, total: int | None, done: int = 0) -> None:
         self._total = total
-        self._first, self._start = done, time.perf_counter()
+        self._shown, self._time = done, time.perf_counter()
         self._bar = _bar() if sys.stderr.isatty() else None
         if self._bar is not None:
             self._task = self._bar.add_task(self._count(done), total=total, completed=done)
@@ -43,7 +44,9 @@ class Progress:
 
     def _line(self, n: int, record: Record) -> str:
         numbers = [f"{name} {value:.4g}" for name, value in record.items() if name != "step"]
-        rate = (n - self._first) / max(time.perf_counter() - self._start, 1e-9)
+        now = time.perf_counter()
+        rate = (n - self._shown) / max(now - self._time, 1e-9)
+        self._shown, self._time = n, now
         return "  ".join([self._count(n), *numbers, f"{rate:.3g} steps/s"])
 
     def _count(self, n: int) -> str:
