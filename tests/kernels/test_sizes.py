@@ -69,7 +69,7 @@ def test_programs_of_old_shapes_are_let_go(few, monkeypatch):
 
     def load(*args, **kwargs):
         code = real(*args, **kwargs)
-        loaded.append(weakref.ref(code._linker))
+        loaded.append(weakref.ref(code._held))
         return code
 
     fg.jit(lambda x: x + 1)(fnp.zeros(3))  # loads what all programs share

@@ -9,6 +9,7 @@ as their bits, and nothing else is.
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,7 @@ class Canonical:
         raise NoText
 
 
+@lru_cache(maxsize=4096)
 def aval(a: ShapedArray) -> str:
     """Dtype and shape."""
     return f":{a.dtype}{list(a.shape)}"

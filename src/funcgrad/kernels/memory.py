@@ -181,8 +181,16 @@ def reusable(block: Block) -> list[tuple[int, int]]:
 
 
 def reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:
-    """Whether a kernel reads `source` only at the place in `target` that it writes next."""
+    """Whether a kernel reads `source` only at the place in `target` that it writes next.
+
+    Or, where it has no loops, before it writes at all.
+    """
     runs = _accesses(kernel)
+    if not any(isinstance(node, For) for node in kernel.body):
+        made = [k for k, (stores, _) in enumerate(runs) if any(s.target is target for s in stores)]
+        read = [k for k, (_, loads) in enumerate(runs) if any(x.source is source for x in loads)]
+        joins = any(s.combine for stores, _ in runs for s in stores if s.target is target)
+        return bool(made) and not joins and (not read or read[-1] <= made[0])
     writes = [(k, s) for k, (stores, _) in enumerate(runs) for s in stores if s.target is target]
     if len(writes) != 1 or writes[0][1].combine:
         return False

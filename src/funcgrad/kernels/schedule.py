@@ -52,6 +52,7 @@ from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .items import Nest
 from .scattering import COLUMNS, column_block, scatter_in_columns
+from .unroll import unrolled
 
 _ROW_ELEMENTS = 8192
 
@@ -108,7 +109,7 @@ class Scheduler:
         for member in self.group.members:
             self.add(member)
         body = self._body()
-        body = collapse(body)
+        body = unrolled(collapse(body))
         return self._chunked(body)
 
     # Phases.
