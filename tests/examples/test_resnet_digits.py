@@ -21,8 +21,8 @@ def test_params_are_as_many_as_published(blocks, known, load):
 
 @pytest.mark.slow
 def test_shortcuts_help_from_the_start(load, tmp_path, capsys):
-    ends = load("resnet_digits").main(40, 3, tmp_path)
+    ends = load("resnet_digits").main(25, 2, tmp_path)
     assert ends["residual"]["loss"] < 0.75 * ends["plain"]["loss"]
-    assert ends["residual"]["loss"] < 0.6
-    assert "residual, 20 layers, 272,186 params" in capsys.readouterr().out
+    assert ends["residual"]["accuracy"] > max(0.4, ends["plain"]["accuracy"])
+    assert "residual, 14 layers" in capsys.readouterr().out
     assert (tmp_path / "resnet_digits.png").stat().st_size > 10_000
