@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from .ir.jaxpr import ClosedJaxpr
 if TYPE_CHECKING:
     from .kernels import pipeline
     from .kernels.costs import Cost
+    from .kernels.cuda.compiled import CudaCompiled
     from .kernels.printing import Groups, Loops, Memory, Schedule
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
@@ -194,9 +195,25 @@ class Lowered(Stage):
             "eqns": dict(Counter(eqn.primitive.name for eqn in self._closed.eqns)),
         }
 
-    def compile(self) -> Compiled:
-        """Something that runs the program, in the way `config.lowering` says."""
-        return Compiled(self)
+    @overload
+    def compile(self) -> Compiled: ...
+    @overload
+    def compile(self, *, target: str) -> CudaCompiled: ...
+    def compile(self, *, target: str | None = None) -> Compiled | CudaCompiled:
+        """Something that runs the program, in the way `config.lowering` says.
+
+        Args:
+            target: a GPU such as "sm_90": then, kernels for it, which need not be here; they can
+                be read, not called.
+        Raises:
+            ModuleNotFoundError: for a target, without the packages of `funcgrad[cuda13]`.
+        """
+        if target is None:
+            return Compiled(self)
+        from .kernels.cuda.compiled import CudaCompiled
+        from .kernels.cuda.program import cuda_program
+
+        return CudaCompiled(cuda_program(self._closed, self._simplify), target, self.fun_name)
 
 
 class MemoryStats(NamedTuple):

@@ -8,13 +8,30 @@ many.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from ..ir.loops import Affine, Axis, Expr, Index, Load, axis_index, cast
 from ..ir.nests import Acc, Accumulate, Buffer, For, Kernel, Node, Store, children, expressions
 from .collapse import buffers_of, collapse
 
-CHUNK_NANOSECONDS = 15_000.0
-MOST_CHUNKS = 64
+
+class Division(NamedTuple):
+    """How finely the work of one kernel is divided.
+
+    Attributes:
+        nanoseconds: work of one chunk, on one core of a CPU.
+        most: chunks of one kernel.
+        columns: whether updates in order are shared out by blocks of columns.
+    """
+
+    nanoseconds: float
+    most: int
+    columns: bool
+
+
+CPU = Division(15_000.0, 64, True)
+# A GPU has more places to fill, and finds columns that are apart by itself.
+GPU = Division(1_000.0, 1056, False)
 
 
 def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
@@ -27,9 +44,9 @@ def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
     return extent, -(-grain // 64) * 64 if lead.vector else grain
 
 
-def chunk_count(cost: float, extent: int) -> int:
+def chunk_count(cost: float, extent: int, division: Division = CPU) -> int:
     """Into how many chunks a loop is cut: if few, a power of two, which threads share evenly."""
-    count = int(min(MOST_CHUNKS, max(1.0, cost / CHUNK_NANOSECONDS), max(extent, 1)))
+    count = int(min(division.most, max(1.0, cost / division.nanoseconds), max(extent, 1)))
     return count if count >= 16 else min(2 ** round(math.log2(count)), max(extent, 1))
 
 

@@ -17,6 +17,7 @@ from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
+from .chunks import CPU, Division
 from .contract import gemm_kernel
 from .fuse import Fuser, Group, reads_of
 from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
@@ -198,9 +199,12 @@ class Uses(NamedTuple):
 class Builder:
     """Builds the blocks of one program, and numbers what they contain."""
 
-    def __init__(self, simplify: Simplify, library: LibraryBuilder) -> None:
+    def __init__(
+        self, simplify: Simplify, library: LibraryBuilder, division: Division = CPU
+    ) -> None:
         self.simplify = simplify
         self.library = library
+        self.division = division
         self.host_calls: list[HostCall] = []
         self.kernels = 0
 
@@ -222,7 +226,8 @@ class Builder:
         for item in items:
             if isinstance(item, Group):
                 self.kernels += 1
-                made = Scheduler(item, visible[id(item)].__contains__, f"k{self.kernels}").kernels()
+                seen, name = visible[id(item)].__contains__, f"k{self.kernels}"
+                made = Scheduler(item, seen, name, self.division).kernels()
                 block.steps += [Launch(kernel, item) for kernel in made]
             else:
                 block.steps += self._turns(item, block) or [self.step(item)]

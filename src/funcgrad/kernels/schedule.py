@@ -39,7 +39,8 @@ from ..ir.nests import (
     rewrite_index,
 )
 from .chunks import (
-    CHUNK_NANOSECONDS,
+    CPU,
+    Division,
     buffers_of_body,
     chunk_count,
     combined,
@@ -88,8 +89,15 @@ class Phase:
 class Scheduler:
     """Builds the loops of one group."""
 
-    def __init__(self, group: Group, visible: Callable[[Buffer], bool], name: str) -> None:
+    def __init__(
+        self,
+        group: Group,
+        visible: Callable[[Buffer], bool],
+        name: str,
+        division: Division = CPU,
+    ) -> None:
         self.group = group
+        self.division = division
         self.visible = visible
         self.name = name
         lead = group.members[0].order[: group.depth]
@@ -269,7 +277,7 @@ class Scheduler:
         All members must then go through one loop, and none may wait for what is folded.
         """
         members = self.group.members
-        if sum(map(cost_of, members)) <= 2 * CHUNK_NANOSECONDS:
+        if sum(map(cost_of, members)) <= 2 * self.division.nanoseconds:
             return False
         extents = [a.extent for a in member.order]
         folds = {m.nest.target for m in members if m.nest.kind == "fold"}
@@ -381,7 +389,8 @@ class Scheduler:
     def _scatter(self, nest: Nest) -> None:
         """The base, then the updates one after the other."""
         assert nest.base is not None
-        block = column_block(nest) if cost_of(self.group.members[0]) > 2 * CHUNK_NANOSECONDS else 0
+        large = cost_of(self.group.members[0]) > 2 * self.division.nanoseconds
+        block = column_block(nest) if large and self.division.columns else 0
         if block:
             self.phases.append(Phase((), False))
             self.phases[-1].after += scatter_in_columns(nest, block)
@@ -440,7 +449,7 @@ class Scheduler:
         if lead is not None and whole and not serial and divisible(lead, bool(self.partials)):
             lead.chunked = True
             extent = lead.axis.extent
-            chunks = chunk_count(cost, extent)
+            chunks = chunk_count(cost, extent, self.division)
         grain = max(-(-extent // chunks), 1)
         if lead is not None and lead.vector:
             grain = -(-grain // 64) * 64

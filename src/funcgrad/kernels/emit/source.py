@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...ir.loops import Affine, Apply, Axis, Const, DType, Expr, Index, Load
+from ...ir.loops import Affine, Apply, Axis, Const, DType, Expr, Index, IndexTuple, Load
 from ...ir.nests import (
     Acc,
     Accumulate,
@@ -289,13 +289,16 @@ class Writer:
             + (f" - {-affine.const}" if affine.const < 0 else "")
         )
 
+    def element(self, buffer: Buffer, index: IndexTuple, at: int) -> str:
+        """An element of memory."""
+        return f"{self.buffers[buffer]}[{self.index(offset_of(buffer, index), at)}]"
+
     def _load(self, x: Load, at: int) -> Text:
         buffer: Buffer = x.source
         if not buffer.size:
             return Text(self.ops.constant(0, x.dtype))
         guard = None if x.guard is None else self.text(x.guard, at)
-        place = self.index(offset_of(buffer, x.index), at)
-        element = self.ops.loaded(f"{self.buffers[buffer]}[{place}]", x.dtype)
+        element = self.ops.loaded(self.element(buffer, x.index, at), x.dtype)
         if guard is None:
             return element
         return Text(f"{element.code} if {guard.inner} else {self.ops.constant(0, x.dtype)}", False)
@@ -390,13 +393,13 @@ class KernelSource(Writer):
         part = node.chunked and self.kernel.chunk is not None
         if node.axis.extent == 1 and not part:
             self.axes[node.axis] = ("0", self.depth)
-            self._within(node, started)
+            self.within(node, started)
         else:
             name = self.names(node.axis.name)
             self.scopes.append(Scope())
             self.forget_levels()
             self.axes[node.axis] = (name, self.depth)
-            self._within(node, started)
+            self.within(node, started)
             inner = self.scopes.pop().lines or ["pass"]
             self.forget_levels()
             self.line(self.heading(node, name))
@@ -421,7 +424,8 @@ class KernelSource(Writer):
         part = node.chunked and self.kernel.chunk is not None
         return f"for {name} in range({'lo, hi' if part else node.axis.extent}):"
 
-    def _within(self, node: For, started: list[Acc]) -> None:
+    def within(self, node: For, started: list[Acc]) -> None:
+        """What is inside of a loop."""
         for acc in node.accs:
             self.accs[acc] = (self.accs[acc][0], self.depth)
         self.run(node.body)
@@ -433,16 +437,16 @@ class KernelSource(Writer):
             return
         value = self.text(node.value, None, LINE)
         guard = None if node.guard is None else self.text(node.guard)
-        place = f"{self.buffers[buffer]}[{self.index(offset_of(buffer, node.index), self.depth)}]"
+        place = self.element(buffer, node.index, self.depth)
         if node.combine:
             old = self.ops.loaded(place, buffer.dtype)
             value = self.ops.apply(node.combine, [old, value], buffer.dtype)
         statement = f"{place} = {self.ops.stored(value, buffer.dtype)}"
-        if guard is None:
-            self.line(statement)
-            return
-        self.line(f"if {guard.code}:")
-        self.line(f"    {statement}")
+        self.assign([statement] if guard is None else [f"if {guard.code}:", f"    {statement}"])
+
+    def assign(self, lines: list[str]) -> None:
+        """Write the lines that change an element of memory."""
+        self.scopes[-1].lines += lines
 
     def advance(self, node: Advance) -> None:
         """What a loop carries, replaced at once."""

@@ -1,0 +1,114 @@
+"""A program compiled for a GPU that need not be there.
+
+In: a `CudaProgram` and a target. Out: `CudaCompiled`: every kernel with its source, its PTX, its
+machine code, and what it takes of a multiprocessor. It can be read, not called.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import adapter
+from .adapter import Cubin
+from .program import CudaKernel, CudaProgram, Refusal
+from .words import memory_type
+
+# Of the registers of a multiprocessor, a map leaves room for so many threads.
+_RESIDENT = 1024
+
+
+class CompiledKernel:
+    """One kernel for a target.
+
+    Attributes:
+        source: its numba.cuda source, with the functions it calls.
+        cubin: machine code and what is known of it.
+        grid: blocks, and threads of each.
+    """
+
+    def __init__(self, source: str, kernel: CudaKernel, cubin: Cubin) -> None:
+        self.name = kernel.name
+        self.kind = kernel.launch.kind
+        self.source = source
+        self.cubin = cubin
+        self.grid = kernel.launch.blocks, kernel.launch.threads
+
+    @property
+    def ptx(self) -> str:
+        """The kernel in NVIDIA's portable assembly language."""
+        return self.cubin.ptx
+
+    @property
+    def registers(self) -> int:
+        """Registers of each thread."""
+        return self.cubin.registers
+
+    @property
+    def spills(self) -> int:
+        """Bytes that do not fit in registers."""
+        return self.cubin.spills
+
+    def __repr__(self) -> str:
+        blocks, threads = self.grid
+        return (
+            f"{self.name}: {self.kind}, {blocks} × {threads} threads, {self.registers} registers, "
+            f"{self.spills} bytes spilled, {self.cubin.shared} bytes shared, "
+            f"{len(self.cubin.code)} bytes of code"
+        )
+
+
+class CudaCompiled:
+    """A program's kernels for a target; there is no device here to call it on.
+
+    Attributes:
+        target: such as "sm_90".
+        kernels: in the order in which they would be launched.
+        refusals: steps that have no kernel yet.
+    """
+
+    def __init__(self, program: CudaProgram, target: str, fun_name: str) -> None:
+        adapter.capability(target)
+        self.target = target
+        self.fun_name = fun_name
+        self._program = program
+        self.kernels = [self._compiled(k) for k in program.kernels]
+
+    def _compiled(self, kernel: CudaKernel) -> CompiledKernel:
+        source, launch = self._program.module_of(kernel), kernel.launch
+        kinds = [memory_type(b.dtype) for b in kernel.params]
+        least = max(_RESIDENT // launch.threads, 1) if launch.kind == "map" else 1
+        bounds = launch.threads, least
+        return CompiledKernel(
+            source, kernel, adapter.cubin(source, kernel.name, kinds, bounds, self.target)
+        )
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """Steps that have no kernel yet."""
+        return self._program.refused
+
+    @property
+    def source(self) -> str:
+        """The program's kernels as numba.cuda source."""
+        return self._program.text
+
+    def as_text(self) -> str:
+        """The kernels in NVIDIA's portable assembly language."""
+        return "\n".join(k.ptx for k in self.kernels)
+
+    def explain(self) -> str:
+        """A page: what each kernel does and takes, and what is refused, by name."""
+        page = self._program.explain(f"{self.fun_name} for {self.target}")
+        return "\n".join([page, "", *map(repr, self.kernels)])
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            [f"CudaCompiled({self.fun_name}, {self.target})", *map(repr, self.kernels)]
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            f"{self.fun_name} was compiled for the GPU {self.target}, and is called where no "
+            "device runs it. Read it (source, as_text(), kernels, explain()), or call the program "
+            "of .compile(), which runs on this processor."
+        )

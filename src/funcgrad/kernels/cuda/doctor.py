@@ -1,0 +1,69 @@
+"""What is missing before kernels for a GPU can be made, and before they can run.
+
+In: this machine. Out: a few lines, each with the line that mends it. Nothing is imported for it but
+the tables of what is installed.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import re
+from importlib import metadata
+from pathlib import Path
+
+from . import adapter
+
+_KERNEL_MODULE = Path("/proc/driver/nvidia/version")
+
+
+def report() -> tuple[str, bool]:
+    """The lines, and whether nothing is missing."""
+    rows: list[tuple[str, str, str]] = []
+    absent = adapter.missing()
+    for package in adapter.VERSIONED:
+        try:
+            rows.append((package, metadata.version(package), ""))
+        except metadata.PackageNotFoundError:
+            rows.append((package, "missing: no kernel can be compiled", adapter.REMEDY))
+            absent.append(package)
+    driver = _driver()
+    if driver:
+        rows.append(("driver", driver, ""))
+    else:
+        remedy = "install NVIDIA's driver, from 580 on (nvidia.com/drivers)"
+        rows.append(("driver", "missing: kernels can be compiled, not run", remedy))
+    devices = _devices()
+    if devices:
+        rows.append(("devices", ", ".join(devices), ""))
+    else:
+        remedy = "run where /dev/nvidia0 is; in a container, with --gpus all"
+        rows.append(("devices", "none", remedy))
+    width = max(len(what) for what, _, _ in rows)
+    lines = [
+        f"{what:<{width}}  {state}" + (f"\n{'':<{width}}  mended by: {line}" if line else "")
+        for what, state, line in rows
+    ]
+    return "\n".join(lines) + "\n", not absent and bool(driver and devices)
+
+
+def _driver() -> str:
+    """The version of the driver; empty without one."""
+    if not ctypes.util.find_library("cuda"):
+        return ""
+    try:
+        told = _KERNEL_MODULE.read_text()
+    except OSError:
+        return "there, of unknown version"
+    found = re.search(r"(\d+\.\d+(\.\d+)?)", told)
+    return found[1] if found else "there, of unknown version"
+
+
+def _devices() -> list[str]:
+    """The devices whose files are there."""
+    try:
+        return sorted(
+            f"/dev/{name}" for name in os.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)
+        )
+    except OSError:
+        return []

@@ -1,0 +1,180 @@
+"""A program for a GPU: its kernels as one module of text, and what has no kernel yet.
+
+In: a simplified jaxpr. Out: `CudaProgram`. The one idea: lowering, fusion and schedule are those of
+the CPU, divided more finely; a step that no kernel does is refused by name, never done elsewhere
+in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from ...ir.jaxpr import ClosedJaxpr, Eqn
+from ...ir.loops import Library
+from ...ir.nests import Buffer
+from ...ir.printing import names_of
+from ...ir.sources import describe
+from ..chunks import GPU
+from ..items import Backwards
+from ..library import LibraryKernel
+from ..memory import Plan, plan
+from ..notes import eqn_line, eqn_notes
+from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
+from .plan import CudaLaunch, launches
+from .source import CudaSource
+from .words import CudaLibrary
+
+HEAD = """import math
+
+import numpy as np
+from numba import cuda
+from numba.cuda import libdevice
+"""
+
+
+class Refusal(NamedTuple):
+    """A step that no kernel does.
+
+    Attributes:
+        name: the primitive.
+        why: what is missing.
+        eqn: the eqn as text; `where`: the user's line.
+    """
+
+    name: str
+    why: str
+    eqn: str
+    where: str
+
+    def __str__(self) -> str:
+        place = f"\n    {self.where}" if self.where else ""
+        return f"{self.eqn}\n    not on the GPU yet: {self.why}{place}"
+
+
+@dataclass(eq=False)
+class CudaKernel:
+    """A launch and its text."""
+
+    launch: CudaLaunch
+    text: str
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return self.launch.name
+
+    @property
+    def params(self) -> list[Buffer]:
+        """The buffers it is given, in order."""
+        return self.launch.params
+
+
+@dataclass(eq=False)
+class CudaProgram:
+    """The kernels of a program in order.
+
+    Attributes:
+        kernels: those of each step of each block.
+        refused: steps without one.
+        functions: the text of what kernels call.
+    """
+
+    block: Block
+    memory: Plan
+    kernels: list[CudaKernel]
+    steps: dict[int, list[CudaKernel]]
+    refused: list[Refusal]
+    functions: list[str]
+
+    @cached_property
+    def text(self) -> str:
+        """The module."""
+        return "\n\n".join([HEAD, *self.functions, *(k.text for k in self.kernels)])
+
+    def module_of(self, kernel: CudaKernel) -> str:
+        """What is compiled for one kernel: it and the functions it may call."""
+        return "\n\n".join([*self.functions, kernel.text])
+
+    def explain(self, title: str) -> str:
+        """A page: each kernel, how the GPU does it, and what is refused."""
+        lines = [f"{title} on a GPU: {len(self.kernels)} kernels, {len(self.refused)} refused", ""]
+        for kernel in self.kernels:
+            heading = kernel.text.partition("@kernel")[0].splitlines()
+            lines += [line.removeprefix("# ") for line in heading]
+            lines += [f"  {kernel.launch.note}"] if kernel.launch.note else []
+            lines.append("")
+        lines += [str(r) for r in self.refused]
+        return "\n".join(lines)
+
+
+def cuda_program(
+    closed: ClosedJaxpr, simplify: Callable[[ClosedJaxpr], ClosedJaxpr]
+) -> CudaProgram:
+    """The kernels of a simplified program."""
+    block = Builder(simplify, _nothing, GPU).block(closed)
+    library = CudaLibrary()
+    kernels: list[CudaKernel] = []
+    steps: dict[int, list[CudaKernel]] = {}
+    refused: list[Refusal] = []
+    for around, step in _every(block):
+        if not isinstance(step, Launch):
+            refused += _refusal(around, step)
+            continue
+        notes = eqn_notes(around, step, names_of(around.jaxpr))
+        made = [
+            CudaKernel(found, CudaSource(found, library, notes).function(found.name))
+            for found in launches(step.kernel)
+        ]
+        steps[id(step)] = made
+        kernels += made
+    return CudaProgram(block, plan(block), kernels, steps, refused, library.definitions())
+
+
+def _nothing(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    """The library is the CPU's: what else a step can be is done here."""
+    return None
+
+
+def _every(block: Block) -> Iterator[tuple[Block, BlockStep]]:
+    """Each step, and the block it is in."""
+    for step in block.steps:
+        yield block, step
+        for inner in inner_of(step):
+            yield from _every(inner)
+
+
+def inner_of(step: BlockStep) -> list[Block]:
+    """The blocks of a step of control flow."""
+    if isinstance(step, Scan):
+        return [step.block]
+    if isinstance(step, While):
+        return [step.condition, step.block]
+    return step.blocks if isinstance(step, Branch) else []
+
+
+def is_call(step: BlockStep) -> bool:
+    """Whether a step only runs a block once, on what it is given."""
+    return (
+        isinstance(step, Scan)
+        and step.length == 1
+        and not step.carry
+        and len(step.reads) == step.constants
+    )
+
+
+def _refusal(block: Block, step: BlockStep) -> list[Refusal]:
+    assert not isinstance(step, Launch)
+    if is_call(step):
+        return []
+    if isinstance(step, LibraryCall):
+        why = "matrix products wait for cuBLASLt"
+    elif isinstance(step, HostCall):
+        why = "it is no loop over elements, and has no kernel of its own"
+    else:
+        why = "loops and branches of a program need a device that goes on by itself"
+    eqn: Eqn = step.eqn
+    line = eqn_line(eqn, names_of(block.jaxpr))
+    return [Refusal(eqn.primitive.name, why, line, describe(eqn.source))]

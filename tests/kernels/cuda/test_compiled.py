@@ -1,0 +1,159 @@
+"""Kernels compile for GPUs that are not here, and take no more of them than they should."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad import nn
+from funcgrad.config import config, enable_x64
+from funcgrad.kernels.cuda import adapter
+
+needs_extra = pytest.mark.skipif(
+    bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.REMEDY}"
+)
+DTYPES = ("float32", "float64", "bfloat16", "int32")
+TARGETS = ("sm_80", "sm_90")
+
+
+def softmax(x):
+    e = fnp.exp((x - x.max(-1, keepdims=True)).astype(np.float32))
+    return e / e.sum(-1, keepdims=True)
+
+
+TEMPLATES = {
+    "map": lambda x: x * x + x,
+    "rows": softmax,
+    "chunks": lambda x: x.sum(),
+    "column": lambda x: x.sum(0),
+    "transposition": lambda x: x.T + x.T,
+    "cumulative": lambda x: fnp.cumsum(x, 1),
+    "gather": lambda x: x[np.arange(7) * 3],
+    "scatter": lambda x: x.at[np.arange(40) % 7].add(1),
+    "argmax": lambda x: fnp.argmax(x, 1),
+    "random": lambda x: x + fg.random.bits(fg.random.key(1), x.shape).astype(x.dtype),
+}
+
+
+@pytest.fixture(autouse=True)
+def without_store():
+    """Every kernel is compiled."""
+    before = config.read("cache")
+    config.update("cache", False)
+    yield
+    config.update("cache", before)
+
+
+def compiled(f, target, dtype="float32", shape=(200, 640)):
+    x = np.ones(shape, fnp.bfloat16 if dtype == "bfloat16" else dtype)
+    with enable_x64():
+        return fg.jit(f).lower(x).compile(target=target)
+
+
+@needs_extra
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_templates_compile(template, dtype, target):
+    made = compiled(TEMPLATES[template], target, dtype)
+    assert made.kernels and not made.refusals
+    for kernel in made.kernels:
+        assert kernel.cubin.code.startswith(b"\x7fELF")
+        assert f".target {target}" in kernel.ptx
+        assert not kernel.spills, kernel
+        if kernel.kind == "map":
+            assert kernel.registers <= 64, kernel
+
+
+@needs_extra
+@pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
+def test_maps_move_128_bits(dtype):
+    (kernel,) = compiled(TEMPLATES["map"], "sm_90", dtype).kernels
+    for what in ("ld", "st"):
+        assert re.search(rf"{what}\.global\.v(4\.[fub]32|2\.[fub]64)", kernel.ptx), kernel.ptx
+        assert re.search(rf"{what}\.global\.[fbu]", kernel.ptx)  # one by one, where unaligned
+
+
+@needs_extra
+def test_a_compiled_program_can_be_read_and_not_called():
+    made = compiled(lambda x: nn.softmax(x @ x.T), "sm_90")
+    (refusal,) = made.refusals
+    assert refusal.name == "dot_general" and "cuBLASLt" in refusal.why
+    assert "test_compiled.py" in refusal.where
+    assert "warp_add_float32" in made.source and ".entry" in made.as_text()
+    page = made.explain()
+    assert "not on the GPU yet: matrix products wait for cuBLASLt" in page
+    assert "registers, 0 bytes spilled" in page
+    with pytest.raises(RuntimeError, match="no device runs it"):
+        made(np.ones((200, 640), np.float32))
+
+
+@needs_extra
+def test_cubins_are_found_on_disk(tmp_path):
+    code = """
+import sys, numpy as np, funcgrad as fg
+made = fg.jit(lambda x: x + 1).lower(np.ones(9, np.float32)).compile(target="sm_80")
+assert made.kernels[0].cubin.code[:4] == b"\\x7fELF" and made.kernels[0].registers
+print("numba" in sys.modules, made.kernels[0])
+"""
+    told = []
+    for _ in range(2):
+        env = {"FUNCGRAD_CACHE_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+        run = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        )
+        told.append(run.stdout.split(" ", 1))
+    assert [t[0] for t in told] == ["True", "False"] and told[0][1] == told[1][1]
+
+
+@pytest.mark.parametrize("target", ["sm_75", "gpu", "sm_9", ""])
+def test_targets_that_are_none(target):
+    with pytest.raises(ValueError, match="sm_80"):
+        fg.jit(fnp.sin).lower(1.0).compile(target=target)
+
+
+def test_without_the_extra_one_sentence_and_the_remedy(monkeypatch):
+    monkeypatch.setattr(adapter, "PACKAGES", {"no_such_module": "numba-cuda"})
+    with pytest.raises(ModuleNotFoundError) as caught:
+        fg.jit(fnp.sin).lower(1.0).compile(target="sm_90")
+    assert str(caught.value) == (
+        "Compiling for a GPU needs numba-cuda, which this Python does not have. "
+        "Install it: pip install 'funcgrad[cuda13]'"
+    )
+
+
+def test_nothing_of_cuda_is_loaded_for_the_cpu():
+    code = """
+import sys, numpy as np, funcgrad as fg
+fg.jit(lambda x: x + 1)(np.ones(9, np.float32))
+loaded = [m for m in sys.modules if m.split(".")[0] in ("cuda", "nvidia", "numba_cuda", "numba")]
+assert not loaded, loaded
+assert not [m for m in sys.modules if m.startswith("funcgrad.kernels.cuda")]
+"""
+    env = {"PYTHONPATH": ":".join(sys.path), "FUNCGRAD_CACHE": "0"}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+
+
+def test_doctor_says_what_mends_it(capsys, monkeypatch):
+    from funcgrad.__main__ import main
+    from funcgrad.kernels.cuda import doctor
+
+    monkeypatch.setattr(adapter, "VERSIONED", ("no-such-package",))
+    monkeypatch.setattr(doctor, "_driver", lambda: "")
+    monkeypatch.setattr(doctor, "_devices", lambda: [])
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr().out
+    assert re.search(r"no-such-package +missing: no kernel can be compiled", told)
+    assert "mended by: pip install 'funcgrad[cuda13]'" in told
+    assert "driver" in told and "/dev/nvidia0" in told
+    monkeypatch.setattr(adapter, "VERSIONED", ("numpy",))
+    monkeypatch.setattr(adapter, "missing", lambda: [])
+    monkeypatch.setattr(doctor, "_driver", lambda: "580.1")
+    monkeypatch.setattr(doctor, "_devices", lambda: ["/dev/nvidia0"])
+    assert main(["doctor"]) == 0
+    assert "missing" not in capsys.readouterr().out

@@ -1,0 +1,144 @@
+"""Every kernel for a GPU gives what NumPy gives, without races, and within bounds."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad import lax, nn
+from funcgrad.config import enable_x64
+
+from ..drawn import examples, programs
+from ..landmarks import LANDMARKS
+from .running import both_ways, program_of, traced
+
+REFUSED = {"Collatz"}
+TOLERANCE = {"float16": 3e-2, "bfloat16": 5e-2, "float32": 1e-4, "float64": 1e-10}
+
+
+def f32(*shape):
+    return np.random.default_rng(len(shape)).normal(size=shape).astype(np.float32)
+
+
+def i32(*shape):
+    return np.random.default_rng(3).integers(-50, 50, shape).astype(np.int32)
+
+
+def agrees(closed, inputs):
+    program, want, found = both_ways(closed, inputs)
+    for outs in found:
+        for got, w in zip(outs, want, strict=True):
+            assert got.dtype == w.dtype and got.shape == w.shape
+            if w.dtype.kind in "biu":
+                np.testing.assert_array_equal(got, w)
+            else:
+                rate = TOLERANCE[w.dtype.name]
+                got, w = (x.astype(np.float64) for x in (got, w))
+                np.testing.assert_allclose(got, w, rtol=rate, atol=rate)
+    return program
+
+
+@pytest.mark.parametrize("name", sorted(LANDMARKS))
+def test_landmarks(name):
+    f, *args = LANDMARKS[name]
+    if name in REFUSED:
+        assert [r.name for r in program_of(f, *args).refused] == ["while"]
+        return
+    agrees(*traced(f, *args))
+
+
+def layer_norm_gradients(x, scale, shift):
+    def loss(x, scale, shift):
+        centred = x - x.mean(-1, keepdims=True)
+        spread = lax.rsqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
+        return fnp.sin(centred * spread * scale + shift).sum()
+
+    return fg.grad(loss, argnums=(0, 1, 2))(x, scale, shift)
+
+
+# name: kinds of the launches, function, arguments
+TABLE = {
+    "map of any length": (["map"], lambda x: x * 2 + 1, f32(1003)),
+    "map with a broadcast row": (["map"], lambda x, v: fnp.tanh(x + v), f32(33, 72), f32(72)),
+    "map of odd rows": (["map"], lambda x, v: x + v, f32(13, 7), f32(7)),
+    "transposition": (["map"], lambda x: x.T + 1, f32(33, 70)),
+    "slices": (["map"], lambda x: x[3:-2] - x[:-5], f32(130)),
+    "concatenation": (["map"], lambda x, y: fnp.concatenate([x, 2 * y]), f32(70), f32(66)),
+    "gather": (["map"], lambda x, i: x[i] * 2, f32(50, 12), i32(40)),
+    "softmax, a warp a row": (["rows"], nn.softmax, f32(11, 100)),
+    "softmax, a block a row": (["rows"], nn.softmax, f32(3, 1500)),
+    "log-sum-exp": (["rows"], lambda x: nn.logsumexp(x, axis=-1), f32(9, 200)),
+    "layer norm's gradients": (None, layer_norm_gradients, f32(40, 36), f32(36), f32(36)),
+    "sum of all": (["chunks", "block"], lambda x: x.sum(), f32(300, 200)),
+    "sum and maximum of all": (
+        ["chunks", "block", "block"], lambda x: (x.sum(), x.max()), f32(300, 200)
+    ),
+    "sum of columns": (["column", "map"], lambda x: x.sum(0), f32(2000, 40)),
+    "sum of the middle": (None, lambda x: x.sum(1), f32(6, 300, 10)),
+    "argmax of rows": (["rows"], lambda x: fnp.argmax(x, 1), f32(100, 300)),
+    "any and all": (None, lambda x: ((x > 0).any(1), (x > 5).all()), f32(50, 60)),
+    "cumulative sums": (["column"], lambda x: fnp.cumsum(x, 1), f32(20, 30)),
+    "scatter of rows": (
+        ["map", "map", "column"],
+        lambda x, i: x.at[i].add(1.0),
+        f32(200, 100),
+        np.array([3, 3, 5, 199, 0]),
+    ),
+    "scatter of elements": (None, lambda x, i: x.at[i].set(i * 1.0), f32(9), i32(30) % 9),
+    "integers": (["map"], lambda x: (x // 7, x % 5, -x, abs(x), x << 3), i32(100)),
+    "random bits": (["map"], lambda k: fg.random.bits(k, (100,)), fg.random.key(0)),
+    "complex": (None, lambda x: (x * 1j + 2).real ** 2, f32(100)),
+    "bfloat16": (["map"], lambda x: fnp.sin(x) * x, f32(100).astype(fnp.bfloat16)),
+    "bytes": (["map"], lambda x: x > 0, i32(100).astype(np.int8)),
+    "nothing": (["map"], lambda x: x + 1, f32(0)),
+    "sum of nothing": (None, lambda x: x.sum(0), f32(0, 5)),
+    "two orders of the same rows": (
+        None, lambda x: (x.sum(1, keepdims=True) * x).sum(0), f32(300, 40)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_table(name):
+    kinds, f, *args = TABLE[name]
+    program = agrees(*traced(f, *args))
+    if kinds is not None:
+        assert [k.launch.kind for k in program.kernels] == kinds
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "uint64", "float16"])
+def test_other_dtypes(dtype):
+    with enable_x64():
+        x = (np.arange(1, 201) % 7).astype(dtype).reshape(10, 20)
+        agrees(*traced(lambda x: (x * x, x.sum(1), x.max(), x.min(0)), x))
+
+
+@examples(25)
+@given(programs("EXACT"))
+def test_exact_random_programs(program):
+    inputs = program.inputs()
+    with enable_x64():
+        closed, flat = traced(program, *inputs)
+        found = both_ways(closed, flat)
+    if found is None:
+        return
+    for outs in found[2]:
+        for got, want in zip(outs, found[1], strict=True):
+            assert np.array_equal(got, want, equal_nan=want.dtype.kind == "f"), (got, want)
+
+
+@examples(25)
+@given(programs("SMOOTH", 6))
+def test_smooth_random_programs(program):
+    inputs = program.inputs()
+    with enable_x64():
+        closed, flat = traced(program, *inputs)
+        found = both_ways(closed, flat)
+    if found is None:
+        return
+    for outs in found[2]:
+        for got, want in zip(outs, found[1], strict=True):
+            rate = TOLERANCE[want.dtype.name]
+            got, want = (x.astype(np.float64) for x in (got, want))
+            np.testing.assert_allclose(got, want, rtol=rate, atol=rate)
