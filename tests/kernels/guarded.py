@@ -191,6 +191,8 @@ LARGE = {
     "half": (lambda x: fnp.tanh(x.astype("float16")).sum(1), (333, 1021)),
     "sort": (lambda x: (fnp.sort(x, 0), fnp.argsort(x, 1)), (37, 1021)),
     "long sort": (lambda x: (fnp.sort(x), fnp.argsort(x, descending=True)), (33_333,)),
+    "top k": (lambda x: (lax.top_k(x, 7), lax.top_k(x, 20, axis=0)), (37, 1021)),
+    "long top k": (lambda x: (lax.top_k(x, 3), lax.top_k(x, 20_000)), (133_333,)),
     "scan": (lambda x: lax.scan(lambda c, r: (fnp.tanh(c + r), c), x[0], x), (37, 1021)),
 }
 

@@ -7,7 +7,7 @@ from math import prod
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
 from .items import Backwards, LibraryBuilder
-from .library import LibraryKernel, conv, pool, sort
+from .library import LibraryKernel, conv, pool, sort, top_k
 from .library.sort_plan import SortSpec
 from .runtime.toolchain import machine
 
@@ -51,8 +51,17 @@ def _sort(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None
     return sort.build(spec, machine())
 
 
+def _top_k(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    if any(backwards):
+        return None
+    (atom,) = eqn.invars
+    spec = top_k.TopSpec(atom.aval.dtype, atom.aval.shape, eqn.params["axis"], eqn.params["k"])
+    return top_k.build(spec, machine())
+
+
 _builders: dict[str, LibraryBuilder] = {
     "convolution": _convolution,
     "pool": _pool,
     "sort": _sort,
+    "top_k": _top_k,
 }

@@ -181,6 +181,11 @@ class TopK(Primitive):
         moved = params["axis"] + (dim <= params["axis"])
         return self.bind(args[0], k=params["k"], axis=moved), [dim, dim]
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        return Library("top_k", params)
+
     def examples(self) -> Iterator[Example]:
         x = draw(reals(-2.0, 2.0), (3, 5), 3)
         for k, axis in ((2, 1), (3, 0), (0, 1), (5, 1)):

@@ -8,7 +8,7 @@ Source: Knuth, The Art of Computer Programming, volume 3, 5.2.5.
 
 from __future__ import annotations
 
-from . import LibraryKernel, Slot, Stage
+from . import LibraryKernel, Stage
 from .conv_code import Value
 from .sort_ends import Ends
 from .sort_plan import Rows
@@ -29,36 +29,39 @@ class Passes:
     def __init__(self, element: Element, code: Words) -> None:
         self.element, self.code = element, code
 
-    def digit(self, packed: str, number: int) -> str:
-        """A digit of an element, as an index."""
-        code, bits = self.code, self.element.bits
-        shift = self.element.shift + number * WIDTH
-        found = code.op("lshr", bits, packed, shift) if shift else packed
-        if (number + 1) * WIDTH < self.element.key.bits:
+    def digit(self, packed: str, shift: Value) -> str:
+        """The digit of an element whose key has so many bits below it, as an index."""
+        code, bits = self.code, self.element.key.bits
+        found = code.key(self.element, packed)
+        if isinstance(shift, str):
+            shift = code.resized(shift, 64, bits)
+        if shift != 0:
+            found = code.op("lshr", bits, found, shift)
+        if bits > WIDTH:
             found = code.op("and", bits, found, BUCKETS - 1)
         return code.resized(found, bits, 64)
 
-    def count(self, source: str, span: tuple[Value, Value], tables: dict[int, str]) -> None:
-        """Count digits of the elements of a span, each in its table."""
+    def count(self, source: str, span: tuple[Value, Value], tables: dict[Value, str]) -> None:
+        """Count the digits of the elements of a span that have a table, by the bits below them."""
         code = self.code
 
         def one(i: Value) -> None:
             packed = code.get(self.element.bits, source, i)
-            for number, table in tables.items():
-                at = code.place(32, table, self.digit(packed, number))
+            for shift, table in tables.items():
+                at = code.place(32, table, self.digit(packed, shift))
                 code.put(code.op("add", 32, code.get(32, at, 0), 1), 32, at, 0)
 
         code.each(*span, TIMES, one)
 
     def move(
-        self, source: str, span: tuple[Value, Value], number: int, table: str, into: str
+        self, source: str, span: tuple[Value, Value], shift: Value, table: str, into: str
     ) -> None:
         """Put each element where the table says that its digit begins; the next goes behind it."""
         code = self.code
 
         def one(i: Value) -> None:
             packed = code.get(self.element.bits, source, i)
-            at = code.place(32, table, self.digit(packed, number))
+            at = code.place(32, table, self.digit(packed, shift))
             place = code.get(32, at, 0)
             code.put(packed, self.element.bits, into, code.resized(place, 32, 64))
             code.put(code.op("add", 32, place, 1), 32, at, 0)
@@ -69,30 +72,26 @@ class Passes:
 class RowSort:
     """Text of the function that sorts rows `lo` to `hi`, each by itself, in memory of the call."""
 
-    def __init__(self, rows: Rows, code: Words) -> None:
+    def __init__(self, rows: Rows, code: Words, ends: type[Ends]) -> None:
         self.rows, self.code = rows, code
-        count = len(rows.bits)
-        self.operands = [code.argument(k) for k in range(count)]
-        self.outs = [code.argument(count + k) for k in range(count)]
-        elements = [rows.element(k) for k in range(len(rows.keys))]
-        self.widest = max(e.bits for e in elements)
+        self.ends = [ends(rows, k, code) for k in range(len(rows.keys))]
 
     def text(self, name: str) -> str:
+        """The function."""
         code, rows = self.code, self.rows
-        rooms = [code.space(self.widest, rows.length) for _ in range(2)]
+        bits = self.ends[0].element.bits
+        rooms = [code.space(bits, rows.length) for _ in range(2)]
         held = [code.writer.first("alloca ptr") for _ in range(2)]
         with code.writer.loop("%lo", "%hi", 1) as row:
             start = rows.start(code, row.index)
             for slot, room in zip(held, rooms, strict=True):
                 code.writer.line(f"store ptr {room}, ptr {slot}")
             before: Element | None = None
-            for number in reversed(range(len(rows.keys))):
-                ends = Ends(rows, number, code, self.operands, self.outs)
+            for ends in reversed(self.ends):
                 self._by_key(ends, start, before, held)
                 before = ends.element
-            ends = Ends(rows, 0, code, self.operands, self.outs)
-            ends.decode(start, 0, rows.length, self._pointer(held[0]))
-            ends.settle(start)
+            self.ends[0].decode(row.index, 0, rows.length, self._pointer(held[0]))
+            self.ends[0].settle(start)
         return code.function(name)
 
     def _pointer(self, slot: str) -> str:
@@ -106,19 +105,21 @@ class RowSort:
             ends.encode(start, 0, n, source)
         else:
             ends.encode_again(before, start, 0, n, source)
-        count = ends.element.key.bits // WIDTH
-        tables = code.space(32, count * BUCKETS)
-        code.clear(tables, 4 * count * BUCKETS)
-        each = {d: code.place(32, tables, d * BUCKETS) for d in range(count)}
+        bits = ends.element.key.bits
+        tables = code.space(32, bits // WIDTH * BUCKETS)
+        code.clear(tables, bits // WIDTH * BUCKETS * 4)
+        each: dict[Value, str] = {}
+        for shift in range(0, bits, WIDTH):
+            each[shift] = code.place(32, tables, shift // WIDTH * BUCKETS)
         passes.count(source, (0, n), each)
-        for number, table in each.items():
+        for shift, table in each.items():
             source = self._pointer(held[0])
-            first = passes.digit(code.get(ends.element.bits, source, 0), number)
+            first = passes.digit(code.get(ends.element.bits, source, 0), shift)
             same = code.get(32, table, first)
             with code.writer.when(code.op("icmp ne", 32, same, n)):
                 into = self._pointer(held[1])
                 begin_each(code, table)
-                passes.move(source, (0, n), number, table, into)
+                passes.move(source, (0, n), shift, table, into)
                 code.writer.line(f"store ptr {into}, ptr {held[0]}")
                 code.writer.line(f"store ptr {source}, ptr {held[1]}")
 
@@ -132,18 +133,12 @@ def begin_each(code: Words, table: str) -> None:
         loop.next = [code.op("add", 32, total, count)]
 
 
-def rows_kernel(rows: Rows, vector_bits: int) -> LibraryKernel:
+def rows_kernel(rows: Rows, vector_bits: int, ends: type[Ends] = Ends) -> LibraryKernel:
     """The kernel that sorts each row in the memory of one call."""
     code = Words(vector_bits)
-    text = RowSort(rows, code).text("sort_rows")
+    text = RowSort(rows, code, ends).text("sort_rows")
     passes = sum(k.bits // WIDTH + 2 for k in rows.keys)
     cost = rows.size * passes * PASS
     grain = max(1, (1 << 14) // rows.length)
-    stage = Stage("sort_rows", arguments(rows), rows.total, grain, cost)
+    stage = Stage("sort_rows", ends.arguments(rows), rows.total, grain, cost)
     return LibraryKernel({"sort_rows": text}, code.declarations, (stage,), (), 0.0)
-
-
-def arguments(rows: Rows) -> tuple[Slot, ...]:
-    """Operands, then results."""
-    count = len(rows.bits)
-    return (*(("in", k) for k in range(count)), *(("out", k) for k in range(count)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from . import Slot
 from .conv_code import Value
 from .sort_plan import Rows
 from .sort_words import Element, Words
@@ -21,16 +22,23 @@ class Ends:
     """Text at the ends of a sort by one key.
 
     Attributes:
-        operands, outs: pointers to the whole arrays.
         element: what is sorted; number: by which operand.
+        operands, outs: pointers to the whole arrays.
     """
 
-    def __init__(
-        self, rows: Rows, number: int, code: Words, operands: list[str], outs: list[str]
-    ) -> None:
+    def __init__(self, rows: Rows, number: int, code: Words) -> None:
         self.rows, self.number, self.code = rows, number, code
-        self.operands, self.outs = operands, outs
         self.element = rows.element(number)
+        slots = self.arguments(rows)
+        pointers = [(kind, code.argument(k)) for k, (kind, _) in enumerate(slots)]
+        self.operands = [p for kind, p in pointers if kind == "in"]
+        self.outs = [p for kind, p in pointers if kind == "out"]
+
+    @staticmethod
+    def arguments(rows: Rows) -> tuple[Slot, ...]:
+        """Operands, then results: the first arguments of every function."""
+        count = len(rows.bits)
+        return (*(("in", k) for k in range(count)), *(("out", k) for k in range(count)))
 
     # Operands become elements.
 
@@ -88,9 +96,10 @@ class Ends:
 
     # Elements become results.
 
-    def decode(self, start: Value, first: Value, last: Value, source: str) -> None:
+    def decode(self, row: Value, first: Value, last: Value, source: str) -> None:
         """Results first … last - 1 of a row."""
         code, rows, element = self.code, self.rows, self.element
+        start = rows.start(code, row)
         lanes = code.vector_bits // element.bits
         if rows.inner > 1 or rows.by_place or element.bits > 64:
             lanes = 1

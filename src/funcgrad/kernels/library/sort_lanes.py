@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from . import LibraryKernel, Stage
 from .conv_code import Value
-from .sort_digits import arguments
 from .sort_ends import Ends
 from .sort_plan import Rows
 from .sort_words import Words
@@ -207,21 +206,19 @@ class LaneSort:
         steps = (rows.length.bit_length() ** 2 + 1) // 2 + 2
         cost = self.units * steps * extent / (SPEED * 4)
         grain = max(1, CHUNK // (self.units * self.lanes))
-        stage = Stage(name, arguments(rows), extent, grain, cost)
+        stage = Stage(name, Ends.arguments(rows), extent, grain, cost)
         return LibraryKernel({name: text}, self.code.declarations, (stage,), (), 0.0)
 
     def text(self, name: str) -> str:
         """The function."""
-        code, rows, count = self.code, self.rows, len(self.rows.bits)
-        self.operands = [code.argument(k) for k in range(count)]
-        self.outs = [code.argument(count + k) for k in range(count)]
+        code, rows = self.code, self.rows
+        self.ends = Ends(rows, 0, code)
         size = self.units * self.lanes
         streams = 2 if self.by_place and not self.joined else 1
         self.rooms = [code.space(self.bits, size) for _ in range(streams)]
         network = Network(
             code, self.rooms, self.bits, self.lanes, self.units, within=not self.across
         )
-        self.ends = Ends(rows, 0, code, self.operands, self.outs)
         with code.writer.loop("%lo", "%hi", 1) as loop:
             start = self._start(loop.index)
             negative = self._encode(start)
@@ -285,7 +282,7 @@ class LaneSort:
         code, rows, key = self.code, self.rows, self.key
         side = lanes > 1 and not self.across
         at = code.add(start, code.mul(i, lanes)) if side else rows.at(code, start, i)
-        raw = code.get(key.bits, self.operands[0], at, lanes)
+        raw = code.get(key.bits, self.ends.operands[0], at, lanes)
         found = code.encoded(key, raw, lanes)
         into = code.mul(i, lanes)
         if self.by_place:
@@ -332,7 +329,7 @@ class LaneSort:
             raw = code.decoded(self.key, found, count)
             side = count > 1 and not self.across
             at = code.add(start, code.mul(i, count)) if side else rows.at(code, start, i)
-            code.put(raw, self.bits, self.outs[0], at, count)
+            code.put(raw, self.bits, self.ends.outs[0], at, count)
 
         whole = self.units
         if not self.across:

@@ -21,11 +21,13 @@ from typing import NamedTuple
 
 from . import LibraryKernel, Slot, Stage
 from .conv_code import Value
-from .sort_digits import BUCKETS, PASS, WIDTH, Passes, arguments
+from .sort_digits import BUCKETS, PASS, WIDTH, Passes
 from .sort_ends import Ends
 from .sort_plan import Rows
 from .sort_words import Words
 
+# What is known of each row: the rooms of the last pass, and the bits below the next digit.
+FROM, INTO, SHIFT = range(3)
 # A part has so many elements at least, and a row so many parts at most.
 PART, MOST_PARTS = 1 << 14, 16
 
@@ -42,8 +44,8 @@ class Part(NamedTuple):
 class PartSort:
     """Text of the stages."""
 
-    def __init__(self, rows: Rows, vector_bits: int) -> None:
-        self.rows, self.vector_bits = rows, vector_bits
+    def __init__(self, rows: Rows, vector_bits: int, ends: type[Ends] = Ends) -> None:
+        self.rows, self.vector_bits, self.ends = rows, vector_bits, ends
         self.each = -(-rows.length // max(1, min(MOST_PARTS, rows.length // PART)))
         self.parts = -(-rows.length // self.each)
         self.functions: dict[str, str] = {}
@@ -51,43 +53,39 @@ class PartSort:
         self.stages: list[Stage] = []
         keys = range(len(rows.keys))
         self.elements = [rows.element(k) for k in keys]
-        self.digits = [k.bits // WIDTH for k in rows.keys]
-        self.passes = sum(self.digits)
         bits, size = self.elements[0].bits, rows.size
         # One operand's results have room for the elements too.
         self.in_place = len(rows.bits) == 1 and rows.inner == 1
         self.scratch = [
             4 * rows.total * self.parts * BUCKETS,
-            8 * rows.total * (self.passes + 1),
+            3 * 8 * rows.total,
             *[size * bits // 8] * (1 if self.in_place else 2),
         ]
         last: Slot = ("out", 0) if self.in_place else ("scratch", 3)
         own: list[Slot] = [("scratch", k) for k in range(3)]
-        self.args = (*arguments(rows), *own, last)
+        self.args = (*ends.arguments(rows), *own, last)
 
     def kernel(self) -> LibraryKernel:
-        rows, done = self.rows, 0
-        for number in reversed(range(len(rows.keys))):
-            self._encode(number, done)
-            for digit in range(self.digits[number]):
+        """The kernel."""
+        for number in reversed(range(len(self.rows.keys))):
+            self._encode(number)
+            for digit in range(self.rows.keys[number].bits // WIDTH):
                 if digit:
-                    self._count(number, digit, done)
-                self._begin(done)
-                self._move(number, digit, done)
-                done += 1
-        self._decode(done)
+                    self._count(number)
+                self._begin()
+                self._move(number)
+        self._decode()
         self._settle()
-        scratch = tuple(self.scratch)
-        return LibraryKernel(self.functions, tuple(self.declared), tuple(self.stages), scratch, 0.0)
+        return LibraryKernel(
+            self.functions, tuple(self.declared), tuple(self.stages), tuple(self.scratch), 0.0
+        )
 
     @contextmanager
     def _stage(self, name: str, by_part: bool, weight: float) -> Generator[tuple[Words, Part]]:
         """A stage over rows or parts of rows, of so many passes over what there is."""
         rows, code = self.rows, Words(self.vector_bits)
-        count = len(rows.bits)
-        self.operands = [code.argument(k) for k in range(count)]
-        self.outs = [code.argument(count + k) for k in range(count)]
-        self.table, self.state, *self.rooms = (code.argument(2 * count + k) for k in range(4))
+        first = len(self.args) - 4
+        self.table, self.state, *self.rooms = (code.argument(first + k) for k in range(4))
         with code.writer.loop("%lo", "%hi", 1) as loop:
             row, number = loop.index, "0"
             if by_part:
@@ -95,44 +93,48 @@ class PartSort:
             first = code.mul(number, self.each)
             last = code.least(code.add(first, self.each), rows.length)
             yield code, Part(row, number, (first, last), rows.start(code, row))
-        text = code.function(name)
-        self.functions[name] = text
+        self.functions[name] = code.function(name)
         self.declared.update(dict.fromkeys(code.declarations))
         extent = rows.total * (self.parts if by_part else 1)
         self.stages.append(Stage(name, self.args, extent, 1, rows.size * weight * PASS))
 
-    def _room(self, code: Words, part: Part, which: str, number: int) -> str:
+    def _room(self, code: Words, part: Part, which: Value, number: int) -> str:
         """Where the elements of a row are in one of the rooms: 0 or 1."""
-        first = code.op("icmp eq", 64, which, 0)
+        first = code.op("icmp eq", 64, str(which), 0)
         room = code.writer.value(f"select i1 {first}, ptr {self.rooms[0]}, ptr {self.rooms[1]}")
         bits = self.elements[number].bits
         return code.place(bits, room, code.mul(part.row, self.rows.length))
 
-    def _at(self, code: Words, part: Part, done: int) -> str:
-        """The room the elements of a row are in after so many passes."""
-        return code.get(64, self.state, code.add(code.mul(part.row, self.passes + 1), done))
+    def _state(self, code: Words, part: Part, what: int) -> str:
+        """The address of what is known of a row: `FROM`, `INTO` or `SHIFT`."""
+        return code.place(64, self.state, code.add(code.mul(part.row, 3), what))
 
-    def _ends(self, code: Words, number: int) -> Ends:
-        return Ends(self.rows, number, code, self.operands, self.outs)
+    def _known(self, code: Words, part: Part, what: int) -> str:
+        return code.get(64, self._state(code, part, what), 0)
 
-    def _encode(self, number: int, done: int) -> None:
+    def _encode(self, number: int) -> None:
         with self._stage(f"sort_encode{number}", True, 1.0) as (code, part):
-            ends = self._ends(code, number)
-            if done:
-                before = self.elements[number + 1]
-                room = self._room(code, part, self._at(code, part, done), number)
-                ends.encode_again(before, part.start, *part.span, room)
+            ends = self.ends(self.rows, number, code)
+            if number < len(self.rows.keys) - 1:
+                room = self._room(code, part, self._known(code, part, INTO), number)
+                ends.encode_again(self.elements[number + 1], part.start, *part.span, room)
             else:
-                room = self._room(code, part, "0", number)
+                room = self._room(code, part, 0, number)
                 ends.encode(part.start, *part.span, room)
-                code.put("0", 64, self.state, code.mul(part.row, self.passes + 1))
+                code.put("0", 64, self._state(code, part, INTO), 0)
+            code.put("0", 64, self._state(code, part, SHIFT), 0)
             self._counted(code, part, number, 0, room)
 
-    def _counted(self, code: Words, part: Part, number: int, digit: int, room: str) -> None:
+    def _count(self, number: int) -> None:
+        with self._stage(f"sort_count{number}", True, 0.3) as (code, part):
+            room = self._room(code, part, self._known(code, part, INTO), number)
+            self._counted(code, part, number, self._known(code, part, SHIFT), room)
+
+    def _counted(self, code: Words, part: Part, number: int, shift: Value, room: str) -> None:
         """Count a digit in a part of a row, for `begin`."""
         local = code.space(32, BUCKETS)
         code.clear(local, 4 * BUCKETS)
-        Passes(self.elements[number], code).count(room, part.span, {digit: local})
+        Passes(self.elements[number], code).count(room, part.span, {shift: local})
         for i, at in self._places(code, part):
             code.put(code.get(32, local, i), 32, self.table, at)
 
@@ -142,13 +144,8 @@ class PartSort:
         with code.loop(0, BUCKETS) as i:
             yield i, code.add(base, code.mul(i, self.parts))
 
-    def _count(self, number: int, digit: int, done: int) -> None:
-        with self._stage(f"sort_count{number}_{digit}", True, 0.3) as (code, part):
-            room = self._room(code, part, self._at(code, part, done), number)
-            self._counted(code, part, number, digit, room)
-
-    def _begin(self, done: int) -> None:
-        with self._stage(f"sort_begin{done}", False, 0.1) as (code, part):
+    def _begin(self) -> None:
+        with self._stage("sort_begin", False, 0.1) as (code, part):
             size, n = self.parts * BUCKETS, self.rows.length
             table = code.place(32, self.table, code.mul(part.row, size))
             with code.carrying(BUCKETS, [("i32", "0"), ("i1", "true")]) as loop:
@@ -162,28 +159,31 @@ class PartSort:
                 (end,) = inner.results
                 some = code.op("icmp ne", 32, code.op("sub", 32, end, total), n)
                 loop.next = [end, code.op("and", 1, moves, some)]
-            before = self._at(code, part, done)
-            after = code.op("xor", 64, before, code.resized(loop.results[1], 1, 64))
-            code.put(after, 64, self.state, code.add(code.mul(part.row, self.passes + 1), done + 1))
+            held = self._known(code, part, INTO)
+            into = code.op("xor", 64, held, code.resized(loop.results[1], 1, 64))
+            shift = code.op("add", 64, self._known(code, part, SHIFT), WIDTH)
+            for what, value in ((FROM, held), (INTO, into), (SHIFT, shift)):
+                code.put(value, 64, self._state(code, part, what), 0)
 
-    def _move(self, number: int, digit: int, done: int) -> None:
-        with self._stage(f"sort_move{number}_{digit}", True, 1.0) as (code, part):
-            before, after = self._at(code, part, done), self._at(code, part, done + 1)
+    def _move(self, number: int) -> None:
+        with self._stage(f"sort_move{number}", True, 1.0) as (code, part):
+            held, goal = (self._known(code, part, what) for what in (FROM, INTO))
             local = code.space(32, BUCKETS)
-            with code.writer.when(code.op("icmp ne", 64, before, after)):
+            with code.writer.when(code.op("icmp ne", 64, held, goal)):
                 for i, at in self._places(code, part):
                     code.put(code.get(32, self.table, at), 32, local, i)
-                source, into = (self._room(code, part, w, number) for w in (before, after))
-                passes = Passes(self.elements[number], code)
-                passes.move(source, part.span, digit, local, into)
+                source, into = (self._room(code, part, which, number) for which in (held, goal))
+                # By then the next digit is written there.
+                shift = code.sub(self._known(code, part, SHIFT), WIDTH)
+                Passes(self.elements[number], code).move(source, part.span, shift, local, into)
 
-    def _decode(self, done: int) -> None:
+    def _decode(self) -> None:
         with self._stage("sort_decode", True, 1.0) as (code, part):
-            room = self._room(code, part, self._at(code, part, done), 0)
-            self._ends(code, 0).decode(part.start, *part.span, room)
+            room = self._room(code, part, self._known(code, part, INTO), 0)
+            self.ends(self.rows, 0, code).decode(part.row, *part.span, room)
 
     def _settle(self) -> None:
         if self.rows.keys[0].form != "float" or self.rows.by_place:
             return
         with self._stage("sort_settle", False, 0.0) as (code, part):
-            self._ends(code, 0).settle(part.start)
+            self.ends(self.rows, 0, code).settle(part.start)

@@ -29,6 +29,7 @@ class Rows(NamedTuple):
         bits: of each operand's elements.
         keys: how those that decide are ordered.
         outer, length, inner: extents before, along and behind the axis.
+        kept: how many elements of a row there are in the results.
     """
 
     bits: tuple[int, ...]
@@ -36,6 +37,7 @@ class Rows(NamedTuple):
     outer: int
     length: int
     inner: int
+    kept: int
 
     @property
     def total(self) -> int:
@@ -68,10 +70,17 @@ class Rows(NamedTuple):
 
     def start(self, code: Words, row: Value) -> Value:
         """The place of the first element of a row."""
+        return self._start(code, row, self.length)
+
+    def goal(self, code: Words, row: Value) -> Value:
+        """The place of the first element of a row of the results."""
+        return self._start(code, row, self.kept)
+
+    def _start(self, code: Words, row: Value, length: int) -> Value:
         if self.inner == 1:
-            return code.mul(row, self.length)
+            return code.mul(row, length)
         outside, inside = code.div(row, self.inner), code.rem(row, self.inner)
-        return code.add(code.mul(outside, self.length * self.inner), inside)
+        return code.add(code.mul(outside, length * self.inner), inside)
 
     def at(self, code: Words, start: Value, i: Value) -> Value:
         """The place of an element of a row."""
@@ -91,4 +100,5 @@ def rows_of(spec: SortSpec) -> Rows | None:
         prod(spec.shape[: spec.axis]),
         length,
         prod(spec.shape[spec.axis + 1 :]),
+        length,
     )

@@ -96,12 +96,16 @@ class Words(Code):
     def get(self, bits: int, pointer: str, offset: Value, lanes: int = 1) -> str:
         """Elements from an offset on."""
         at = self.place(bits, pointer, offset)
-        return self.writer.value(f"load {self.type(bits, lanes)}, ptr {at}, align {bits // 8}")
+        return self.writer.value(
+            f"load {self.type(bits, lanes)}, ptr {at}, align {max(bits // 8, 1)}"
+        )
 
     def put(self, value: str, bits: int, pointer: str, offset: Value, lanes: int = 1) -> None:
         """Elements written from an offset on."""
         at = self.place(bits, pointer, offset)
-        self.writer.line(f"store {self.type(bits, lanes)} {value}, ptr {at}, align {bits // 8}")
+        self.writer.line(
+            f"store {self.type(bits, lanes)} {value}, ptr {at}, align {max(bits // 8, 1)}"
+        )
 
     def op(self, name: str, bits: int, a: str, b: str | int, lanes: int = 1) -> str:
         """An operation on two integers, the second of which may be a constant."""
