@@ -17,12 +17,14 @@ def test_numpy_takes_the_memory_read_only():
     assert not view.flags.writeable
 
 
-def test_unversioned_capsules_hold_a_copy():
+@pytest.mark.parametrize("version", [None, (0, 0), (0, 8)])
+@pytest.mark.parametrize("copy", [None, True])
+def test_unversioned_capsules_hold_a_copy(version, copy):
     x = fnp.arange(4.0)
 
     class Old:
         def __dlpack__(self, **_):
-            return x.__dlpack__()
+            return x.__dlpack__(max_version=version, copy=copy)
 
         def __dlpack_device__(self):
             return x.__dlpack_device__()
@@ -30,6 +32,8 @@ def test_unversioned_capsules_hold_a_copy():
     view = np.from_dlpack(Old())
     np.testing.assert_array_equal(view, x)
     assert not np.shares_memory(view, np.asarray(x))
+    with pytest.raises(BufferError, match=r"max_version=\(1, 0\), or allow the copy"):
+        x.__dlpack__(max_version=version, copy=False)
 
 
 def test_from_numpy_shares_and_copies_on_request():

@@ -63,6 +63,24 @@ def test_python_scalars_take_the_dtype_of_the_array(dtype: str, scalar: Any) -> 
                 assert out.dtype == ("bool" if op is operator.eq else dtype)
 
 
+BINARY = [n for n, f in vars(np).items() if isinstance(f, np.ufunc) and f.signature is None]
+BINARY = [n for n in BINARY if getattr(np, n).nin == 2 and hasattr(fnp, n)]
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_functions_broadcast(name: str) -> None:
+    shapes = [(2, 3), (3,), (1,), (2, 1), (), (0, 2, 3)]
+    for dtype, (a, b) in itertools.product(("bool", "i4", "f4"), itertools.product(shapes, shapes)):
+        x, y = np.full(a, 7, dtype), np.full(b, 2, dtype)
+        try:
+            want = getattr(np, name)(x, y)
+        except TypeError:
+            continue  # not a function of this dtype
+        got = getattr(fnp, name)(fnp.asarray(x), fnp.asarray(y))
+        np.testing.assert_allclose(got, want, rtol=1e-3)
+        assert np.shape(got) == np.shape(want)
+
+
 f4 = "xp.asarray([1., 2., 3.], dtype=xp.float32)"
 m23 = "xp.reshape(xp.arange(6.), (2, 3))"
 nans = "xp.asarray([xp.nan, xp.nan, 0., -0.])"
@@ -109,11 +127,19 @@ ROWS: list[tuple[str, Any]] = [
     (f"{f4}.__dlpack__(dl_device=(2, 0))", BufferError),
     (f"{f4}.__dlpack__(stream=1)", RuntimeError),
     (f"{f4}.__dlpack_device__()", (1, 0)),
+    (f"{f4}.__dlpack__(copy=False)", BufferError),
+    (f"{f4}.__dlpack__(max_version=(0, 8), copy=False)", BufferError),
+    (f"{f4}.__dlpack__(max_version=(1, 0), copy=False) is None", False),
     # dtypes
     ("xp.isdtype(xp.dtype('bool'), 'numeric')", False),
     ("xp.isdtype(xp.uint8, ('signed integer', 'unsigned integer'))", True),
     ("xp.isdtype(xp.uint8, 'fraction')", ValueError),
     ("xp.can_cast(xp.int32, xp.int16)", False),
+    ("xp.float64 == None", False),
+    ("xp.float64 == 'float64'", False),
+    ("xp.float64 == 'neither a name: nor a format'", False),
+    ("xp.float64 == xp.float32", False),
+    ("[xp.float32 == d for d in (np.float32, np.dtype('f4'), xp.ones(1, 'f4').dtype)]", [True] * 3),
     (f"xp.can_cast({f4}, xp.float64)", True),
     (f"xp.finfo({f4}).bits", 32),
     ("xp.finfo(xp.complex64).dtype", "float32"),
@@ -159,7 +185,10 @@ ROWS: list[tuple[str, Any]] = [
     # movements
     ("xp.squeeze(xp.ones((2, 1)), 0)", ValueError),
     (f"xp.expand_dims({f4}, axis=3)", ValueError),
+    (f"xp.expand_dims({f4}, axis=-3)", IndexError),
+    (f"xp.sum({f4}, axis=1)", IndexError),
     (f"[v.shape for v in xp.unstack({m23}, axis=1)]", [(2,)] * 3),
+    ("xp.unstack(xp.ones((2, 0)), axis=-1)", ()),
     ("[v.shape for v in xp.meshgrid(xp.ones(2), xp.ones(3), indexing='ij')]", [(2, 3)] * 2),
     ("xp.concat((xp.ones((1, 2)), xp.zeros(1)), axis=None)", [1.0, 1.0, 0.0]),
     (f"xp.repeat({f4}, xp.asarray([1, 0, 2]))", [1.0, 3.0, 3.0]),
@@ -176,6 +205,12 @@ ROWS: list[tuple[str, Any]] = [
     (f"{m23}[1:, ::-1]", [[5.0, 4.0, 3.0]]),
     (f"{m23}[-1:-9:-1].shape", (2, 3)),
     (f"{m23}[{m23} > 3]", [4.0, 5.0]),
+    (f"{m23}[xp.zeros(0, dtype=bool)].shape", (0, 3)),
+    (f"{m23}[xp.zeros((2, 0), dtype=bool)].shape", (0,)),
+    (f"{m23}[xp.zeros((0, 2), dtype=bool)]", IndexError),
+    (f"{m23}[xp.ones((1, 3), dtype=bool)]", IndexError),
+    (f"{m23}[xp.ones((2, 3, 1), dtype=bool)]", IndexError),
+    (f"{m23}.at[xp.zeros(0, dtype=bool)].add(1)", [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]),
     (f"{m23}[xp.asarray([0, 1]), xp.asarray([2, 0])]", [2.0, 3.0]),
     (f"{m23}[1, xp.asarray([0, 1])]", [3.0, 4.0]),
     ("xp.asarray(3.)[xp.asarray(True)]", [3.0]),

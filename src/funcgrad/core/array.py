@@ -58,11 +58,26 @@ class Array(AnyArray):
             return value.astype(dtype)
         return value.copy() if copy else value
 
-    def __dlpack__(self, **options: Any) -> Any:
-        if "max_version" not in options or options["max_version"] is None:
-            # Unversioned capsules cannot say "read-only"; the consumer gets memory of its own.
-            return self.numpy().copy().__dlpack__(**options)
-        return self.numpy().__dlpack__(**options)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        memory: Any = self.numpy()
+        if max_version is None or max_version[0] < 1:
+            # Capsules before DLPack 1.0 cannot say "read-only": the consumer gets its own memory.
+            if copy is False:
+                raise BufferError(
+                    f"__dlpack__ with copy=False cannot share {self.aval.long()}: arrays are "
+                    f"read-only, which DLPack {max_version or 'without max_version'} cannot say.\n"
+                    f"  {user_line()}\n  Give max_version=(1, 0), or allow the copy."
+                )
+            memory, copy = memory.copy(), None
+        options = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return memory.__dlpack__(stream=stream, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)

@@ -274,11 +274,12 @@ def canonical_axis(axis: Any, ndim: int, name: str = "axis") -> int:
     """The axis counted from the front.
 
     Raises:
-        ValueError: the axis is out of range.
+        AxisError: the axis is out of range: a ValueError, as of JAX, and an IndexError, as the
+            array API standard wants.
     """
     axis = operator.index(axis)
     if not -ndim <= axis < ndim:
-        raise ValueError(
+        raise np.exceptions.AxisError(
             f"{name} {axis} is out of bounds for array of dimension {ndim}: "
             f"give {name} in [{-ndim}, {ndim - 1}]."
         )

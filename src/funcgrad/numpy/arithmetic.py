@@ -110,10 +110,10 @@ def _turned_to(rest: Any, x2: Any) -> Any:
     """A float remainder with the sign of x1 as the one with the sign of x2, zeros too."""
     down = comparison.lt(x2, constant_like(x2, 0))
     # Turned to a positive divisor, where adding 0 makes both zeros positive.
-    rest = select_n(down, rest, ops.neg(rest))
+    rest = where(down, ops.neg(rest), rest)
     short = comparison.lt(rest, constant_like(rest, 0))
     rest = ops.add(rest, where(short, ops.abs(x2), constant_like(rest, 0)))
-    return select_n(down, rest, ops.neg(rest))
+    return where(down, ops.neg(rest), rest)
 
 
 def remainder(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:

@@ -177,7 +177,11 @@ def _resolve(entries: list[Any], shape: tuple[int, ...], empty: int | None) -> P
             result.append(Fancy(axis, np.zeros(int(entry), np.int32)))
         elif is_ndarray(entry) and entry.dtype.kind == "b":
             expected = shape[source : source + entry.ndim]
-            if entry.shape != expected:
+            # As in NumPy, a mask may be empty along an axis of any extent: it picks nothing.
+            fits = len(expected) == entry.ndim and all(
+                n in (extent, 0) for n, extent in zip(entry.shape, expected, strict=True)
+            )
+            if not fits:
                 raise IndexError(
                     f"boolean index did not match shape of indexed array in index {position}: "
                     f"got {entry.shape}, expected {expected}.\n  {user_line()}"

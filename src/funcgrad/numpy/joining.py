@@ -108,8 +108,7 @@ def unstack(x: Shaped[ArrayLike, "..."], /, *, axis: int = 0) -> tuple[Array, ..
     value = to_array(x)
     if not value.ndim:
         raise ValueError("Unstack requires arrays with rank > 0, however a scalar array was given.")
-    axis = canonical_axis(axis, value.ndim)
-    return tuple(movement.squeeze(part, (axis,)) for part in split(value, value.shape[axis], axis))
+    return ops.unstack(value, axis)
 
 
 def _lifted(tup: Any, lift: Any) -> list[Any]:

@@ -23,13 +23,9 @@ class ScalarMeta(type):
         return asarray(x, dtype=cls.dtype)
 
     def __eq__(cls, other: object) -> bool:
-        if cls is other:
-            return True
-        try:
-            given: Any = other
-            return np.dtype(given) == cls.dtype
-        except TypeError:
-            return False
+        # Neither None nor a name is a dtype, though np.dtype takes both for one.
+        given: Any = other
+        return cls is other or cls.dtype.type == given
 
     def __ne__(cls, other: object) -> bool:
         return not cls == other
