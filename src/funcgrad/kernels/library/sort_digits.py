@@ -51,22 +51,31 @@ class Passes:
                 at = code.place(32, table, self.digit(packed, shift))
                 code.put(code.op("add", 32, code.get(32, at, 0), 1), 32, at, 0)
 
-        code.each(*span, TIMES, one)
+        def some(i: Value, count: int) -> None:
+            for k in range(count):
+                one(code.add(i, k))
+
+        code.turns(*span, TIMES, some)
 
     def move(
         self, source: str, span: tuple[Value, Value], shift: Value, table: str, into: str
     ) -> None:
         """Put each element where the table says that its digit begins; the next goes behind it."""
-        code = self.code
+        code, bits = self.code, self.element.bits
 
-        def one(i: Value) -> None:
-            packed = code.get(self.element.bits, source, i)
-            at = code.place(32, table, self.digit(packed, shift))
-            place = code.get(32, at, 0)
-            code.put(packed, self.element.bits, into, code.resized(place, 32, 64))
-            code.put(code.op("add", 32, place, 1), 32, at, 0)
+        def some(i: Value, count: int) -> None:
+            # All places before the first move: loads behind a store whose address is late may wait.
+            moved: list[tuple[str, str]] = []
+            for k in range(count):
+                packed = code.get(bits, source, code.add(i, k))
+                at = code.place(32, table, self.digit(packed, shift))
+                place = code.get(32, at, 0)
+                code.put(code.op("add", 32, place, 1), 32, at, 0)
+                moved.append((packed, place))
+            for packed, place in moved:
+                code.put(packed, bits, into, code.resized(place, 32, 64))
 
-        code.each(*span, TIMES, one)
+        code.turns(*span, TIMES, some)
 
 
 class RowSort:

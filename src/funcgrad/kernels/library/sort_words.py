@@ -136,17 +136,18 @@ class Words(Code):
         at = self.writer.declare("llvm.memset.p0.i64", "void (ptr, i8, i64, i1)")
         self.writer.line(f"call void {at}(ptr {pointer}, i8 0, i64 {size}, i1 false)")
 
-    def each(self, first: Value, last: Value, times: int, body: Callable[[Value], None]) -> None:
-        """`body` for first … last - 1, so many in a turn."""
+    def turns(
+        self, first: Value, last: Value, times: int, body: Callable[[Value, int], None]
+    ) -> None:
+        """`body(i, count)` over first … last - 1, `times` of them in a turn, at last one by one."""
         count = self.sub(last, first)
         whole = self.add(first, self.mul(self.div(count, times), times))
         if whole != first:
             with self.loop(first, whole, times) as i:
-                for k in range(times):
-                    body(self.add(i, k))
+                body(i, times)
         if whole != last:
             with self.loop(whole, last) as i:
-                body(i)
+                body(i, 1)
 
     # Keys.
 
