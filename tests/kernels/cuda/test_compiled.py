@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ TEMPLATES = {
     "cumulative": lambda x: fnp.cumsum(x, 1),
     "gather": lambda x: x[np.arange(7) * 3],
     "scatter": lambda x: x.at[np.arange(40) % 7].add(1),
+    "running columns": lambda x: fnp.cumsum(x, 0),
     "argmax": lambda x: fnp.argmax(x, 1),
     "random": lambda x: x + fg.random.bits(fg.random.key(1), x.shape).astype(x.dtype),
 }
@@ -125,6 +127,18 @@ def test_without_the_extra_one_sentence_and_the_remedy(monkeypatch):
         "Compiling for a GPU needs numba-cuda, which this Python does not have. "
         "Install it: pip install 'funcgrad[cuda13]'"
     )
+
+
+def test_one_file_knows_numba_cuda_and_its_linker():
+    folder = Path(adapter.__file__).parents[2]
+    named = {
+        str(file.relative_to(folder))
+        for file in folder.rglob("*.py")
+        if re.search(
+            r"import_module\(.(numba\.cuda|cuda|nvidia|numba_cuda)[.\"']", file.read_text()
+        )
+    }
+    assert named == {"kernels/cuda/adapter.py"}
 
 
 def test_nothing_of_cuda_is_loaded_for_the_cpu():

@@ -62,7 +62,15 @@ TABLE = {
     "map of any length": (["map"], lambda x: x * 2 + 1, f32(1003)),
     "map with a broadcast row": (["map"], lambda x, v: fnp.tanh(x + v), f32(33, 72), f32(72)),
     "map of odd rows": (["map"], lambda x, v: x + v, f32(13, 7), f32(7)),
-    "transposition": (["map"], lambda x: x.T + 1, f32(33, 70)),
+    "transposition": (["tiles"], lambda x: x.T + 1, f32(33, 70)),
+    "transposition of matrices": (
+        ["tiles"], lambda x, y, v: x.swapaxes(1, 2) * 2 + y.swapaxes(1, 2) + v,
+        f32(2, 40, 64), f32(2, 40, 64), f32(40),
+    ),
+    "transposition beside what lies along": (
+        ["tiles"], lambda x, y: x.T - y, f32(50, 70), f32(70, 50)
+    ),
+    "transposition of few columns": (["map"], lambda x: x.T + 1, f32(5, 70)),
     "slices": (["map"], lambda x: x[3:-2] - x[:-5], f32(130)),
     "concatenation": (["map"], lambda x, y: fnp.concatenate([x, 2 * y]), f32(70), f32(66)),
     "gather": (["map"], lambda x, i: x[i] * 2, f32(50, 12), i32(40)),
@@ -79,6 +87,12 @@ TABLE = {
     "argmax of rows": (["rows"], lambda x: fnp.argmax(x, 1), f32(100, 300)),
     "any and all": (None, lambda x: ((x > 0).any(1), (x > 5).all()), f32(50, 60)),
     "cumulative sums": (["column"], lambda x: fnp.cumsum(x, 1), f32(20, 30)),
+    "cumulative sums of long rows": (["scan", "map"], lambda x: fnp.cumsum(x, 1) * 2, f32(3, 600)),
+    "cumulative maxima from the end": (
+        ["scan"], lambda x: lax.cummax(x, axis=0, reverse=True), f32(300)
+    ),
+    "cumulative products of integers": (["scan"], lambda x: fnp.cumprod(x), i32(300) % 3),
+    "cumulative sums of columns": (["column"], lambda x: fnp.cumsum(x, 0), f32(100, 30)),
     "scatter of rows": (
         ["map", "map", "column"],
         lambda x, i: x.at[i].add(1.0),

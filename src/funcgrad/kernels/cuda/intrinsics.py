@@ -63,16 +63,17 @@ class _Makers:
         """An instruction that LLVM has no name for; what it is given is converted first."""
         ir = self.ir
 
-        def code(context: Any, builder: Any, args: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             types = [context.get_value_type(t) for t in (target, *sources)]
             kind = ir.FunctionType(types[0], types[1:])
             return builder.call(ir.InlineAsm(kind, instruction, registers), args)
 
+        # Numba reads the number of arguments off the function.
         def one(context: Any, x: Any) -> Any:
-            return target(*sources), lambda c, b, _, args: code(c, b, args)
+            return target(*sources), code
 
         def two(context: Any, x: Any, y: Any) -> Any:
-            return target(*sources), lambda c, b, _, args: code(c, b, args)
+            return target(*sources), code
 
         return self.intrinsic(one if len(sources) == 1 else two)
 

@@ -5,7 +5,9 @@ grid takes the outer loops whose turns are apart; where a loop inside is long an
 (a warp, or a block) shares its turns and joins its folds, else one thread does what is left.
 
 map     every thread does elements of its own; neighbours together where memory lies side by side
+tiles   a block turns a tile of a matrix over
 column  every thread does elements of its own, and the loops that must go in order inside
+scan    a block goes through a row, and joins the running folds of its lanes
 rows    a team for each turn of the outer loops: a warp or a block
 chunks  a block for each part of the leading loop, which keeps a partial result
 block   one block does everything
@@ -24,6 +26,7 @@ from ...ir.nests import (
     Kernel,
     Node,
     Store,
+    expressions,
     identity_of,
     loads_of,
     offset_of,
@@ -41,6 +44,11 @@ SHORT = 16
 # Statements beside each other with less work than this are not worth a launch of their own.
 SMALL = 4096
 WIDE_BYTES = 16
+# Transpositions go by squares, of few operands at a time.
+TILE = 32
+# Running folds of fewer elements are done by one thread.
+SCAN = 64
+MOST_TILES = 4
 MOST_WIDE = 8
 
 
@@ -49,11 +57,12 @@ class CudaLaunch:
     """One kernel of a GPU.
 
     Attributes:
-        kind: map, column, rows, chunks or block.
+        kind: map, tiles, column, scan, rows, chunks or block.
         grid: loops that the grid shares out, outermost first.
         body: what is inside of them.
         chunk: the number of a block's part, where the leading loop is done in parts.
         blocks: how many, of `threads` threads each; a team has `team` of them.
+        across: the axis along which loads are neighbours, where stores are so along the last one.
         wide: how many neighbours a thread does together, 1 where memory does not allow it.
         note: why it is done so, where that is not the best there is.
     """
@@ -67,6 +76,7 @@ class CudaLaunch:
     threads: int
     team: int = 1
     wide: int = 1
+    across: Axis | None = None
     chunk: Axis | None = None
     note: str = ""
     scratch: list[Buffer] = field(default_factory=lambda: [])
@@ -153,6 +163,8 @@ def _launch(name: str, kernel: Kernel, body: list[Node]) -> CudaLaunch:
     private = frozenset(kernel.scratch)
     free = [independent(loop, private) for loop in chain]
     inside = chain[-1].body if chain else body
+    if chain and all(free[:-1]) and is_running(chain[-1]) and _along_memory(chain):
+        return _scan(name, kernel, chain)
     if chain and any(free) and not any(b in private for b in _touched(body)):
         by_thread = not shared_inside(inside)
         if by_thread and all(free):
@@ -175,6 +187,14 @@ def _grid(total: int, threads: int) -> int:
 
 def _map(name: str, kernel: Kernel, chain: list[For], body: list[Node]) -> CudaLaunch:
     found = CudaLaunch(name, kernel, "map", chain, body, 0, MAP_THREADS)
+    found.across = across_of(found)
+    if found.across is not None:
+        found.kind = "tiles"
+        sides = (found.across.extent, chain[-1].axis.extent)
+        found.blocks = found.total // (sides[0] * sides[1])
+        for side in sides:
+            found.blocks *= -(-side // TILE)
+        return found
     found.wide = wide_of(found)
     last = chain[-1].axis.extent
     if found.wide == 1 and len(chain) == 1 and last < MAP_THREADS:
@@ -197,6 +217,41 @@ def _column(
     found.threads = min(MAP_THREADS, max(-(-found.total // WARP), 1) * WARP)
     found.blocks = _grid(found.total, found.threads)
     found.note = f"one thread for each of {found.total}: updates go one after the other"
+    return found
+
+
+def is_running(loop: For) -> bool:
+    """Whether a loop keeps the fold of its turns so far, and stores it at each."""
+    if len(loop.accs) != 1 or loop.accs[0].positional or loop.accs[0].initial is not None:
+        return False
+    first, *rest = loop.body
+    plain = [n for n in rest if isinstance(n, Store) and not n.combine and n.guard is None]
+    if not isinstance(first, Accumulate) or first.position is not None or len(plain) != len(rest):
+        return False
+    read = {x.source for x in loads_of(*expressions(first), *(n.value for n in plain))}
+    apart = independent(For(loop.axis, list(plain), []))
+    return apart and not read & {n.target for n in plain}
+
+
+def _along_memory(chain: list[For]) -> bool:
+    """Whether the last loop of a chain is long, and goes through memory side by side."""
+    axis = chain[-1].axis
+    steps = [
+        abs(offset_of(a.buffer, a.place).axes.get(axis, 0))
+        for a in accesses(chain[-1].body)
+        if a.writes
+    ]
+    return axis.extent >= SCAN and all(step == 1 for step in steps)
+
+
+def _scan(name: str, kernel: Kernel, chain: list[For]) -> CudaLaunch:
+    rows = 1
+    for loop in chain[:-1]:
+        rows *= loop.axis.extent
+    body: list[Node] = [chain[-1]]
+    found = CudaLaunch(name, kernel, "scan", chain[:-1], body, rows, BLOCK_THREADS, BLOCK_THREADS)
+    if rows < 132 and chain[-1].axis.extent > SMALL:
+        found.note = f"one block for each of {rows} rows"
     return found
 
 
@@ -316,16 +371,48 @@ def _is_start(zero: Store, lead: For) -> bool:
 # Neighbours done together.
 
 
+def across_of(launch: CudaLaunch) -> Axis | None:
+    """The axis along which loads are neighbours in memory while the stores are not."""
+    last = launch.grid[-1].axis
+    stores = [n for n in launch.body if isinstance(n, Store)]
+    plain = len(stores) == len(launch.body) and not any(n.combine or n.guard for n in stores)
+    if not plain or last.extent < TILE // 2 or not _reads_elsewhere(launch):
+        return None
+    if any(offset_of(n.target, n.index).axes.get(last) != 1 for n in stores):
+        return None
+    found: dict[Axis, set[tuple[Buffer, object]]] = {}
+    for load in loads_of(*(n.value for n in stores)):
+        offset = offset_of(load.source, load.index)
+        for loop in launch.grid[:-1]:
+            if lies_across(load, loop.axis, last) and loop.axis.extent >= TILE // 2:
+                places = found.setdefault(loop.axis, set())
+                places.add((load.source, (offset.const, frozenset(offset.axes.items()))))
+    if len(found) != 1:
+        return None
+    ((axis, places),) = found.items()
+    return axis if len(places) <= MOST_TILES else None
+
+
+def lies_across(load: Load, across: Axis, last: Axis) -> bool:
+    """Whether neighbours along one axis are read side by side, and those along the last far off."""
+    offset = offset_of(load.source, load.index)
+    known = load.guard is None and not offset.dynamic
+    return known and offset.axes.get(across) == 1 and offset.axes.get(last, 0) > 1
+
+
+def _reads_elsewhere(launch: CudaLaunch) -> bool:
+    """Whether nothing is read of what is written."""
+    written = {n.target for n in launch.body if isinstance(n, Store)}
+    return not any(a.buffer in written for a in accesses(launch.body) if not a.writes)
+
+
 def wide_of(launch: CudaLaunch) -> int:
     """How many neighbours along the last loop a thread does together."""
     axis = launch.grid[-1].axis
     if loops_in(launch.body) or not all(isinstance(n, Store) for n in launch.body):
         return 1
     stores = [n for n in launch.body if isinstance(n, Store)]
-    written = {n.target for n in stores}
-    if any(n.combine or n.guard is not None for n in stores):
-        return 1
-    if any(a.buffer in written for a in accesses(launch.body) if not a.writes):
+    if any(n.combine or n.guard is not None for n in stores) or not _reads_elsewhere(launch):
         return 1
     sizes = [
         a.buffer.dtype.itemsize

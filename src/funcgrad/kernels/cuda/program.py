@@ -24,7 +24,9 @@ from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
 from .plan import CudaLaunch, launches
+from .scans import ScanSource
 from .source import CudaSource
+from .tiles import TileSource
 from .words import CudaLibrary
 
 HEAD = """import math
@@ -125,12 +127,18 @@ def cuda_program(
             continue
         notes = eqn_notes(around, step, names_of(around.jaxpr))
         made = [
-            CudaKernel(found, CudaSource(found, library, notes).function(found.name))
+            CudaKernel(found, source_of(found, library, notes).function(found.name))
             for found in launches(step.kernel)
         ]
         steps[id(step)] = made
         kernels += made
     return CudaProgram(block, plan(block), kernels, steps, refused, library.definitions())
+
+
+def source_of(launch: CudaLaunch, library: CudaLibrary, notes: list[str]) -> CudaSource:
+    """The printer of a launch."""
+    kinds: dict[str, type[CudaSource]] = {"tiles": TileSource, "scan": ScanSource}
+    return kinds.get(launch.kind, CudaSource)(launch, library, notes)
 
 
 def _nothing(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:

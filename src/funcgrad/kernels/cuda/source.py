@@ -55,21 +55,27 @@ class CudaSource(KernelSource):
             self.buffers[buffer] = self.names(buffer.name)
         self.count([x for n in statements(launch.body) for x in _roots(n)])
         self._hint(launch.body)
-        if launch.kind in ("map", "column"):
-            self._by_thread()
-        else:
-            self._by_team()
+        self.write()
         rooms = [f"{n} = cuda.shared.array({WARP}, {t})" for t, n in self.rooms.items()]
         lines = [*rooms, *self.scopes[0].lines]
         body = "".join(f"    {line}\n" for line in lines) or "    return\n"
         params = ", ".join(self.buffers[b] for b in launch.params)
         return f"{self.header(name)}@kernel\ndef {name}({params}):\n{body}"
 
+    def write(self) -> None:
+        """The lines of the kernel."""
+        if self.launch.kind in ("map", "column"):
+            self._by_thread()
+        else:
+            self._by_team()
+
     def header(self, name: str) -> str:
         launch = self.launch
         shape = f"{count(launch.blocks, 'block')} of {launch.threads} threads"
         how = {
             "map": f"{shape}; each does {launch.wide} neighbours" if launch.wide > 1 else shape,
+            "scan": f"{shape}; a block goes through a row",
+            "tiles": f"{shape}; a block turns a tile over",
             "column": f"{shape}; a thread goes through a column",
             "rows": f"{shape}; {'a warp' if launch.team == WARP else 'a block'} does a row",
             "chunks": f"{shape}; a block does {self.kernel.grain} turns",
@@ -120,21 +126,23 @@ class CudaSource(KernelSource):
         single = len(axes) == 1
         at = self.names(axes[0].name if single and wide == 1 else "turn")
         self.line(f"{at} = {first}")
-        self._open()
+        self.open()
         if wide > 1:
             self._neighbours(at, axes, wide)
         else:
-            self._split(at, axes, 1)
+            self.split(at, axes, 1)
             self._bounds()
             self.run(launch.body)
         self.line(f"{at} += step")
-        self._close(f"while {at} < {stop}:")
+        self.close(f"while {at} < {stop}:")
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Begin the body of a compound statement."""
         self.scopes.append(Scope())
         self.forget_levels()
 
-    def _close(self, heading: str) -> None:
+    def close(self, heading: str) -> None:
+        """End it, and write it under its heading."""
         inner = self.scopes.pop().lines or ["pass"]
         self.forget_levels()
         self.line(heading)
@@ -148,7 +156,7 @@ class CudaSource(KernelSource):
         self.line(f"lo = {number} * {grain}")
         self.line(f"hi = min(lo + {grain}, {self.kernel.extent})")
 
-    def _split(self, at: str, axes: list[Axis], wide: int) -> None:
+    def split(self, at: str, axes: list[Axis], wide: int) -> None:
         """Give each axis its name, from the place in all of them."""
         if len(axes) == 1:
             name = at
@@ -189,10 +197,10 @@ class CudaSource(KernelSource):
             for x in self._loads_of(node):
                 offset = offset_of(x.source, x.index)
                 if x.guard is None and is_side_by_side(offset, axis, wide):
-                    found.append((x.source, _key(offset)))
+                    found.append((x.source, key_of(offset)))
             offset = offset_of(node.target, node.index)
             if is_side_by_side(offset, axis, wide):
-                found.append((node.target, _key(offset)))
+                found.append((node.target, key_of(offset)))
         for key in dict.fromkeys(found):
             self.wide[key] = self.names(f"{self.buffers[key[0]]}_{wide}")
 
@@ -201,10 +209,10 @@ class CudaSource(KernelSource):
 
     def _neighbours(self, at: str, axes: list[Axis], wide: int) -> None:
         launch = self.launch
-        self._split(at, axes, wide)
+        self.split(at, axes, wide)
         start = self.axes[axes[-1]][0]
         stored = {
-            (n.target, _key(offset_of(n.target, n.index)))
+            (n.target, key_of(offset_of(n.target, n.index)))
             for n in launch.body
             if isinstance(n, Store)
         }
@@ -212,12 +220,12 @@ class CudaSource(KernelSource):
         for key, name in self.wide.items():
             if key not in stored:
                 self.line(f"load_{wide}({self.buffers[key[0]]}, {places[key]}, {name})")
-        self._open()
+        self.open()
         name = self.names(axes[-1].name)
         self.line(f"{name} = {start} + k")
         self.axes[axes[-1]] = (name, self.depth)
         self.run(launch.body)
-        self._close(f"for k in range({wide}):")
+        self.close(f"for k in range({wide}):")
         self.axes[axes[-1]] = (start, self.depth)
         for key, kept in self.wide.items():
             if key in stored:
@@ -229,20 +237,24 @@ class CudaSource(KernelSource):
             for x in [*self._loads_of(node), node]:
                 buffer = x.target if isinstance(x, Store) else x.source
                 offset = offset_of(buffer, x.index)
-                if (buffer, _key(offset)) == key:
+                if (buffer, key_of(offset)) == key:
                     return self.index(offset, self.depth)
         raise AssertionError(key)
 
     def element(self, buffer: Buffer, index: IndexTuple, at: int) -> str:
         offset = offset_of(buffer, index)
-        name = self.wide.get((buffer, _key(offset))) if self.wide else None
+        name = self.wide.get((buffer, key_of(offset))) if self.wide else None
         if name is not None:
-            return f"{name}[k]"
+            return self.neighbour(name)
         if buffer not in self.launch.scratch or self.launch.threads == self.launch.team:
             return super().element(buffer, index, at)
         size, place = max(buffer.size, 1), self.index(offset, at)
         start = "warp" if size == 1 else f"{size} * warp"
         return f"{self.buffers[buffer]}[{start if place == '0' else f'{start} + {place}'}]"
+
+    def neighbour(self, name: str) -> str:
+        """The element of a thread's own array that stands for one in memory."""
+        return f"{name}[k]"
 
     # A team for each row, or for everything.
 
@@ -253,7 +265,7 @@ class CudaSource(KernelSource):
         else:
             self.line("lane = cuda.threadIdx.x")
             if launch.kind == "rows":
-                self._split_rows("cuda.blockIdx.x")
+                self.split_rows("cuda.blockIdx.x")
             elif launch.chunk is not None:
                 self.line("part = cuda.blockIdx.x")
                 self.axes[launch.chunk] = ("part", 0)
@@ -272,14 +284,14 @@ class CudaSource(KernelSource):
         if launch.total % each:
             self.line(f"if row >= {launch.total}:")
             self.line("    return")
-        self._split_rows("row")
+        self.split_rows("row")
 
-    def _split_rows(self, at: str) -> None:
+    def split_rows(self, at: str) -> None:
         axes = [loop.axis for loop in self.launch.grid]
         if len(axes) > 1:
             if at != "row":
                 self.line(f"row = {at}")
-            self._split("row", axes, 1)
+            self.split("row", axes, 1)
             return
         name = self.names(axes[0].name)
         self.line(f"{name} = {at}")
@@ -380,8 +392,8 @@ class CudaSource(KernelSource):
             first, stop = f"{below} * lo + lane", f"{below} * hi"
         at = self.names(axes[0].name if len(axes) == 1 else "place")
         self.line(f"{at} = {first}")
-        self._open()
-        self._split(at, axes, 1)
+        self.open()
+        self.split(at, axes, 1)
         for acc in node.accs:
             self.accs[acc] = (self.accs[acc][0], self.depth)
         self.alone = True
@@ -389,7 +401,7 @@ class CudaSource(KernelSource):
         self.alone = False
         self.unfolded |= {n.acc for n in statements(node.body) if isinstance(n, Accumulate)}
         self.line(f"{at} += {self.launch.team}")
-        self._close(f"while {at} < {stop}:")
+        self.close(f"while {at} < {stop}:")
         for a in axes:
             self.names.taken.discard(self.axes[a][0])
 
@@ -401,10 +413,10 @@ class CudaSource(KernelSource):
             self.unfolded.discard(acc)
             name, dtype = self.accs[acc][0], acc.value_dtype
             block = self.launch.team != WARP
-            room = self._room(memory_type(dtype)) if block else ""
+            room = self.room(memory_type(dtype)) if block else ""
             if acc.positional:
                 helper = self.cuda.placed(acc.op, dtype, block)
-                more = f", {room}, {self._room('int64', 'places')}" if block else ""
+                more = f", {room}, {self.room('int64', 'places')}" if block else ""
                 self.line(f"{name}, {name}_place = {helper}({name}, {name}_place{more})")
             else:
                 helper = self.cuda.folded(acc.op, dtype, block)
@@ -412,7 +424,7 @@ class CudaSource(KernelSource):
             if block:
                 self.hazards.clear()
 
-    def _room(self, kind: str, wish: str = "room") -> str:
+    def room(self, kind: str, wish: str = "room") -> str:
         """Shared memory for a value of each warp."""
         key = kind if wish == "room" else f"{kind} "
         if key not in self.rooms:
@@ -434,7 +446,7 @@ class CudaSource(KernelSource):
         return f"for {name} in range({node.axis.extent}):"
 
 
-def _key(offset: Affine) -> object:
+def key_of(offset: Affine) -> object:
     """What tells two places apart that are known while the text is written."""
     return (offset.const, frozenset(offset.axes.items()), bool(offset.dynamic))
 

@@ -197,6 +197,40 @@ class CudaLibrary(Library):
 ''',
         )
 
+    def running(self, op: str, dtype: DType) -> str:
+        """The name of the function that folds what the lanes up to each have, and what all have."""
+        kept = self.ops.stored(Text("x"), dtype)
+        found = self.ops.loaded("room[other]", dtype).code
+        first = self.ops.constant(identity_of(op, dtype), dtype)
+        steps = "".join(
+            f"""    y = {exchanged("x", n, dtype, "up")}
+    if lane >= {n}:
+        x = {self.join(op, dtype, "y", "x")}
+"""
+            for n in (1, 2, 4, 8, 16)
+        )
+        name = f"block_running_{op}_{dtype.name}"
+        return self.ops.defined(
+            name,
+            f'''def {name}(x, room):
+    """What the threads up to each one have, folded by {op}, and what all of them have."""
+    warp, lane = cuda.threadIdx.x // 32, cuda.threadIdx.x % 32
+{steps}    if lane == 31:
+        room[warp] = {kept}
+    cuda.syncthreads()
+    before, all_of_them = {first}, {first}
+    other = 0
+    while other < cuda.blockDim.x // 32:
+        y = {found}
+        if other < warp:
+            before = {self.join(op, dtype, "before", "y")}
+        all_of_them = {self.join(op, dtype, "all_of_them", "y")}
+        other += 1
+    cuda.syncthreads()
+    return {self.join(op, dtype, "before", "x")}, all_of_them
+''',
+        )
+
     def placed(self, op: str, dtype: DType, block: bool) -> str:
         """The name of the function that finds the extreme value of a team, and its place."""
         better = self.ops.helper("larger" if op == "argmax" else "smaller")
@@ -237,9 +271,9 @@ class CudaLibrary(Library):
         )
 
 
-def exchanged(x: str, distance: int, dtype: DType) -> str:
+def exchanged(x: str, distance: int, dtype: DType, how: str = "xor") -> str:
     """The value of another lane; shuffles know 32 and 64 bits, signed or floating."""
-    head, tail = f"cuda.shfl_xor_sync({ALL_LANES}, ", f", {distance})"
+    head, tail = f"cuda.shfl_{how}_sync({ALL_LANES}, ", f", {distance})"
     if dtype.kind == "f" or is_small_float(dtype) or dtype.name in ("int32", "int64"):
         return f"{head}{x}{tail}"
     if dtype.kind == "b":
