@@ -212,6 +212,7 @@ class Scope:
 FOLDS = {
     "add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+    "logaddexp": np.logaddexp,
 }  # fmt: skip
 
 

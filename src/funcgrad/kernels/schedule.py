@@ -52,6 +52,7 @@ from .chunks import (
 from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .items import Nest
+from .running import running_turn
 from .scattering import COLUMNS, column_block, scatter_in_columns
 from .unroll import unrolled
 
@@ -370,18 +371,17 @@ class Scheduler:
         """Folded values along an axis: the loop over it is inside, in order."""
         along = nest.kept[nest.axis]
         others = [a for a in nest.kept if a is not along]
-        acc = Acc(nest.op, nest.dtype, "acc1")
-        value = nest.value
         place = {along: axis_index(along)}
         if nest.reverse:
             place[along] = Affine(along.extent - 1, {along: -1})
         index = tuple(rewrite_index(axis_index(a), _same, place) for a in nest.kept)
-        value = self.rewritten(value, place, -1)
-        body: list[Node] = [
-            Accumulate(acc, value),
-            Store(nest.target, index, self._fold_value(nest, acc)),
-        ]
-        nodes = loops_over([along], body, [acc], vector=False)
+        value = self.rewritten(nest.value, place, -1)
+
+        def keep(total: Expr) -> Node:
+            return Store(nest.target, index, cast(total, nest.target.dtype))
+
+        accs, body = running_turn(nest.op, nest.dtype, value, keep)
+        nodes = loops_over([along], body, accs, vector=False)
         self.phases.append(Phase((), False))
         vector = nest.axis != len(nest.kept) - 1
         self.phases[-1].after += loops_over(others, nodes, [], vector=vector)

@@ -27,11 +27,11 @@ class Cumulative(Primitive):
     Attributes:
         ufunc: its `accumulate` folds.
         accepts: abstract dtypes the operand may have.
-        op: the operation of the running fold it is compiled to; "" where there is none.
+        op: the operation of the running fold it is compiled to.
     """
 
     ufunc: ClassVar[Any]
-    op: ClassVar[str] = ""
+    op: ClassVar[str]
     accepts: ClassVar[tuple[Any, ...]] = (np.number,)
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
@@ -82,8 +82,6 @@ class Cumulative(Primitive):
         self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
     ) -> Lowered | Sequence[Lowered] | None:
         (x,) = operands
-        if not self.op:
-            return None
         op, work = fold_op(self.op, x.dtype), accumulator(x.dtype)
 
         def at(index: IndexTuple) -> Expr:
@@ -183,6 +181,7 @@ class Cumlogsumexp(Cumulative):
     """log of the sum of exp over prefixes."""
 
     name = "cumlogsumexp"
+    op = "logaddexp"
     accepts = (np.inexact,)
     ufunc = np.logaddexp
 
@@ -194,6 +193,12 @@ class Cumlogsumexp(Cumulative):
         top = np.max(x.real, axis, keepdims=True)
         top = np.where(np.isfinite(top), top, 0).astype(x.real.dtype)
         return np.log(np.cumsum(np.exp(x - top), axis, dtype=x.dtype)) + top
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        # Of complex numbers the greatest is sought over the whole axis first.
+        return None if outs[0].dtype.kind == "c" else super().lower(operands, outs, **params)
 
     def jvp_term(self, i: int, t: Any, out: Any, x: Any, **params: Any) -> Any:
         from .arithmetic import mul, sub

@@ -1,0 +1,59 @@
+"""Compiled running folds against their NumPy rules, with infinities and NaN."""
+
+import numpy as np
+import pytest
+
+import funcgrad as fg
+from funcgrad import lax
+from funcgrad.config import enable_x64
+from funcgrad.ir import dtypes
+from funcgrad.kernels.pipeline import script
+from funcgrad.primitives.cumulative import cumlogsumexp_p
+
+SHAPES = [((17,), 0), ((5, 40), 0), ((5, 40), 1), ((3, 4, 33), 1), ((1,), 0), ((2, 0), 1)]
+
+
+def values(shape, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x = (rng.normal(size=shape) * 20).astype(dtype)
+    chance = rng.random(shape)
+    x[chance < 0.2] = -np.inf
+    if seed:
+        x[(chance > 0.2) & (chance < 0.25)] = np.inf
+        x[chance > 0.97] = np.nan
+    return x
+
+
+def close(found, want):
+    eps = float(dtypes.finfo(want.dtype).eps)
+    assert found.dtype == want.dtype
+    found, want = np.asarray(found).astype(np.float64), want.astype(np.float64)
+    np.testing.assert_allclose(found, want, rtol=20 * eps, atol=20 * eps)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(("shape", "axis"), SHAPES, ids=str)
+def test_logarithms_of_running_sums(shape, axis, dtype):
+    with enable_x64():
+        for seed, reverse in ((0, False), (1, True)):
+            x = values(shape, getattr(dtypes, dtype, dtype), seed)
+            program = fg.jit(lambda x, reverse=reverse: lax.cumlogsumexp(x, axis, reverse))
+            with np.errstate(all="ignore"):
+                want = cumlogsumexp_p.impl(x, axis=axis, reverse=reverse)
+            close(program(x), want)
+            with np.errstate(all="ignore"):
+                (found,) = script(program.lower(x).stages, "python")([x])
+            close(found, want)
+
+
+def test_small_shares_are_not_lost():
+    """Beside 1 an e-20 is nothing, beside 0 it is all."""
+    x = np.float32([0.0, -20.0, -20.0])
+    found = fg.jit(lambda x: lax.cumlogsumexp(x))(x)
+    np.testing.assert_allclose(found, [0.0, np.exp(-20.0), 2 * np.exp(-20.0)], rtol=1e-6)
+
+
+def test_complex_ones_are_called_out():
+    z = np.array([1 + 2j, 0.5 - 1j], np.complex64)
+    found = fg.jit(lambda z: lax.cumlogsumexp(z))(z)
+    np.testing.assert_allclose(np.exp(np.asarray(found)), np.cumsum(np.exp(z)), rtol=1e-5)
