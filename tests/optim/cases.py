@@ -74,6 +74,29 @@ METHODS = {
     "optimistic adam": lambda o: o.optimistic_adam_v2(0.05),
 }
 
+LATER = {
+    "schedule_free": lambda o: o.schedule_free(o.sgd(0.1), 0.1, b1=0.8, weight_lr_power=1.0),
+    "schedule_free_sgd": lambda o: o.schedule_free_sgd(0.1, 5, weight_decay=0.01),
+    "schedule_free_adamw": lambda o: o.schedule_free_adamw(0.05, 4, weight_decay=0.01),
+    "sam": lambda o: o.sam(o.sgd(0.1, 0.9), o.chain(o.normalize(), o.sgd(0.05))),
+    "sam of 3": lambda o: o.sam(o.adam(0.1), o.sgd(0.05, 0.9), 3, reset_state=True),
+    "dog": lambda o: o.dog(init_step=("heuristic", 1e-2), weight_decay=0.01),
+    "dog distance": lambda o: o.dog(_schedule, ("distance", 0.1), eps=1e-6),
+    "dog rate": lambda o: o.dog(init_step=("learning_rate", 0.05)),
+    "dowg": lambda o: o.dowg(init_estim_sq_dist=1e-2, weight_decay=0.01),
+    "prodigy": lambda o: o.prodigy(0.5, estim_lr0=1e-2, weight_decay=0.01),
+    "prodigy warm": lambda o: o.prodigy(_schedule, (0.8, 0.99), 0.9, safeguard_warmup=True),
+    "cocob": lambda o: o.cocob(alpha=10.0, weight_decay=0.01, mask=kernels_only),
+    "ademamix": lambda o: o.ademamix(0.05, b3=0.99, weight_decay=0.01),
+    "ademamix schedules": lambda o: o.ademamix(_schedule, alpha=_schedule, eps_root=1e-6),
+    "simplified_ademamix": lambda o: o.simplified_ademamix(0.01, 0.9, alpha=2.0),
+    "adopt": lambda o: o.adopt(0.05),
+    "adopt nesterov": lambda o: o.adopt(0.05, b2=0.99, nesterov=True, use_clipping=False),
+    "acprop": lambda o: o.acprop(0.01, eps=1e-4, weight_decay=0.01),
+    "madgrad": lambda o: o.madgrad(0.05, weight_decay=0.01),
+    "madgrad schedule": lambda o: o.madgrad(_schedule, momentum=0.0),
+}
+
 PARTS = {
     "identity": lambda o: o.identity(),
     "set_to_zero": lambda o: o.set_to_zero(),

@@ -10,7 +10,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import optim
 
-from .cases import MATRICES, METHODS, PARTS, SEARCHES, VALUES
+from .cases import LATER, MATRICES, METHODS, PARTS, SEARCHES, VALUES
 from .problem import STEPS, gradient, loss, params
 
 jax = pytest.importorskip("jax", reason="a differential test needs the peer: funcgrad[bench]")
@@ -101,6 +101,91 @@ def follow(make, steps=STEPS, values=False, search=False, jit=True, **tolerance)
 @pytest.mark.parametrize("name", METHODS)
 def test_methods(name):
     follow(METHODS[name])
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_later_methods(name):
+    follow(LATER[name], steps=20, rtol=1e-4, atol=1e-5)
+
+
+def test_sam_at_once():
+    def make(o, grad):
+        climb = o.chain(o.normalize(), o.sgd(0.1))
+        method = o.sam(o.adam(0.1), climb, 3, opaque_mode=True)
+        return types.SimpleNamespace(
+            init=method.init,
+            update=lambda g, s, p: method.update(g, s, p, grad_fn=lambda q, i: grad(q)),
+        )
+
+    def slope(o):
+        return fg.grad(loss) if o is optim else jax.grad(peer_loss)
+
+    follow(lambda o: make(o, slope(o)), steps=10, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["non_negative", "simplex", "l1_sphere", "l1_ball"])
+@pytest.mark.parametrize("scale", [0.7, 200.0])
+def test_projections(name, scale):
+    check_projection(name, *([] if name == "non_negative" else [scale]))
+
+
+@pytest.mark.parametrize("name", ["l2_sphere", "l2_ball", "linf_ball"])
+@pytest.mark.parametrize("scale", [0.7, 200.0])
+def test_projections_by_other_norms(name, scale):
+    check_projection(name, scale)
+
+
+@pytest.mark.parametrize("name", ["vector", "hyperplane", "halfspace"])
+def test_projections_on_planes(name):
+    check_projection(name, params(3), *([] if name == "vector" else [-0.5]))
+
+
+def test_projection_on_a_box():
+    check_projection("box", params(3), fg.tree.map(lambda x: x + 0.5, params(3)))
+    check_projection("box", -0.2, 0.4)
+    # optax 0.2.8 takes this for a tree of one leaf alone.
+    found = optim.projections.projection_hypercube(params(), 0.4)
+    agree(found, jax.tree.map(lambda x: np.clip(x, 0, np.float32(0.4)), params()))
+
+
+def check_projection(name, *args):
+    """Value, under jit too, and derivative are those of the peer."""
+    ours = getattr(optim.projections, f"projection_{name}")
+    peer = getattr(optax.projections, f"projection_{name}")
+    at, weights = params(), params(9)
+    trees = (fg.tree, jax.tree)
+    peer_args = (
+        args
+        if name != "box" or not np.isscalar(args[0])
+        else tuple(jax.tree.map(lambda x, end=end: np.full_like(x, end), at) for end in args)
+    )
+    for f in (ours, fg.jit(ours)):
+        agree(f(at, *args), peer(at, *peer_args))
+
+    def total(project, module, given):
+        pairs = zip(module.leaves(project(*given)), module.leaves(weights), strict=True)
+        return sum((y * w).sum() for y, w in pairs)
+
+    agree(
+        fg.grad(lambda x: total(ours, trees[0], (x, *args)))(at),
+        jax.grad(lambda x: total(peer, trees[1], (x, *peer_args)))(at),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_power_iteration():
+    matrix = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
+    matrix = matrix @ matrix.T
+    found, peer = optim.power_iteration(matrix), optax.power_iteration(matrix)
+    agree(found, peer, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[0], np.linalg.eigvalsh(matrix)[-1], rtol=1e-5)
+    v0 = params()
+    weights = fg.tree.map(np.abs, params(4))
+    found = fg.jit(
+        lambda v: optim.power_iteration(lambda v: fg.tree.map(lambda a, b: a * b, weights, v), v0=v)
+    )(v0)
+    assert float(found[0]) == pytest.approx(max(w.max() for w in fg.tree.leaves(weights)), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", PARTS)

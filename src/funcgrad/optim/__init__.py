@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from . import projections as projections
 from . import tree as tree
 from .accumulation import ApplyEvery as ApplyEvery
 from .accumulation import EmaState as EmaState
@@ -139,6 +140,7 @@ from .injection import StatefulSchedule as StatefulSchedule
 from .injection import WrappedSchedule as WrappedSchedule
 from .injection import WrappedScheduleState as WrappedScheduleState
 from .injection import inject_hyperparams as inject_hyperparams
+from .iteration import power_iteration as power_iteration
 from .lbfgs import ScaleByLBFGSState as ScaleByLBFGSState
 from .lbfgs import lbfgs as lbfgs
 from .lbfgs import scale_by_lbfgs as scale_by_lbfgs
@@ -162,6 +164,19 @@ from .moments import scale_by_belief as scale_by_belief
 from .moments import scale_by_lion as scale_by_lion
 from .moments import scale_by_radam as scale_by_radam
 from .moments import scale_by_yogi as scale_by_yogi
+from .moments_mixed import MadgradState as MadgradState
+from .moments_mixed import ScaleByAdemamixState as ScaleByAdemamixState
+from .moments_mixed import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
+from .moments_mixed import acprop as acprop
+from .moments_mixed import ademamix as ademamix
+from .moments_mixed import adopt as adopt
+from .moments_mixed import madgrad as madgrad
+from .moments_mixed import scale_by_acprop as scale_by_acprop
+from .moments_mixed import scale_by_ademamix as scale_by_ademamix
+from .moments_mixed import scale_by_adopt as scale_by_adopt
+from .moments_mixed import scale_by_madgrad as scale_by_madgrad
+from .moments_mixed import scale_by_simplified_ademamix as scale_by_simplified_ademamix
+from .moments_mixed import simplified_ademamix as simplified_ademamix
 from .monitoring import MonitorState as MonitorState
 from .monitoring import SnapshotState as SnapshotState
 from .monitoring import measure_with_ema as measure_with_ema
@@ -176,6 +191,15 @@ from .muon import scale_by_shape as scale_by_shape
 from .numerics import safe_increment as safe_increment
 from .numerics import safe_norm as safe_norm
 from .numerics import safe_root_mean_squares as safe_root_mean_squares
+from .parameter_free import COCOBState as COCOBState
+from .parameter_free import DoGState as DoGState
+from .parameter_free import DoWGState as DoWGState
+from .parameter_free import ProdigyState as ProdigyState
+from .parameter_free import cocob as cocob
+from .parameter_free import dog as dog
+from .parameter_free import dowg as dowg
+from .parameter_free import prodigy as prodigy
+from .parameter_free import scale_by_cocob as scale_by_cocob
 from .plateau import ReduceLROnPlateauState as ReduceLROnPlateauState
 from .plateau import reduce_on_plateau as reduce_on_plateau
 from .privacy import DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState
@@ -199,6 +223,11 @@ from .scaling import scale_by_schedule as scale_by_schedule
 from .scaling import scale_by_sign as scale_by_sign
 from .scaling import scale_by_trust_ratio as scale_by_trust_ratio
 from .scaling import scale_leaves as scale_leaves
+from .schedule_free import ScheduleFreeState as ScheduleFreeState
+from .schedule_free import schedule_free as schedule_free
+from .schedule_free import schedule_free_adamw as schedule_free_adamw
+from .schedule_free import schedule_free_eval_params as schedule_free_eval_params
+from .schedule_free import schedule_free_sgd as schedule_free_sgd
 from .schedules import constant_schedule as constant_schedule
 from .schedules import cosine_decay_schedule as cosine_decay_schedule
 from .schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
@@ -226,6 +255,10 @@ from .shampoo import ScaleByShampooState as ScaleByShampooState
 from .shampoo import inverse_root as inverse_root
 from .shampoo import scale_by_shampoo as scale_by_shampoo
 from .shampoo import shampoo as shampoo
+from .sharpness import NormalizeState as NormalizeState
+from .sharpness import SAMState as SAMState
+from .sharpness import normalize as normalize
+from .sharpness import sam as sam
 from .states import NamedTupleKey as NamedTupleKey
 from .states import tree_map_params as tree_map_params
 from .tree import bias_correction as bias_correction
