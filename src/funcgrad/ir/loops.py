@@ -368,7 +368,8 @@ class Fold(NamedTuple):
 class Running(NamedTuple):
     """The fold of the elements at and before each position of an axis (after it if `reverse`).
 
-    `op` is a fold's, or `logaddexp` of floats: the logarithm of the sum of exponentials. The values and the accumulator are of `dtype`; the results are converted to the output's.
+    `op` is a fold's, or `logaddexp` of floats: the logarithm of the sum of exponentials. The
+    values and the accumulator are of `dtype`; the results are converted to the output's.
     """
 
     op: str
