@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .kernels import pipeline
     from .kernels.costs import Cost
     from .kernels.cuda.compiled import CudaCompiled
+    from .kernels.cuda.program import CudaProgram
     from .kernels.printing import Groups, Loops, Memory, Schedule
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
@@ -159,6 +160,13 @@ class Lowered(Stage):
 
         return toolchain.assembly(self.llvm)
 
+    @cached_property
+    def cuda(self) -> CudaProgram:
+        """The program's kernels for a GPU as numba.cuda source; none needs to be here."""
+        from .kernels.cuda.program import cuda_program
+
+        return cuda_program(self._closed, self._simplify)
+
     def as_text(self) -> str:
         """The simplified program as text."""
         return str(self._closed)
@@ -173,8 +181,15 @@ class Lowered(Stage):
 
         check(self.stages.block, self.stages.memory)
 
-    def explain(self) -> str:
-        """A page on what the compiler made: kernels and their costs, threads, calls, copies."""
+    def explain(self, *, target: str | None = None) -> str:
+        """A page on what the compiler made: kernels and their costs, threads, calls, copies.
+
+        Args:
+            target: a GPU such as "sm_90": then, how it shares out each kernel, and what it has no
+                kernel for, by name. Nothing is compiled for it.
+        """
+        if target is not None:
+            return self.cuda.explain(f"{self.fun_name} for {target}")
         from .kernels.explain import explanation
 
         return explanation(self.stages.block, self.stages.memory, self.fun_name)
@@ -211,9 +226,8 @@ class Lowered(Stage):
         if target is None:
             return Compiled(self)
         from .kernels.cuda.compiled import CudaCompiled
-        from .kernels.cuda.program import cuda_program
 
-        return CudaCompiled(cuda_program(self._closed, self._simplify), target, self.fun_name)
+        return CudaCompiled(self.cuda, target, self.fun_name)
 
 
 class MemoryStats(NamedTuple):

@@ -22,16 +22,19 @@ class Division(NamedTuple):
         nanoseconds: work of one chunk, on one core of a CPU.
         most: chunks of one kernel.
         columns: whether updates in order are shared out by blocks of columns.
+        row: elements of a row that is kept for later loops over it, and `kept`: bytes of all rows.
     """
 
     nanoseconds: float
     most: int
     columns: bool
+    row: int
+    kept: int
 
 
-CPU = Division(15_000.0, 64, True)
-# A GPU has more places to fill, and finds columns that are apart by itself.
-GPU = Division(1_000.0, 1056, False)
+CPU = Division(15_000.0, 64, True, 8192, 4 << 20)
+# A GPU has more places to fill, finds columns that are apart by itself, and 48 kB for a block.
+GPU = Division(1_000.0, 1056, False, 8192, 40_000)
 
 
 def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:

@@ -56,8 +56,6 @@ from .running import running_turn
 from .scattering import COLUMNS, column_block, scatter_in_columns
 from .unroll import unrolled
 
-_ROW_ELEMENTS = 8192
-
 
 class Made(NamedTuple):
     """What is known of a value made in the group.
@@ -214,7 +212,8 @@ class Scheduler:
         target = nest.target
         shape = target.shape[len(target.shape) - inner :] if inner else ()
         row = Buffer(shape, target.dtype, f"{target.name}_row")
-        if self.visible(target) or row.size > _ROW_ELEMENTS:
+        kept = row.bytes + sum(r.bytes for r in self.rows)
+        if self.visible(target) or row.size > self.division.row or kept > self.division.kept:
             return target, 0
         self.rows.append(row)
         return row, len(target.shape) - inner

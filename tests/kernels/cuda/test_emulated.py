@@ -9,6 +9,7 @@ import funcgrad.numpy as fnp
 from funcgrad import lax, nn
 from funcgrad.config import enable_x64
 
+from ... import goldens
 from ..drawn import examples, programs
 from ..landmarks import LANDMARKS
 from .running import both_ways, program_of, traced
@@ -76,6 +77,7 @@ TABLE = {
     "gather": (["map"], lambda x, i: x[i] * 2, f32(50, 12), i32(40)),
     "softmax, a warp a row": (["rows"], nn.softmax, f32(11, 100)),
     "softmax, a block a row": (["rows"], nn.softmax, f32(3, 1500)),
+    "softmax of rows that no block can keep": (["rows"], nn.softmax, f32(2, 11000)),
     "log-sum-exp": (["rows"], lambda x: nn.logsumexp(x, axis=-1), f32(9, 200)),
     "layer norm's gradients": (None, layer_norm_gradients, f32(40, 36), f32(36), f32(36)),
     "sum of all": (["chunks", "block"], lambda x: x.sum(), f32(300, 200)),
@@ -113,12 +115,30 @@ TABLE = {
 }  # fmt: skip
 
 
+SHOWN = "transposition", "sum of all", "sum of columns", "cumulative sums of long rows", "bfloat16"
+
+
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_table(name):
     kinds, f, *args = TABLE[name]
     program = agrees(*traced(f, *args))
     if kinds is not None:
         assert [k.launch.kind for k in program.kernels] == kinds
+
+
+def test_sources_are_as_before(request):
+    sections = {name: program_of(f, *args).text for name, (f, *args) in LANDMARKS.items()}
+    sections |= {f"table: {name}": program_of(*TABLE[name][1:]).text for name in SHOWN}
+    goldens.check("cuda.txt", sections, request.config.getoption("--golden") == "update")
+
+
+def test_explain_names_what_has_no_kernel():
+    lowered = fg.jit(lambda x: fnp.sin(x @ x.T)).lower(f32(70, 70))
+    page = lowered.explain(target="sm_90")
+    assert page.startswith("<lambda> for sm_90 on a GPU: 1 kernel, 1 refused")
+    assert "not on the GPU yet: matrix products wait for cuBLASLt" in page
+    assert "test_emulated.py" in page.splitlines()[-1]
+    assert str(lowered.cuda).count("@kernel") == 1
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int64", "uint64", "float16"])

@@ -18,6 +18,7 @@ from ...ir.nests import Buffer
 from ...ir.printing import names_of
 from ...ir.sources import describe
 from ..chunks import GPU
+from ..explain import count
 from ..items import Backwards
 from ..library import LibraryKernel
 from ..memory import Plan, plan
@@ -96,13 +97,19 @@ class CudaProgram:
         """The module."""
         return "\n\n".join([HEAD, *self.functions, *(k.text for k in self.kernels)])
 
+    def __str__(self) -> str:
+        return self.text
+
     def module_of(self, kernel: CudaKernel) -> str:
         """What is compiled for one kernel: it and the functions it may call."""
         return "\n\n".join([*self.functions, kernel.text])
 
     def explain(self, title: str) -> str:
         """A page: each kernel, how the GPU does it, and what is refused."""
-        lines = [f"{title} on a GPU: {len(self.kernels)} kernels, {len(self.refused)} refused", ""]
+        lines = [
+            f"{title} on a GPU: {count(len(self.kernels), 'kernel')}, {len(self.refused)} refused",
+            "",
+        ]
         for kernel in self.kernels:
             heading = kernel.text.partition("@kernel")[0].splitlines()
             lines += [line.removeprefix("# ") for line in heading]
