@@ -89,6 +89,7 @@ TABLE = {
     "argmax of rows": (["rows"], lambda x: fnp.argmax(x, 1), f32(100, 300)),
     "any and all": (None, lambda x: ((x > 0).any(1), (x > 5).all()), f32(50, 60)),
     "cumulative sums": (["column"], lambda x: fnp.cumsum(x, 1), f32(20, 30)),
+    "cumulative logsumexp": (["column"], lambda x: lax.cumlogsumexp(x, 1), f32(20, 30)),
     "cumulative sums of long rows": (["scan", "map"], lambda x: fnp.cumsum(x, 1) * 2, f32(3, 600)),
     "cumulative maxima from the end": (
         ["scan"], lambda x: lax.cummax(x, axis=0, reverse=True), f32(300)

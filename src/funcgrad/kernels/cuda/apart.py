@@ -85,9 +85,10 @@ def independent(loop: For, private: frozenset[Buffer] = frozenset()) -> bool:
     Args:
         private: buffers of which every thread has its own.
     """
-    if any(isinstance(node, Advance) for node in statements(loop.body)):
-        return False
     started = {acc for inner in loops_in(loop.body) for acc in inner.accs} - set(loop.accs)
+    advanced = [n for n in statements(loop.body) if isinstance(n, Advance)]
+    if any(acc not in started for n in advanced for acc, _ in n.pairs):
+        return False
     folded = {n.acc for n in statements(loop.body) if isinstance(n, Accumulate)}
     if folded - started - set(loop.accs) or set(loop.accs) & accs_read(loop.body):
         return False
