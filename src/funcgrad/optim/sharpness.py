@@ -92,17 +92,17 @@ def _step_by_step(down: Any, up: Any, sync_period: int, reset_state: bool) -> An
         first = state.steps_since_sync == 0
         last = state.steps_since_sync == sync_period - 1
         climbs, high = up.update(updates, state.adv_state, params)
-        falls, low = down.update(updates, state.opt_state, state.cache)
+        begin = tree.map(lambda p, old: fnp.where(first, p, old), params, state.cache)
+        falls, low = down.update(updates, state.opt_state, begin)
 
-        def one(fall: Any, climb: Any, old: Any, p: Any) -> tuple[Any, Any]:
-            return fnp.where(last, old - p + fall, -climb), fnp.where(first, p, old)
+        def one(fall: Any, climb: Any, start: Any, p: Any) -> Any:
+            return fnp.where(last, start - p + fall, -climb)
 
-        trees = {"climbs": climbs, "cache": state.cache, "params": params}
-        out, cache = map_leaves("sam", one, falls, outputs=2, **trees)
+        out = map_leaves("sam", one, falls, climbs=climbs, begin=begin, params=params)
         after = up.init(params) if reset_state else state.adv_state
         high = tree.map(lambda a, b: fnp.where(last, a, b), after, high)
         low = tree.map(lambda a, b: fnp.where(last, a, b), low, state.opt_state)
-        return out, SAMState((state.steps_since_sync + 1) % sync_period, low, high, cache)
+        return out, SAMState((state.steps_since_sync + 1) % sync_period, low, high, begin)
 
     return update
 
