@@ -350,4 +350,7 @@ UNEQUAL = {
     ("adafactor", "dtype_momentum"),
     ("scale_by_factored_rms", "decay_rate_fn"),
     ("lbfgs", "linesearch"),
+    ("power_iteration", "precision"),
+    ("adopt", "clip_value_fn"),
+    ("scale_by_adopt", "clip_value_fn"),
 }
