@@ -230,6 +230,34 @@ def test_scores_of_all_pairs_are_never_there(length):
         assert largest <= max(2 * 16 * (length + 512), 2 * 128 * 512)
 
 
+ROW = {"bias": (1, 4, 4096, 4096), "mask": (1, 1, 4096, 4096)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["value", "gradient", "tangent", "bias", "mask", "dropout"])
+def test_compiled_attention_has_no_more_than_a_row_of_tiles(what):
+    """Scores of all pairs are 256 MiB; what is planned besides arguments and results is not."""
+    x = fg.ShapeDtypeStruct((1, 4096, 4, 32), np.float32)
+
+    def attend(*xs, extra=None):
+        options = {what: extra} if extra is not None else {"is_causal": True}
+        if what == "dropout":
+            options = {"dropout_rate": 0.1, "dropout_key": fg.random.key(0)}
+        return nn.dot_product_attention(*xs, **options)
+
+    changes = {
+        "gradient": lambda *xs: fg.grad(lambda *xs: attend(*xs).sum(), (0, 1, 2))(*xs),
+        "tangent": lambda *xs: fg.jvp(attend, xs, xs),
+        "bias": lambda *xs: attend(*xs[:3], extra=xs[3]),
+        "mask": lambda *xs: attend(*xs[:3], extra=xs[3]),
+    }
+    dtype = np.bool_ if what == "mask" else np.float32
+    wide = [fg.ShapeDtypeStruct(ROW[what], dtype)] if what in ROW else []
+    compiled = fg.jit(changes.get(what, attend)).lower(x, x, x, *wide).compile()
+    # Operands in the order of tiles have 2 MiB each, a row of tiles 128 · 4096 · 4 numbers, 8 MiB.
+    assert compiled.memory_analysis().temp_size_in_bytes < 48 << 20
+
+
 @pytest.mark.slow
 def test_long_sequences_are_exact():
     q, k, v = rng.normal(size=(3, 1, 3001, 2, 8)).astype(np.float32)

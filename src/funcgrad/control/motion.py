@@ -8,6 +8,10 @@ In: a simplified program. Out: the same, with scans that do less a turn. Two mov
   stacked operands: `Σ_t a_t·b_t` is one contraction over t too.
 
 A recurrent cell's weight gradient is such a sum, its input projection such a product.
+
+What is moved is in memory for all turns together. A scan is often written so that this is not the
+case (attention by tiles): so a move takes no more than the slices and results of the scan, a few
+times that where one matrix serves all turns, or a size that does not count.
 """
 
 from __future__ import annotations
@@ -27,7 +31,10 @@ from .scan import scan_p
 
 # A turn with more work than this keeps the processor busy by itself.
 _FLOPS = 2e8
-_BYTES = 1 << 28
+# What the moves of one scan may have in memory: this much anyway, and this much at most.
+_LEAST_BYTES, _MOST_BYTES = 1 << 24, 1 << 28
+# Times its slices and results, where one matrix serves all turns: the four gates of a cell.
+_SHARED = 4
 
 
 def moved(
@@ -68,16 +75,23 @@ def _hoisted(eqn: Eqn, jit_primitive: Any) -> tuple[list[Eqn], Eqn] | None:
     free = {*jaxpr.constvars, *jaxpr.invars[:consts], *slices}
     varies = set(slices)
     targets: list[Var] = []
+    ready: dict[Var, Eqn] = {}
+    room = Room(eqn)
     for e in jaxpr.eqns:
         inputs = variables(e.invars)
         if e.effects or not all(v in free for v in inputs):
             continue
         free.update(e.outvars)
-        if any(v in varies for v in inputs):
-            varies.update(e.outvars)
-            out = e.outvars[0].aval
-            if e.primitive is dot_general_p and _fits(out, length) and _flops(e) <= _FLOPS:
+        if not any(v in varies for v in inputs):
+            continue
+        varies.update(e.outvars)
+        ready.update((v, e) for v in e.outvars)
+        if e.primitive is dot_general_p and _flops(e) <= _FLOPS:
+            steps = _steps_to(e.outvars[0], ready)
+            shared = not all(v in varies for v in inputs) and not _batched(e)
+            if room.takes([v.aval for v in steps], shared):
                 targets.append(e.outvars[0])
+                ready = {v: e for v, e in ready.items() if v not in steps}
     if not targets:
         return None
     inner = [*jaxpr.invars[:consts], *jaxpr.invars[consts + carry :]]
@@ -99,8 +113,44 @@ def _hoisted(eqn: Eqn, jit_primitive: Any) -> tuple[list[Eqn], Eqn] | None:
     return [head], eqn.replace(invars=[*eqn.invars, *made], params=new)
 
 
-def _fits(aval: ShapedArray, length: int) -> bool:
-    return aval.size * aval.dtype.itemsize * length <= _BYTES
+class Room:
+    """What the moves of one scan may still have in memory."""
+
+    def __init__(self, eqn: Eqn) -> None:
+        self.length: int = eqn.params["length"]
+        turned = variables(eqn.invars[eqn.params["num_consts"] :])
+        self.around = _bytes([v.aval for v in (*turned, *eqn.outvars)])
+        self.taken = 0
+
+    def takes(self, avals: Sequence[ShapedArray], shared: bool = False) -> bool:
+        """Whether there is room for these values of all turns; if so it is taken."""
+        wanted = self.taken + self.length * _bytes(avals)
+        limit = max(self.around * (_SHARED if shared else 1), _LEAST_BYTES)
+        if wanted > min(limit, _MOST_BYTES):
+            return False
+        self.taken = wanted
+        return True
+
+
+def _bytes(avals: Sequence[ShapedArray]) -> int:
+    return sum(a.size * a.dtype.itemsize for a in avals)
+
+
+def _batched(eqn: Eqn) -> bool:
+    """Whether a contraction is many products, and not one of two matrices."""
+    return eqn.primitive is dot_general_p and bool(eqn.params["dimension_numbers"][1][0])
+
+
+def _steps_to(target: Var, made_by: dict[Var, Eqn]) -> set[Var]:
+    """The values that have to be made for a target, itself too."""
+    found = {target}
+    todo = [target]
+    while todo:
+        for v in variables(made_by[todo.pop()].invars):
+            if v in made_by and v not in found:
+                found.add(v)
+                todo.append(v)
+    return found
 
 
 def _flops(eqn: Eqn) -> float:
@@ -188,8 +238,10 @@ def _sums(eqn: Eqn, jaxpr: Jaxpr) -> list[Sum]:
     for atom in [a for e in jaxpr.eqns for a in e.invars] + list(jaxpr.outvars):
         if not isinstance(atom, Literal):
             uses[atom] = uses.get(atom, 0) + 1
-    inside = {*made_by, *jaxpr.invars[consts + carry :]}
+    slices = set(jaxpr.invars[consts + carry :])
+    inside = {*made_by, *slices}
     found: list[Sum] = []
+    room = Room(eqn)
     for k, (var, out) in enumerate(zip(jaxpr.invars[consts:], jaxpr.outvars[:carry], strict=False)):
         if isinstance(out, Literal):
             continue
@@ -202,8 +254,11 @@ def _sums(eqn: Eqn, jaxpr: Jaxpr) -> list[Sum]:
         linear: list[Eqn] = []
         term = made_by.get(others[0]) if len(others) == 1 else None
         while term is not None and uses[term.outvars[0]] == 1:
-            if _sums_up(term, inside, eqn.params["length"]):
-                found.append(Sum(k, addition, term, linear))
+            if _sums_up(term, inside):
+                # Slices are in memory for all turns as it is.
+                stacked = [v.aval for v in {*variables(term.invars)} - slices]
+                if room.takes(stacked, not _batched(term)):
+                    found.append(Sum(k, addition, term, linear))
                 break
             # What is linear may wait until the sum is there.
             if term.primitive.linear != "joint" or len(variables(term.invars)) != 1:
@@ -213,13 +268,11 @@ def _sums(eqn: Eqn, jaxpr: Jaxpr) -> list[Sum]:
     return found
 
 
-def _sums_up(term: Eqn, inside: set[Var], length: int) -> bool:
+def _sums_up(term: Eqn, inside: set[Var]) -> bool:
     """Whether the terms of all turns can be formed by one eqn over the stacked operands."""
     if term.primitive not in (dot_general_p, reduce_sum_p):
         return False
     if any(isinstance(a, Literal) or a not in inside for a in term.invars):
-        return False
-    if not all(_fits(a.aval, length) for a in term.invars):
         return False
     return term.primitive is reduce_sum_p or _flops(term) <= _FLOPS
 

@@ -178,11 +178,7 @@ def _grouped(arrays: dict[str, Any]) -> dict[str, Any]:
     operands = {"query": fnp.transpose(query, (0, 2, 3, 1, 4))}
     for name in ("key", "value"):
         operands[name] = fnp.transpose(arrays[name], (0, 2, 1, 3))
-    for name in ("bias", "mask"):
-        if name in arrays:
-            x = arrays[name]
-            inner = (1, 1) if x.shape[1] == 1 else (shared, group)
-            operands[name] = x.reshape(x.shape[0], *inner, *x.shape[2:])
+    operands |= {name: arrays[name] for name in ("bias", "mask") if name in arrays}
     return operands
 
 

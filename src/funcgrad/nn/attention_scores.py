@@ -2,7 +2,7 @@
 
 Operands of one attention, with query heads grouped by the key heads that they share:
 
-    query f[batch, heads, group, T, H]    bias, mask [batch, heads, group, T, S], any axis may be 1
+    query f[batch, heads, group, T, H]    bias, mask [batch, heads · group, T, S], any axis may be 1
     key, value f[batch, heads, S, H]      query_lengths, key_lengths i32[batch]
     dropout u32[2], the words of a key
 
@@ -62,7 +62,7 @@ def scores(
     """
     found = products(query, key) * pattern.scale
     if "bias" in operands:
-        found = (found + _part(operands["bias"], rows, columns)).astype(found.dtype)
+        found = (found + _part(operands, "bias", rows, columns)).astype(found.dtype)
     counts = counting(pattern, operands, rows, columns)
     return found if counts is None else fnp.where(counts, found, masked_score())
 
@@ -86,7 +86,7 @@ def counting(pattern: Pattern, operands: dict[str, Any], rows: Any, columns: Any
             lengths = operands[name][:, None, None, None, None]
             conditions.append(positions < lengths)
     if "mask" in operands:
-        conditions.append(_part(operands["mask"], rows[:, 0], columns[0]))
+        conditions.append(_part(operands, "mask", rows[:, 0], columns[0]))
     if not conditions:
         return None
     counts = conditions[0]
@@ -116,13 +116,20 @@ def dropped(
     return fnp.where(kept, weights / share if share else 0, 0).astype(weights.dtype)
 
 
-def _part(whole: Any, rows: Any, columns: Any) -> Any:
-    """The part of a bias or mask at these positions; an axis of size 1 stays."""
-    for axis, positions in ((3, rows), (4, columns)):
+def _part(operands: dict[str, Any], name: str, rows: Any, columns: Any) -> Any:
+    """The part of a bias or mask at these positions, by groups; an axis of size 1 stays."""
+    part = operands[name]
+    for axis, positions in ((2, rows), (3, columns)):
         size = positions.shape[0]
-        if whole.shape[axis] not in (1, size):
-            whole = lax.dynamic_slice_in_dim(whole, positions[0], size, axis)
-    return whole
+        if part.shape[axis] not in (1, size):
+            part = lax.dynamic_slice_in_dim(part, positions[0], size, axis)
+    return by_group(part, operands)
+
+
+def by_group(x: Any, operands: dict[str, Any]) -> Any:
+    """[batch, heads · group, …] as [batch, heads, group, …]; an axis of size 1 makes two."""
+    inner = (1, 1) if x.shape[1] == 1 else operands["query"].shape[1:3]
+    return x.reshape(x.shape[0], *inner, *x.shape[2:])
 
 
 def direct(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any]:

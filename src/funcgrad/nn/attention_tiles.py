@@ -22,7 +22,15 @@ from .. import numpy as fnp
 from ..control.checkpoint import checkpoint
 from ..control.custom_jvp import custom_jvp
 from ..core.zeros import SymbolicZero
-from .attention_scores import Pattern, counting, dropped, products, score_dtype, scores
+from .attention_scores import (
+    Pattern,
+    by_group,
+    counting,
+    dropped,
+    products,
+    score_dtype,
+    scores,
+)
 
 # Elements of a tile of scores, of all heads together: 16 MiB of float32.
 TILE = 1 << 22
@@ -161,7 +169,8 @@ def _tangents(
     of_columns = {n: columns.split(moving[n], 2) for n in ("key", "value") if n in moving}
     of_rows = {"query": rows.split(moving["query"], 3)} if "query" in moving else {}
     if "bias" in moving:
-        of_rows["bias"] = fnp.moveaxis(columns.split(rows.split(moving["bias"], 3), 5), 0, 1)
+        bias = by_group(moving["bias"], operands)
+        of_rows["bias"] = fnp.moveaxis(columns.split(rows.split(bias, 3), 5), 0, 1)
 
     def row(_: None, block: Any) -> tuple[None, Any]:
         i, query, top, total, (d_row, d_bias) = block
