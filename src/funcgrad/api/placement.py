@@ -7,20 +7,37 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..control.accelerators import home_at, placed
 from ..core.array import Array
-from ..core.devices import check_device
 from ..core.primitive import registry
+from ..core.remote import RemoteArray
 from ..core.trace import Tracer, as_array
 
 
 def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) -> Any:
-    """The tree with its leaves on a device; here there is one, so leaves become Arrays.
+    """The tree with its leaves on a device; without one, leaves stay where they are, as Arrays.
 
+    Args:
+        device: one of `devices()` or `devices("gpu")`; "cpu", "gpu"; None. Arrays that are put
+            somewhere stay there: what is computed with them is computed there.
+        donate: arrays that are moved elsewhere are deleted where they were.
     Raises:
         RuntimeError: the device is not present.
     """
-    check_device(device)
-    return tree.map(as_array, x)
+    home = home_at(device)
+
+    def put(leaf: Any) -> Any:
+        if home is not None:
+            moved = placed(leaf, home)
+        elif device is not None and type(leaf) is RemoteArray:
+            moved = Array(leaf.numpy(), leaf.aval)
+        else:
+            moved = as_array(leaf)
+        if donate and isinstance(leaf, Array) and moved.devices() != leaf.devices():
+            leaf.delete()
+        return moved
+
+    return tree.map(put, x)
 
 
 def device_get(x: Any) -> Any:

@@ -13,15 +13,17 @@ from typing import Any
 
 from .. import tree
 from ..config import config
+from ..core import remote
 from ..core.array import Array
 from ..core.context import context
-from ..core.devices import check_device
+from ..core.remote import Home, home_of
 from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import Tracer, eval_trace
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr
 from ..stages import Lowered, Traced
+from .accelerators import CudaHome, home_at, placed
 from .direct import Known, not_known
 from .flat import FlatFunction, check_leaves, name_of, signature_of
 from .jit import executable, jit_p, leading_tracers, run, simplified
@@ -71,6 +73,7 @@ class JitFunction:
         donate_argnums: Any,
         donate_argnames: Any,
         inline: bool,
+        home: CudaHome | None = None,
     ) -> None:
         if not callable(fun):
             raise TypeError(f"Expected a callable value, got {fun!r}. jit takes a function.")
@@ -88,6 +91,7 @@ class JitFunction:
                 "A static argument is no array and cannot be donated."
             )
         self._inline = inline
+        self._home = home
         self._entries: dict[Any, Entry] = {}
         self._known = Known(_limit)
         # The wrapped function may carry the fields of a JitFunction inside: they are not ours.
@@ -107,14 +111,23 @@ class JitFunction:
             return self._fun(*args, **kwargs)
         leaves, entry = self._entry(args, kwargs)
         trace = context.trace
-        outs = entry.evaluate(leaves) if trace is None or trace is eval_trace else None
+        evaluated = trace is None or trace is eval_trace
+        outs = entry.evaluate(leaves) if evaluated and self._home is None else None
         if outs is not None:
             self._learn(args, kwargs, entry)
+        elif evaluated and not entry.captured and (home := self._home_of(leaves)) is not None:
+            outs = home.run(entry.closed, leaves, self._donated_leaves(args, kwargs))
         else:
             outs = jit_p.bind(*entry.captured, *leaves, **entry.params)
         if self._donate_nums or self._donate_names:
             self._donate(args, kwargs, outs)
         return tree.unflatten(entry.out_tree, outs)
+
+    def _home_of(self, leaves: list[Any]) -> Home | None:
+        """The device on which arrays make the program run; its own, if it was given one."""
+        if self._home is not None:
+            leaves[:] = [placed(x, self._home) for x in leaves]
+        return home_of(leaves) if remote.known else None
 
     def _learn(self, args: tuple[Any, ...], kwargs: dict[str, Any], entry: Entry) -> None:
         """Remember a signature of arrays alone, for the short way."""
@@ -188,7 +201,7 @@ class JitFunction:
             return
         leaves = tree.leaves((args, kwargs) if kwargs else args)
         for i in self._donated_leaves(args, kwargs):
-            if type(leaves[i]) is Array:
+            if isinstance(leaves[i], Array):
                 leaves[i].delete()
 
     def _donated_leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int]:
@@ -361,8 +374,9 @@ def jit(
             used afterwards.
         donate_argnames: names of such arguments.
         keep_unused: accepted; unused arguments cost nothing here.
-        device: accepted for the one device there is.
-        backend: `None` or `"cpu"`.
+        device: where it runs; arguments that are elsewhere are brought there, and results stay
+            there. Without it, it runs where its arguments are.
+        backend: `"cpu"` or `"gpu"`, in place of `device`: the first of that platform.
         inline: put the program into an enclosing jaxpr instead of one `jit` eqn.
     Returns:
         A function with the methods `lower`, `trace`, `eval_shape`, `clear_cache`.
@@ -371,10 +385,8 @@ def jit(
         ValueError: unknown static arguments, or one that cannot be hashed.
         RecursionError: the function calls itself with the same signature.
     """
-    if backend not in (None, "cpu"):
-        raise RuntimeError(f"Unknown backend {backend!r}: the backends present are ['cpu'].")
-    check_device(device)
-    options = (static_argnums, static_argnames, donate_argnums, donate_argnames, inline)
+    home = home_at(device, backend)
+    options = (static_argnums, static_argnames, donate_argnums, donate_argnames, inline, home)
     if fun is None:
 
         def decorate(f: Callable[..., Any]) -> JitFunction:

@@ -225,6 +225,8 @@ def to_ndarray(x: Any) -> np.ndarray[Any, Any]:
     if isinstance(x, (bool, float, complex, np.generic)):
         with np.errstate(all="ignore"):
             return np.asarray(x).astype(aval.dtype)
+    if isinstance(x, Array):
+        return x.numpy()
     return to_ndarray(x.__jax_array__())
 
 

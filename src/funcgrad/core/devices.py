@@ -1,7 +1,8 @@
-"""The devices arrays live on. Here: the CPU; accelerators register theirs beside it."""
+"""The devices arrays live on: the CPU, and what platforms beside it find when they are asked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -23,21 +24,37 @@ class Device(NamedTuple):
 cpu_device = Device("cpu")
 
 
+Finder = Callable[[], "list[Device]"]
+_finders: dict[str, Finder] = {}
+
+
+def register(platforms: tuple[str, ...], finder: Finder) -> None:
+    """Make a platform known under its names; `finder` is called when one is asked for."""
+    _finders.update(dict.fromkeys(platforms, finder))
+
+
 def devices(backend: str | None = None) -> list[Device]:
-    """All devices, or those of one platform.
+    """The CPU, or the devices of one platform: "cpu", "gpu" or "cuda".
 
     Raises:
-        RuntimeError: the platform is not present.
+        RuntimeError: the platform is not known, or not present; then it says why.
     """
-    if backend not in (None, "cpu"):
-        raise RuntimeError(f"Unknown backend {backend!r}: the backends present are ['cpu'].")
-    return [cpu_device]
+    if backend in (None, "cpu"):
+        return [cpu_device]
+    if backend not in _finders:
+        raise RuntimeError(f"Unknown backend {backend!r}: the backends are {['cpu', *_finders]}.")
+    return _finders[backend]()
 
 
 def check_device(device: object) -> None:
-    """Raise RuntimeError unless a `device=` argument names a device that is present."""
+    """Raise RuntimeError unless a `device=` argument names the CPU."""
     if device is None or device == cpu_device or device == "cpu":
         return
+    if isinstance(device, Device) and device.platform in _finders:
+        raise RuntimeError(
+            f"Arrays are made on {cpu_device}, not on {device}. Leave device out, and bring the "
+            "array there: device_put(array, device)."
+        )
     raise RuntimeError(
         f"Unknown device {device!r}: the devices present are [{cpu_device}]. Leave device out."
     )

@@ -18,6 +18,7 @@ from ..ir import narrow
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import Effects, Source, no_effects
 from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, apply
+from . import remote
 from .array import Array, to_ndarray
 from .axes import to_front
 from .context import context
@@ -133,7 +134,11 @@ class Primitive:
         self._inferred.clear()
 
     def evaluate(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """Run `impl` on values that are not tracers."""
+        """Run `impl` on values that are not tracers, or let the device do it that has them."""
+        if remote.known:
+            home = remote.home_of(args)
+            if home is not None:
+                return home.evaluate(self, args, params)
         avals = tuple([x.aval if type(x) is Array else aval_of(x) for x in args])
         arrays = [x.numpy() if type(x) is Array else to_ndarray(x) for x in args]
         out_avals, _ = self.infer(avals, params)

@@ -14,7 +14,6 @@ from ..drawn import examples, programs
 from ..landmarks import LANDMARKS
 from .running import both_ways, program_of, traced
 
-REFUSED = {"Collatz"}
 TOLERANCE = {"float16": 3e-2, "bfloat16": 5e-2, "float32": 1e-4, "float64": 1e-10}
 
 
@@ -43,9 +42,6 @@ def agrees(closed, inputs):
 @pytest.mark.parametrize("name", sorted(LANDMARKS))
 def test_landmarks(name):
     f, *args = LANDMARKS[name]
-    if name in REFUSED:
-        assert [r.name for r in program_of(f, *args).refused] == ["while"]
-        return
     agrees(*traced(f, *args))
 
 

@@ -57,6 +57,15 @@ class CompiledKernel:
         )
 
 
+def compile_kernel(program: CudaProgram, kernel: CudaKernel, target: str) -> Cubin:
+    """A kernel of a program as machine code."""
+    launch = kernel.launch
+    kinds = [memory_type(b.dtype) for b in kernel.params]
+    least = max(_RESIDENT // launch.threads, 1) if launch.kind == "map" else 1
+    bounds = launch.threads, least
+    return adapter.cubin(program.module_of(kernel), kernel.name, kinds, bounds, target)
+
+
 class CudaCompiled:
     """A program's kernels for a target; there is no device here to call it on.
 
@@ -74,13 +83,8 @@ class CudaCompiled:
         self.kernels = [self._compiled(k) for k in program.kernels]
 
     def _compiled(self, kernel: CudaKernel) -> CompiledKernel:
-        source, launch = self._program.module_of(kernel), kernel.launch
-        kinds = [memory_type(b.dtype) for b in kernel.params]
-        least = max(_RESIDENT // launch.threads, 1) if launch.kind == "map" else 1
-        bounds = launch.threads, least
-        return CompiledKernel(
-            source, kernel, adapter.cubin(source, kernel.name, kinds, bounds, self.target)
-        )
+        cubin = compile_kernel(self._program, kernel, self.target)
+        return CompiledKernel(self._program.module_of(kernel), kernel, cubin)
 
     @property
     def refusals(self) -> list[Refusal]:

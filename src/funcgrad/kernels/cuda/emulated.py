@@ -1,7 +1,8 @@
 """A whole program for a GPU, run by the emulator: the oracle of its kernels.
 
-In: a `CudaProgram` and arrays. Out: the program's results. Every buffer has memory of its own,
-filled with what nobody should read, so that a kernel that leaves an element out is found.
+In: a `CudaProgram` and arrays. Out: the program's results. It does the commands that a device would
+be told, in memory that is first filled with what nobody should read, so that a kernel that leaves
+an element out is found.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from ...ir.nests import Buffer
-from ..program import Block, Launch
+from ..program import all_constants
 from ..runtime.scripts import words_of
 from .emulator import Emulator
 from .lanes import NDArray
-from .program import CudaProgram, is_call
+from .program import CudaProgram
+from .runtime.commands import Copy, Run, Slot, Walk, commands_of
 from .words import memory_type
 
 _POISON = 0xA5
@@ -34,13 +36,20 @@ def emulate(program: CudaProgram, arrays: Sequence[Any], aligned: bool = True) -
     """
     if program.refused:
         raise ValueError("\n".join(map(str, program.refused)))
-    run = _Emulated(program, Emulator(program.text, aligned))
-    for buffer, given in zip(program.block.inputs, arrays, strict=True):
-        run.memory[buffer] = words(given, buffer)
-    run.block(program.block)
+    commands = commands_of(program)
+    outputs = program.block.outputs
+    constants = all_constants(program.block)
+    inputs = zip(arrays, program.block.inputs, strict=True)
+    memory = {
+        "input": [words(given, buffer).view(np.uint8) for given, buffer in inputs],
+        "constant": [words(constants[b], b).view(np.uint8) for b in commands.constants],
+        "output": [np.full(b.bytes, _POISON, np.uint8) for b in outputs],
+        "arena": [np.full(commands.arena, _POISON, np.uint8)],
+    }
+    _Emulated(Emulator(program.text, aligned), memory).all(commands.body)
     return [
-        run.of(program.block, b).view(b.dtype)[: b.size].reshape(b.shape)
-        for b in program.block.outputs
+        flat.view(b.dtype)[: b.size].reshape(b.shape)
+        for flat, b in zip(memory["output"], outputs, strict=True)
     ]
 
 
@@ -50,40 +59,35 @@ def words(array: Any, buffer: Buffer) -> NDArray:
     return flat.view(getattr(np, memory_type(buffer.dtype)))
 
 
-class _Emulated:
-    def __init__(self, program: CudaProgram, emulator: Emulator) -> None:
-        self.program = program
-        self.emulator = emulator
-        self.memory: dict[Buffer, NDArray] = {}
+class _Emulated(Walk):
+    """Commands done by the emulator, in the memory that is planned for them."""
 
-    def of(self, block: Block, buffer: Buffer) -> NDArray:
-        """The memory of a buffer."""
-        root = block.root(buffer)
-        found = self.memory.get(root)
-        if found is None:
-            kind = np.dtype(getattr(np, memory_type(root.dtype)))
-            found = np.full(root.size * kind.itemsize, _POISON, np.uint8).view(kind)
-            self.memory[root] = found
+    def __init__(self, emulator: Emulator, memory: dict[str, list[NDArray]]) -> None:
+        super().__init__()
+        self.emulator = emulator
+        self.memory = memory
+
+    def of(self, slot: Slot, size: int) -> NDArray:
+        """Bytes from where a buffer begins."""
+        start = self.offset(slot)
+        found = self.memory[slot.region][slot.number][start : start + size]
+        assert found.size == size, slot
         return found
 
-    def block(self, block: Block) -> None:
-        """The steps of a block, in order."""
-        for buffer, value in block.constants.items():
-            self.memory[buffer] = words(value, buffer)
-        for step in block.steps:
-            if isinstance(step, Launch):
-                for kernel in self.program.steps[id(step)]:
-                    arrays = [self.of(block, b) for b in kernel.params]
-                    launch = kernel.launch
-                    self.emulator.launch(kernel.name, launch.blocks, launch.threads, arrays)
-                continue
-            assert is_call(step)
-            (inner,) = self._inner(step)
-            for mine, theirs in zip(inner.inputs, step.reads, strict=True):
-                self.memory[mine] = self.of(block, theirs)
-            self.block(inner)
-            for target, made in zip(step.writes, inner.outputs, strict=True):
-                self.memory[block.root(target)] = self.of(inner, made)
+    def launch(self, command: Run) -> None:
+        kernel = command.kernel
+        known: dict[Any, NDArray] = {}
+        arrays: list[NDArray] = []
+        for slot, b in zip(command.slots, kernel.params, strict=True):
+            kind = np.dtype(getattr(np, memory_type(b.dtype)))
+            # One array for one place: so what a kernel does in place is seen by the emulator.
+            key = slot, kind
+            arrays.append(known.setdefault(key, self.of(slot, b.bytes).view(kind)))
+        launch = kernel.launch
+        self.emulator.launch(kernel.name, launch.blocks, launch.threads, arrays)
 
-    def _inner(self, step: Any) -> list[Block]:
-        return [step.block]
+    def copy(self, command: Copy) -> None:
+        self.of(command.target, command.bytes)[:] = self.of(command.source, command.bytes).copy()
+
+    def read(self, slot: Slot, size: int) -> int:
+        return int(self.of(slot, size).view(f"i{size}")[0])

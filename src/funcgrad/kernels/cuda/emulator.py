@@ -129,8 +129,11 @@ class Emulator:
             return
         run = _Run(self, Team(blocks, threads))
         node = self.functions[name]
+        # An array that is given twice is one memory: what is done to it in place is checked too.
+        known: dict[int, Memory] = {}
         memories = [
-            Memory(run.team, a, arg.arg) for a, arg in zip(arrays, node.args.args, strict=True)
+            known.setdefault(id(a), Memory(run.team, a, arg.arg))
+            for a, arg in zip(arrays, node.args.args, strict=True)
         ]
         with np.errstate(all="ignore"):
             run.call(node, memories)

@@ -23,7 +23,7 @@ from ..items import Backwards
 from ..library import LibraryKernel
 from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
-from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
+from ..program import Block, BlockStep, Branch, Builder, Launch, LibraryCall, Scan, While
 from .plan import CudaLaunch, launches
 from .scans import ScanSource
 from .source import CudaSource
@@ -170,26 +170,14 @@ def inner_of(step: BlockStep) -> list[Block]:
     return step.blocks if isinstance(step, Branch) else []
 
 
-def is_call(step: BlockStep) -> bool:
-    """Whether a step only runs a block once, on what it is given."""
-    return (
-        isinstance(step, Scan)
-        and step.length == 1
-        and not step.carry
-        and len(step.reads) == step.constants
-    )
-
-
 def _refusal(block: Block, step: BlockStep) -> list[Refusal]:
     assert not isinstance(step, Launch)
-    if is_call(step):
+    if isinstance(step, Scan | While | Branch):
         return []
     if isinstance(step, LibraryCall):
         why = "matrix products wait for cuBLASLt"
-    elif isinstance(step, HostCall):
-        why = "it is no loop over elements, and has no kernel of its own"
     else:
-        why = "loops and branches of a program need a device that goes on by itself"
+        why = "it is no loop over elements, and has no kernel of its own"
     eqn: Eqn = step.eqn
     line = eqn_line(eqn, names_of(block.jaxpr))
     return [Refusal(eqn.primitive.name, why, line, describe(eqn.source))]

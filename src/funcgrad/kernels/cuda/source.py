@@ -24,6 +24,7 @@ from ...ir.nests import (
 )
 from ..emit.source import KernelSource, Scope, short
 from ..explain import count
+from ..memory import reads_where_it_writes
 from .apart import independent, statements
 from .hazards import Hazards, Touch, shared_chain, touched
 from .plan import WARP, CudaLaunch, chain_of, is_side_by_side, shared_inside
@@ -44,6 +45,7 @@ class CudaSource(KernelSource):
         self.unfolded: set[Acc] = set()
         self.rooms: dict[str, str] = {}
         self.hazards = Hazards()
+        self.same = one_memory(launch)
 
     # The whole.
 
@@ -312,6 +314,7 @@ class CudaSource(KernelSource):
         while at < len(body):
             part: list[Node] = list(neighbours(body, at)) or [body[at]]
             self._wait_before(part)
+            self._read_first(part)
             super().run(part)
             at += len(part)
 
@@ -319,11 +322,26 @@ class CudaSource(KernelSource):
         if isinstance(part[0], For) and not self._is_shared(part[0]):
             return  # the statements inside wait for themselves
         shared = isinstance(part[0], For)
-        new = [t for node in part for t in touched(node, shared)]
+        new = [self._known(t) for node in part for t in touched(node, shared)]
         if self.hazards.needed(new):
             self.line(self._waiting())
             self.hazards.clear()
         self.hazards.add(new)
+
+    def _read_first(self, part: list[Node]) -> None:
+        """All lanes read what the first one then replaces before it does so."""
+        stores = [node for node in part if isinstance(node, Store)]
+        read = {self._one(x.source) for node in stores for x in loads_of(*expressions(node))}
+        if any(self._one(node.target) in read for node in stores):
+            self._values(stores)
+            self.line(self._waiting())
+
+    def _one(self, buffer: Buffer) -> Buffer:
+        return self.same.get(buffer, buffer)
+
+    def _known(self, touch: Touch) -> Touch:
+        """A touch of the memory that a buffer may share with another one."""
+        return touch._replace(buffer=self._one(touch.buffer))
 
     def _waiting(self) -> str:
         """The line at which all lanes of the team meet before any goes on."""
@@ -357,7 +375,7 @@ class CudaSource(KernelSource):
         if self.alone or node.axis.extent == 1:
             return
         # The next turn begins where this one ends.
-        again = [t for part in node.body for t in self._all_touched(part)]
+        again = [self._known(t) for part in node.body for t in self._all_touched(part)]
         if self.hazards.needed(again):
             self.line(self._waiting())
             self.hazards.clear()
@@ -444,6 +462,22 @@ class CudaSource(KernelSource):
         if node.chunked and self.launch.chunk is not None:
             return f"for {name} in range(lo, hi):"
         return f"for {name} in range({node.axis.extent}):"
+
+
+def one_memory(launch: CudaLaunch) -> dict[Buffer, Buffer]:
+    """For buffers that may be written where another one is read: what stands for both."""
+    found: dict[Buffer, Buffer] = {}
+    if launch.kind in ("map", "column"):
+        return found  # a thread has its elements for itself
+    for target in launch.written:
+        for source in launch.params:
+            alike = source is not target and source.bytes == target.bytes
+            if alike and reads_where_it_writes(launch.kernel, source, target):
+                group = {
+                    b for b, of in found.items() if of in (found.get(source), found.get(target))
+                }
+                found |= dict.fromkeys({*group, source, target}, target)
+    return found
 
 
 def key_of(offset: Affine) -> object:

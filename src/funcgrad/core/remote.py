@@ -1,0 +1,177 @@
+"""Arrays whose memory is a device's: the host reads them only where it is asked to.
+
+In: memory that a `Home` knows. Out: an `Array` whose operations are done where it is. The one
+idea: it is an `Array` of another class, so that all that is quick because memory is NumPy's passes
+it by, and the one place where operations are evaluated hands them to its home.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from ..ir.avals import ShapedArray
+from .array import Array
+from .devices import Device
+from .sources import user_line
+
+
+class Home(Protocol):
+    """A device that has arrays, and computes with them."""
+
+    @property
+    def device(self) -> Device:
+        """What users see of it."""
+        ...
+
+    def fetch(self, memory: Any, aval: ShapedArray) -> np.ndarray[Any, Any]:
+        """A copy of an array in the host's memory; waits for it."""
+        ...
+
+    def wait(self, memory: Any) -> None:
+        """Return when what was put into the memory is there."""
+        ...
+
+    def address(self, memory: Any) -> int:
+        """Where the memory begins."""
+        ...
+
+    def evaluate(self, primitive: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Apply a primitive."""
+        ...
+
+    def run(self, closed: Any, args: Sequence[Any], donated: Sequence[int]) -> list[Any]:
+        """Run a program; `donated`: the arguments whose memory it may use."""
+        ...
+
+
+# Whether there ever was an array elsewhere: until then nobody need look for one.
+known: list[Home] = []
+
+
+class RemoteArray(Array):
+    """An array in the memory of a device.
+
+    Args:
+        committed: whether somebody said that it be there; then operations happen there.
+    """
+
+    __slots__ = ("_committed", "home", "memory")
+
+    def __init__(self, memory: Any, aval: ShapedArray, home: Home, committed: bool) -> None:
+        self._value = None
+        self.aval = aval
+        self.memory = memory
+        self.home = home
+        self._committed = committed
+        if home not in known:
+            known.append(home)
+
+    def _alive(self) -> Any:
+        if self.memory is None:
+            raise RuntimeError(
+                f"Array has been deleted with shape={self.aval.long()}: it was donated to a "
+                "jitted call or deleted.\n"
+                f"  {user_line()}\n  Use the result of that call, or do not donate it."
+            )
+        return self.memory
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A read-only copy in the host's memory, made at the first call; waits for the device."""
+        if self._value is None:
+            found = self.home.fetch(self._alive(), self.aval)
+            found.flags.writeable = False
+            self._value = found
+        return self._value
+
+    def block_until_ready(self) -> Array:
+        """The array itself, once it is computed."""
+        self.home.wait(self._alive())
+        return self
+
+    def copy_to_host_async(self) -> None:
+        """Nothing yet: the copy is made, and waited for, where the host reads the array."""
+
+    def devices(self) -> set[Device]:
+        """The device that holds the array."""
+        return {self.home.device}
+
+    @property
+    def device(self) -> Device:
+        return self.home.device
+
+    @property
+    def committed(self) -> bool:
+        return self._committed
+
+    def is_deleted(self) -> bool:
+        """Whether the memory was given away by donation or `delete`."""
+        return self.memory is None
+
+    def delete(self) -> None:
+        """Let go of the memory; any later use raises RuntimeError."""
+        self.memory = self._value = None
+
+    def unsafe_buffer_pointer(self) -> int:
+        """Address of the first element, on the device."""
+        return self.home.address(self._alive())
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The array for other libraries, without a copy; they must not write to it."""
+        self.block_until_ready()
+        dtype = self.aval.dtype
+        if dtype.isbuiltin != 1:
+            raise AttributeError(
+                f"__cuda_array_interface__ has no name for {dtype}. View it as an integer of its "
+                "size (x.view), or give it another dtype."
+            )
+        return {
+            "shape": self.aval.shape,
+            "typestr": dtype.str,
+            "data": (self.unsafe_buffer_pointer() if self.aval.size else 0, True),
+            "version": 3,
+            "strides": None,
+            "stream": None,
+        }
+
+    def __dlpack__(self, **_: Any) -> NoReturn:
+        raise BufferError(
+            f"{self.aval.long()} on {self.device} is not exported by DLPack yet.\n"
+            f"  {user_line()}\n  Libraries that read __cuda_array_interface__ take it without a "
+            "copy; for others bring it to the CPU by device_get."
+        )
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (2, self.device.id)
+
+    def __repr__(self) -> str:
+        if self.memory is None:
+            return f"Array(<deleted>, {self.aval.long()})"
+        return repr(Array(self.numpy(), self.aval))
+
+    def __str__(self) -> str:
+        return repr(self) if self.memory is None else str(self.numpy())
+
+
+def home_of(values: Sequence[Any]) -> Home | None:
+    """Where an operation on these values happens; None: on the CPU.
+
+    Raises:
+        ValueError: two of them were put on different devices.
+    """
+    remote = [x for x in values if type(x) is RemoteArray]
+    if not remote:
+        return None
+    committed = [x for x in remote if x.committed] or remote[:1]
+    home = committed[0].home
+    for x in committed[1:]:
+        if x.home is not home:
+            raise ValueError(
+                f"Received incompatible devices: an array of {committed[0].aval.long()} is on "
+                f"{home.device} and one of {x.aval.long()} on {x.device}.\n"
+                f"  {user_line()}\n  Bring them to one device by device_put."
+            )
+    return home

@@ -1,0 +1,333 @@
+"""A program as what a GPU is told to do, in order, with all addresses but four known.
+
+In: a `CudaProgram`. Out: `Commands`. The one idea: every buffer is an offset into an argument, a
+result, a constant or the arena, which may move with the turns of loops around; so a run of the
+program only adds four kinds of addresses, and can be recorded where nothing is read on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ....ir.nests import Buffer
+from ...memory import carried, direct_outputs, updates_in_place
+from ...program import Block, BlockStep, Branch, Scan, While, all_constants
+from ..program import CudaKernel, CudaProgram
+
+_ALIGNMENT = 256
+
+
+class Slot(NamedTuple):
+    """Where a buffer begins.
+
+    Attributes:
+        region: "input", "output", "constant" or "arena", and `number`: which of them.
+        offset: bytes from its beginning.
+        steps: pairs of a loop and how many bytes further each of its turns begins.
+    """
+
+    region: str
+    number: int
+    offset: int = 0
+    steps: tuple[tuple[int, int], ...] = ()
+
+
+class Run(NamedTuple):
+    """Launch a kernel on buffers."""
+
+    kernel: CudaKernel
+    slots: tuple[Slot, ...]
+
+
+class Copy(NamedTuple):
+    """Copy bytes from one place on the device to another one."""
+
+    target: Slot
+    source: Slot
+    bytes: int
+
+
+class Repeat(NamedTuple):
+    """Commands for each turn of a loop of known length."""
+
+    loop: int
+    length: int
+    reverse: bool
+    body: list[Command]
+
+
+class Until(NamedTuple):
+    """Commands again and again, until a byte that others make is 0: the host reads it each time."""
+
+    condition: list[Command]
+    flag: Slot
+    body: list[Command]
+
+
+class Choose(NamedTuple):
+    """The commands that an integer on the device chooses: the host reads it."""
+
+    chosen: Slot
+    bytes: int
+    bodies: list[list[Command]]
+
+
+Command = Run | Copy | Repeat | Until | Choose
+
+
+@dataclass(eq=False)
+class Commands:
+    """What a program does on a device.
+
+    Attributes:
+        arena: bytes for all that is neither given nor given out.
+        reads: how many commands wait for the host to read something; 0: it can be recorded.
+    """
+
+    body: list[Command]
+    constants: list[Buffer]
+    arena: int
+    reads: int = 0
+    kernels: list[CudaKernel] = field(default_factory=lambda: [])
+
+    def page(self) -> str:
+        """The commands in lines, loops and branches indented."""
+        how = (
+            "replayed as one graph from the second call on"
+            if not self.reads
+            else f"not recorded: the host decides at {self.reads} of them"
+        )
+        head = f"{_count(self.body)} commands, {self.arena} bytes of arena, {how}"
+        return "\n".join([head, *_lines(self.body, 1)])
+
+
+def commands_of(program: CudaProgram) -> Commands:
+    """The commands of a program that has a kernel for every step."""
+    writer = _Writer(program)
+    targets = [Slot("output", k) for k in range(len(program.block.outputs))]
+    body = writer.block(program.block, targets)
+    constants = list(all_constants(program.block))
+    return Commands(body, constants, writer.arena, writer.reads, program.kernels)
+
+
+class Walk:
+    """One run of commands: at which turn each loop is. What is done at each is a subclass's."""
+
+    def __init__(self) -> None:
+        self.turns: dict[int, int] = {}
+
+    def launch(self, command: Run) -> None:
+        """Run a kernel."""
+        raise TypeError(f"{type(self).__name__} defines no launch")
+
+    def copy(self, command: Copy) -> None:
+        """Copy memory."""
+        raise TypeError(f"{type(self).__name__} defines no copy")
+
+    def read(self, slot: Slot, size: int) -> int:
+        """An integer of so many bytes, which decides what comes next."""
+        raise TypeError(f"{type(self).__name__} defines no read")
+
+    def offset(self, slot: Slot) -> int:
+        """Where a buffer begins in this turn, in bytes of its region."""
+        return slot.offset + sum(self.turns[loop] * step for loop, step in slot.steps)
+
+    def all(self, body: Sequence[Command]) -> None:
+        """Commands in order."""
+        for command in body:
+            self.one(command)
+
+    def one(self, command: Command) -> None:
+        """One command."""
+        if isinstance(command, Run):
+            self.launch(command)
+        elif isinstance(command, Copy):
+            self.copy(command)
+        elif isinstance(command, Repeat):
+            turns = range(command.length)
+            for turn in reversed(turns) if command.reverse else turns:
+                self.turns[command.loop] = turn
+                self.all(command.body)
+        elif isinstance(command, Choose):
+            index = self.read(command.chosen, command.bytes)
+            self.all(command.bodies[min(max(index, 0), len(command.bodies) - 1)])
+        else:
+            self.all(command.condition)
+            while self.read(command.flag, 1):
+                self.all(command.body)
+                self.all(command.condition)
+
+
+def _count(body: Sequence[Command]) -> int:
+    return sum(1 + sum(map(_count, _inner(c))) for c in body)
+
+
+def _inner(command: Command) -> list[list[Command]]:
+    if isinstance(command, Repeat):
+        return [command.body]
+    if isinstance(command, Until):
+        return [command.condition, command.body]
+    return command.bodies if isinstance(command, Choose) else []
+
+
+def _lines(body: Sequence[Command], depth: int) -> list[str]:
+    """The commands in words."""
+    found: list[str] = []
+    margin = "  " * depth
+    for command in body:
+        if isinstance(command, Run):
+            places = ", ".join(map(_place, command.slots))
+            found.append(f"{margin}{command.kernel.name}({places})")
+        elif isinstance(command, Copy):
+            what = f"{_place(command.target)} = {_place(command.source)}"
+            found.append(f"{margin}copy {what}, {command.bytes} bytes")
+        elif isinstance(command, Repeat):
+            order = ", the last first" if command.reverse else ""
+            found.append(f"{margin}turn{command.loop}, {command.length} times{order}")
+            found += _lines(command.body, depth + 1)
+        elif isinstance(command, Until):
+            found.append(f"{margin}again until the host reads 0 from {_place(command.flag)}")
+            found += _lines(command.condition, depth + 1)
+            found += [f"{margin}  then", *_lines(command.body, depth + 1)]
+        else:
+            found.append(f"{margin}the host reads {_place(command.chosen)} and chooses")
+            for k, inner in enumerate(command.bodies):
+                found += [f"{margin}{k}:", *_lines(inner, depth + 1)]
+    return found
+
+
+def _place(slot: Slot) -> str:
+    name = "arena" if slot.region == "arena" else f"{slot.region}{slot.number}"
+    steps = "".join(f" + {step} turn{loop}" for loop, step in slot.steps)
+    return f"{name}[{slot.offset}{steps}]" if slot.offset or steps else name
+
+
+class _Writer:
+    """Walks through the blocks; `slots` holds where the buffers of those around are."""
+
+    def __init__(self, program: CudaProgram) -> None:
+        self.program = program
+        self.slots: dict[Buffer, Slot] = {}
+        self.arena = program.memory.size
+        self.reads = 0
+        self.loops = 0
+        for k, b in enumerate(all_constants(program.block)):
+            self.slots[b] = Slot("constant", k)
+        for k, b in enumerate(program.block.inputs):
+            self.slots[b] = Slot("input", k)
+
+    def of(self, block: Block, buffer: Buffer) -> Slot:
+        """Where a buffer is."""
+        root = block.root(buffer)
+        found = self.slots.get(root)
+        if found is None:
+            found = self.slots[root] = Slot("arena", 0, self.program.memory.offsets[root])
+        return found
+
+    def room(self, size: int) -> Slot:
+        """More of the arena."""
+        offset = -(-self.arena // _ALIGNMENT) * _ALIGNMENT
+        self.arena = offset + size
+        return Slot("arena", 0, offset)
+
+    def block(self, block: Block, targets: Sequence[Slot]) -> list[Command]:
+        """The steps of a block; its outputs are in the targets in the end."""
+        direct = direct_outputs(block)
+        for root, k in direct.items():
+            self.slots[root] = targets[k]
+        found: list[Command] = []
+        for step in block.steps:
+            found += self.step(block, step)
+        for k, b in enumerate(block.outputs):
+            if direct.get(block.root(b)) != k:
+                found += _copied(targets[k], self.of(block, b), b.bytes)
+        return found
+
+    def step(self, block: Block, step: BlockStep) -> list[Command]:
+        """One step of a block."""
+        if isinstance(step, Scan):
+            return self.scan(block, step)
+        if isinstance(step, While):
+            return self.loop(block, step)
+        if isinstance(step, Branch):
+            return self.branch(block, step)
+        found: list[Command] = []
+        for kernel in self.program.steps[id(step)]:
+            if kernel.launch.blocks:
+                found.append(Run(kernel, tuple(self.of(block, b) for b in kernel.params)))
+        return found
+
+    # Control flow.
+
+    def scan(self, block: Block, step: Scan) -> list[Command]:
+        """Turns over the leading axis of the slices."""
+        body, c, n = step.block, step.constants, step.carry
+        reads = [self.of(block, b) for b in step.reads]
+        writes = [self.of(block, b) for b in step.writes]
+        self.slots.update(zip(body.inputs[:c], reads, strict=False))
+        found: list[Command] = []
+        for k, b in enumerate(body.inputs[c : c + n]):
+            self.slots[b] = writes[k]
+            found += _copied(writes[k], reads[c + k], b.bytes)
+        if step.length == 1 and not n and len(reads) == c:
+            return [*found, *self.block(body, writes)]
+        loop, self.loops = self.loops, self.loops + 1
+        for b, slot in zip(body.inputs[c + n :], reads[c + n :], strict=True):
+            self.slots[b] = _moving(slot, loop, b.bytes)
+        rows = [
+            _moving(slot, loop, b.bytes)
+            for slot, b in zip(writes[n:], body.outputs[n:], strict=True)
+        ]
+        turn = self.turn(step, body, writes[:n], rows)
+        return [*found, Repeat(loop, step.length, step.reverse, turn)] if turn else found
+
+    def turn(
+        self, step: Scan | While, body: Block, carry: list[Slot], rows: list[Slot]
+    ) -> list[Command]:
+        """One turn of a loop: what it carries on goes to its room, then replaces the old."""
+        rooms = [
+            old if updates_in_place(body, *pair) else self.of(body, room)
+            for old, pair, room in zip(carry, carried(step), step.rooms, strict=True)
+        ]
+        found = self.block(body, [*rooms, *rows])
+        for room, old, buffer in zip(rooms, carry, step.rooms, strict=True):
+            found += _copied(old, room, buffer.bytes)
+        return found
+
+    def loop(self, block: Block, step: While) -> list[Command]:
+        """Turns while the condition holds."""
+        cc, bc = step.condition_constants, step.block_constants
+        reads = [self.of(block, b) for b in step.reads]
+        writes = [self.of(block, b) for b in step.writes]
+        for k, b in enumerate(step.condition.inputs):
+            self.slots[b] = reads[k] if k < cc else writes[k - cc]
+        for k, b in enumerate(step.block.inputs):
+            self.slots[b] = reads[cc + k] if k < bc else writes[k - bc]
+        found: list[Command] = []
+        for target, source, b in zip(writes, reads[cc + bc :], step.writes, strict=True):
+            found += _copied(target, source, b.bytes)
+        flag = self.room(1)
+        self.reads += 1
+        condition = self.block(step.condition, [flag])
+        return [*found, Until(condition, flag, self.turn(step, step.block, writes, []))]
+
+    def branch(self, block: Block, step: Branch) -> list[Command]:
+        """The chosen block of several."""
+        at, *reads = [self.of(block, b) for b in step.reads]
+        writes = [self.of(block, b) for b in step.writes]
+        self.reads += 1
+        bodies: list[list[Command]] = []
+        for inner in step.blocks:
+            self.slots.update(zip(inner.inputs, reads, strict=True))
+            bodies.append(self.block(inner, writes))
+        return [Choose(at, step.reads[0].dtype.itemsize, bodies)]
+
+
+def _copied(target: Slot, source: Slot, size: int) -> list[Command]:
+    return [] if target == source or not size else [Copy(target, source, size)]
+
+
+def _moving(slot: Slot, loop: int, size: int) -> Slot:
+    return slot._replace(steps=(*slot.steps, (loop, size)))

@@ -1,0 +1,291 @@
+"""What is asked of a GPU's driver, and the one that asks NVIDIA's through cuda-bindings.
+
+In: addresses, sizes, machine code. Out: the same, or `CudaError`. The one idea: the runtime knows
+a `Driver` only, so that its plans run in tests on one that keeps memory in NumPy arrays. The
+package is imported when a GPU is first asked for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+from ..adapter import REMEDY
+
+# CUDA 13 needs it; what is older has no symbols that cuda-bindings asks for.
+OLDEST_DRIVER = 12000
+_OUT_OF_MEMORY = "CUDA_ERROR_OUT_OF_MEMORY"
+
+
+class CudaError(RuntimeError):
+    """The driver refuses something, or a kernel failed."""
+
+
+class DeviceMemoryError(MemoryError):
+    """The driver has no memory left."""
+
+
+class Info(NamedTuple):
+    """A GPU: its name, its compute capability, its multiprocessors and bytes of memory."""
+
+    name: str
+    capability: tuple[int, int]
+    processors: int
+    memory: int
+
+    @property
+    def target(self) -> str:
+        """What kernels for it are compiled for."""
+        return f"sm_{self.capability[0]}{self.capability[1]}"
+
+
+class Driver(Protocol):
+    """What the runtime asks of a driver. Everything with a stream returns before it is done."""
+
+    def devices(self) -> list[Info]:
+        """The GPUs that can be used, in the order of their numbers."""
+        ...
+
+    def use(self, device: int) -> None:
+        """Make a device that of the calling thread."""
+        ...
+
+    def stream(self) -> Any:
+        """A new queue of work."""
+        ...
+
+    def wait(self, stream: Any) -> None:
+        """Return when all work of a stream is done."""
+        ...
+
+    def allocate(self, size: int, stream: Any) -> int:
+        """The address of new memory."""
+        ...
+
+    def free(self, address: int, stream: Any) -> None:
+        """Give memory back, once what the stream holds is done."""
+        ...
+
+    def room(self) -> tuple[int, int]:
+        """Bytes that are free, and bytes in all."""
+        ...
+
+    def upload(self, target: int, source: int, size: int, stream: Any) -> None:
+        """Copy the host's memory to the device."""
+        ...
+
+    def download(self, target: int, source: int, size: int, stream: Any) -> None:
+        """Copy the device's memory to the host's."""
+        ...
+
+    def copy(self, target: int, source: int, size: int, stream: Any) -> None:
+        """Copy memory of the device."""
+        ...
+
+    def load(self, code: bytes, entry: str) -> Any:
+        """A kernel of a cubin."""
+        ...
+
+    def launch(
+        self, kernel: Any, blocks: int, threads: int, pointers: Sequence[int], stream: Any
+    ) -> None:
+        """Run a kernel."""
+        ...
+
+    def event(self, stream: Any) -> Any:
+        """A mark behind the work of a stream so far."""
+        ...
+
+    def wait_for(self, event: Any) -> None:
+        """Return when the work before a mark is done."""
+        ...
+
+    def is_done(self, event: Any) -> bool:
+        """Whether the work before a mark is done."""
+        ...
+
+    def drop(self, event: Any) -> None:
+        """Let go of a mark."""
+        ...
+
+    def record(self, stream: Any) -> None:
+        """From here on, work of a stream is written down and not done."""
+        ...
+
+    def recorded(self, stream: Any) -> Any:
+        """The work written down, as one that can be repeated."""
+        ...
+
+    def replay(self, graph: Any, stream: Any) -> None:
+        """Do recorded work."""
+        ...
+
+    def forget(self, graph: Any) -> None:
+        """Let go of recorded work."""
+        ...
+
+
+class NvidiaDriver:
+    """NVIDIA's driver.
+
+    Raises:
+        CudaError: there is none, none that is new enough, or the package that asks it is missing.
+    """
+
+    def __init__(self) -> None:
+        self._cuda = _bindings()
+        self._contexts: list[Any] = []
+        self._current = threading.local()
+        try:
+            self._ask("cuInit", 0)
+        except CudaError:
+            raise
+        except Exception as error:  # the driver's library is found at the first call
+            raise CudaError(
+                "NVIDIA's driver is not installed on this machine. Install it, from 580 on "
+                "(nvidia.com/drivers); `python -m funcgrad doctor` looks again."
+            ) from error
+        version: int = self._ask("cuDriverGetVersion")
+        if version < OLDEST_DRIVER:
+            raise CudaError(
+                f"NVIDIA's driver supports CUDA {version // 1000}.{version % 1000 // 10}, and 12.0 "
+                "is the oldest that is enough. Install a newer driver (nvidia.com/drivers)."
+            )
+
+    def _ask(self, name: str, *args: Any) -> Any:
+        """Call a function of the driver; its results without the error code."""
+        code, *results = getattr(self._cuda, name)(*args)
+        if code != self._cuda.CUresult.CUDA_SUCCESS:
+            raise self._error(name, code)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def _error(self, name: str, code: Any) -> Exception:
+        if code.name == _OUT_OF_MEMORY:
+            return DeviceMemoryError(f"{name}: {code.name}")
+        _, told = self._cuda.cuGetErrorString(code)
+        text = told.decode() if isinstance(told, bytes) else ""
+        if code.name == "CUDA_ERROR_NO_DEVICE":
+            return CudaError(
+                "NVIDIA's driver finds no GPU. Run where /dev/nvidia0 is; in a container, with "
+                "--gpus all; and look at CUDA_VISIBLE_DEVICES."
+            )
+        return CudaError(f"{name} failed: {code.name} ({text}).")
+
+    def devices(self) -> list[Info]:
+        which = self._cuda.CUdevice_attribute
+        start = "CU_DEVICE_ATTRIBUTE_"
+        wanted = [
+            getattr(which, start + name)
+            for name in (
+                "COMPUTE_CAPABILITY_MAJOR",
+                "COMPUTE_CAPABILITY_MINOR",
+                "MULTIPROCESSOR_COUNT",
+            )
+        ]
+        found: list[Info] = []
+        for k in range(self._ask("cuDeviceGetCount")):
+            device = self._ask("cuDeviceGet", k)
+            name: bytes = self._ask("cuDeviceGetName", 256, device)
+            major, minor, processors = (
+                self._ask("cuDeviceGetAttribute", a, device) for a in wanted
+            )
+            text = name.decode(errors="replace").rstrip("\0").strip()
+            memory: int = self._ask("cuDeviceTotalMem", device)
+            found.append(Info(text, (major, minor), processors, memory))
+        return found
+
+    def use(self, device: int) -> None:
+        if getattr(self._current, "device", None) == device:
+            return
+        while len(self._contexts) <= device:
+            handle = self._ask("cuDeviceGet", len(self._contexts))
+            self._contexts.append(self._ask("cuDevicePrimaryCtxRetain", handle))
+        self._ask("cuCtxSetCurrent", self._contexts[device])
+        self._current.device = device
+
+    def stream(self) -> Any:
+        return self._ask("cuStreamCreate", self._cuda.CUstream_flags.CU_STREAM_NON_BLOCKING)
+
+    def wait(self, stream: Any) -> None:
+        self._ask("cuStreamSynchronize", stream)
+
+    def allocate(self, size: int, stream: Any) -> int:
+        return int(self._ask("cuMemAllocAsync", size, stream))
+
+    def free(self, address: int, stream: Any) -> None:
+        self._ask("cuMemFreeAsync", address, stream)
+
+    def room(self) -> tuple[int, int]:
+        free, total = self._ask("cuMemGetInfo")
+        return free, total
+
+    def upload(self, target: int, source: int, size: int, stream: Any) -> None:
+        self._ask("cuMemcpyHtoDAsync", target, source, size, stream)
+
+    def download(self, target: int, source: int, size: int, stream: Any) -> None:
+        self._ask("cuMemcpyDtoHAsync", target, source, size, stream)
+
+    def copy(self, target: int, source: int, size: int, stream: Any) -> None:
+        self._ask("cuMemcpyDtoDAsync", target, source, size, stream)
+
+    def load(self, code: bytes, entry: str) -> Any:
+        module = self._ask("cuModuleLoadData", code)
+        return self._ask("cuModuleGetFunction", module, entry.encode())
+
+    def launch(
+        self, kernel: Any, blocks: int, threads: int, pointers: Sequence[int], stream: Any
+    ) -> None:
+        count = len(pointers)
+        values = (ctypes.c_uint64 * count)(*pointers)
+        start = ctypes.addressof(values)
+        places = (ctypes.c_void_p * count)(*(start + 8 * k for k in range(count)))
+        sizes = (blocks, 1, 1, threads, 1, 1, 0)
+        self._ask("cuLaunchKernel", kernel, *sizes, stream, ctypes.addressof(places), 0)
+
+    def event(self, stream: Any) -> Any:
+        event = self._ask("cuEventCreate", self._cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING)
+        self._ask("cuEventRecord", event, stream)
+        return event
+
+    def wait_for(self, event: Any) -> None:
+        self._ask("cuEventSynchronize", event)
+
+    def is_done(self, event: Any) -> bool:
+        (code,) = self._cuda.cuEventQuery(event)
+        if code.name == "CUDA_ERROR_NOT_READY":
+            return False
+        if code != self._cuda.CUresult.CUDA_SUCCESS:
+            raise self._error("cuEventQuery", code)
+        return True
+
+    def drop(self, event: Any) -> None:
+        self._ask("cuEventDestroy", event)
+
+    def record(self, stream: Any) -> None:
+        mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        self._ask("cuStreamBeginCapture", stream, mode)
+
+    def recorded(self, stream: Any) -> Any:
+        graph = self._ask("cuStreamEndCapture", stream)
+        made = self._ask("cuGraphInstantiate", graph, 0)
+        self._ask("cuGraphDestroy", graph)
+        return made
+
+    def replay(self, graph: Any, stream: Any) -> None:
+        self._ask("cuGraphLaunch", graph, stream)
+
+    def forget(self, graph: Any) -> None:
+        self._ask("cuGraphExecDestroy", graph)
+
+
+def _bindings() -> Any:
+    try:
+        return import_module("cuda.bindings.driver")
+    except ImportError as error:
+        raise CudaError(
+            f"A GPU is asked for through cuda-bindings, which this Python does not have. "
+            f"Install it: {REMEDY}"
+        ) from error

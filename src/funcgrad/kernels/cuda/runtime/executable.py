@@ -1,0 +1,162 @@
+"""A program on a device, ready to be called.
+
+In: a `CudaProgram` and a `Place`. Out: `CudaExecutable`, called with memory of that place. The one
+idea: the arena and the constants are taken once; results come from the pool; and where a call
+meets the addresses of an earlier one, its commands are recorded, and from then on repeated as one
+graph.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...memory import reusable
+from ...program import all_constants
+from ..emulated import words
+from ..program import CudaProgram, Refusal
+from .commands import Commands, Copy, Repeat, Run, Slot, Walk, commands_of
+from .place import Place
+from .pool import Memory
+
+# Addresses alternate between two sets where a loop replaces its state.
+MOST_GRAPHS = 8
+
+
+class NoKernelError(RuntimeError):
+    """A program has a step that no kernel for a GPU does."""
+
+    def __init__(self, name: str, refusals: Sequence[Refusal]) -> None:
+        self.refusals = list(refusals)
+        steps = "\n".join(f"  {refusal}" for refusal in refusals)
+        super().__init__(
+            f"{name} has steps without a kernel for GPUs:\n{steps}\n"
+            "  Nothing of it ran. Run it on the CPU (jit without device=, arrays brought back by "
+            "device_get), or leave these steps out of what runs on the GPU."
+        )
+
+
+class CudaExecutable:
+    """A program that a device can run.
+
+    Attributes:
+        commands: what it is told to do.
+        reusable: pairs of a result and an argument in whose memory it may be written.
+        replays: whether it is recorded; a program whose way the host decides is not.
+
+    Raises:
+        NoKernelError: it has a step without a kernel.
+    """
+
+    def __init__(self, program: CudaProgram, place: Place, name: str) -> None:
+        if program.refused:
+            raise NoKernelError(name, program.refused)
+        self.place = place
+        self.commands: Commands = commands_of(program)
+        self.reusable = reusable(program.block)
+        self._sizes = [b.bytes for b in program.block.outputs]
+        self._handles = {k.name: place.kernel(program, k) for k in program.kernels}
+        values = all_constants(program.block)
+        self._constants = [place.upload(words(values[b], b)) for b in self.commands.constants]
+        self._arena = place.pool.take(self.commands.arena) if self.commands.arena else None
+        self._met: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        # A program of one command gains nothing from being recorded.
+        several = len(self.commands.body) > 1 or any(
+            isinstance(c, Repeat) for c in self.commands.body
+        )
+        self.replays = not self.commands.reads and several
+
+    def __call__(
+        self, inputs: Sequence[Memory], reused: Sequence[tuple[int, int]] = ()
+    ) -> list[Memory]:
+        """Put the program into the stream of its device; its results' memory.
+
+        Args:
+            reused: pairs out of `reusable`: the result is written into the argument's memory.
+        """
+        place, whose = self.place, dict(reused)
+        place.enter()
+        with place.lock:
+            outputs = [
+                inputs[whose[k]] if k in whose else place.pool.take(size)
+                for k, size in enumerate(self._sizes)
+            ]
+            bases = {
+                "input": [m.address for m in inputs],
+                "output": [m.address for m in outputs],
+                "constant": [m.address for m in self._constants],
+                "arena": [self._arena.address if self._arena is not None else 0],
+            }
+            if self.replays:
+                self._replay(bases)
+            else:
+                _Run(self, bases).all(self.commands.body)
+        return outputs
+
+    def _replay(self, bases: dict[str, list[int]]) -> None:
+        """Run the commands, record them where these addresses were met once, or repeat them."""
+        place, key = self.place, (*bases["input"], *bases["output"])
+        graph = self._met.get(key)
+        if key not in self._met:
+            self._remember(key)
+            _Run(self, bases).all(self.commands.body)
+            return
+        self._met.move_to_end(key)
+        if graph is None:
+            place.driver.record(place.stream)
+            try:
+                _Run(self, bases).all(self.commands.body)
+            finally:
+                # A stream that records must stop, also after an error.
+                graph = place.driver.recorded(place.stream)
+            self._met[key] = graph
+        place.driver.replay(graph, place.stream)
+
+    def _remember(self, key: tuple[int, ...]) -> None:
+        self._met[key] = None
+        if len(self._met) > MOST_GRAPHS:
+            _, old = self._met.popitem(last=False)
+            if old is not None:
+                self.place.driver.forget(old)
+
+    def handle(self, name: str) -> Any:
+        """The loaded kernel of a name."""
+        return self._handles[name]
+
+    def explain(self) -> str:
+        """What a call does, command by command."""
+        return self.commands.page()
+
+
+class _Run(Walk):
+    """Commands put into the stream of a device."""
+
+    def __init__(self, executable: CudaExecutable, bases: dict[str, list[int]]) -> None:
+        super().__init__()
+        self.executable = executable
+        self.place = executable.place
+        self.bases = bases
+
+    def address(self, slot: Slot) -> int:
+        """Where a buffer begins in this turn."""
+        return self.bases[slot.region][slot.number] + self.offset(slot)
+
+    def launch(self, command: Run) -> None:
+        launch = command.kernel.launch
+        handle = self.executable.handle(launch.name)
+        pointers = [self.address(s) for s in command.slots]
+        self.place.launch(launch.name, handle, (launch.blocks, launch.threads), pointers)
+
+    def copy(self, command: Copy) -> None:
+        ends = self.address(command.target), self.address(command.source)
+        self.place.driver.copy(*ends, command.bytes, self.place.stream)
+
+    def read(self, slot: Slot, size: int) -> int:
+        found = np.zeros(1, f"i{size}")
+        driver, stream = self.place.driver, self.place.stream
+        driver.download(found.ctypes.data, self.address(slot), size, stream)
+        driver.wait(stream)
+        return int(found[0])

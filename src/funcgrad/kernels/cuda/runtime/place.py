@@ -1,0 +1,120 @@
+"""One GPU: its stream, its memory, and the kernels that it has loaded.
+
+In: NumPy arrays, kernels. Out: memory of the device, handles. The one idea: one stream has all the
+work of a device in the order in which the host asked for it, and nothing else orders it; the host
+waits only where it reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..adapter import Cubin
+from ..program import CudaKernel, CudaProgram
+from .driver import CudaError, Driver, Info
+from .pool import Memory, Pool
+
+NDArray = np.ndarray[Any, Any]
+Compiler = Callable[[CudaProgram, CudaKernel, str], Cubin]
+# What CUDA allows in the one dimension that grids have here.
+MOST_BLOCKS = 2**31 - 1
+
+
+class Mark:
+    """A point in the work of a device."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._event = place.driver.event(place.stream)
+
+    def wait(self) -> None:
+        """Return when the work before it is done."""
+        self._place.enter()
+        self._place.driver.wait_for(self._event)
+
+    def is_done(self) -> bool:
+        """Whether the work before it is done."""
+        self._place.enter()
+        return self._place.driver.is_done(self._event)
+
+    def __del__(self) -> None:
+        event = self.__dict__.get("_event")
+        if event is not None:
+            self._place.driver.drop(event)
+
+
+class Place:
+    """A device in use.
+
+    Attributes:
+        lock: held while work is put into the stream, so that a program's commands stay together.
+    """
+
+    def __init__(self, driver: Driver, number: int, info: Info, compiler: Compiler) -> None:
+        self.driver = driver
+        self.number = number
+        self.info = info
+        self.lock = threading.RLock()
+        self._compiler = compiler
+        self._kernels: dict[tuple[str, str], Any] = {}
+        self.enter()
+        self.stream = driver.stream()
+        self.pool = Pool(driver, self.stream)
+
+    def enter(self) -> None:
+        """Make the device that of this thread."""
+        self.driver.use(self.number)
+
+    def upload(self, array: NDArray) -> Memory:
+        """A flat array on the device."""
+        self.enter()
+        array = np.ascontiguousarray(array)
+        with self.lock:
+            memory = self.pool.take(array.nbytes)
+            if array.nbytes:
+                # The driver has read the host's memory when it returns: it is no pinned memory.
+                source = array.ctypes.data
+                self.driver.upload(memory.address, source, array.nbytes, self.stream)
+        return memory
+
+    def download(self, memory: Memory, array: NDArray, offset: int = 0) -> None:
+        """Fill a contiguous array with what is on the device."""
+        self.enter()
+        if not array.nbytes:
+            return
+        with self.lock:
+            start = memory.address + offset
+            self.driver.download(array.ctypes.data, start, array.nbytes, self.stream)
+            mark = Mark(self)
+        mark.wait()
+
+    def kernel(self, program: CudaProgram, kernel: CudaKernel) -> Any:
+        """The handle of a kernel, compiled and loaded if it is new."""
+        key = program.module_of(kernel), kernel.name
+        found = self._kernels.get(key)
+        if found is None:
+            cubin = self._compiler(program, kernel, self.info.target)
+            self.enter()
+            found = self._kernels[key] = self.driver.load(cubin.code, cubin.entry)
+        return found
+
+    def launch(self, name: str, handle: Any, grid: tuple[int, int], pointers: list[int]) -> None:
+        """Put a kernel into the stream.
+
+        Raises:
+            CudaError: the grid is larger than there can be, or the driver refuses it.
+        """
+        blocks, threads = grid
+        if blocks > MOST_BLOCKS:
+            raise CudaError(
+                f"The kernel {name} would need {blocks} blocks, and a GPU launches {MOST_BLOCKS} "
+                "at most. Make the array smaller, or call the function on parts of it."
+            )
+        try:
+            self.driver.launch(handle, blocks, threads, pointers, self.stream)
+        except CudaError as error:
+            raise CudaError(f"{name} of {blocks} × {threads} threads: {error}") from error

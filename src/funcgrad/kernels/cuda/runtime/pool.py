@@ -1,0 +1,122 @@
+"""Memory of a device, given out again in the order of its stream.
+
+In: sizes. Out: `Memory`, which goes back when nobody refers to it any more. The one idea: all work
+of a device goes through one stream, so memory that the host lets go of may be given out at once:
+whoever gets it comes later in the stream. So a loop meets the same addresses again and again, and
+recorded work can be repeated.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ....core.sources import current_source
+from ....ir.jaxpr import Source
+from ....ir.sources import describe
+from .driver import DeviceMemoryError, Driver
+
+_SMALL = 512
+_STEP = 1 << 16
+_SHOWN = 5
+
+
+@dataclass(eq=False)
+class Memory:
+    """Bytes of a device; they go back to the pool with the last reference."""
+
+    address: int
+    size: int
+    given_back: Callable[[Memory], None]
+
+    def __del__(self) -> None:
+        self.given_back(self)
+
+
+class Pool:
+    """The memory of one device.
+
+    Attributes:
+        used: bytes that somebody holds; `peak`: the most they ever were; `held`: bytes that the
+            driver gave.
+    """
+
+    def __init__(self, driver: Driver, stream: Any) -> None:
+        self._driver = driver
+        self._stream = stream
+        self._free: dict[int, list[int]] = {}
+        self._live: dict[int, tuple[int, Source | None]] = {}
+        # A reference may go while another block is taken, in the same thread.
+        self._lock = threading.RLock()
+        self.used = self.peak = self.held = 0
+
+    def take(self, size: int) -> Memory:
+        """Memory for so many bytes, aligned to 256.
+
+        Raises:
+            MemoryError: there is none, also after what is free was given back to the driver.
+        """
+        step = _SMALL if size <= _STEP else _STEP
+        rounded = max(-(-size // step) * step, _SMALL)
+        origin = current_source()
+        with self._lock:
+            found = self._free.get(rounded)
+            address = found.pop() if found else self._from_driver(rounded, size)
+            self.used += rounded
+            self.peak = max(self.peak, self.used)
+            self._live[address] = rounded, origin
+        return Memory(address, rounded, self._give)
+
+    def _give(self, memory: Memory) -> None:
+        with self._lock:
+            self._live.pop(memory.address, None)
+            self.used -= memory.size
+            self._free.setdefault(memory.size, []).append(memory.address)
+
+    def _from_driver(self, size: int, asked: int) -> int:
+        try:
+            address = self._driver.allocate(size, self._stream)
+        except DeviceMemoryError:
+            self.release()
+            try:
+                address = self._driver.allocate(size, self._stream)
+            except DeviceMemoryError:
+                raise MemoryError(self._full(asked)) from None
+        self.held += size
+        return address
+
+    def release(self) -> None:
+        """Give what nobody holds back to the driver."""
+        with self._lock:
+            for size, addresses in self._free.items():
+                for address in addresses:
+                    self._driver.free(address, self._stream)
+                    self.held -= size
+            self._free.clear()
+        self._driver.wait(self._stream)
+
+    def _full(self, asked: int) -> str:
+        free, total = self._driver.room()
+        largest = sorted(self._live.values(), key=lambda live: -live[0])[:_SHOWN]
+        lines = [
+            f"    {_bytes(size)}  {describe(origin) or 'by funcgrad'}" for size, origin in largest
+        ]
+        return "\n".join(
+            [
+                f"The GPU has no room for {_bytes(asked)}: {_bytes(free)} of {_bytes(total)} are "
+                f"free, and {_bytes(self.used)} are held by arrays and programs.",
+                *(["  The largest of them were made at"] if lines else []),
+                *lines,
+                "  Let go of what is not needed, donate arguments (donate_argnums), or make the "
+                "batch smaller.",
+            ]
+        )
+
+
+def _bytes(size: int) -> str:
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"

@@ -1,0 +1,182 @@
+"""A driver without a GPU: memory in NumPy arrays, kernels run by the emulator, work in queues.
+
+What a real one leaves undefined, or answers by an error much later, is an error at once: memory
+that was given back, kernels without memory, waiting while a stream records.
+"""
+
+import ctypes
+
+import numpy as np
+
+from funcgrad.kernels.cuda.adapter import Cubin
+from funcgrad.kernels.cuda.emulator import Emulator
+from funcgrad.kernels.cuda.runtime.driver import CudaError, DeviceMemoryError, Info
+from funcgrad.kernels.cuda.words import memory_type
+
+POISON = 0xA5
+H200 = Info("Fake H200", (9, 0), 132, 1 << 30)
+
+
+class FakeDriver:
+    """Attributes: `log`: what was asked for, in order; `waits`: how often the host waited."""
+
+    def __init__(self, count=1, memory=1 << 30, aligned=True):
+        self.infos = [H200._replace(memory=memory)] * count
+        self.memory = {}
+        self.next = 1 << 20
+        self.log = []
+        self.waits = 0
+        self.queue = []
+        self.recording = None
+        self.kernels = {}
+        self.free_bytes = memory
+        self.aligned = aligned
+        self.graphs = 0
+        self.failing = set()
+
+    def compile(self, program, kernel, target):
+        """Instead of machine code, the number of a kernel's text."""
+        number = len(self.kernels)
+        block = program.block
+        sizes = [block.root(b) for b in kernel.params]
+        kinds = [np.dtype(getattr(np, memory_type(b.dtype))) for b in kernel.params]
+        text = program.module_of(kernel)
+        self.kernels[number] = (
+            kernel,
+            text,
+            [(b.size, k) for b, k in zip(sizes, kinds, strict=True)],
+        )
+        self.log.append(("compile", kernel.name, target))
+        return Cubin(str(number).encode(), "", kernel.name, 0, 0, 0)
+
+    def devices(self):
+        return self.infos
+
+    def use(self, device):
+        pass
+
+    def stream(self):
+        return "stream"
+
+    def now(self):
+        """Do what waits in the queue."""
+        queue, self.queue = self.queue, []
+        for work in queue:
+            work()
+
+    def put(self, work):
+        (self.queue if self.recording is None else self.recording).append(work)
+
+    def wait(self, stream):
+        if self.recording is not None:
+            raise CudaError("waiting while a stream records")
+        self.waits += 1
+        self.now()
+
+    def allocate(self, size, stream):
+        if self.recording is not None:
+            raise CudaError("allocation while a stream records")
+        if size > self.free_bytes:
+            raise DeviceMemoryError("CUDA_ERROR_OUT_OF_MEMORY")
+        address, self.next = self.next, self.next + -(-size // 512) * 512 + 4096
+        self.memory[address] = np.full(size, POISON, np.uint8)
+        self.free_bytes -= size
+        self.log.append(("allocate", size))
+        return address
+
+    def free(self, address, stream):
+        def work():
+            self.free_bytes += self.memory.pop(address).size
+
+        # What was asked for before may still use it.
+        self.put(work)
+        self.log.append(("free", address))
+
+    def room(self):
+        self.now()
+        return self.free_bytes, self.infos[0].memory
+
+    def at(self, address, size):
+        """The bytes from an address on."""
+        for start, memory in self.memory.items():
+            if start <= address < start + max(memory.size, 1):
+                offset = address - start
+                if offset + size > memory.size:
+                    raise CudaError(f"{size} bytes at {address} reach beyond their block")
+                return memory[offset : offset + size]
+        raise CudaError(f"{address} is not in memory that was allocated")
+
+    def upload(self, target, source, size, stream):
+        data = np.frombuffer(ctypes.string_at(source, size), np.uint8)
+        self.put(lambda: self.at(target, size).__setitem__(slice(None), data))
+        self.log.append(("upload", size))
+
+    def download(self, target, source, size, stream):
+        if self.recording is not None:
+            raise CudaError("reading while a stream records")
+        self.log.append(("download", size))
+        # As from memory that is not pinned: it is there when the stream gets so far.
+        self.put(lambda: ctypes.memmove(target, self.at(source, size).tobytes(), size))
+
+    def copy(self, target, source, size, stream):
+        def work():
+            self.at(target, size)[:] = self.at(source, size).copy()
+
+        self.put(work)
+        self.log.append(("copy", size))
+
+    def load(self, code, entry):
+        return int(code)
+
+    def launch(self, handle, blocks, threads, pointers, stream):
+        kernel, text, params = self.kernels[handle]
+        if kernel.name in self.failing:
+            raise CudaError("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")
+        assert blocks and threads <= 1024 and len(params) == len(pointers)
+
+        def work():
+            known = {}
+            arrays = [
+                known.setdefault((p, kind), self.at(p, n * kind.itemsize).view(kind))
+                for p, (n, kind) in zip(pointers, params, strict=True)
+            ]
+            Emulator(text, self.aligned).launch(kernel.name, blocks, threads, arrays)
+
+        self.put(work)
+        self.log.append(("launch", kernel.name))
+
+    def event(self, stream):
+        if self.recording is not None:
+            raise CudaError("an event of its own while a stream records")
+        mark = {"done": False}
+        self.put(lambda: mark.update(done=True))
+        return mark
+
+    def wait_for(self, event):
+        self.waits += 1
+        self.now()
+        assert event["done"]
+
+    def is_done(self, event):
+        return event["done"]
+
+    def drop(self, event):
+        pass
+
+    def record(self, stream):
+        assert self.recording is None
+        self.recording = []
+        self.log.append(("record",))
+
+    def recorded(self, stream):
+        work, self.recording = self.recording, None
+        self.graphs += 1
+        return work
+
+    def replay(self, graph, stream):
+        assert self.recording is None
+        self.queue += graph
+        self.log.append(("replay",))
+
+    def forget(self, graph):
+        self.graphs -= 1
