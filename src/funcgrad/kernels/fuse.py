@@ -197,8 +197,12 @@ class Fuser:
         reads = {self.root(b) for b in member.reads}
         earliest = max((self.position.get(b, -1) for b in reads), default=-1)
         start = max(earliest, len(self.items) - _WINDOW, 0)
+        candidates = range(len(self.items) - 1, start - 1, -1)
+        if member.iterations == 1:
+            # Many may wait for a number: it is made as early as it can be.
+            candidates = range(max(earliest, 0), len(self.items))
         why: list[str] = []
-        for at in range(len(self.items) - 1, start - 1, -1):
+        for at in candidates:
             group = self.items[at]
             if not isinstance(group, Group):
                 continue
@@ -208,9 +212,13 @@ class Fuser:
                 return
             if against != _UNRELATED:
                 why.append(f"not with {group.members[0].nest.target}: {against}")
-        self.position[member.nest.target] = len(self.items)
+        at = len(self.items)
+        if member.iterations == 1 and earliest + 1 < at:
+            at = earliest + 1
+            self.position.update((b, k + 1) for b, k in self.position.items() if k >= at)
+        self.position[member.nest.target] = at
         chains = {member.nest.target: member.levels}
-        self.items.append(Group([member], member.natural, why, chains))
+        self.items.insert(at, Group([member], member.natural, why, chains))
 
     def join(self, group: Group, member: Member, reads: set[Buffer]) -> str:
         """Add a nest to a group if they can share loops and it is worth it; else say why not."""

@@ -1,8 +1,9 @@
 """Simplify: the program a jaxpr says, with less to do.
 
 In order, over each eqn: inline calls, fold eqns of literals, forward eqns that give back an
-operand, share equal eqns; then drop the dead ones. A primitive states the facts used here:
-`inlined(eqn)` gives the program of a call, `forwards(eqn)` the atom an eqn equals.
+operand, share equal eqns; then drop the dead ones, and transpose no products. A primitive states
+the facts used here: `inlined(eqn)` gives the program of a call, `forwards(eqn)` the atom an eqn
+equals.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..ir import dtypes
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from .cse import SharedEqns
 from .dce import dce_with_consts
+from .products import without_transposes
 
 
 def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -28,7 +30,7 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
     outs = builder.run(jaxpr)
     smaller = Jaxpr(builder.constvars, jaxpr.invars, outs, builder.eqns, None, jaxpr.debug_name)
     smaller, consts = dce_with_consts(smaller, builder.consts)
-    return ClosedJaxpr(smaller, tuple(consts))
+    return ClosedJaxpr(without_transposes(smaller), tuple(consts))
 
 
 class _Builder:

@@ -20,6 +20,7 @@ from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, size_of
+from ..ir.jaxpr import Eqn
 from ..ir.loops import Contract, Lowered, Operand
 from .kinds import draw, integers, reals
 from .reduction import accumulator
@@ -103,6 +104,21 @@ class DotGeneral(Primitive):
         dtype = product_dtype("dot_general", lhs, rhs, params["preferred_element_type"])
         weak = lhs.weak_type and rhs.weak_type
         return ShapedArray(output_shape(lhs.shape, rhs.shape, numbers), dtype, weak)
+
+    def turned(self, eqn: Eqn, permutation: Sequence[int]) -> Eqn | None:
+        """The eqn with its operands exchanged, if its result is then permuted so."""
+        (left, right), (left_batch, right_batch) = eqn.params["dimension_numbers"]
+        batch, rank = len(left_batch), eqn.outvars[0].aval.ndim
+        first = eqn.invars[0].aval.ndim - batch - len(left)
+        exchange = [*range(batch), *range(batch + first, rank), *range(batch, batch + first)]
+        if list(permutation) != exchange:
+            return None
+        numbers = ((right, left), (right_batch, left_batch))
+        precision: Any = eqn.params["precision"]
+        if isinstance(precision, tuple):
+            precision = precision[::-1]  # pyright: ignore[reportUnknownVariableType]
+        params = {**eqn.params, "dimension_numbers": numbers, "precision": precision}
+        return eqn.replace(invars=eqn.invars[::-1], params=params)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         lhs, rhs = arrays
