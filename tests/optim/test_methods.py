@@ -7,7 +7,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import optim
 
-from .cases import METHODS, SEARCHES
+from .cases import METHODS, PARTS, SEARCHES
 from .problem import gradient, loss, params
 
 STEPS = 20
@@ -134,15 +134,39 @@ def test_jit_changes_nothing(name):
         now = fg.tree.map(lambda p, u: np.asarray(p + u), now, out)
 
 
-def test_adam_reads_each_gradient_once():
-    """The whole update is one kernel, with one loop over each leaf and no pass beside it."""
-    shapes = [(3, 4), (4,), (), (2, 3, 4), (5, 5), (7,)]
-    tree = {f"p{i}": fnp.ones(shape) for i, shape in enumerate(shapes)}
-    method = optim.chain(optim.clip(1.0), optim.adamw(0.1))
+# What needs the norm of a leaf, or of all of them, before it can begin.
+BY_NORMS = {"lamb", "lars", "novograd", "adafactor", "fromage", "noisy_sgd"}
+ONE_PASS = {
+    **{name: make for name, make in METHODS.items() if name.split()[0] not in BY_NORMS},
+    "adamw clipped": lambda o: o.chain(o.clip(1.0), o.adamw(0.1)),
+    "momentum": lambda o: o.momentum(0.1),
+    "caffe": lambda o: o.chain(
+        o.add_decayed_weights(5e-4), o.sgd(o.caffe_schedule("inv", 0.01, gamma=1e-4, power=0.75))
+    ),
+    "multiplied": lambda o: o.chain(
+        o.scale_leaves({"conv": (1.0, 2.0), "dense": {"b": 2.0, "w": 1.0}}), o.sgd(0.1, 0.9)
+    ),
+    "partition": PARTS["partition"],
+    "inject": PARTS["inject"],
+}
+
+
+@pytest.mark.parametrize("name", ONE_PASS)
+def test_an_update_reads_each_leaf_once(name):
+    """One loop over each leaf; what a step computes once for all leaves, and a scalar, has none."""
+    tree, method = params(), ONE_PASS[name](optim)
     lowered = fg.jit(method.update).lower(tree, method.init(tree), tree)
-    assert str(lowered.schedule).strip().count("\n") + 1 <= len(shapes)
     loops = [line for line in str(lowered.loops).splitlines() if line.startswith("for ")]
-    assert len(loops) == len([shape for shape in shapes if shape])
+    assert len(loops) == len([leaf for leaf in fg.tree.leaves(tree) if leaf.ndim])
+
+
+@pytest.mark.parametrize("name", ["trust ratio", "block norm"])
+def test_a_norm_takes_one_pass_more(name):
+    tree, method = {"w": fnp.ones((30, 40))}, PARTS[name](optim)
+    lowered = fg.jit(method.update).lower(tree, method.init(tree), tree)
+    norms = 2 if name == "trust ratio" else 1
+    loops = [line for line in str(lowered.loops).splitlines() if line.startswith("for ")]
+    assert len(loops) == norms + 1
 
 
 def test_multi_steps_make_the_step_of_the_large_batch():

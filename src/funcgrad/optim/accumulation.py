@@ -77,10 +77,11 @@ def ema(decay: Any, debias: bool = True, accumulator_dtype: Any = None) -> Gradi
         return EmaState(zero_count(), zeros_like(params, accumulator_dtype))
 
     def update(updates: Updates, state: EmaState, params: Params = None) -> tuple[Any, Any]:
+        # Before the average: what follows it then joins its pass over memory.
+        count = safe_increment(state.count)
         average = map_leaves(
             "ema", lambda g, m: (1 - decay) * g + decay * m, updates, ema=state.ema
         )
-        count = safe_increment(state.count)
         out = bias_correction(average, decay, count) if debias else average
         return out, EmaState(count, cast(average, accumulator_dtype))
 

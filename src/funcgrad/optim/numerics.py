@@ -23,6 +23,8 @@ def safe_norm(
 ) -> Any:
     """max(‖x‖, min_norm), with derivative 0 where the norm is at most min_norm."""
     x = fnp.asarray(x)
+    if ord is None:
+        return _safe_root(fnp.sum(abs_sq(x), axis=axis, keepdims=keepdims), min_norm)
     norm = fnp.linalg.norm(x, ord=ord, axis=axis, keepdims=True)
     # Where the norm is small the derivative is taken at ones: 0 · inf must not arise.
     x = fnp.where(norm <= min_norm, fnp.ones_like(x), x)
@@ -33,10 +35,13 @@ def safe_norm(
 
 def safe_root_mean_squares(x: Any, min_rms: Any) -> Any:
     """max(√mean |x|², min_rms), with derivative 0 where it is at most min_rms."""
-    x = fnp.asarray(x)
-    rms = fnp.sqrt(fnp.mean(abs_sq(x)))
-    x = fnp.where(rms <= min_rms, fnp.ones_like(x), x)
-    return fnp.where(rms <= min_rms, min_rms, fnp.sqrt(fnp.mean(abs_sq(x))))
+    return _safe_root(fnp.mean(abs_sq(x)), min_rms)
+
+
+def _safe_root(square: Any, least: Any) -> Any:
+    """max(√square, least), with derivative 0 where it is least: the root is then one of 1."""
+    small = fnp.sqrt(square) <= least
+    return fnp.where(small, least, fnp.sqrt(fnp.where(small, 1, square)))
 
 
 def safe_increment(count: Any) -> Any:
