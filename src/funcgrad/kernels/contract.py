@@ -22,6 +22,7 @@ _BLAS = {
     "float32": ("fg_sgemm", "float", "0x3FF0000000000000"),
     "float64": ("fg_dgemm", "double", "0x3FF0000000000000"),
 }
+_HALVES = ("bfloat16", "float16")
 _SMALL_FLOPS = 4096
 _FEW = 8
 _CHUNK_FLOPS = 4e6
@@ -69,11 +70,20 @@ def free_axes(rank: int, batch: Sequence[int], contract: Sequence[int]) -> list[
     return [a for a in range(rank) if a not in batch and a not in contract]
 
 
-def wants_fold(c: Contract, left: Operand, right: Operand, dtype: DType) -> bool:
-    """Whether a fused loop is at least as good as BLAS."""
-    if dtype.name not in _BLAS or c.dtype != dtype:
-        return True
-    if left.dtype != dtype or right.dtype != dtype:
+def wants_fold(
+    c: Contract, left: Operand, right: Operand, dtype: DType, halves: bool = False
+) -> bool:
+    """Whether a fused loop is at least as good as a kernel of products.
+
+    Args:
+        dtype: of the result.
+        halves: whether there are kernels for 16-bit floats, whose products are added as float32.
+    """
+    given, sums = {left.dtype, right.dtype}, c.dtype
+    if halves and len(given) == 1 and left.dtype.name in _HALVES:
+        if sums.name != "float32" or dtype not in (left.dtype, sums):
+            return True
+    elif sums.name not in _BLAS or given | {dtype} != {sums}:
         return True
     s = sizes_of(c, left.shape, right.shape)
     m, n, k = product(s.left), product(s.right), product(s.inner)
@@ -231,6 +241,13 @@ def _matrix(
 def gemm_kernel(g: Gemm, name: str) -> LibraryKernel:
     """A kernel of batched matrix products: our own, or one that calls BLAS."""
     return build(g, name, machine().vector_bits) if is_ours(g) else blas_kernel(g, name)
+
+
+def gemm_outline(g: Gemm, name: str) -> LibraryKernel:
+    """What is known of a kernel of products that is written elsewhere: its name and its flops."""
+    count = product([b[0] for b in g.batch])
+    stage = Stage(name, (("in", 0), ("in", 1), ("out", 0)), count, 1, 0.0)
+    return LibraryKernel({}, (), (stage,), (), 2.0 * count * g.m * g.n * g.k)
 
 
 def is_ours(g: Gemm) -> bool:

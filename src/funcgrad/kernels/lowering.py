@@ -64,9 +64,10 @@ _OF_PARTS = {"add", "set"}
 class Definitions:
     """The values of one jaxpr while it is lowered."""
 
-    def __init__(self, jaxpr: Jaxpr, library: LibraryBuilder) -> None:
+    def __init__(self, jaxpr: Jaxpr, library: LibraryBuilder, halves: bool = False) -> None:
         self.jaxpr = jaxpr
         self.library = library
+        self.halves = halves  # 16-bit floats have kernels of products
         self.buffers: dict[Var, Buffer] = {}
         self.constants: dict[Buffer, np.ndarray[Any, Any]] = {}
         self.views: dict[Buffer, Buffer] = {}
@@ -232,7 +233,7 @@ class Definitions:
             left, right = operands
             if complexes and count_of(lowered, left, right) > _MOST_COMPLEX:
                 return [None]  # BLAS has better kernels than two folds
-            if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype):
+            if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype, self.halves):
                 lowered = as_fold(lowered, left, right)
             else:
                 lowered = products(lowered, eqn.invars, self.strided)

@@ -18,7 +18,7 @@ from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
 from .chunks import CPU, Division
-from .contract import gemm_kernel
+from .contract import gemm_kernel, gemm_outline
 from .fuse import Fuser, Group, reads_of
 from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
 from .library import LibraryKernel
@@ -210,7 +210,7 @@ class Builder:
 
     def block(self, closed: ClosedJaxpr) -> Block:
         """A closed jaxpr as a block; its captured values become constants."""
-        program = Definitions(closed.jaxpr, self.library).program()
+        program = Definitions(closed.jaxpr, self.library, self.division.outlines).program()
         count = len(closed.consts)
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
@@ -266,7 +266,8 @@ class Builder:
         """A contraction, a library kernel, control flow or a call-out."""
         what = item.what
         if isinstance(what, Gemm):
-            return self._library_call(gemm_kernel(what, self._fresh()), item, what)
+            make = gemm_outline if self.division.outlines else gemm_kernel
+            return self._library_call(make(what, self._fresh()), item, what)
         if isinstance(what, ByHand):
             return self._library_call(what.kernel, item, backwards=what.backwards)
         if isinstance(what, Region):

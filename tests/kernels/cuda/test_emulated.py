@@ -106,6 +106,33 @@ TABLE = {
     "bytes": (["map"], lambda x: x > 0, i32(100).astype(np.int8)),
     "nothing": (["map"], lambda x: x + 1, f32(0)),
     "sum of nothing": (None, lambda x: x.sum(0), f32(0, 5)),
+    "product": (["product"], lambda x, y: x @ y, f32(70, 50), f32(50, 90)),
+    "product, both transposed": (
+        ["product"], lambda x, y: x.T @ y.T, f32(50, 70), f32(90, 50)
+    ),
+    "product of its own": (["product"], lambda x: x @ x.T, f32(45, 33)),
+    "product, long": (["product", "parts"], lambda x, y: x.T @ y, f32(1100, 20), f32(1100, 40)),
+    "products of a batch": (
+        ["product", "map"], lambda x, y: fnp.einsum("abij,bjk->abik", x, y), f32(2, 3, 20, 17),
+        f32(3, 17, 18),
+    ),
+    "products of a batch, long": (
+        None, lambda x, y: fnp.einsum("aji,ajk->aki", x, y), f32(2, 600, 20),
+        f32(2, 600, 18),
+    ),
+    "product of bfloat16": (
+        ["product"], lambda x, y: x @ y, f32(40, 50).astype(fnp.bfloat16),
+        f32(50, 30).astype(fnp.bfloat16),
+    ),
+    "product of float16, summed as float32": (
+        ["product", "parts"],
+        lambda x, y: lax.dot(x, y, preferred_element_type=np.float32),
+        f32(20, 600).astype(np.float16), f32(600, 40).astype(np.float16),
+    ),
+    "product of large tiles": (["product"], lambda x, y: x @ y, f32(1500, 9), f32(9, 1450)),
+    "product and what follows": (
+        ["product", "map"], lambda x, w, b: fnp.tanh(x @ w + b), f32(40, 30), f32(30, 64), f32(64)
+    ),
     "two orders of the same rows": (
         None, lambda x: (x.sum(1, keepdims=True) * x).sum(0), f32(300, 40)
     ),
@@ -130,10 +157,10 @@ def test_sources_are_as_before(request):
 
 
 def test_explain_names_what_has_no_kernel():
-    lowered = fg.jit(lambda x: fnp.sin(x @ x.T)).lower(f32(70, 70))
+    lowered = fg.jit(lambda x: fnp.sin(fnp.sort(x))).lower(f32(70, 70))
     page = lowered.explain(target="sm_90")
     assert page.startswith("<lambda> for sm_90 on a GPU: 1 kernel, 1 refused")
-    assert "not on the GPU yet: matrix products wait for cuBLASLt" in page
+    assert "not on the GPU yet: it is no loop over elements" in page
     assert "test_emulated.py" in page.splitlines()[-1]
     assert str(lowered.cuda).count("@kernel") == 1
 

@@ -21,10 +21,12 @@ from ..chunks import GPU
 from ..explain import count
 from ..items import Backwards
 from ..library import LibraryKernel
+from ..library.gemm import Gemm
 from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, Launch, LibraryCall, Scan, While
 from .plan import CudaLaunch, launches
+from .products import ProductLaunch, product_launches
 from .scans import ScanSource
 from .source import CudaSource
 from .tiles import TileSource
@@ -61,7 +63,7 @@ class Refusal(NamedTuple):
 class CudaKernel:
     """A launch and its text."""
 
-    launch: CudaLaunch
+    launch: CudaLaunch | ProductLaunch
     text: str
 
     @property
@@ -129,6 +131,11 @@ def cuda_program(
     steps: dict[int, list[CudaKernel]] = {}
     refused: list[Refusal] = []
     for around, step in _every(block):
+        if isinstance(step, LibraryCall) and step.gemm is not None:
+            made, step.scratch = _product(around, step, step.gemm, library)
+            steps[id(step)] = made
+            kernels += made
+            continue
         if not isinstance(step, Launch):
             refused += _refusal(around, step)
             continue
@@ -146,6 +153,18 @@ def source_of(launch: CudaLaunch, library: CudaLibrary, notes: list[str]) -> Cud
     """The printer of a launch."""
     kinds: dict[str, type[CudaSource]] = {"tiles": TileSource, "scan": ScanSource}
     return kinds.get(launch.kind, CudaSource)(launch, library, notes)
+
+
+def _product(
+    block: Block, step: LibraryCall, gemm: Gemm, library: CudaLibrary
+) -> tuple[list[CudaKernel], list[Buffer]]:
+    """The kernels of a matrix product, and the memory they need between."""
+    (left, right), (out,) = step.reads, step.writes
+    made, scratch = product_launches(
+        gemm, step.kernel.stages[0].function, (left, right, out), library
+    )
+    note = f"# {eqn_line(step.eqn, names_of(block.jaxpr))}\n"
+    return [CudaKernel(found, note + found.text) for found in made], scratch
 
 
 def _nothing(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
@@ -174,10 +193,7 @@ def _refusal(block: Block, step: BlockStep) -> list[Refusal]:
     assert not isinstance(step, Launch)
     if isinstance(step, Scan | While | Branch):
         return []
-    if isinstance(step, LibraryCall):
-        why = "matrix products wait for cuBLASLt"
-    else:
-        why = "it is no loop over elements, and has no kernel of its own"
+    why = "it is no loop over elements, and has no kernel of its own"
     eqn: Eqn = step.eqn
     line = eqn_line(eqn, names_of(block.jaxpr))
     return [Refusal(eqn.primitive.name, why, line, describe(eqn.source))]

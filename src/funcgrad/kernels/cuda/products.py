@@ -1,0 +1,262 @@
+"""Matrix products of our own: tiles in shared memory, smaller ones in the registers of threads.
+
+    block:   a tile of the result, SIDE × SIDE, and a part of the contraction
+             for each DEPTH of the contraction:
+                 both operands' parts go to shared memory, side by side as they lie
+                 for each step: a thread adds the outer product of a column and a row of its own
+    parts:   where the result has few tiles, several blocks share the contraction of one;
+             a second launch adds up what they found, in order
+
+In: a `Gemm` on operands as they lie. Out: launches with their text. Every element that a block
+reads from memory is used SIDE times, and every one that a thread reads from shared memory SIDE / 16
+times. What a thread has lies 16 apart, so that neighbours read neighbours, and write them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...ir.nests import Buffer
+from ..emit.source_ops import Text
+from ..library.gemm import Gemm
+from .words import CudaLibrary, memory_type
+
+# Threads of a block stand in a square.
+ACROSS = 16
+THREADS = ACROSS * ACROSS
+# The largest tile that gives this many blocks is taken.
+SIDES = (128, 64, 32)
+WANTED_BLOCKS = 132
+# A part of a contraction is at least so long.
+LEAST_PART = 256
+MOST_PARTS = 32
+
+
+@dataclass(eq=False)
+class ProductLaunch:
+    """A launch of a matrix product, or of the sum of its parts.
+
+    Attributes:
+        kind: "product" or "parts".
+        params: the buffers it is given.
+        text: its source.
+    """
+
+    name: str
+    kind: str
+    blocks: int
+    threads: int
+    params: list[Buffer]
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a product is cut: the side of a tile, the steps held at once, parts and steps of each."""
+
+    side: int
+    depth: int
+    parts: int
+    steps: int
+
+
+def cut_of(g: Gemm) -> Cut:
+    """The cut of a product, from sizes alone."""
+    count = prod(b[0] for b in g.batch)
+
+    def tiles(side: int) -> int:
+        return count * -(-g.m // side) * -(-g.n // side)
+
+    side = next((s for s in SIDES if tiles(s) >= WANTED_BLOCKS), SIDES[-1])
+    parts = min(WANTED_BLOCKS // max(tiles(side), 1), g.k // LEAST_PART, MOST_PARTS)
+    depth = 8 if side == SIDES[0] else 16
+    parts = max(parts, 1)
+    steps = -(-g.k // (parts * depth)) * depth
+    return Cut(side, depth, max(-(-g.k // steps), 1) if steps else 1, steps)
+
+
+def product_launches(
+    g: Gemm, name: str, buffers: tuple[Buffer, Buffer, Buffer], library: CudaLibrary
+) -> tuple[list[ProductLaunch], list[Buffer]]:
+    """The launches of (left, right, result), and the memory they need between."""
+    cut, out = cut_of(g), buffers[2]
+    count = prod(b[0] for b in g.batch)
+    blocks = count * -(-g.m // cut.side) * -(-g.n // cut.side) * cut.parts
+    scratch: list[Buffer] = []
+    target = out
+    if cut.parts > 1:
+        target = Buffer((cut.parts, count, g.m, g.n), sums_of(out), f"{name}_parts")
+        scratch.append(target)
+    text = _Product(g, cut, name, (buffers[0], buffers[1], target), library).text()
+    found = [ProductLaunch(name, "product", blocks, THREADS, [*buffers[:2], target], text)]
+    if cut.parts > 1:
+        total = count * g.m * g.n
+        text = _sum_text(g, cut, f"{name}_sum", (target, out), library)
+        last = ProductLaunch(
+            f"{name}_sum", "parts", -(-total // THREADS), THREADS, [target, out], text
+        )
+        found.append(last)
+    return found, scratch
+
+
+def sums_of(buffer: Buffer) -> np.dtype[Any]:
+    """In what products of a dtype are added up."""
+    return buffer.dtype if buffer.dtype.itemsize > 2 else np.dtype(np.float32)
+
+
+def _heading(name: str, g: Gemm, blocks: str) -> list[str]:
+    times = "".join(f"{b[0]} × " for b in g.batch)
+    return [f"# {name}: {times}({g.m} × {g.k}) · ({g.k} × {g.n})", f"# {blocks}"]
+
+
+class _Product:
+    """Writes the text of a product."""
+
+    def __init__(
+        self,
+        g: Gemm,
+        cut: Cut,
+        name: str,
+        buffers: tuple[Buffer, Buffer, Buffer],
+        library: CudaLibrary,
+    ) -> None:
+        self.g = g
+        self.cut = cut
+        self.name = name
+        self.buffers = buffers
+        self.ops = library.ops
+        self.sums = sums_of(buffers[2])
+        self.each = cut.side // ACROSS
+        self.lines: list[str] = []
+
+    def line(self, text: str, depth: int = 1) -> None:
+        self.lines.append("    " * depth + text)
+
+    def text(self) -> str:
+        """The kernel."""
+        g, cut = self.g, self.cut
+        pitch, kind = cut.side + 1, memory_type(self.sums)
+        room = cut.depth * pitch
+        self.line("lane = cuda.threadIdx.x")
+        self.line(f"x, y = lane % {ACROSS}, lane // {ACROSS}")
+        for side in ("left", "right"):
+            self.line(f"{side}_tile = cuda.shared.array({room}, {kind})")
+        self._place()
+        sums = [f"sum_{i}_{j}" for i in range(self.each) for j in range(self.each)]
+        for s in sums:
+            self.line(f"{s} = {self.ops.constant(0, self.sums)}")
+        self.line("start = begin")
+        self.line("while start < end:")
+        self._fill("left", g.m, g.left[0], g.left[1])
+        self._fill("right", g.n, g.right[0], g.right[1])
+        self.line("cuda.syncthreads()", 2)
+        self._outer_products(pitch)
+        self.line("cuda.syncthreads()", 2)
+        self.line(f"start += {cut.depth}", 2)
+        self._store()
+        how = f"a block of {THREADS} threads has a tile of {cut.side} × {cut.side}"
+        if cut.parts > 1:
+            how += f" and {cut.steps} of {g.k} steps"
+        heading = "\n".join(_heading(self.name, g, how))
+        body = "\n".join(self.lines)
+        return f"{heading}\n@kernel\ndef {self.name}(left, right, out):\n{body}\n"
+
+    def _place(self) -> None:
+        """Where the block's tile is, and where its matrices begin."""
+        g, cut = self.g, self.cut
+        across, down = -(-g.n // cut.side), -(-g.m // cut.side)
+        self.line("at = cuda.blockIdx.x")
+        self.line(f"column, at = {cut.side} * (at % {across}), at // {across}")
+        self.line(f"row, at = {cut.side} * (at % {down}), at // {down}")
+        if cut.parts > 1:
+            self.line(f"part, at = at % {cut.parts}, at // {cut.parts}")
+            self.line(f"begin, end = part * {cut.steps}, min((part + 1) * {cut.steps}, {g.k})")
+        else:
+            self.line(f"begin, end = 0, {g.k}")
+        self.line("left_at, right_at, out_at = 0, 0, 0")
+        rest = "at"
+        for extent, *strides in reversed(g.batch):
+            index = f"({rest} % {extent})"
+            for name, stride in zip(("left_at", "right_at", "out_at"), strides, strict=True):
+                # What parts find lies in memory of its own, matrix after matrix.
+                if stride and not (cut.parts > 1 and name == "out_at"):
+                    self.line(f"{name} += {stride} * {index}")
+            rest = f"{rest} // {extent}"
+        if cut.parts > 1:
+            count = prod(b[0] for b in g.batch)
+            self.line(f"out_at = {g.m * g.n} * (part * {count} + at)")
+
+    def _fill(self, side: str, extent: int, outside: bool, lead: int) -> None:
+        """Bring an operand's part to shared memory, neighbours by neighbours."""
+        cut = self.cut
+        pitch, first = cut.side + 1, {"left": "row", "right": "column"}[side]
+        own = {"left": 0, "right": 1}[side]
+        self.line(f"for k in range({-(-cut.side * cut.depth // THREADS)}):", 2)
+        fast = cut.depth if outside else cut.side
+        names = ("step", "place") if outside else ("place", "step")
+        self.line(f"{names[0]} = (lane + {THREADS} * k) % {fast}", 3)
+        self.line(f"{names[1]} = (lane + {THREADS} * k) // {fast}", 3)
+        zero = self.ops.constant(0, self.sums)
+        self.line(f"value = {zero}", 3)
+        index = f"({first} + place) * {lead} + start + step"
+        if not outside:
+            index = f"(start + step) * {lead} + {first} + place"
+        self.line(f"if start + step < end and {first} + place < {extent}:", 3)
+        code = self.ops.loaded(f"{side}[{side}_at + {index}]", self.buffers[own].dtype).code
+        self.line(f"value = {code}", 4)
+        self.line(f"{side}_tile[step * {pitch} + place] = value", 3)
+
+    def _outer_products(self, pitch: int) -> None:
+        """A thread's sums get the products of its part of a column and of a row."""
+        self.line(f"for step in range({self.cut.depth}):", 2)
+        for i in range(self.each):
+            self.line(f"a_{i} = left_tile[step * {pitch} + {ACROSS * i} + y]", 3)
+        for j in range(self.each):
+            self.line(f"b_{j} = right_tile[step * {pitch} + {ACROSS * j} + x]", 3)
+        for i in range(self.each):
+            for j in range(self.each):
+                s = f"sum_{i}_{j}"
+                self.line(f"{s} = cuda.fma(a_{i}, b_{j}, {s})", 3)
+
+    def _store(self) -> None:
+        g, cut = self.g, self.cut
+        pitch = g.n if cut.parts > 1 else g.pitch
+        target = self.buffers[2].dtype
+        for i in range(self.each):
+            for j in range(self.each):
+                row, column = f"row + {ACROSS * i} + y", f"column + {ACROSS * j} + x"
+                self.line(f"if {row} < {g.m} and {column} < {g.n}:")
+                code = self.ops.stored(Text(f"sum_{i}_{j}"), target)
+                self.line(f"out[out_at + ({row}) * {pitch} + {column}] = {code}", 2)
+
+
+def _sum_text(
+    g: Gemm, cut: Cut, name: str, buffers: tuple[Buffer, Buffer], library: CudaLibrary
+) -> str:
+    """The kernel that adds up what parts of a contraction gave, in order."""
+    parts, out = buffers
+    count, ops = prod(b[0] for b in g.batch), library.ops
+    total = count * g.m * g.n
+    lines = [
+        *_heading(name, g, f"the sum of {cut.parts} parts of each element"),
+        "@kernel",
+        f"def {name}(parts, out):",
+        "    at = cuda.grid(1)",
+        f"    if at < {total}:",
+        f"        total = {ops.constant(0, parts.dtype)}",
+        f"        for part in range({cut.parts}):",
+        f"            total += parts[part * {total} + at]",
+        f"        matrix, row, column = at // {g.m * g.n}, at // {g.n} % {g.m}, at % {g.n}",
+        f"        place = row * {g.pitch} + column",
+    ]
+    rest = "matrix"
+    for extent, _, _, stride in reversed(g.batch):
+        lines.append(f"        place += {stride} * ({rest} % {extent})")
+        rest = f"{rest} // {extent}"
+    lines.append(f"        out[place] = {ops.stored(Text('total'), out.dtype)}")
+    return "\n".join(lines) + "\n"
