@@ -58,7 +58,7 @@ class CudaHome:
     def put(self, x: Any, committed: bool) -> RemoteArray:
         """A value on this device."""
         if type(x) is RemoteArray and x.home is self:
-            return RemoteArray(x._alive(), x.aval, self, committed)  # pyright: ignore[reportPrivateUsage]
+            return RemoteArray(x.alive(), x.aval, self, committed)
         aval = aval_of(x)
         from ..kernels.runtime.scripts import words_of
 
@@ -110,7 +110,7 @@ class CudaHome:
         sole = {i for i in donated if type(args[i]) is RemoteArray}
         out_avals = closed.out_avals
         pairs = matched(program.reusable, [a.aval for a in arrays], out_avals, sole)
-        memories = program([a.memory for a in arrays], pairs)
+        memories = program([a.alive() for a in arrays], pairs)
         committed = any(type(x) is RemoteArray and x.committed for x in args)
         outs = [
             RemoteArray(m, a, self, committed) for m, a in zip(memories, out_avals, strict=True)

@@ -69,7 +69,12 @@ class RemoteArray(Array):
         if home not in known:
             known.append(home)
 
-    def _alive(self) -> Any:
+    def alive(self) -> Any:
+        """The memory.
+
+        Raises:
+            RuntimeError: it was given away.
+        """
         if self.memory is None:
             raise RuntimeError(
                 f"Array has been deleted with shape={self.aval.long()}: it was donated to a "
@@ -81,14 +86,14 @@ class RemoteArray(Array):
     def numpy(self) -> np.ndarray[Any, Any]:
         """A read-only copy in the host's memory, made at the first call; waits for the device."""
         if self._value is None:
-            found = self.home.fetch(self._alive(), self.aval)
+            found = self.home.fetch(self.alive(), self.aval)
             found.flags.writeable = False
             self._value = found
         return self._value
 
     def block_until_ready(self) -> Array:
         """The array itself, once it is computed."""
-        self.home.wait(self._alive())
+        self.home.wait(self.alive())
         return self
 
     def copy_to_host_async(self) -> None:
@@ -116,7 +121,7 @@ class RemoteArray(Array):
 
     def unsafe_buffer_pointer(self) -> int:
         """Address of the first element, on the device."""
-        return self.home.address(self._alive())
+        return self.home.address(self.alive())
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
