@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench gpu clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.stamp-demo
@@ -28,12 +28,19 @@ format: $(VENV)/.stamp-test
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python benchmarks/run.py
 
+# Where there is an NVIDIA GPU: what is missing, the tests on it, the times beside other libraries.
+gpu: $(VENV)/.stamp-gpu
+	$(BIN)/python -m funcgrad doctor
+	$(BIN)/python -m pytest -q tests/kernels/cuda
+	$(BIN)/python benchmarks/gpu.py
+
 clean:
 	rm -rf $(VENV)
 
 $(VENV)/.stamp-demo: EXTRAS = examples
 $(VENV)/.stamp-test: EXTRAS = dev,examples
 $(VENV)/.stamp-bench: EXTRAS = bench,plot
+$(VENV)/.stamp-gpu: EXTRAS = dev,cuda13
 
 $(VENV)/.stamp-%: pyproject.toml | $(VENV)/.stamp-venv
 	@echo "Installing funcgrad[$(EXTRAS)] into $(VENV); the first time this takes some minutes."

@@ -1,0 +1,61 @@
+"""The same programs on a device: a GPU where there is one, else the driver that emulates one."""
+
+import numpy as np
+import pytest
+
+import funcgrad as fg
+from funcgrad.control import accelerators
+from funcgrad.control.accelerators import CudaHome
+from funcgrad.core import remote
+from funcgrad.kernels.cuda.runtime.driver import CudaError
+from funcgrad.kernels.cuda.runtime.place import Place
+
+from ..landmarks import LANDMARKS
+from .fake import FakeDriver
+from .test_emulated import TABLE, TOLERANCE
+
+
+def there_is_a_gpu():
+    try:
+        return bool(fg.devices("gpu"))
+    except CudaError:
+        return False
+
+
+HERE = there_is_a_gpu()
+PROGRAMS = {f"landmark: {name}": entry for name, entry in LANDMARKS.items()}
+if HERE:
+    # The emulator has done these already.
+    PROGRAMS |= {name: entry[1:] for name, entry in TABLE.items()}
+
+
+@pytest.fixture(autouse=True)
+def device(monkeypatch):
+    """A GPU."""
+    if not HERE:
+        monkeypatch.setattr(remote, "known", [])
+        fake = FakeDriver()
+        homes = [CudaHome(Place(fake, 0, fake.devices()[0], fake.compile))]
+        monkeypatch.setattr(accelerators, "_homes", homes)
+    return fg.devices("gpu")[0]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_on_a_device(name, device):
+    f, *args = PROGRAMS[name]
+    f = fg.jit(f)
+    want = fg.tree.leaves(f(*args))
+    there = fg.device_put(tuple(args), device)
+    # Launched, recorded, repeated.
+    for _ in range(3):
+        got = fg.tree.leaves(f(*there))
+        for g, w in zip(got, want, strict=True):
+            assert g.device == device and g.shape == w.shape and g.dtype == w.dtype
+            rate = TOLERANCE.get(w.dtype.name, 0)
+            g, w = np.asarray(g), np.asarray(w)
+            if w.dtype.kind in "biu":
+                np.testing.assert_array_equal(g, w)
+                continue
+            if w.dtype.isbuiltin != 1:
+                g, w = g.astype(np.float64), w.astype(np.float64)
+            np.testing.assert_allclose(g, w, rtol=rate, atol=rate)
