@@ -20,7 +20,6 @@ _MANY = 48
 _LONGEST = 160
 _WINDOW = 12
 _REGISTER_FOLD = 64
-_UNRELATED = "they read nothing in common"
 
 
 class Member(NamedTuple):
@@ -154,11 +153,11 @@ def aligned(producer: Member, consumer: Member, depth: int) -> bool:
     """Whether the consumer reads in a turn of the shared loops only what that turn wrote."""
     shared = producer.order[:depth]
     kept = producer.nest.kept
-    if producer.form == "column" and any(a in producer.nest.folded for a in shared):
-        return False
     for load in loads_of(*roots(consumer.nest)):
         if load.source is not producer.nest.target:
             continue
+        if any(a not in kept for a in shared):
+            return False
         for level, axis in enumerate(shared):
             place = load.index[kept.index(axis)]
             mine = consumer.order[level]
@@ -190,7 +189,36 @@ class Fuser:
                 self.position.update(dict.fromkeys(item.outputs, at))
             else:
                 self.place(member_of(item))
+        at = 1
+        while at < len(self.items):
+            at += not self.merge(at)
         return self.items
+
+    def merge(self, at: int) -> bool:
+        """Move all of a group into an earlier one that reads or makes the same, if it fits.
+
+        One nest goes where it fits when it comes; only later ones may show that two groups go
+        over the same memory.
+        """
+        group = self.items[at]
+        if not isinstance(group, Group):
+            return False
+        reads = {self.root(b) for m in group.members for b in m.reads}
+        earliest = max((self.position.get(b, -1) for b in reads - group.targets), default=-1)
+        for k in range(at - 1, max(earliest, at - _WINDOW, 0) - 1, -1):
+            other = self.items[k]
+            if not isinstance(other, Group) or not other.depth or not group.depth:
+                continue
+            if not any(self._linked(other, m) for m in group.members):
+                continue
+            joined = Group(list(other.members), other.depth, other.why, dict(other.chains))
+            if not any(self.join(joined, m) for m in group.members):
+                self.items[k] = joined
+                del self.items[at]
+                self.position.update(dict.fromkeys(group.targets, k))
+                self.position.update((b, i - 1) for b, i in self.position.items() if i > at)
+                return True
+        return False
 
     def place(self, member: Member) -> None:
         """Put a nest into an earlier group, or start one."""
@@ -206,12 +234,14 @@ class Fuser:
             group = self.items[at]
             if not isinstance(group, Group):
                 continue
-            against = self.join(group, member, reads)
+            small = member.iterations <= _SMALL and _is_small(group)
+            if not (small or self._linked(group, member)):
+                continue
+            against = self.join(group, member)
             if not against:
                 self.position[member.nest.target] = at
                 return
-            if against != _UNRELATED:
-                why.append(f"not with {group.members[0].nest.target}: {against}")
+            why.append(f"not with {group.members[0].nest.target}: {against}")
         at = len(self.items)
         if member.iterations == 1 and earliest + 1 < at:
             at = earliest + 1
@@ -220,8 +250,8 @@ class Fuser:
         chains = {member.nest.target: member.levels}
         self.items.insert(at, Group([member], member.natural, why, chains))
 
-    def join(self, group: Group, member: Member, reads: set[Buffer]) -> str:
-        """Add a nest to a group if they can share loops and it is worth it; else say why not."""
+    def join(self, group: Group, member: Member) -> str:
+        """Add a nest to a group if they can share loops; else say why not."""
         serial = [m for m in (member, *group.members) if m.form in ("running", "scatter")]
         if serial:
             return f"{serial[0].nest.target} goes one step after the other"
@@ -229,13 +259,10 @@ class Fuser:
             return f"it has {_MANY} values already"
         if group.chain_with(member) > _LONGEST:
             return f"its chain of operations is {_LONGEST} long already"
-        viewed = {b for b in reads if b in group.targets} - member.reads
+        viewed = {self.root(b) for b in member.reads} & group.targets - member.reads
         if viewed:
             return "it reads one of its values under another shape"
-        small = member.iterations <= _SMALL and all(m.iterations <= _SMALL for m in group.members)
-        linked = bool(reads & group.targets) or small or self._shares(group, member)
-        if not linked:
-            return _UNRELATED
+        small = member.iterations <= _SMALL and _is_small(group)
         depth = self._common_depth(group, member)
         if depth == 0 and not small and not self._same_loops(group, member):
             return "the loops differ, or it reads what another turn of them writes"
@@ -244,10 +271,12 @@ class Fuser:
         group.depth = depth
         return ""
 
-    def _shares(self, group: Group, member: Member) -> bool:
+    def _linked(self, group: Group, member: Member) -> bool:
+        """Whether a nest reads what the group makes, or much of what the group reads."""
         mine = {b for b in member.reads if b.size > _SMALL}
         theirs = {b for m in group.members for b in m.reads}
-        return bool(mine & theirs)
+        made = {self.root(b) for b in member.reads} & group.targets
+        return bool(made or mine & theirs)
 
     def _common_depth(self, group: Group, member: Member) -> int:
         everyone = [*group.members, member]
@@ -280,6 +309,10 @@ class Fuser:
             if not aligned(m, member, len(m.order)):
                 return False
         return all(m.nest.kind == "map" or not m.nest.kept for m in (*group.members, member))
+
+
+def _is_small(group: Group) -> bool:
+    return all(m.iterations <= _SMALL for m in group.members)
 
 
 def cost_of(member: Member) -> float:

@@ -1,0 +1,73 @@
+"""Which values share a kernel."""
+
+import numpy as np
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+
+
+def kernels_of(f, *args):
+    """The kernels of a program that go over more than a thousand elements, and their inputs."""
+    text = fg.jit(f).lower(*args).explain()
+    heads = [line for line in text.splitlines() if line.startswith("k") and "_join" not in line]
+    return [head for head in heads if "00]" in head.split("->")[0]]
+
+
+def layer_norm(x, scale, shift):
+    mean = fnp.mean(x, -1, keepdims=True)
+    variance = fnp.mean((x - mean) ** 2, -1, keepdims=True)
+    return (x - mean) * fg.lax.rsqrt(variance + 1e-5) * scale + shift
+
+
+def test_layer_norm_and_its_gradients_read_their_input_once():
+    rng = np.random.default_rng(0)
+    x, t = (rng.standard_normal((300, 200)).astype(np.float32) for _ in range(2))
+    scale, shift = (rng.standard_normal(200).astype(np.float32) for _ in range(2))
+
+    def both(x, scale, shift, t):
+        y, back = fg.vjp(layer_norm, x, scale, shift)
+        return y, back(t)
+
+    (head,) = (h for h in kernels_of(both, x, scale, shift, t) if "[300,200]" in h)
+    assert head.count("[300,200]") == 4  # x and t in, the value and the gradient of x out
+    y, (dx, dscale, dshift) = fg.jit(both)(x, scale, shift, t)
+    plain, (px, pscale, pshift) = both(*(fnp.array(a) for a in (x, scale, shift, t)))
+    for ours, theirs in ((y, plain), (dx, px), (dscale, pscale), (dshift, pshift)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_sums_over_rows_share_a_loop_with_what_comes_later():
+    x = np.ones((300, 200), np.float32)
+
+    def f(x):
+        columns = x.sum(0)
+        return columns, fnp.exp(x - x.max(1, keepdims=True))
+
+    assert len(kernels_of(f, x)) == 1
+    columns, rows = fg.jit(f)(x)
+    np.testing.assert_array_equal(columns, np.full(200, 300))
+    np.testing.assert_array_equal(rows, np.ones((300, 200)))
+
+
+def test_what_reads_sums_over_rows_waits_for_all_of_them():
+    x = np.arange(60_000, dtype=np.float32).reshape(300, 200)
+
+    def f(x):
+        return x - x.mean(0)
+
+    assert len(kernels_of(f, x)) == 2
+    np.testing.assert_allclose(fg.jit(f)(x), x - x.mean(0), rtol=1e-3, atol=1e-2)
+
+
+def test_groups_with_a_step_between_them_that_one_needs_are_not_joined():
+    x = np.linspace(0, 1, 60_000, dtype=np.float32).reshape(300, 200)
+
+    def f(x):
+        shifted = x - x.max(1, keepdims=True)
+        ordered = fnp.sort(shifted, 1)
+        return shifted, ordered * x
+
+    shifted, product = fg.jit(f)(x)
+    want = x - x.max(1, keepdims=True)
+    np.testing.assert_allclose(shifted, want, rtol=1e-6)
+    np.testing.assert_allclose(product, np.sort(want, 1) * x, rtol=1e-6)
