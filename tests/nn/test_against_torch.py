@@ -184,6 +184,13 @@ CASES = {
         IMAGE,
         {},
     ),
+    "prelu": (nn.prelu(), lambda: torch.nn.PReLU(6), IMAGE, {"slope": "weight"}),
+    "prelu of one": (
+        nn.prelu(axis=()),
+        lambda: torch.nn.PReLU(),
+        IMAGE,
+        {"slope": "weight"},
+    ),
     "channel_shuffle": (nn.channel_shuffle(3), lambda: torch.nn.ChannelShuffle(3), IMAGE, {}),
     "pixel_shuffle": (nn.pixel_shuffle(2), lambda: torch.nn.PixelShuffle(2), (2, 3, 4, 8), {}),
     "pixel_unshuffle": (

@@ -44,6 +44,11 @@ LAYERS = {
     "instance_norm": (nn.instance_norm(), x, (2, 6, 6, 4)),
     "layer_norm": (nn.layer_norm((1, 2, 3)), x, (2, 6, 6, 4)),
     "local_response_norm": (nn.local_response_norm(3, alpha=0.5), x, (2, 6, 6, 4)),
+    "local_response_norm within": (
+        nn.local_response_norm(3, alpha=0.5, within_channel=True),
+        x,
+        (2, 6, 6, 4),
+    ),
     "lp_pool": (nn.lp_pool(3.0, (2, 2)), x, (2, 3, 3, 4)),
     "max_pool": (nn.max_pool((2, 3), (1, 2)), x, (2, 5, 2, 4)),
     "max_pool_indices": (nn.serial(nn.max_pool_indices((2, 2)), nn.max_unpool((2, 2))), x, x.shape),
@@ -53,6 +58,7 @@ LAYERS = {
     "repeat": (nn.repeat(nn.dense(4), 2), x, x.shape),
     "reshape": (nn.reshape(-1, 8), x, (2, 18, 8)),
     "residual": (nn.residual(nn.dense(4)), x, x.shape),
+    "prelu": (nn.prelu(axis=(1, -1)), x, x.shape),
     "rms_norm": (nn.rms_norm(), x, x.shape),
     "scale_and_shift": (nn.scale_and_shift(axis=(1, 3)), x, x.shape),
     "separable_conv": (nn.separable_conv(5, (3, 3), multiplier=2), x, (2, 6, 6, 5)),
@@ -72,7 +78,7 @@ NO_LAYERS = {"Layer", "initializers"}
 
 def test_every_layer_is_here():
     made = {n for n in vars(nn) if getattr(getattr(nn, n), "__module__", "") in MODULES}
-    assert made - NO_LAYERS == set(LAYERS)
+    assert made - NO_LAYERS == {name.split()[0] for name in LAYERS}
 
 
 FILES = "combinators convolution layer linear normalization pooling regularization shaping".split()
@@ -169,6 +175,16 @@ def test_pools_by_value():
     pyramid, _ = run(nn.spatial_pyramid_pool((1, 2), "avg"), ramp)
     np.testing.assert_allclose(pyramid[0], [7.5, 2.5, 4.5, 10.5, 12.5])
     assert float(fg.grad(lambda v: run(nn.lp_pool(2.0, (2, 2)), v)[0].sum())(ramp * 0).sum()) == 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_local_response_norm_within_a_channel(size):
+    layer = nn.local_response_norm(size, alpha=0.7, beta=0.6, k=1.5, within_channel=True)
+    before = size // 2
+    padded = np.pad(x**2, ((0, 0), (before, size), (before, size), (0, 0)))
+    near = sum(padded[:, i : i + 6, j : j + 6] for i in range(size) for j in range(size))
+    with fg.enable_x64(True):
+        np.testing.assert_allclose(run(layer, x)[0], x / (1.5 + 0.7 * near / size**2) ** 0.6)
 
 
 def test_stochastic_pool():

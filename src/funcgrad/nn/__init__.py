@@ -166,6 +166,7 @@ if TYPE_CHECKING:
     from .shaping import flatten as flatten
     from .shaping import pixel_shuffle as pixel_shuffle
     from .shaping import pixel_unshuffle as pixel_unshuffle
+    from .shaping import prelu as prelu
     from .shaping import reshape as reshape
     from .shaping import scale_and_shift as scale_and_shift
     from .shaping import slice_along as slice_along

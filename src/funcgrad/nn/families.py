@@ -79,7 +79,7 @@ families = {
     """,
     "shaping": """
         channel_shuffle concat elementwise_max elementwise_product elementwise_sum flatten
-        pixel_shuffle pixel_unshuffle reshape scale_and_shift slice_along split
+        pixel_shuffle pixel_unshuffle prelu reshape scale_and_shift slice_along split
     """,
     "transformers": """
         decoder_block encoder_block feed_forward gated_feed_forward

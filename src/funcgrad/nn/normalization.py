@@ -185,21 +185,32 @@ def _grouped(layer: str, groups: int | None, epsilon: float, names: list[str]) -
 
 
 def local_response_norm(
-    size: int = 5, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    size: int = 5,
+    *,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
+    within_channel: bool = False,
 ) -> Layer:
     """x / (k + alpha · mean of x² over `size` neighbouring channels)^beta; zeros beyond. No params.
 
+    Args:
+        within_channel: the neighbours are those in space, `size` along each of its axes, and each
+            channel is by itself.
     Source: Krizhevsky et al., NIPS 2012, section 3.3, alpha divided by size as in Caffe.
     """
     positive("local_response_norm", size=size)
 
     def apply(params: Any, x: Any) -> Any:
-        check_axes(x, 2, "local_response_norm", "channels on the last axis")
-        ones = (1,) * (len(x.shape) - 1)
-        pads = [(0, 0)] * len(ones) + [(size // 2, (size - 1) // 2)]
-        window, steps = (*ones, size), (*ones, 1)
+        least = 3 if within_channel else 2
+        check_axes(x, least, "local_response_norm", "channels on the last axis")
+        last = len(x.shape) - 1
+        window = [size if 0 < i < last and within_channel else 1 for i in range(last)]
+        window.append(1 if within_channel else size)
+        pads = [(n // 2, (n - 1) // 2) for n in window]
+        steps = (1,) * len(window)
         total = lax.reduce_window(fnp.square(x), 0.0, lax.add, window, steps, pads)
-        return x / (k + alpha / size * total) ** beta
+        return x / (k + alpha / math.prod(window) * total) ** beta
 
     return stateless(lambda key, x: (), apply, "local_response_norm")
 

@@ -1,4 +1,4 @@
-"""Layers that move, join and combine values. No params, but for `scale_and_shift`."""
+"""Layers that move, join and combine values. No params, but for `scale_and_shift` and `prelu`."""
 
 from __future__ import annotations
 
@@ -144,6 +144,28 @@ def scale_and_shift(
         return x + along(own["shift"], x, axes, "scale_and_shift") if "shift" in own else x
 
     return stateless(init, apply, "scale_and_shift")
+
+
+def prelu(*, axis: int | Sequence[int] = -1, initial: float = 0.25) -> Layer:
+    """x where x ≥ 0, slope · x elsewhere, with a trained slope for each place of the given axes.
+
+    params: `{"slope": f32[axes]}`; with no axes, `axis=()`, one slope for all.
+
+    Args:
+        initial: the slopes at first.
+    Source: He et al., arXiv:1502.01852, section 2.1.
+    """
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+
+    def init(key: Any, x: Any) -> dict[str, Any]:
+        shape = tuple(x.shape[a] for a in sorted(a % len(x.shape) for a in axes))
+        return {"slope": fnp.full(shape, initial, param_dtype(x))}
+
+    def apply(params: Any, x: Any) -> Any:
+        (slope,) = entries(params, ["slope"], "prelu", "params")
+        return fnp.where(x >= 0, x, along(slope, x, axes, "prelu") * x)
+
+    return stateless(init, apply, "prelu")
 
 
 def along(param: Any, x: Any, axes: Sequence[int], layer: str) -> Any:
