@@ -149,6 +149,74 @@ def test_ctc_as_torch(blank):
     np.testing.assert_allclose(loss(x.astype(np.float32)), theirs, rtol=1e-4)
 
 
+def test_losses_as_scikit_learn():
+    metrics = pytest.importorskip(
+        "sklearn.metrics", reason="a comparison needs the peer: pip install scikit-learn"
+    )
+    every = list(range(C))
+    truth, mean = rng.integers(0, C, 40), fnp.mean
+    scores, target = rng.normal(size=(2, 40, C))
+    chances = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    bits, signs = truth % 2, 2.0 * (truth % 2) - 1
+    logistic = 1 / (1 + np.exp(-scores[:, 0]))
+    cosines = metrics.pairwise.paired_cosine_distances(scores, target)
+    pairs = {
+        "log_loss of logits": (
+            mean(nn.softmax_cross_entropy(scores, truth)),
+            metrics.log_loss(truth, chances, labels=every),
+        ),
+        "log_loss of chances": (
+            mean(nn.multinomial_logistic_loss(chances, truth)),
+            metrics.log_loss(truth, chances, labels=every),
+        ),
+        "log_loss of two classes": (
+            mean(nn.sigmoid_binary_cross_entropy(scores[:, 0], bits)),
+            metrics.log_loss(bits, logistic),
+        ),
+        "hinge": (
+            mean(nn.hinge_loss(scores[:, 0], signs)),
+            metrics.hinge_loss(signs, scores[:, 0]),
+        ),
+        "hinge of classes": (
+            mean(nn.multiclass_hinge_loss(scores, truth)),
+            metrics.hinge_loss(truth, scores, labels=every),
+        ),
+        "squared": (
+            mean(nn.squared_error(scores, target)),
+            metrics.mean_squared_error(target, scores),
+        ),
+        "half squared": (
+            mean(nn.l2_loss(scores, target)),
+            metrics.mean_squared_error(target, scores) / 2,
+        ),
+        "euclidean": (
+            mean(nn.euclidean_loss(scores, target)),
+            C * metrics.mean_squared_error(target, scores) / 2,
+        ),
+        "absolute": (
+            mean(nn.absolute_error(scores, target)),
+            metrics.mean_absolute_error(target, scores),
+        ),
+        "cosine": (nn.cosine_distance(scores, target), cosines),
+        "accuracy": (
+            nn.accuracy(scores, truth),
+            metrics.accuracy_score(truth, scores.argmax(1)),
+        ),
+    }
+    for name, (ours, theirs) in pairs.items():
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, err_msg=name)
+
+
+def test_divergences_as_scipy():
+    spatial = pytest.importorskip("scipy.spatial.distance", reason="a comparison needs the peer")
+    entropy = pytest.importorskip("scipy.stats").entropy
+    p, q = rng.dirichlet(np.ones(C), (2, 20))
+    np.testing.assert_allclose(nn.kl_divergence(np.log(q), p), entropy(p, q, axis=1), rtol=1e-4)
+    found = nn.jensen_shannon_divergence(np.log(q), np.log(p))
+    want = spatial.jensenshannon(p, q, axis=1) ** 2
+    np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-6)
+
+
 def test_metrics_as_scikit_learn():
     metrics = pytest.importorskip(
         "sklearn.metrics", reason="a comparison needs the peer: pip install scikit-learn"
