@@ -161,3 +161,78 @@ def test_shapes_whose_size_overflows(call: str) -> None:
     with pytest.raises(ValueError, match=r"2\*\*63"):
         fg.random.normal(fg.random.key(0), (2**40, 2**40))
     assert fg.eval_shape(lambda: fnp.zeros((2**40, 4))).shape == (2**40, 4)
+
+
+FAR = [-(10**30), -(2**63) - 1, -(2**40), -(2**31), -3, 0, 4, 2**31, 2**40, 10**30]
+
+
+@pytest.mark.parametrize("offset", FAR)
+def test_diagonals_far_outside_a_matrix(offset: int) -> None:
+    near = max(-9, min(offset, 9))
+    for n, m in ((3, 4), (0, 2), (2, 0)):
+        x = np.arange(n * m).reshape(n, m) + 1
+        for name in ("eye", "tri"):
+            np.testing.assert_array_equal(
+                getattr(fnp, name)(n, m, offset), getattr(np, name)(n, m, near)
+            )
+        for name in ("tril", "triu", "trace", "diagonal"):
+            np.testing.assert_array_equal(getattr(fnp, name)(x, offset), getattr(np, name)(x, near))
+        for name in ("tril_indices", "triu_indices"):
+            got = np.stack(getattr(fnp, name)(n, offset, m))
+            np.testing.assert_array_equal(got, getattr(np, name)(n, near, m))
+
+
+E3, NONE = np.zeros((0, 3), np.float32), np.zeros(0, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "want"),
+    [
+        ("bincount(n.asarray([], dtype='uint8'))", np.zeros(0, np.int32)),
+        ("bincount(n.asarray([-5]))", np.array([1], np.int32)),
+        ("bincount(n.asarray([], dtype=bool), minlength=2)", np.zeros(2, np.int32)),
+        ("bitwise_count(n.asarray([True, False]))", np.array([1, 0], np.uint8)),
+        ("cov(E3)", np.zeros((0, 0), np.float32)),
+        ("corrcoef(E3)", np.zeros((0, 0), np.float32)),
+        ("cov(NONE)", np.float32(np.nan)),
+        ("cov(E3.T)", np.full((3, 3), np.nan, np.float32)),
+        ("arange(np.array(1, 'i1'), np.array(3, 'f2'))", np.array([1, 2], np.float16)),
+        ("cov(E3, n.ones((3, 3)))", np.zeros((0, 0), np.float32)),
+        ("histogram(n.arange(3), n.arange(3))[1]", np.arange(3, dtype=np.float32)),
+        ("ix_(NONE, n.asarray([1]))[0]", np.zeros((0, 1), np.int32)),
+        ("isscalar(np.array(3))", np.True_),
+        ("isscalar(np.ones(1))", np.False_),
+        ("square(n.asarray([True, False]))", np.array([1, 0], np.int32)),
+        ("nanmax(n.asarray([1 + 2j, n.nan, 3]))", np.complex64(3)),
+        ("nanmin(n.asarray([1 + 2j, n.nan, 3]))", np.complex64(1 + 2j)),
+    ],
+)
+def test_edges(call: str, want: Any) -> None:
+    got = np.asarray(eval(f"n.{call}", {"n": fnp, "np": np, "E3": E3, "NONE": NONE}))
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("name", "nansum nanprod nancumsum nancumprod".split())
+def test_sums_of_truth_values_are_not_weakly_typed(name: str) -> None:
+    assert not getattr(fnp, name)(np.array([True, False])).weak_type
+    assert not fnp.lexsort(np.array([2, 1])).weak_type
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "fliplr(n.ones(3))",
+        "flipud(1.0)",
+        "histogramdd(1.0)",
+        "histogramdd(n.ones(3))",
+        "polyder(1.0)",
+        "polyint(n.ones((2, 2)))",
+        "spacing(1j)",
+        "hypot(1j, 2.0)",
+        "unwrap(n.ones(3) * 1j)",
+    ],
+)
+def test_wrong_ranks_and_dtypes(call: str) -> None:
+    with pytest.raises(ValueError, match=r"shape|out of bounds|complex"):
+        eval(f"n.{call}", {"n": fnp})

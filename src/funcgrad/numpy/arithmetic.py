@@ -258,7 +258,8 @@ def square(x: Shaped[ArrayLike, "..."], /) -> Array:
     """x²."""
     check_arraylike("square", x)
     value = to_array(x)
-    return value if kind_of(value) == "b" else ops.square(value)
+    # The square of a truth value is a number, as in JAX.
+    return value.astype(np.int32) if kind_of(value) == "b" else ops.square(value)
 
 
 def sqrt(x: Shaped[ArrayLike, "..."], /) -> Array:
@@ -308,10 +309,11 @@ def hypot(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /)
     """√(x1² + x2²), without overflow on the way.
 
     Raises:
-        TypeError: an operand is complex.
+        ValueError: an operand is complex.
     """
     a, b = promote_args_inexact("hypot", x1, x2)
-    _refuse_complex("hypot", a)
+    if kind_of(a) == "c":
+        raise ValueError("hypot is not defined for complex numbers: give their abs.")
     a, b = ops.abs(a), ops.abs(b)
     infinity = constant_like(a, float("inf"))
     infinite = bits.or_(comparison.eq(a, infinity), comparison.eq(b, infinity))

@@ -382,4 +382,6 @@ def isscalar(element: Any) -> bool:
     """Whether the value is a number or an array without axes."""
     if np.isscalar(element):
         return not isinstance(element, (str, bytes))
+    if isinstance(element, np.ndarray):
+        return not element.ndim
     return hasattr(element, "aval") and not aval_of(element).shape

@@ -20,15 +20,23 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
+def _within(offset: Any, rows: int, columns: int) -> Any:
+    """A known offset, kept where it still means the same: far outside it would leave int32."""
+    known: Any = offset
+    if isinstance(offset, int | np.integer):
+        known = max(-operator.index(rows), min(operator.index(known), operator.index(columns)))
+    return known
+
+
 def _grid(rows: int, columns: int, offset: Any) -> tuple[Any, Any]:
     """Row index plus offset, and column index, of every element of a matrix."""
     i, j = (broadcasted_iota(np.int32, (rows, columns), axis) for axis in (0, 1))
-    return i + offset, j
+    return i + _within(offset, rows, columns), j
 
 
 def _rows_first(rows: int, columns: int, offset: Any) -> tuple[Any, Any]:
     """The same, with the eqns in the order they have in JAX for triangles."""
-    i = broadcasted_iota(np.int32, (rows, columns), 0) + offset
+    i = broadcasted_iota(np.int32, (rows, columns), 0) + _within(offset, rows, columns)
     return i, broadcasted_iota(np.int32, (rows, columns), 1)
 
 
@@ -132,7 +140,7 @@ def diagonal(a: Shaped[ArrayLike, "..."], offset: int = 0, axis1: int = 0, axis2
         raise ValueError(f"diagonal requires an array of at least two dimensions, got {x.shape}.")
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
-    offset = operator.index(offset)
+    offset = _within(operator.index(offset), rows, columns)
     size = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
     steps = np.arange(size, dtype=np.int32)
     return x[..., steps + max(0, -offset), steps + max(0, offset)]
@@ -188,12 +196,14 @@ def diag_indices_from(arr: Shaped[ArrayLike, "..."]) -> tuple[Array, ...]:
 
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]:
     """The row and column indices at and below the k-th diagonal."""
+    k = _within(k, n, n if m is None else m)
     rows, columns = _constant(*np.tril_indices(n, k, m))
     return rows, columns
 
 
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]:
     """The row and column indices at and above the k-th diagonal."""
+    k = _within(k, n, n if m is None else m)
     rows, columns = _constant(*np.triu_indices(n, k, m))
     return rows, columns
 

@@ -196,6 +196,8 @@ def unwrap(
     from .manipulation import concatenate
 
     value = to_array(promote_args_inexact("unwrap", p)[0])
+    if value.dtype.kind == "c":
+        raise ValueError("unwrap takes real phases: give angle of complex numbers.")
     steps = diff(value, axis=axis)
     half = period / 2
     wrapped = (steps + half) % period - half

@@ -127,6 +127,8 @@ def bitwise_count(x: Shaped[ArrayLike, "..."], /) -> Array:
     from .arithmetic import absolute
     from .creation import astype
 
+    if value.dtype.kind == "b":
+        return astype(value, np.uint8)
     return astype(bits.population_count(absolute(value)), np.uint8)
 
 

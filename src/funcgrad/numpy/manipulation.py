@@ -249,12 +249,14 @@ def flip(m: Shaped[ArrayLike, "..."], axis: Axis = None) -> Array:
 def fliplr(m: Shaped[ArrayLike, "n m ..."]) -> Array:
     """The order along the second axis reversed."""
     check_arraylike("fliplr", m)
+    canonical_axis(1, len(shape_of(m)))
     return flip(m, 1)
 
 
 def flipud(m: Shaped[ArrayLike, "n ..."]) -> Array:
     """The order along the first axis reversed."""
     check_arraylike("flipud", m)
+    canonical_axis(0, len(shape_of(m)))
     return flip(m, 0)
 
 

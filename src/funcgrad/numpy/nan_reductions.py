@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..primitives.reduction import highest, lowest
 from ..typing import Array, ArrayLike, Axis, DTypeLike
 from . import reductions
+from .creation import array
 from .cumulation import cumprod, cumsum
 from .logic import isnan
 from .promotion import check_arraylike, dtype_of, to_array
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _filled(a: Any, value: Any) -> Any:
-    return choose_where(isnan(a), value, a)
+    return a if dtype_of(a).kind in "biu" else choose_where(isnan(a), value, a)
 
 
 def nansum(
@@ -64,7 +65,7 @@ def _nan_extremum(
     x = to_array(a)
     if dtype_of(x).kind in "biu":
         return fold(x, axis, out, keepdims, initial, where)
-    filled = _filled(x, float(replacement(dtype_of(x))))
+    filled = _filled(x, array(replacement(dtype_of(x)), dtype_of(x)))
     result = fold(filled, axis, out, keepdims, initial, where)
     if initial is not None:
         return result

@@ -104,6 +104,11 @@ def polydiv(
     return quotient, rest
 
 
+def _check_vector(name: str, p: Any) -> None:
+    if p.ndim != 1:
+        raise ValueError(f"{name} takes a vector of coefficients, got shape {p.shape}: ravel it.")
+
+
 def polyder(p: Shaped[ArrayLike, "n"], m: int = 1) -> Array:
     """The coefficients of the m-th derivative of a polynomial, highest power first.
 
@@ -112,6 +117,7 @@ def polyder(p: Shaped[ArrayLike, "n"], m: int = 1) -> Array:
     """
     check_arraylike("polyder", p)
     (x,) = map(to_array, promote_dtypes_inexact(p))
+    _check_vector("polyder", x)
     if operator.index(m) < 0:
         raise ValueError(f"Order of derivative must be positive, got m={m}. Use polyint.")
     for _ in range(operator.index(m)):
@@ -133,6 +139,7 @@ def polyint(
     constants: Any = 0 if k is None else k
     check_arraylike("polyint", p, constants)
     x, constants = map(to_array, promote_dtypes_inexact(p, constants))
+    _check_vector("polyint", x)
     times = operator.index(m)
     if times < 0:
         raise ValueError(f"Order of integral must be positive, got m={m}. Use polyder.")

@@ -41,7 +41,7 @@ def _concrete(name: str, x: Any) -> Any:
     check_arraylike("arange", known)
     if shape_of(known):
         raise TypeError(f"arange takes scalars, got shape {shape_of(known)} as {name}.")
-    return np.asarray(known)[()] if hasattr(known, "aval") else known
+    return np.asarray(known)[()] if hasattr(known, "shape") else known
 
 
 def arange(
@@ -268,5 +268,7 @@ def ix_(*args: Shaped[ArrayLike, "_"]) -> tuple[Array, ...]:
             raise ValueError(f"Arguments to ix_ must be 1-dimensional, got shape {x.shape}.")
         if x.dtype.kind == "b":
             (x,) = nonzero(x)
+        elif not x.size:  # a list without elements is one of floats
+            x = x.astype(int)
         result.append(x.reshape(tuple(-1 if j == i else 1 for j in range(len(args)))))
     return tuple(result)

@@ -146,6 +146,8 @@ def spacing(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The distance from x to the next float away from zero."""
     (value,) = promote_args_inexact("spacing", x)
     value = to_array(value)
+    if value.dtype.kind == "c":
+        raise ValueError("spacing is not defined for complex numbers: give real or imag.")
     away = copysign(constant_like(value, float("inf")), value)
     return nextafter(value, away) - value
 

@@ -133,7 +133,8 @@ def bincount(
         raise ValueError(f"only 1-dimensional input supported, got shape {value.shape}.")
     if length is None:
         known = concrete("bincount", value, "give length.")
-        length = max(operator.index(minlength), int(known.max(initial=-1)) + 1)
+        needed = max(0, int(known.max())) + 1 if known.size else 0
+        length = max(operator.index(minlength), needed)
     count: Any = 1 if weights is None else to_array(weights)
     dtype = np.int64 if weights is None else dtype_of(count)
     zeros = full((length,), 0, dtypes.canonicalize_dtype(dtype))

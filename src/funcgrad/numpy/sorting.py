@@ -89,7 +89,7 @@ def lexsort(
     if len({shape_of(k) for k in arrays}) > 1:
         raise ValueError("all keys need to be the same shape.")
     if not arrays[0].ndim:
-        return array(0)
+        return array(0, int)
     along = canonical_axis(axis, arrays[0].ndim)
     index = broadcasted_iota(dtypes.canonicalize_dtype(np.int64), arrays[0].shape, along)
     return ops.sort((*reversed(arrays), index), along, True, len(arrays))[-1]

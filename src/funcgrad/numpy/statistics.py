@@ -47,7 +47,7 @@ def histogram_bin_edges(
     check_arraylike("histogram_bin_edges", a, bins)
     (x,) = map(to_array, promote_dtypes_inexact(a))
     if len(shape_of(bins)) == 1:
-        return to_array(bins)
+        return to_array(bins).astype(x.dtype)
     low, high = (x.min(), x.max()) if range is None else map(to_array, range)
     flat = low == high
     low, high = where(flat, low - 0.5, low), where(flat, high + 0.5, high)
@@ -92,6 +92,8 @@ def _samples(sample: Any, weights: Any) -> tuple[Any, Any]:
     given = [sample] if weights is None else [sample, weights]
     check_arraylike("histogramdd", *given)
     values = [to_array(v) for v in promote_dtypes_inexact(*given)]
+    if values[0].ndim != 2:
+        raise ValueError(f"sample must have a row for each point, got shape {values[0].shape}.")
     if weights is not None and values[1].shape != values[0].shape[:1]:
         raise ValueError(
             f"should have one weight for each sample: got {values[1].shape} for {values[0].shape}."
@@ -196,6 +198,8 @@ def cov(
         parts = [p.astype(wanted) for p in parts]
     if not rowvar:
         parts = [p.T if len(shape_of(v)) != 1 else p for p, v in zip(parts, given, strict=True)]
+    if not parts[0].shape[0]:
+        return full((0, 0), 0, parts[0].dtype)
     x = concatenate(parts, axis=0)
     if ddof is None:
         ddof = 0 if bias else 1
@@ -206,7 +210,7 @@ def cov(
     mean, total = reductions.average(x, axis=1, weights=weights, returned=True)
     total = total[0]
     if weights is None:
-        norm = x.shape[1] - ddof
+        norm = x.shape[1] - ddof if x.shape[1] else math.nan
     elif ddof == 0:
         norm = total
     elif aweights is None:
