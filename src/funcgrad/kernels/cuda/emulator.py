@@ -11,6 +11,7 @@ import ast
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,11 @@ def _to_half(x: Any) -> Any:
     return _bits(np.uint16, _as(np.float16, x))
 
 
+def _gammaln(x: Any) -> Any:
+    special: Any = import_module("scipy.special")
+    return special.gammaln(x)
+
+
 GIVEN: dict[str, Callable[..., Any]] = {
     **{name: partial(_as, getattr(np, name)) for name in _TYPES},
     "as_float32": partial(_bits, np.float32),
@@ -96,6 +102,7 @@ GIVEN: dict[str, Callable[..., Any]] = {
     "max": np.maximum,
     "bool": partial(_as, np.bool_),
     "math.sqrt": np.sqrt,
+    "fg_special_gammaln": _gammaln,
     "cuda.fma": _fma,
 }
 for _name, _function in (

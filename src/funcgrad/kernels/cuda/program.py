@@ -7,14 +7,14 @@ in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from ...ir.jaxpr import ClosedJaxpr, Eqn
-from ...ir.loops import Library
-from ...ir.nests import Buffer
+from ...ir.loops import Apply, Expr, Library
+from ...ir.nests import Buffer, children, expressions
 from ...ir.printing import names_of
 from ...ir.sources import describe
 from ..chunks import GPU
@@ -25,12 +25,13 @@ from ..library.gemm import Gemm
 from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, Launch, LibraryCall, Scan, While
+from .apart import statements
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
 from .scans import ScanSource
 from .source import CudaSource
 from .tiles import TileSource
-from .words import CudaLibrary
+from .words import GIVEN, CudaLibrary
 
 HEAD = """import math
 
@@ -139,6 +140,10 @@ def cuda_program(
         if not isinstance(step, Launch):
             refused += _refusal(around, step)
             continue
+        absent = _without_code(around, step)
+        if absent:
+            refused += absent
+            continue
         notes = eqn_notes(around, step, names_of(around.jaxpr))
         made = [
             CudaKernel(found, source_of(found, library, notes).function(found.name))
@@ -187,6 +192,36 @@ def inner_of(step: BlockStep) -> list[Block]:
     if isinstance(step, While):
         return [step.condition, step.block]
     return step.blocks if isinstance(step, Branch) else []
+
+
+def _without_code(block: Block, step: Launch) -> list[Refusal]:
+    """Refusals of what calls C functions that only the CPU has."""
+    roots = [x for node in statements(step.kernel.body) for x in expressions(node)]
+    absent = sorted(name.removeprefix("fg_special_") for name in _calls(roots))
+    if not absent:
+        return []
+    why = f"C functions of the CPU do it: {', '.join(absent)}"
+    if step.group is None:
+        return [Refusal("scan", why, "\n".join(step.kernel.notes), "")]
+    nests = [m.nest for m in step.group.members]
+    eqn = next((n.eqn for n in nests if _calls([n.value])), nests[-1].eqn)
+    line = eqn_line(eqn, names_of(block.jaxpr))
+    return [Refusal(eqn.primitive.name, why, line, describe(eqn.source))]
+
+
+def _calls(roots: Sequence[Expr]) -> set[str]:
+    """The C functions that expressions call and a GPU has not."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        x = stack.pop()
+        if id(x) not in seen:
+            seen.add(id(x))
+            stack += children(x)
+            if isinstance(x, Apply) and x.op == "call" and x.name not in GIVEN:
+                found.add(x.name)
+    return found
 
 
 def _refusal(block: Block, step: BlockStep) -> list[Refusal]:

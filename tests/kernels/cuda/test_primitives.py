@@ -1,0 +1,59 @@
+"""Each primitive's own examples, as kernels of a GPU: what NumPy gives, or a known refusal."""
+
+import numpy as np
+import pytest
+
+from funcgrad.config import enable_x64
+from funcgrad.control.jit import simplified
+from funcgrad.core.array import to_ndarray
+from funcgrad.core.evaluate import run_numpy
+from funcgrad.core.primitive import registry
+from funcgrad.core.staging import stage
+from funcgrad.ir.avals import aval_of
+from funcgrad.kernels.cuda.emulated import emulate
+from funcgrad.kernels.cuda.program import cuda_program
+
+from .running import in_memory
+
+# Without a kernel: nothing else may join them unseen.
+WITHOUT = set(
+    "eigh eig cholesky lu qr svd schur hessenberg tridiagonal_solve triangular_solve fft "
+    "bessel_i0e bessel_i1e digamma igamma igammac igamma_grad_a polygamma "
+    "regularized_incomplete_beta random_gamma_grad zeta sort top_k".split()
+)
+
+
+def names():
+    return sorted(name for name, p in registry.items() if any(True for _ in p.examples()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_examples(name):
+    primitive = registry[name]
+    for example in primitive.examples():
+        with enable_x64():
+
+            def apply(*args, example=example):
+                out = primitive.bind(*args, **example.params)
+                return out if primitive.multiple_results else [out]
+
+            avals = [aval_of(x) for x in example.args]
+            closed = stage(apply, avals, name)
+            program = cuda_program(simplified(closed), simplified)
+            if program.refused:
+                assert {r.name for r in program.refused} <= WITHOUT
+                continue
+            inputs = [
+                x.numpy() if hasattr(x, "numpy") else np.asarray(to_ndarray(x), a.dtype)
+                for x, a in zip(example.args, avals, strict=True)
+            ]
+            found = emulate(program, inputs)
+            for got, want in zip(found, run_numpy(closed, inputs), strict=True):
+                want, got = in_memory(want), got.reshape(-1)
+                if want.dtype.kind in "biu":
+                    np.testing.assert_array_equal(got, want)
+                    continue
+                rate = 1e-9 if want.dtype == np.float64 else 2e-2 if want.itemsize < 4 else 1e-4
+                got, want = (x.astype(np.float64) for x in (got, want))
+                np.testing.assert_allclose(got, want, rtol=rate, atol=rate)
