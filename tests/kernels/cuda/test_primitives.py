@@ -19,7 +19,7 @@ from .running import in_memory
 WITHOUT = set(
     "eigh eig cholesky lu qr svd schur hessenberg tridiagonal_solve triangular_solve fft "
     "bessel_i0e bessel_i1e digamma igamma igammac igamma_grad_a polygamma "
-    "regularized_incomplete_beta random_gamma_grad zeta sort top_k".split()
+    "regularized_incomplete_beta random_gamma_grad zeta".split()
 )
 
 
@@ -42,7 +42,10 @@ def test_examples(name):
             closed = stage(apply, avals, name)
             program = cuda_program(simplified(closed), simplified)
             if program.refused:
-                assert {r.name for r in program.refused} <= WITHOUT
+                complexes = any(a.dtype.kind == "c" for a in avals)
+                assert {r.name for r in program.refused} <= WITHOUT or (
+                    complexes and name == "sort"
+                )
                 continue
             inputs = [
                 x.numpy() if hasattr(x, "numpy") else np.asarray(to_ndarray(x), a.dtype)

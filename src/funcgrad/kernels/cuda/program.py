@@ -20,7 +20,7 @@ from ...ir.sources import describe
 from ..chunks import GPU
 from ..explain import count
 from ..items import Backwards
-from ..library import LibraryKernel
+from ..library import LibraryKernel, Stage
 from ..library.gemm import Gemm
 from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
@@ -29,6 +29,7 @@ from .apart import statements
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
 from .scans import ScanSource
+from .sorts import rows_of, sort_launches
 from .source import CudaSource
 from .tiles import TileSource
 from .words import GIVEN, CudaLibrary
@@ -126,7 +127,7 @@ def cuda_program(
     closed: ClosedJaxpr, simplify: Callable[[ClosedJaxpr], ClosedJaxpr]
 ) -> CudaProgram:
     """The kernels of a simplified program."""
-    block = Builder(simplify, _nothing, GPU).block(closed)
+    block = Builder(simplify, _outline, GPU).block(closed)
     library = CudaLibrary()
     kernels: list[CudaKernel] = []
     steps: dict[int, list[CudaKernel]] = {}
@@ -136,6 +137,12 @@ def cuda_program(
             made, step.scratch = _product(around, step, step.gemm, library)
             steps[id(step)] = made
             kernels += made
+            continue
+        if isinstance(step, LibraryCall):
+            made = _sort(around, step, f"sort{len(kernels)}", library)
+            steps[id(step)] = made
+            # Launches of one text are one kernel.
+            kernels += {k.name: k for k in made}.values()
             continue
         if not isinstance(step, Launch):
             refused += _refusal(around, step)
@@ -172,9 +179,22 @@ def _product(
     return [CudaKernel(found, note + found.text) for found in made], scratch
 
 
-def _nothing(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
-    """The library is the CPU's: what else a step can be is done here."""
-    return None
+def _sort(block: Block, step: LibraryCall, name: str, library: CudaLibrary) -> list[CudaKernel]:
+    """The kernels of a sort, with the memory and the constants that they need."""
+    rows = rows_of(step.eqn)
+    assert rows is not None
+    found = sort_launches(rows, name, step.reads, step.writes, library)
+    step.scratch = found.scratch
+    block.constants.update(found.constants)
+    note = f"# {eqn_line(step.eqn, names_of(block.jaxpr))}\n"
+    return [CudaKernel(launch, note + launch.text) for launch in found.launches]
+
+
+def _outline(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    """Of what the library of the CPU has, only sorts are done by kernels written here."""
+    if what.name not in ("sort", "top_k") or any(backwards) or rows_of(eqn) is None:
+        return None
+    return LibraryKernel({}, (), (Stage(what.name, (), 0, 1, 0.0),), (), 0.0)
 
 
 def _every(block: Block) -> Iterator[tuple[Block, BlockStep]]:
