@@ -5,10 +5,12 @@ import pytest
 
 from funcgrad import lax
 from funcgrad.api.forward import jvp, linearize
+from funcgrad.api.jacobians import hessian
 from funcgrad.api.mapping import vmap
 from funcgrad.api.reverse import grad
 from funcgrad.api.tracing import make_jaxpr
 from funcgrad.control.custom_jvp import custom_jvp
+from funcgrad.control.custom_vjp import custom_vjp
 from funcgrad.control.jitted import jit
 from funcgrad.control.scan import scan
 from funcgrad.core.zeros import SymbolicZero
@@ -155,6 +157,23 @@ def test_closing_over_a_batch_and_over_a_differentiated_value():
     for wrap in (lambda f: f, jit):
         with pytest.raises(UnexpectedTracerError, match=r"closed-over|closes over"):
             grad(lambda x, wrap=wrap: wrap(lambda: outer(x)[0])())(1.0)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jit])
+def test_what_no_argument_of_maps_is_not_mapped(wrap):
+    f = custom_jvp(lambda y: lax.mul(y, y))
+    f.defjvps(lambda t, ans, y: lax.mul(lax.mul(y, t), 2.0))
+    g = custom_vjp(lambda y: lax.mul(y, y))
+    g.defvjp(lambda y: (lax.mul(y, y), y), lambda y, ct: (lax.mul(lax.mul(y, ct), 2.0),))
+
+    def both(y):
+        return vmap(lambda t: (*jvp(f, (y,), (t,)), g(y)), out_axes=(None, 0, None))(XS)
+
+    out, slopes, other = wrap(both)(3.0)
+    close(out, 9.0)
+    close(other, 9.0)
+    close(slopes, 6 * XS)
+    close(wrap(vmap(hessian(lambda y: lax.mul(f(y), y))))(XS), 6 * XS)
 
 
 def test_the_eqn_prints_with_its_rule():

@@ -215,3 +215,40 @@ def test_second_derivatives_at_edges(wide: None) -> None:
 def test_third_derivatives_by_parameters_say_so() -> None:
     with pytest.raises(TypeError, match="third derivatives"):
         fg.grad(fg.grad(fg.grad(special.gammainc)))(2.0, 1.0)
+
+
+# Functions of the arguments named, smooth there; all of them have two derivatives, or more.
+SMOOTH: dict[str, Any] = {
+    **{c.split(":")[0]: c.split(":")[1] for c in SLOPES if not c.startswith("zeta")},
+    "zeta": "tr",
+    "hyp2f1": "qrtp",
+    "loggamma": "q",
+}
+OTHERS: dict[str, Any] = {
+    "multigammaln": lambda q: special.multigammaln(q + 3, 3),
+    "expn": lambda q: special.expn(2, q),
+    "polygamma": lambda q: special.polygamma(1, q),
+    "sici": lambda q: special.sici(q)[0] + special.sici(q)[1],
+    "fresnel": lambda q: special.fresnel(q)[0] + special.fresnel(q)[1],
+    "wofz": lambda q: special.wofz(q + 0.3j).real,
+    "bessel_jn": lambda q: special.bessel_jn(q, v=3),
+    "sph_harm_y": lambda q: special.sph_harm_y(np.array(2), np.array(1), q, 2 * q).real,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*SMOOTH, *OTHERS])
+def test_second_derivatives_compiled_and_mapped(name: str, wide: None) -> None:
+    function = OTHERS.get(name) or getattr(special, name)
+    data = {k: np.abs(v[:3]) * 0.8 + 0.1 for k, v in DATA.items()} | {"t": DATA["r"][:3] + 1.5}
+    args = tuple(fnp.asarray(data[c]) for c in SMOOTH.get(name, "q"))
+    fg.test_util.check_grads(function, args, order=2, rtol=2e-3, atol=2e-3)
+
+    def total(*values: Any) -> Any:
+        return fnp.sum(fnp.sin(function(*values)))
+
+    bends = fg.hessian(total)
+    want = np.stack([bends(*args), bends(*[0.9 * a for a in args])])
+    pairs = [fnp.stack([a, 0.9 * a]) for a in args]
+    for run in (fg.vmap(bends), fg.jit(fg.vmap(bends)), fg.vmap(fg.jit(bends))):
+        np.testing.assert_allclose(run(*pairs), want, rtol=1e-8, atol=1e-10)

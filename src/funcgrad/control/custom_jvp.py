@@ -191,16 +191,19 @@ class BatchedJVPCall(JVPCall):
         self.inner = inner
         self.trace = trace
         self.dims = dims
+        self.staged = False
         self.forced = False
         self.out_dims: list[int | None] = []
         super().__init__(Named(self._primal, inner.fun.name), self._jvp, inner.symbolic_zeros)
 
     def force(self) -> None:
-        self.forced = True
+        # Nothing comes in mapped where no argument is, unless the function closes over it.
+        self.staged, self.forced = True, any(d is not None for d in self.dims)
         self.inner.force()
 
     def _primal(self, *args: Any) -> list[Any]:
         found = batch_under(self.trace, self.inner.call_primal, args, self.dims)
+        self.forced |= self.staged and any(d is not None for d in found[1])
         outs, self.out_dims = front(self.trace, *found, self.forced)
         return outs
 
