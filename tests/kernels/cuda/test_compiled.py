@@ -33,6 +33,7 @@ TEMPLATES = {
     "column": lambda x: x.sum(0),
     "transposition": lambda x: x.T + x.T,
     "cumulative": lambda x: fnp.cumsum(x, 1),
+    "long cumulative": lambda x: fnp.cumsum(x.reshape(-1)),
     "gather": lambda x: x[np.arange(7) * 3],
     "scatter": lambda x: x.at[np.arange(40) % 7].add(1),
     "running columns": lambda x: fnp.cumsum(x, 0),

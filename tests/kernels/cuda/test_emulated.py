@@ -87,6 +87,15 @@ TABLE = {
     "cumulative sums": (["column"], lambda x: fnp.cumsum(x, 1), f32(20, 30)),
     "cumulative logsumexp": (["column"], lambda x: lax.cumlogsumexp(x, 1), f32(20, 30)),
     "cumulative sums of long rows": (["scan", "map"], lambda x: fnp.cumsum(x, 1) * 2, f32(3, 600)),
+    "cumulative sums of a row by many blocks": (
+        ["totals", "scan"], lambda x: fnp.cumsum(x), f32(20_000)
+    ),
+    "cumulative maxima of rows by many blocks": (
+        ["totals", "scan"], lambda x: lax.cummax(x, axis=1, reverse=True), f32(3, 10_000)
+    ),
+    "cumulative products of bfloat16 by many blocks": (
+        None, lambda x: fnp.cumprod(x), 1 + f32(9_000).astype(fnp.bfloat16) / 99
+    ),
     "cumulative maxima from the end": (
         ["scan"], lambda x: lax.cummax(x, axis=0, reverse=True), f32(300)
     ),

@@ -163,7 +163,11 @@ def cuda_program(
 
 def source_of(launch: CudaLaunch, library: CudaLibrary, notes: list[str]) -> CudaSource:
     """The printer of a launch."""
-    kinds: dict[str, type[CudaSource]] = {"tiles": TileSource, "scan": ScanSource}
+    kinds: dict[str, type[CudaSource]] = {
+        "tiles": TileSource,
+        "scan": ScanSource,
+        "totals": ScanSource,
+    }
     return kinds.get(launch.kind, CudaSource)(launch, library, notes)
 
 

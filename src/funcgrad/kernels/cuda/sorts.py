@@ -69,9 +69,10 @@ def rows_of(eqn: Eqn) -> Rows | None:
         return None
     if any(a.dtype.names is not None or a.dtype.kind == "c" for a in avals):
         return None
-    shape, axis = avals[0].shape, eqn.params["axis" if top else "dimension"]
+    shape: tuple[int, ...] = avals[0].shape
+    axis: int = eqn.params["axis" if top else "dimension"]
     length = shape[axis]
-    kept = eqn.params["k"] if top else length
+    kept: int = eqn.params["k"] if top else length
     return Rows(prod(shape[:axis]), length, prod(shape[axis + 1 :]), keys, top, kept)
 
 

@@ -74,9 +74,11 @@ class CudaSource(KernelSource):
     def header(self, name: str) -> str:
         launch = self.launch
         shape = f"{count(launch.blocks, 'block')} of {launch.threads} threads"
+        part = "a part of " if launch.parts > 1 else ""
         how = {
             "map": f"{shape}; each does {launch.wide} neighbours" if launch.wide > 1 else shape,
-            "scan": f"{shape}; a block goes through a row",
+            "scan": f"{shape}; a block goes through {part}a row",
+            "totals": f"{shape}; a block folds a part of a row",
             "tiles": f"{shape}; a block turns a tile over",
             "column": f"{shape}; a thread goes through a column",
             "rows": f"{shape}; {'a warp' if launch.team == WARP else 'a block'} does a row",

@@ -223,7 +223,10 @@ class _Writer:
         root = block.root(buffer)
         found = self.slots.get(root)
         if found is None:
-            found = self.slots[root] = Slot("arena", 0, self.program.memory.offsets[root])
+            offset = self.program.memory.offsets.get(root)
+            # What only launches for a GPU need between them is in no plan.
+            found = self.room(root.bytes) if offset is None else Slot("arena", 0, offset)
+            self.slots[root] = found
         return found
 
     def room(self, size: int) -> Slot:
