@@ -265,6 +265,7 @@ def lifetimes(block: Block) -> dict[Buffer, tuple[int, int]]:
     found: dict[Buffer, tuple[int, int]] = {}
     outside = {*block.inputs, *block.constants, *direct_outputs(block)}
     for at, step in enumerate(block.steps):
+        begin, end = at - (at - 1 in block.chains), at + (at in block.chains)
         touched = [*step.reads, *step.writes]
         if isinstance(step, LibraryCall):
             touched += step.scratch
@@ -274,7 +275,7 @@ def lifetimes(block: Block) -> dict[Buffer, tuple[int, int]]:
         for b in touched:
             root = block.root(b)
             if root not in outside:
-                found[root] = (found.get(root, (at, at))[0], at)
+                found[root] = (min(found.get(root, (begin, end))[0], begin), end)
     for b in block.outputs:
         root = block.root(b)
         if root in found:

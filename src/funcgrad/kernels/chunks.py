@@ -51,9 +51,12 @@ def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
 
 
 def chunk_count(cost: float, extent: int, division: Division = CPU) -> int:
-    """Into how many chunks a loop is cut: if few, a power of two, which threads share evenly."""
+    """Into how many chunks a loop is cut.
+
+    A power of two, which threads share evenly, and of which the blocks of a product are multiples.
+    """
     count = int(min(division.most, max(1.0, cost / division.nanoseconds), max(extent, 1)))
-    return count if count >= 16 else min(2 ** round(math.log2(count)), max(extent, 1))
+    return min(2 ** round(math.log2(count)), max(extent, 1))
 
 
 def divisible(lead: For, partial: bool) -> bool:

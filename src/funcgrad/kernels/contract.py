@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..ir.loops import Affine, Contract, DType, Expr, Fold, IndexTuple, Operand, apply, cast
 from .emit.writer import Writer
 from .library import LibraryKernel, Stage
-from .library.gemm import Gemm, build, is_inner
+from .library.gemm import Gemm, build, is_inner, share_of
 from .runtime.toolchain import machine
 
 _BLAS = {
@@ -284,7 +284,8 @@ def blas_kernel(g: Gemm, name: str) -> LibraryKernel:
         f"declare void @{symbol}(i32, i32, i32, i32, i32, i32, {kind}, ptr, i32, ptr, i32, "
         f"{kind}, ptr, i32)"
     )
-    return LibraryKernel({name: text}, (declaration,), (stage,), (), flops * count)
+    share = share_of(g, block if rows else g.m, 1 if rows else parts)
+    return LibraryKernel({name: text}, (declaration,), (stage,), (), flops * count, share)
 
 
 def parts_of(longer: int, flops: float) -> int:

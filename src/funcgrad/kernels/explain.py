@@ -53,20 +53,25 @@ def block_lines(block: Block) -> Iterator[str]:
     """The steps of a block, in order."""
     names = names_of(block.jaxpr)
     told: set[int] = set()
-    for step in block.steps:
-        yield from _step_lines(block, step, names, told)
+    for at, step in enumerate(block.steps):
+        yield from _step_lines(block, at, names, told)
         for what, inner in named_blocks(step):
             yield f"  {what}:"
             yield from ("    " + line if line else "" for line in block_lines(inner))
 
 
-def _step_lines(block: Block, step: BlockStep, names: Names, told: set[int]) -> Iterator[str]:
+def _step_lines(block: Block, at: int, names: Names, told: set[int]) -> Iterator[str]:
+    step = block.steps[at]
     spent = cost_text(step_cost(step))
     if isinstance(step, Launch):
         kernel = step.kernel
         reads = [b for b in kernel.params if b not in kernel.written]
         yield f"{kernel.name}: {_typed(reads)} -> {_typed(kernel.written)}"
-        yield f"  {spent}; {threads_text(kernel)}"
+        if at - 1 in block.chains:
+            turns = count(block.chains[at - 1], "turn")
+            yield f"  {spent}; behind the product above, {turns} as soon as a block of it is there"
+        else:
+            yield f"  {spent}; {threads_text(kernel)}"
         yield from ("  " + line for line in eqn_notes(block, step, names))
         if step.group is not None and step.group.why and id(step.group) not in told:
             yield f"  a kernel of its own: {'; '.join(step.group.why)}"

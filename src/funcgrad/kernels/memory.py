@@ -84,23 +84,24 @@ def _plan(block: Block, base: int, out: Plan) -> int:
     last: dict[Buffer, int] = {}
     first: dict[Buffer, int] = {}
     for at, step in enumerate(block.steps):
+        begin, end = block.span(at)
         for b in step.reads:
-            last[block.root(b)] = at
+            last[block.root(b)] = end
         for b in step.writes:
-            first.setdefault(block.root(b), at)
-            last[block.root(b)] = max(last.get(block.root(b), at), at)
+            first.setdefault(block.root(b), begin)
+            last[block.root(b)] = max(last.get(block.root(b), end), end)
     for b in block.outputs:
         last[block.root(b)] = len(block.steps)
     outside = {*block.inputs, *block.constants, *outputs}
     for at, step in enumerate(block.steps):
         for b in step.writes:
             root = block.root(b)
-            if root in outside or first[root] != at or root in out.offsets:
+            if root in outside or root in out.offsets:
                 continue
-            out.offsets[root] = base + place.put(at, last[root], root.bytes)
+            out.offsets[root] = base + place.put(first[root], last[root], root.bytes)
         if isinstance(step, LibraryCall):
             for b in step.scratch:
-                out.offsets[b] = base + place.put(at, at, b.bytes)
+                out.offsets[b] = base + place.put(*block.span(at), b.bytes)
         _inner(step, at, base, place, out)
     out.lives += place.taken
     return place.size
@@ -150,6 +151,9 @@ def updates_in_place(block: Block, source: Buffer, output: Buffer) -> bool:
     if not isinstance(step, Launch):
         return False
     if uses.last_read.get(source, -1) > at:
+        return False
+    if at - 1 in block.chains and source in map(block.root, block.steps[at - 1].reads):
+        # The product still reads it for its later blocks.
         return False
     views = [b for b in step.reads if block.root(b) is source]
     return not views or (views == [source] and reads_where_it_writes(step.kernel, source, root))

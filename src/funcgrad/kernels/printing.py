@@ -196,7 +196,8 @@ def _loop_texts(block: Block) -> Iterator[str]:
 def _step_lines(block: Block) -> Iterator[str]:
     names = names_of(block.jaxpr)
     for at, step in enumerate(block.steps):
-        yield f"{at}  {step_text(step, names)}"
+        behind = "  behind the step before" if at - 1 in block.chains else ""
+        yield f"{at}  {step_text(step, names)}{behind}"
         for what, inner in named_blocks(step):
             yield f"   {what}"
             yield from ("   " + line for line in _step_lines(inner))

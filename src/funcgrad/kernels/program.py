@@ -17,6 +17,7 @@ from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
+from .chains import earliest, first_reader, shares_well, turns_of
 from .chunks import CPU, Division
 from .contract import gemm_kernel, gemm_outline
 from .fuse import Fuser, Group, reads_of
@@ -135,6 +136,8 @@ class Block:
     Attributes:
         constants: values that must be in memory: captured arrays, literals.
         views: buffers that are the memory of another one.
+        chains: of some steps that make a product in blocks, how many turns of the kernel that
+            comes next read one block; the two run as one step. See `chains`.
     """
 
     jaxpr: Jaxpr
@@ -144,6 +147,7 @@ class Block:
     constants: dict[Buffer, np.ndarray[Any, Any]]
     views: dict[Buffer, Buffer]
     items: list[Group | Step] = field(default_factory=lambda: [])
+    chains: dict[int, int] = field(default_factory=lambda: {})
 
     @cached_property
     def uses(self) -> Uses:
@@ -155,6 +159,10 @@ class Block:
         while buffer in self.views:
             buffer = self.views[buffer]
         return buffer
+
+    def span(self, at: int) -> tuple[int, int]:
+        """The first and the last of the steps that run as one with a step."""
+        return at - (at - 1 in self.chains), at + (at in self.chains)
 
     def inner(self) -> list[Block]:
         """The blocks of its loops and branches."""
@@ -231,7 +239,27 @@ class Builder:
                 block.steps += [Launch(kernel, item) for kernel in made]
             else:
                 block.steps += self._turns(item, block) or [self.step(item)]
+        self._chain(block)
         return block
+
+    def _chain(self, block: Block) -> None:
+        """Bring kernels behind the products they can follow block by block."""
+        steps, inputs = block.steps, {*block.inputs}
+        found: dict[int, int] = {}
+        for call in [s for s in steps if isinstance(s, LibraryCall) and s.kernel.share]:
+            at = steps.index(call)
+            reader, sources = first_reader(steps, at, block.root)
+            launch = steps[reader]
+            if reader < 0 or not isinstance(launch, Launch) or id(steps[reader - 1]) in found:
+                continue
+            turns = turns_of(launch.kernel, sources, call.kernel.share)
+            if turns and shares_well(call.kernel.stages[0], launch.kernel):
+                place = earliest(steps, reader, inputs, block.root)
+                place += id(steps[place - 1]) in found
+                steps.insert(place, steps.pop(reader))
+                steps.insert(place - 1, steps.pop(at))
+                found[id(call)] = turns
+        block.chains = {k: found[id(step)] for k, step in enumerate(steps) if id(step) in found}
 
     def _visible(self, program: Program, items: list[Group | Step]) -> dict[int, set[Buffer]]:
         """For each group, which of its buffers somebody else reads."""

@@ -59,6 +59,10 @@ class ProfiledEmitter(ProgramEmitter):
         if whole:
             self._stamp(2)
 
+    def follows(self, block: Block) -> dict[int, int]:
+        """None: what runs as one would have one time."""
+        return {}
+
     def _stamp(self, place: int) -> None:
         at = self.w.value(f"getelementptr i64, ptr {self.record}, i64 {place}")
         now = self.w.value("call i64 @fg_now()")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ...ir.loops import Native
 from ...ir.nests import Buffer
 from ..custom import symbol_of
-from ..library import LibraryKernel
+from ..library import LibraryKernel, Stage
 from ..memory import Plan, carried, direct_outputs, updates_in_place
 from ..program import (
     Block,
@@ -99,11 +99,19 @@ class ProgramEmitter:
         direct = direct_outputs(block)
         for root, k in direct.items():
             self.pointers[root] = targets[k]
-        for step in block.steps:
-            self.step(block, step)
+        follows = self.follows(block)
+        for at, step in enumerate(block.steps):
+            if at in follows:
+                self.chain(block, step, block.steps[at + 1], follows[at])
+            elif at - 1 not in follows:
+                self.step(block, step)
         for k, b in enumerate(block.outputs):
             if direct.get(block.root(b)) != k:
                 self.copy(targets[k], self.pointer(block, b), b.bytes)
+
+    def follows(self, block: Block) -> dict[int, int]:
+        """The chains of a block; see `Block`."""
+        return block.chains
 
     def step(self, block: Block, step: BlockStep) -> None:
         """One step of a block."""
@@ -135,26 +143,59 @@ class ProgramEmitter:
             what = f"ptr {self.pool}, ptr @{name}, ptr {args}, i64 {extent}, i64 {grain}"
             self.w.line(f"call void {at}({what})")
         elif extent > grain and split:
-            with self.w.loop("0", str(extent), str(grain)) as loop:
-                end = self.w.value(f"add i64 {loop.index}, {grain}")
-                over = self.w.value(f"icmp sgt i64 {end}, {extent}")
-                stop = self.w.value(f"select i1 {over}, i64 {extent}, i64 {end}")
-                self.w.line(f"call void @{name}(ptr {args}, i64 {loop.index}, i64 {stop})")
+            self.chunks(self.w, name, args, ("0", str(extent)), grain)
         else:
             self.w.line(f"call void @{name}(ptr {args}, i64 0, i64 {extent})")
 
+    def chunks(self, w: Writer, name: str, args: str, over: tuple[str, str], grain: int) -> None:
+        """Call a kernel for one chunk after the other."""
+        with w.loop(*over, str(grain)) as loop:
+            end = w.value(f"add i64 {loop.index}, {grain}")
+            late = w.value(f"icmp sgt i64 {end}, {over[1]}")
+            stop = w.value(f"select i1 {late}, i64 {over[1]}, i64 {end}")
+            w.line(f"call void @{name}(ptr {args}, i64 {loop.index}, i64 {stop})")
+
     def launch(self, block: Block, step: Launch) -> None:
         """A fused kernel."""
+        kernel, name = step.kernel, self.kernel(step)
+        args = self.arguments([self.pointer(block, b) for b in kernel.params])
+        split = kernel.chunk is not None
+        self.call(name, args, kernel.extent, kernel.grain, kernel.cost, split)
+
+    def kernel(self, step: Launch) -> str:
+        """The name of the function of a fused kernel."""
         kernel = step.kernel
         emitter = KernelEmitter(kernel, self.vector_bits)
         text, declared = emitter.text()
         self.functions.update(emitter.functions)
         self.declared.update(declared)
         attributes = "#1" if kernel.cost < _INLINE_NANOSECONDS else "#0"
-        name = self.define(kernel.name, text.replace(") #0 {", f") {attributes} {{", 1))
-        args = self.arguments([self.pointer(block, b) for b in kernel.params])
-        split = kernel.chunk is not None
-        self.call(name, args, kernel.extent, kernel.grain, kernel.cost, split)
+        return self.define(kernel.name, text.replace(") #0 {", f") {attributes} {{", 1))
+
+    def chain(self, block: Block, call: BlockStep, step: BlockStep, turns: int) -> None:
+        """A product in blocks, each followed by the turns of a kernel that read it."""
+        assert isinstance(call, LibraryCall)
+        assert isinstance(step, Launch)
+        (stage,), kernel = call.kernel.stages, step.kernel
+        made, follower = self.library_functions(call)[stage.function], self.kernel(step)
+        first = self.stage_pointers(block, call, stage)
+        args = self.arguments([*first, *(self.pointer(block, b) for b in kernel.params)])
+        w = Writer()
+        rest = w.first(f"getelementptr ptr, ptr %args, i64 {len(first)}")
+        with w.loop("%lo", "%hi", 1) as loop:
+            next_ = w.value(f"add i64 {loop.index}, 1")
+            w.line(f"call void @{made}(ptr %args, i64 {loop.index}, i64 {next_})")
+            start, end = (w.value(f"mul i64 {k}, {turns}") for k in (loop.index, next_))
+            over = w.value(f"icmp sgt i64 {end}, {kernel.extent}")
+            end = w.value(f"select i1 {over}, i64 {kernel.extent}, i64 {end}")
+            if kernel.chunk is None:
+                w.line(f"call void @{follower}(ptr {rest}, i64 {start}, i64 {end})")
+            else:
+                self.chunks(w, follower, rest, (start, end), kernel.grain)
+            loop.next = []
+        text = w.function(f"{kernel.name}_behind", "ptr %args, i64 %lo, i64 %hi", "void", "#0")
+        name = self.define(f"{kernel.name}_behind", text)
+        self.call(name, args, stage.extent, stage.grain, stage.cost + kernel.cost, False)
 
     def define(self, name: str, text: str) -> str:
         """Add a function, unless one of the same text is there; its name."""
@@ -170,15 +211,22 @@ class ProgramEmitter:
 
     def library(self, block: Block, step: LibraryCall) -> None:
         """The stages of a kernel written by hand."""
+        names = self.library_functions(step)
+        for stage in step.kernel.stages:
+            args = self.arguments(self.stage_pointers(block, step, stage))
+            self.call(names[stage.function], args, stage.extent, stage.grain, stage.cost, True)
+
+    def library_functions(self, step: LibraryCall) -> dict[str, str]:
+        """The names in this module of the functions of a kernel written by hand."""
         kernel: LibraryKernel = step.kernel
         for line in kernel.declarations:
             self.declared[line.split("@", 1)[1].split("(", 1)[0]] = line
-        names = {name: self.define(name, text) for name, text in kernel.functions.items()}
+        return {name: self.define(name, text) for name, text in kernel.functions.items()}
+
+    def stage_pointers(self, block: Block, step: LibraryCall, stage: Stage) -> list[str]:
+        """The memory that a stage is called with."""
         slots = {"in": step.reads, "out": step.writes, "scratch": step.scratch}
-        for stage in kernel.stages:
-            pointers = [self.pointer(block, slots[where][k]) for where, k in stage.args]
-            args = self.arguments(pointers)
-            self.call(names[stage.function], args, stage.extent, stage.grain, stage.cost, True)
+        return [self.pointer(block, slots[where][k]) for where, k in stage.args]
 
     def host_call(self, block: Block, step: HostCall) -> None:
         """A call-out, or native code and a call-out if it fails; the program ends if that fails."""

@@ -25,10 +25,16 @@ class Stage(NamedTuple):
 
 
 class LibraryKernel(NamedTuple):
-    """Text of the functions, what each one declares, the stages, scratch sizes in bytes."""
+    """Text of the functions, what each one declares, the stages, scratch sizes in bytes.
+
+    Attributes:
+        share: elements of the only result that each of the `extent` items of the only stage
+            writes, one item's behind the other's (the last may have fewer); 0 where that is not so.
+    """
 
     functions: dict[str, str]
     declarations: tuple[str, ...]
     stages: tuple[Stage, ...]
     scratch: tuple[int, ...]
     flops: float
+    share: int = 0

@@ -142,7 +142,20 @@ def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
     grain = max(1, CHUNK_PRODUCTS * each // products)
     cost = count * products / SPEED
     stage = Stage(name, (("in", 0), ("in", 1), ("out", 0)), count * each, grain, cost)
-    return LibraryKernel({name: text}, code.declarations, (stage,), (), 2.0 * count * products)
+    share = share_of(g, min(cut.row_block, g.m), -(-g.n // cut.column_block))
+    flops = 2.0 * count * products
+    return LibraryKernel({name: text}, code.declarations, (stage,), (), flops, share)
+
+
+def share_of(g: Gemm, row_block: int, column_parts: int) -> int:
+    """Elements that blocks of rows have of a result without gaps; 0 if there are other blocks."""
+    step = g.m * g.n
+    for extent, _, _, apart in reversed(g.batch):
+        if apart != step and extent > 1:
+            return 0
+        step *= extent
+    whole = row_block >= g.m or step == g.m * g.n
+    return row_block * g.n if whole and column_parts == 1 and g.pitch == g.n else 0
 
 
 class _Outer:
