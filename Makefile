@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 
-.PHONY: demo test lint format bench gpu clean
+.PHONY: demo test lint format bench examples gpu clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.stamp-demo
@@ -27,6 +27,10 @@ format: $(VENV)/.stamp-test
 
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python benchmarks/run.py
+
+# The examples in full, held to the figures that they state: half an hour.
+examples: $(VENV)/.stamp-test
+	FUNCGRAD_FULL_EXAMPLES=1 $(BIN)/python -m pytest -q tests/examples
 
 # Where there is an NVIDIA GPU: what is missing, the tests on it, the times beside other libraries.
 gpu: $(VENV)/.stamp-gpu
