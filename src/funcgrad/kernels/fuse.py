@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..ir.loops import Axis, Expr
+from ..ir.loops import Axis, Expr, Load
 from ..ir.nests import Buffer, expr_cost, expr_depth, loads_of, offset_of
 from .items import Nest, Program, Step
 
@@ -30,7 +30,7 @@ class Member(NamedTuple):
             column (folded outside of the kept axes: partial results in memory); running, scatter.
         order: all axes, outermost first.
         natural: how many outer loops it wants to share, and `most`: how many it can.
-        reads: the buffers it reads, and `levels`: the longest chain of its operations.
+        loads: what it reads, and `reads`: the buffers; `levels`: the longest chain of operations.
     """
 
     nest: Nest
@@ -38,6 +38,7 @@ class Member(NamedTuple):
     order: tuple[Axis, ...]
     natural: int
     most: int
+    loads: tuple[Load, ...]
     reads: frozenset[Buffer]
     levels: int
 
@@ -104,7 +105,8 @@ def member_of(nest: Nest) -> Member:
     """The nest with the order of its loops."""
     memo: dict[int, int] = {}
     levels = max((expr_depth(r, memo) for r in roots(nest) if r is not None), default=1)
-    return Member(nest, *form_of(nest), frozenset(reads_of(nest)), levels)
+    loads = tuple(loads_of(*roots(nest)))
+    return Member(nest, *form_of(nest), loads, frozenset(x.source for x in loads), levels)
 
 
 def form_of(nest: Nest) -> tuple[str, tuple[Axis, ...], int, int]:
@@ -153,7 +155,7 @@ def aligned(producer: Member, consumer: Member, depth: int) -> bool:
     """Whether the consumer reads in a turn of the shared loops only what that turn wrote."""
     shared = producer.order[:depth]
     kept = producer.nest.kept
-    for load in loads_of(*roots(consumer.nest)):
+    for load in consumer.loads:
         if load.source is not producer.nest.target:
             continue
         if any(a not in kept for a in shared):

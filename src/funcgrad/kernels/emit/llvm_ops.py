@@ -8,6 +8,7 @@ bool is i1 in registers and a byte in memory; 16-bit floats compute in float32 a
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,13 @@ def is_float(dtype: DType) -> bool:
     return dtype.kind == "f" or dtype == dtypes.bfloat16
 
 
+@cache
 def supported(dtype: DType) -> bool:
     """Whether values of the dtype can be held in registers."""
     return dtype.kind in "biu" or dtype.name in ("float16", "float32", "float64", "bfloat16")
 
 
+@cache
 def register_type(dtype: DType) -> str:
     """The LLVM type of one lane."""
     if dtype.kind == "b":
