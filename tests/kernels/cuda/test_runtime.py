@@ -375,10 +375,12 @@ class Code(str):
         ({"cuInit": (Code("CUDA_ERROR_NO_DEVICE"),)}, "finds no GPU.*--gpus all"),
         ({"cuInit": (Code("CUDA_ERROR_UNKNOWN"),)}, r"cuInit failed: .*UNKNOWN \(what happened\)"),
         ({"cuDriverGetVersion": ("CUDA_SUCCESS", 11040)}, r"supports CUDA 11\.4.*newer driver"),
+        ({"cuDriverGetVersion": ("CUDA_SUCCESS", 12090)}, r"12\.9.*of CUDA 13.*\[cuda12\]"),
     ],
 )
 def test_drivers_that_will_not_do(monkeypatch, answers, told):
     monkeypatch.setattr(drivers, "_bindings", lambda: Codes(**answers))
+    monkeypatch.setattr(drivers, "version_of", lambda package: "13.5.0")
     with pytest.raises(CudaError, match=told):
         drivers.NvidiaDriver()
 

@@ -21,13 +21,19 @@ from ...errors import CompileError
 from ..runtime import cache as store
 from .intrinsics import intrinsics
 
-# What is imported, and the package that has it.
+# What is imported, and the package that has it. Where there are two words, CUDA 13 calls it by the
+# first one and CUDA 12 by the second.
 PACKAGES = {
     "numba_cuda": "numba-cuda",
     "cuda.bindings": "cuda-bindings",
-    "nvidia.cu13": "nvidia-nvvm",
+    "nvidia.cu13 nvidia.cuda_nvcc": "nvidia-nvvm",
 }
-VERSIONED = ("numba-cuda", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink")
+VERSIONED = (
+    "numba-cuda",
+    "cuda-bindings",
+    "nvidia-nvvm nvidia-cuda-nvcc-cu12",
+    "nvidia-nvjitlink nvidia-nvjitlink-cu12",
+)
 REMEDY = "pip install 'funcgrad[cuda13]'"
 TARGETS = re.compile(r"sm_(\d+)(\d)")
 OLDEST = (8, 0)
@@ -56,7 +62,19 @@ class Cubin(NamedTuple):
 
 def missing() -> list[str]:
     """The packages that are needed to compile for a GPU, and are not installed."""
-    return [package for module, package in PACKAGES.items() if not _found(module)]
+    return [
+        package for modules, package in PACKAGES.items() if not any(map(_found, modules.split()))
+    ]
+
+
+def version_of(packages: str) -> str | None:
+    """The version of the first of some packages that is installed."""
+    for package in packages.split():
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 def _found(module: str) -> bool:
@@ -122,13 +140,7 @@ def cubin(
 
 @cache
 def _versions() -> list[str]:
-    found: list[str] = []
-    for package in VERSIONED:
-        try:
-            found.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            found.append(f"{package} absent")
-    return found
+    return [f"{packages} {version_of(packages) or 'absent'}" for packages in VERSIONED]
 
 
 def _plain(function: Any) -> Any:

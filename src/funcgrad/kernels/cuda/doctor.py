@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes.util
 import os
 import re
-from importlib import metadata
 from pathlib import Path
 
 from . import adapter
@@ -22,16 +21,17 @@ def report() -> tuple[str, bool]:
     rows: list[tuple[str, str, str]] = []
     absent = adapter.missing()
     for package in adapter.VERSIONED:
-        try:
-            rows.append((package, metadata.version(package), ""))
-        except metadata.PackageNotFoundError:
-            rows.append((package, "missing: no kernel can be compiled", adapter.REMEDY))
-            absent.append(package)
+        version, name = adapter.version_of(package), package.split()[0]
+        if version:
+            rows.append((name, version, ""))
+        else:
+            rows.append((name, "missing: no kernel can be compiled", adapter.REMEDY))
+            absent.append(name)
     driver = _driver()
     if driver:
         rows.append(("driver", driver, ""))
     else:
-        remedy = "install NVIDIA's driver, from 580 on (nvidia.com/drivers)"
+        remedy = "install NVIDIA's driver, from 580 on for CUDA 13 (nvidia.com/drivers)"
         rows.append(("driver", "missing: kernels can be compiled, not run", remedy))
     devices = _devices()
     if devices:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-from ..adapter import REMEDY
+from ..adapter import REMEDY, version_of
 
-# CUDA 13 needs it; what is older has no symbols that cuda-bindings asks for.
+# What is older has no recorded work, and no memory in the order of a stream.
 OLDEST_DRIVER = 12000
 _OUT_OF_MEMORY = "CUDA_ERROR_OUT_OF_MEMORY"
 
@@ -154,6 +154,13 @@ class NvidiaDriver:
                 f"NVIDIA's driver supports CUDA {version // 1000}.{version % 1000 // 10}, and 12.0 "
                 "is the oldest that is enough. Install a newer driver (nvidia.com/drivers)."
             )
+        packages = _major()
+        if version // 1000 < packages:
+            raise CudaError(
+                f"NVIDIA's driver supports CUDA {version // 1000}.{version % 1000 // 10}, and the "
+                f"packages here are of CUDA {packages}. Install those of CUDA 12: pip install "
+                "'funcgrad[cuda12]'; or a newer driver (nvidia.com/drivers)."
+            )
 
     def _ask(self, name: str, *args: Any) -> Any:
         """Call a function of the driver; its results without the error code."""
@@ -279,6 +286,11 @@ class NvidiaDriver:
 
     def forget(self, graph: Any) -> None:
         self._ask("cuGraphExecDestroy", graph)
+
+
+def _major() -> int:
+    """The version of CUDA that the packages are of."""
+    return int((version_of("cuda-bindings") or "0").partition(".")[0])
 
 
 def _bindings() -> Any:
