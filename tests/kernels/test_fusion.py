@@ -71,3 +71,19 @@ def test_groups_with_a_step_between_them_that_one_needs_are_not_joined():
     want = x - x.max(1, keepdims=True)
     np.testing.assert_allclose(shifted, want, rtol=1e-6)
     np.testing.assert_allclose(product, np.sort(want, 1) * x, rtol=1e-6)
+
+
+def test_a_group_waits_for_what_the_other_one_reads():
+    x, y = (np.random.default_rng(k).standard_normal((300, 200)).astype(np.float32) for k in (0, 1))
+
+    def f(x, y):
+        early = fnp.exp(x - x.max(1, keepdims=True))
+        total = fnp.sort(y[0]).sum()
+        return early, early * x + total * y
+
+    (both,) = (h for h in kernels_of(f, x, y) if h.count("[300,200]") > 1)
+    assert both.count("[300,200]") == 4  # x and y in, both results out
+    early, late = fg.jit(f)(x, y)
+    want = np.exp(x - x.max(1, keepdims=True))
+    np.testing.assert_allclose(early, want, rtol=1e-5)
+    np.testing.assert_allclose(late, want * x + y[0].sum() * y, rtol=1e-4, atol=1e-4)

@@ -197,30 +197,43 @@ class Fuser:
         return self.items
 
     def merge(self, at: int) -> bool:
-        """Move all of a group into an earlier one that reads or makes the same, if it fits.
+        """Join a group and an earlier one that reads or makes the same, if they fit.
 
         One nest goes where it fits when it comes; only later ones may show that two groups go
-        over the same memory.
+        over the same memory. The two become one where the earlier is, or, if what the later reads
+        is not there yet, where the later is.
         """
         group = self.items[at]
-        if not isinstance(group, Group):
+        if not isinstance(group, Group) or not group.depth:
             return False
-        reads = {self.root(b) for m in group.members for b in m.reads}
-        earliest = max((self.position.get(b, -1) for b in reads - group.targets), default=-1)
-        for k in range(at - 1, max(earliest, at - _WINDOW, 0) - 1, -1):
+        earliest = max(
+            (self.position.get(b, -1) for b in self._read(at) - group.targets), default=-1
+        )
+        for k in range(at - 1, max(at - _WINDOW, 0) - 1, -1):
             other = self.items[k]
-            if not isinstance(other, Group) or not other.depth or not group.depth:
+            if not isinstance(other, Group) or not other.depth:
                 continue
             if not any(self._linked(other, m) for m in group.members):
                 continue
+            waits = k < earliest
+            if waits and any(other.targets & self._read(i) for i in range(k + 1, at)):
+                continue
             joined = Group(list(other.members), other.depth, other.why, dict(other.chains))
             if not any(self.join(joined, m) for m in group.members):
-                self.items[k] = joined
-                del self.items[at]
-                self.position.update(dict.fromkeys(group.targets, k))
-                self.position.update((b, i - 1) for b, i in self.position.items() if i > at)
+                kept, gone = (at, k) if waits else (k, at)
+                self.items[kept] = joined
+                del self.items[gone]
+                self.position.update(dict.fromkeys(joined.targets, kept))
+                self.position.update((b, i - 1) for b, i in self.position.items() if i > gone)
                 return True
         return False
+
+    def _read(self, at: int) -> set[Buffer]:
+        """What an item reads."""
+        item = self.items[at]
+        if isinstance(item, Step):
+            return {self.root(b) for b in item.inputs}
+        return {self.root(b) for m in item.members for b in m.reads}
 
     def place(self, member: Member) -> None:
         """Put a nest into an earlier group, or start one."""
