@@ -231,8 +231,25 @@ def test_sums_of_truth_values_are_not_weakly_typed(name: str) -> None:
         "spacing(1j)",
         "hypot(1j, 2.0)",
         "unwrap(n.ones(3) * 1j)",
+        "matvec(n.ones(3), n.ones(3))",
+        "vecmat(n.ones(3), n.ones(3))",
+        "polymul(1.0, n.ones(2))",
+        "polydiv(n.ones(2), 1.0)",
     ],
 )
 def test_wrong_ranks_and_dtypes(call: str) -> None:
     with pytest.raises(ValueError, match=r"shape|out of bounds|complex"):
         eval(f"n.{call}", {"n": fnp})
+
+
+@pytest.mark.parametrize("name", "round around modf isposinf isneginf".split())
+def test_out_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="immutable"):
+        getattr(fnp, name)(fnp.ones(3), out=np.ones(3))
+
+
+def test_methods_of_arrays_about_their_place() -> None:
+    x = fnp.asarray([3.0, 1.0, 2.0])
+    assert x.argpartition(1)[1] == 2
+    assert x.is_ready() and x.is_fully_addressable and x.is_fully_replicated
+    assert x.on_device_size_in_bytes() == 12

@@ -175,8 +175,21 @@ class Array(AnyArray):
         """Let go of the memory; any later use raises RuntimeError."""
         self._value = None
 
+    @property
     def is_fully_addressable(self) -> bool:
         return True
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        return True
+
+    def is_ready(self) -> bool:
+        """True: results are there when a call returns."""
+        return True
+
+    def on_device_size_in_bytes(self) -> int:
+        """The size of the elements in memory."""
+        return self.numpy().nbytes
 
     def unsafe_buffer_pointer(self) -> int:
         """Address of the first element."""

@@ -28,6 +28,7 @@ from .promotion import (
     promote_args_inexact,
     promote_args_numeric,
     promote_shapes,
+    refuse_out,
     to_array,
     unwrap,
 )
@@ -158,6 +159,7 @@ def divmod(
 
 def modf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> tuple[Array, Array]:
     """Fractional and integral part, both with the sign of x."""
+    refuse_out("modf", out)
     (value,) = promote_args_inexact("modf", x)
     zero = constant_like(value, 0)
     whole = select_n(comparison.ge(value, zero), rounding.ceil(value), rounding.floor(value))

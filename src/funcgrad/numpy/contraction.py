@@ -145,9 +145,20 @@ def _batched(x: Any, y: Any, precision: Any, dtype: Any) -> Any:
     return movement.expand_dims(out, ones) if ones else out
 
 
+def _check_ranks(name: str, *operands: tuple[Any, int]) -> None:
+    for x, rank in operands:
+        if len(shape_of(x)) < rank:
+            shapes = [shape_of(v) for v, _ in operands]
+            raise ValueError(
+                f"{name} needs operands of {operands[0][1]} and {operands[1][1]} axes "
+                f"at least, got shapes {shapes[0]} and {shapes[1]}."
+            )
+
+
 def matvec(x1: Shaped[ArrayLike, "*#batch m n"], x2: Shaped[ArrayLike, "*#batch n"], /) -> Array:
     """Matrices [..., m, n] times vectors [..., n]."""
     check_arraylike("matvec", x1, x2)
+    _check_ranks("matvec", (x1, 2), (x2, 1))
     return matmul(x1, movement.expand_dims(to_array(x2), (-1,))).squeeze(-1)
 
 
@@ -156,6 +167,7 @@ def vecmat(x1: Shaped[ArrayLike, "*#batch n"], x2: Shaped[ArrayLike, "*#batch n 
     from .logic import conjugate
 
     check_arraylike("vecmat", x1, x2)
+    _check_ranks("vecmat", (x1, 1), (x2, 2))
     row = movement.expand_dims(conjugate(x1), (-2,))
     return matmul(row, x2).squeeze(-2)
 

@@ -22,6 +22,7 @@ from .promotion import (
     promote_args,
     promote_args_inexact,
     promote_shapes,
+    refuse_out,
     shape_of,
     to_array,
 )
@@ -198,11 +199,13 @@ def _is_one_infinity(name: str, x: Any, infinity: float) -> Any:
 
 def isposinf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> Array:
     """Whether x is positive infinity."""
+    refuse_out("isposinf", out)
     return _is_one_infinity("isposinf", x, float("inf"))
 
 
 def isneginf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> Array:
     """Whether x is negative infinity."""
+    refuse_out("isneginf", out)
     return _is_one_infinity("isneginf", x, float("-inf"))
 
 

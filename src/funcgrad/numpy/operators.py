@@ -165,6 +165,11 @@ def _argsort(self: Any, axis: int | None = -1, **options: Any) -> Any:
     return sorting.argsort(self, axis, **options)
 
 
+def _argpartition(self: Any, kth: int, axis: int = -1) -> Any:
+    """The indices that put the kth element in its place; see `numpy.argpartition`."""
+    return sorting.argpartition(self, kth, axis)
+
+
 def _choose(self: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """The choice that each element names; see `numpy.choose`."""
     return selection.choose(self, choices, out, mode)
@@ -190,6 +195,7 @@ _methods: dict[str, Callable[..., Any]] = {
     "any": reductions.any,
     "argmax": reductions.argmax,
     "argmin": reductions.argmin,
+    "argpartition": _argpartition,
     "argsort": _argsort,
     "astype": _astype,
     "choose": _choose,

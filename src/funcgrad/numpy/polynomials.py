@@ -64,6 +64,11 @@ def polysub(a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"]) -> Array:
     return polyadd(x, -y)
 
 
+def _check_vector(name: str, p: Any) -> None:
+    if p.ndim != 1:
+        raise ValueError(f"{name} takes a vector of coefficients, got shape {p.shape}: ravel it.")
+
+
 def polymul(
     a1: Shaped[ArrayLike, "n"], a2: Shaped[ArrayLike, "m"], *, trim_leading_zeros: bool = False
 ) -> Array:
@@ -74,6 +79,8 @@ def polymul(
     """
     check_arraylike("polymul", a1, a2)
     x, y = map(to_array, promote_dtypes_inexact(a1, a2))
+    for each in (x, y):
+        _check_vector("polymul", each)
     if trim_leading_zeros and max(x.shape[0], y.shape[0]) > 1:
         x, y = trim_zeros(x, "f"), trim_zeros(y, "f")
     return convolve(*[v if v.shape[0] else zeros(1, v.dtype) for v in (x, y)])
@@ -90,6 +97,8 @@ def polydiv(
     """
     check_arraylike("polydiv", u, v)
     rest, divisor = map(to_array, promote_dtypes_inexact(u, v))
+    for each in (rest, divisor):
+        _check_vector("polydiv", each)
     steps = rest.shape[0] - divisor.shape[0] + 1
     scale = 1.0 / divisor[0]
     factors: list[Any] = []
@@ -102,11 +111,6 @@ def polydiv(
         large = known > float(dtypes.finfo(rest.dtype).eps) ** 0.5
         rest = rest[int(large.argmax()) if large.any() else large.size :]
     return quotient, rest
-
-
-def _check_vector(name: str, p: Any) -> None:
-    if p.ndim != 1:
-        raise ValueError(f"{name} takes a vector of coefficients, got shape {p.shape}: ravel it.")
 
 
 def polyder(p: Shaped[ArrayLike, "n"], m: int = 1) -> Array:

@@ -66,6 +66,12 @@ def unwrap(x: Any) -> Any:
     return x.__jax_array__()
 
 
+def refuse_out(name: str, out: Any) -> None:
+    """Raise for an `out` argument: arrays are immutable."""
+    if out is not None:
+        raise ValueError(f"{name} does not take out: arrays are immutable. Use the result.")
+
+
 def convert(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Any:
     """The value in a dtype; scalars that are no arrays yet are converted on the spot."""
     aval = getattr(x, "aval", None)

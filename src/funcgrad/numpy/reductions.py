@@ -29,6 +29,7 @@ from .promotion import (
     shape_of,
     to_array,
 )
+from .promotion import refuse_out as refuse_out
 from .selection import as_mask
 from .selection import where as choose_where
 
@@ -50,12 +51,6 @@ def canonical_axes(axis: Any, ndim: int) -> tuple[int, ...]:
             raise ValueError(f"duplicate value in 'axis': {axis}. Name each axis once.")
         return axes
     return (canonical_axis(axis, ndim),)
-
-
-def refuse_out(name: str, out: Any) -> None:
-    """Raise for an `out` argument: arrays are immutable."""
-    if out is not None:
-        raise ValueError(f"{name} does not take out: arrays are immutable. Use the result.")
 
 
 def keep(result: Any, axes: tuple[int, ...], keepdims: bool) -> Any:

@@ -20,6 +20,7 @@ from .promotion import (
     dtype_of,
     kind_of,
     promote_args_inexact,
+    refuse_out,
     to_array,
 )
 from .selection import where
@@ -70,6 +71,7 @@ def round(a: Shaped[ArrayLike, "..."], decimals: int = 0, out: None = None) -> A
         decimals: a Python integer; negative ones round to tens, hundreds, ...
     """
     check_arraylike("round", a)
+    refuse_out("round", out)
     value = to_array(a)
     digits = operator.index(decimals)
     dtype = dtype_of(value)
