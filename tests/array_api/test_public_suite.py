@@ -33,8 +33,10 @@ def test_public_suite() -> None:
     }
     options = ["--disable-deadline", "--derandomize", "--max-examples", EXAMPLES]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    # The suite's own settings: of the list's folder pytest would take ours.
+    files = ["-c", "pytest.ini", "array_api_tests", "--xfails-file", str(XFAILS)]
     run = subprocess.run(
-        [*command, "--xfails-file", str(XFAILS), "array_api_tests"],
+        [*command, *files],
         cwd=SUITE,
         env=environment,
         capture_output=True,
