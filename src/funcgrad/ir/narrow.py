@@ -13,11 +13,15 @@ import numpy as np
 
 DType = np.dtype[Any]
 
+int1: type[Any] = ml_dtypes.int1
 int2: type[Any] = ml_dtypes.int2
 int4: type[Any] = ml_dtypes.int4
+uint1: type[Any] = ml_dtypes.uint1
 uint2: type[Any] = ml_dtypes.uint2
 uint4: type[Any] = ml_dtypes.uint4
 float4_e2m1fn: type[Any] = ml_dtypes.float4_e2m1fn
+float6_e2m3fn: type[Any] = ml_dtypes.float6_e2m3fn
+float6_e3m2fn: type[Any] = ml_dtypes.float6_e3m2fn
 float8_e3m4: type[Any] = ml_dtypes.float8_e3m4
 float8_e4m3: type[Any] = ml_dtypes.float8_e4m3
 float8_e4m3b11fnuz: type[Any] = ml_dtypes.float8_e4m3b11fnuz
@@ -28,10 +32,12 @@ float8_e5m2fnuz: type[Any] = ml_dtypes.float8_e5m2fnuz
 float8_e8m0fnu: type[Any] = ml_dtypes.float8_e8m0fnu
 
 # Their names in jaxprs.
-SIGNED: dict[str, type[Any]] = {"i2": int2, "i4": int4}
-UNSIGNED: dict[str, type[Any]] = {"u2": uint2, "u4": uint4}
+SIGNED: dict[str, type[Any]] = {"i1": int1, "i2": int2, "i4": int4}
+UNSIGNED: dict[str, type[Any]] = {"u1": uint1, "u2": uint2, "u4": uint4}
 FLOATS: dict[str, type[Any]] = {
     "f4_e2m1fn": float4_e2m1fn,
+    "f6_e2m3fn": float6_e2m3fn,
+    "f6_e3m2fn": float6_e3m2fn,
     "f8_e3m4": float8_e3m4,
     "f8_e4m3": float8_e4m3,
     "f8_e4m3b11fnuz": float8_e4m3b11fnuz,
@@ -57,7 +63,10 @@ for _types, _kind, _wide, _above in _ABSTRACT:
         kinds[_type] = _kind
         ancestors[_type] = frozenset({_type, *_above, np.number, np.generic})
         wide[np.dtype(_type)] = np.dtype(_wide)
-_BITS: dict[type[Any], int] = {int2: 2, uint2: 2, int4: 4, uint4: 4, float4_e2m1fn: 4}
+_BITS: dict[type[Any], int] = {
+    **{int1: 1, uint1: 1, int2: 2, uint2: 2, int4: 4, uint4: 4},
+    **{float4_e2m1fn: 4, float6_e2m3fn: 6, float6_e3m2fn: 6},
+}
 
 
 def is_narrow(dtype: Any) -> bool:

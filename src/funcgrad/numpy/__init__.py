@@ -288,6 +288,8 @@ from .scalar_types import complex_ as complex_
 from .scalar_types import csingle as csingle
 from .scalar_types import double as double
 from .scalar_types import float4_e2m1fn as float4_e2m1fn
+from .scalar_types import float6_e2m3fn as float6_e2m3fn
+from .scalar_types import float6_e3m2fn as float6_e3m2fn
 from .scalar_types import float8_e3m4 as float8_e3m4
 from .scalar_types import float8_e4m3 as float8_e4m3
 from .scalar_types import float8_e4m3b11fnuz as float8_e4m3b11fnuz
@@ -300,6 +302,7 @@ from .scalar_types import float16 as float16
 from .scalar_types import float32 as float32
 from .scalar_types import float64 as float64
 from .scalar_types import float_ as float_
+from .scalar_types import int1 as int1
 from .scalar_types import int2 as int2
 from .scalar_types import int4 as int4
 from .scalar_types import int8 as int8
@@ -311,6 +314,7 @@ from .scalar_types import isdtype as isdtype
 from .scalar_types import issubdtype as issubdtype
 from .scalar_types import single as single
 from .scalar_types import uint as uint
+from .scalar_types import uint1 as uint1
 from .scalar_types import uint2 as uint2
 from .scalar_types import uint4 as uint4
 from .scalar_types import uint8 as uint8
