@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad.api.tracing import make_jaxpr
 from funcgrad.core.array import Array
@@ -289,3 +290,27 @@ def test_roots_and_fits_as_in_numpy() -> None:
     ):
         with pytest.raises(error):
             run(call, fnp, OURS)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_dtypes_of_powers_and_angles(x64: bool) -> None:
+    """Of integers `power` gives integers, unless only a float holds both; `angle` floats."""
+    names = "bool int8 uint8 int32 uint32 float16 float32".split()
+    names += ["int64", "uint64", "float64"] if x64 else []
+    default = "float64" if x64 else "float32"
+    with fg.enable_x64(x64):
+        for a in names:
+            angle = fnp.angle(fnp.ones(2, a)).dtype
+            assert angle == (a if a.startswith("float") else default)
+            for b in names:
+                got = fnp.power(fnp.full(2, 1, a), fnp.full(2, 3, b))
+                want = np.dtype("int32") if a == b == "bool" else fnp.result_type(a, b)
+                assert got.dtype == want, (a, b)
+                np.testing.assert_array_equal(got, [1, 1])
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(x64), fg.enable_x64(x64):
+        for a in names:
+            assert fnp.angle(fnp.ones(2, a)).dtype == jax.numpy.angle(jax.numpy.ones(2, a)).dtype
+            for b in names:
+                theirs = jax.eval_shape(jax.numpy.power, *(jax.numpy.ones(2, d) for d in (a, b)))
+                assert fnp.power(fnp.ones(2, a), fnp.ones(2, b)).dtype == theirs.dtype, (a, b)

@@ -182,7 +182,9 @@ def power(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /)
         value = to_array(x1) if kind_of(x1) != "b" else convert(x1, np.dtype(np.int32))
         return ops.integer_pow(value, exponent)
     if kind_of(x1) in "biu" and kind_of(x2) in "biu":
-        return _integer_power(*promote_args_numeric("power", x1, x2))
+        whole = promote_args_numeric("power", x1, x2)
+        # uint64 and signed integers promote to a float.
+        return ops.pow(*whole) if kind_of(whole[0]) == "f" else _integer_power(*whole)
     if kind_of(x2) in "iu" and dtypes.issubdtype(dtype_of(x1), np.inexact):
         dtype, weak = dtypes.result_type(x1, x2, return_weak_type_flag=True)
         return ops.pow(*promote_shapes("power", convert(x1, dtype, weak), to_array(x2)))

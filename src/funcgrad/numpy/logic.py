@@ -17,6 +17,7 @@ from ..primitives.elementwise import constant_like
 from ..typing import Array, ArrayLike
 from .promotion import (
     check_arraylike,
+    convert,
     dtype_of,
     kind_of,
     promote_args,
@@ -343,7 +344,8 @@ def angle(z: Shaped[ArrayLike, "..."], deg: bool = False) -> Array:
     from .elementary import arctan2, rad2deg
 
     (value,) = promote_args_inexact("angle", z)
-    value = to_array(value)
+    # Of integers the angle is a default float, also where the sine of theirs is narrower.
+    value = convert(z, dtypes.canonicalize_dtype(float)) if kind_of(z) in "biu" else to_array(value)
     result = arctan2(imag(value), real(value))
     return rad2deg(result) if deg else result
 
