@@ -209,8 +209,15 @@ class Apply(Expr):
 
 
 def apply(op: str, *args: Expr) -> Expr:
-    """The operation on expressions of one dtype; bool for comparisons."""
+    """The operation on expressions of one dtype; bool for comparisons. 1 · x is x."""
     assert op in SCALAR_OPS, op
+    if op == "mul":
+        x, y = args
+        # Derivatives multiply by 1, of which a value less may have to be kept.
+        if isinstance(x, Const) and x.value == 1:
+            return y
+        if isinstance(y, Const) and y.value == 1:
+            return x
     return Apply(op, args, boolean if op in COMPARISONS else args[0].dtype)
 
 
