@@ -44,6 +44,8 @@ PAGES: dict[str, list[str]] = {
 }
 CASES = [(page, module) for page, modules in PAGES.items() for module in modules]
 MODULES = sorted({module for _, module in CASES})
+# They read files or make large networks: scripts in examples/ and their tests use them.
+SHOWN_BY_EXAMPLES = {"funcgrad.data", "funcgrad.nn.zoo"}
 
 
 def public_names(module: ModuleType) -> set[str]:
@@ -104,6 +106,24 @@ def test_every_public_name_has_one_entry(name: str) -> None:
             inner = public_names(value)
             missing = [inside for inside in inner if f"`{inside}`" not in known[each]]
             assert not missing, f"not in the entry of {each}: {missing}"
+
+
+def code(page: str) -> str:
+    """The lines of a page that are run."""
+    text = (REFERENCE / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```", text, re.S | re.M)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return "\n".join(line for line in lines if line.lstrip().startswith((">>>", "...")))
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - SHOWN_BY_EXAMPLES))
+def test_every_function_is_called_in_an_example(name: str) -> None:
+    module = importlib.import_module(name)
+    used = set(re.findall(r"\w+", "\n".join(code(page) for page, about in CASES if about == name)))
+    silent = {n for n in public_names(module) - used if not n.endswith("_p")}
+    if name != NUMPY:
+        silent = {n for n in silent if inspect.isfunction(getattr(module, n))}
+    assert not silent
 
 
 @pytest.mark.parametrize(("page", "name"), CASES)
