@@ -21,12 +21,16 @@ def test_most_digits_are_read_after_two_epochs(network, least, load, tmp_path, c
     assert (tmp_path / f"digits-{network}.png").stat().st_size > 20_000
 
 
+def hear_interrupts():
+    """Undo what a shell does to what it starts in the background: it ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder, *options, epochs=3):
     """The script as a process, on the dense layers."""
     command = [sys.executable, SCRIPT, "--network", "mlp", "--epochs", str(epochs)]
-    return subprocess.Popen(
-        [*command, "--output", folder, *options], text=True, stdout=-1, stderr=-1
-    )
+    command += ["--output", folder, *options]
+    return subprocess.Popen(command, text=True, stdout=-1, stderr=-1, preexec_fn=hear_interrupts)
 
 
 @pytest.mark.slow
