@@ -44,7 +44,7 @@ PAGES: dict[str, list[str]] = {
 }
 CASES = [(page, module) for page, modules in PAGES.items() for module in modules]
 MODULES = sorted({module for _, module in CASES})
-# They read files or make large networks: scripts in examples/ and their tests use them.
+# They read files or make large networks: tests/data and tests/nn/test_zoo.py use each of them.
 SHOWN_BY_EXAMPLES = {"funcgrad.data", "funcgrad.nn.zoo"}
 
 

@@ -6,6 +6,7 @@ one idea: a kernel is a short tree (`For`, `Store`, `Accumulate`); everything el
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,6 +159,15 @@ def expressions(node: Store | Accumulate | Advance) -> list[Expr]:
         if node.guard is not None:
             found.append(node.guard)
     return found
+
+
+def statements(body: Sequence[Node]) -> Iterator[Store | Accumulate | Advance]:
+    """Every statement that is no loop, in order."""
+    for node in body:
+        if isinstance(node, For):
+            yield from statements(node.body)
+        else:
+            yield node
 
 
 def neighbours(body: list[Node], start: int) -> list[Store]:

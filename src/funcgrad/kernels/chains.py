@@ -9,11 +9,12 @@ residual, a softmax or an optimizer's update is done behind the product it belon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from ..ir.loops import Affine, Axis, Load
-from ..ir.nests import Buffer, For, Kernel, Node, expressions, loads_of, offset_of
+from ..ir.nests import Buffer, For, Kernel, expressions, loads_of, offset_of, statements
+from .chunks import SHARED_NANOSECONDS
 from .library import Stage
 
 # An input of a kernel that is as large may be written in its own place, if no one reads it later.
@@ -21,8 +22,8 @@ _LARGE = 1 << 12
 # Bytes of a block that stays in the second cache with what it is made of. Larger ones gain nothing
 # and are fewer than the kernel's own chunks: an MLP's step was 5 % slower with them.
 _LARGEST_BLOCK = 1 << 17
-# Nanoseconds from which on threads share a kernel, and blocks that are enough for them.
-_SHARED, _ENOUGH = 20_000.0, 4
+# Blocks that are enough for the threads.
+_ENOUGH = 4
 
 
 class Step(Protocol):
@@ -54,7 +55,8 @@ def turns_of(kernel: Kernel, sources: Collection[Buffer], share: int) -> int:
         return 0
     (lead,) = leads
     # A load outside of the leading loop does not go on with its turns.
-    steps = {_step(load, lead.axis) for load in _loads(kernel.body) if load.source in sources}
+    loads = loads_of(*(x for node in statements(kernel.body) for x in expressions(node)))
+    steps = {_step(load, lead.axis) for load in loads if load.source in sources}
     if len(steps) != 1:
         return 0
     (step,) = steps
@@ -68,7 +70,7 @@ def turns_of(kernel: Kernel, sources: Collection[Buffer], share: int) -> int:
 def shares_well(stage: Stage, kernel: Kernel) -> bool:
     """Whether as many threads find work in the blocks as would in the kernel alone, or enough."""
     blocks, chunks = -(-stage.extent // stage.grain), -(-kernel.extent // kernel.grain)
-    return blocks >= min(chunks if kernel.cost > _SHARED else 1, _ENOUGH)
+    return blocks >= min(chunks if kernel.cost > SHARED_NANOSECONDS else 1, _ENOUGH)
 
 
 def _step(load: Load, lead: Axis) -> int:
@@ -77,14 +79,6 @@ def _step(load: Load, lead: Axis) -> int:
     step = offset.axes.get(lead, 0)
     bounds = (offset - Affine(0, {lead: step})).bounds() if step > 0 else None
     return step if bounds is not None and bounds[0] >= 0 and bounds[1] < step else 0
-
-
-def _loads(body: Sequence[Node]) -> Iterator[Load]:
-    for node in body:
-        if isinstance(node, For):
-            yield from _loads(node.body)
-        else:
-            yield from loads_of(*expressions(node))
 
 
 def first_reader(

@@ -265,7 +265,7 @@ def lifetimes(block: Block) -> dict[Buffer, tuple[int, int]]:
     found: dict[Buffer, tuple[int, int]] = {}
     outside = {*block.inputs, *block.constants, *direct_outputs(block)}
     for at, step in enumerate(block.steps):
-        begin, end = at - (at - 1 in block.chains), at + (at in block.chains)
+        begin, end = block.span(at)
         touched = [*step.reads, *step.writes]
         if isinstance(step, LibraryCall):
             touched += step.scratch

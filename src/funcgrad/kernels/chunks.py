@@ -40,6 +40,10 @@ CPU = Division(15_000.0, 64, True, False, 8192, 4 << 20)
 GPU = Division(1_000.0, 1056, False, True, 8192, 40_000)
 
 
+# From here on threads share a kernel: below, waking one costs more than it gives.
+SHARED_NANOSECONDS = 20_000.0
+
+
 def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
     """Extent and grain of the leading loop, the only one, which is marked as done in chunks."""
     (lead,) = [n for n in body if isinstance(n, For)]

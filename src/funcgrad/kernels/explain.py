@@ -11,15 +11,13 @@ from collections.abc import Iterator
 from ..ir.nests import Buffer, Kernel
 from ..ir.printing import Names, names_of
 from .checking import inner_blocks
+from .chunks import SHARED_NANOSECONDS
 from .costs import Cost, block_cost, step_cost
 from .emit.source import short
 from .memory import Plan, carried, direct_outputs, updates_in_place
 from .notes import eqn_line, eqn_notes
 from .printing import named_blocks, time_text
 from .program import Block, BlockStep, HostCall, Launch, LibraryCall, Scan, While
-
-# As in `emit.program`: below this, waking a thread costs more than it gives.
-PARALLEL_NANOSECONDS = 20_000.0
 
 
 def explanation(block: Block, plan: Plan, title: str) -> str:
@@ -97,15 +95,15 @@ def threads_text(kernel: Kernel) -> str:
     parts = -(-kernel.extent // kernel.grain)
     if kernel.extent <= 1:
         return "serial: its loops are not to be divided"
-    if kernel.cost <= PARALLEL_NANOSECONDS:
-        return f"serial: less than {time_text(PARALLEL_NANOSECONDS)} of work"
+    if kernel.cost <= SHARED_NANOSECONDS:
+        return f"serial: less than {time_text(SHARED_NANOSECONDS)} of work"
     return f"threads: {parts} chunks of {kernel.grain}" if parts > 1 else "serial: one chunk"
 
 
 def stages_text(step: LibraryCall) -> str:
     """How a kernel written by hand is divided."""
     stages = [s for s in step.kernel.stages if s.extent > s.grain]
-    shared = any(s.cost > PARALLEL_NANOSECONDS for s in stages)
+    shared = any(s.cost > SHARED_NANOSECONDS for s in stages)
     chunks = sum(-(-s.extent // s.grain) for s in step.kernel.stages)
     return f"{'threads' if shared else 'serial'}, {count(chunks, 'chunk')}"
 

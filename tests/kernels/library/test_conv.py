@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,18 +26,8 @@ from funcgrad.primitives.convolution import (
     conv_params,
 )
 
+from .harness import Program
 
-def neighbour(name: str) -> Any:
-    """A module beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-Program = neighbour("harness").Program
 NHWC = ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 NWC = ConvDimensionNumbers((0, 2, 1), (2, 1, 0), (0, 2, 1))
 SAME = ((1, 1), (1, 1))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,18 +17,7 @@ from funcgrad.kernels.library import gemm
 from funcgrad.kernels.library.gemm import Gemm
 from funcgrad.kernels.runtime import toolchain
 
-
-def neighbour(name: str) -> Any:
-    """A module beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-Program = neighbour("harness").Program
+from .harness import Program
 
 
 def product(

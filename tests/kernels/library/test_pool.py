@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,18 +24,8 @@ from funcgrad.primitives.windows import (
     window_params,
 )
 
+from .harness import Program
 
-def neighbour(name: str) -> Any:
-    """A module beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-Program = neighbour("harness").Program
 reductions = {"max": reduce_window_max_p, "min": reduce_window_min_p, "add": reduce_window_sum_p}
 
 

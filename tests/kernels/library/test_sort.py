@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,21 +18,10 @@ from funcgrad.kernels.library.sort_plan import SortSpec
 from funcgrad.kernels.runtime import toolchain
 from funcgrad.primitives.sorting import sort_p
 
+from .harness import Program
+
 DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64"
 KINDS = [np.dtype(getattr(dtypes, name, name)) for name in DTYPES.split()]
-
-
-def neighbour(name: str) -> Any:
-    """A module beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-Program = neighbour("harness").Program
 
 
 def values(rng: np.random.Generator, shape: Any, dtype: Any) -> np.ndarray:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,19 +15,8 @@ from funcgrad.kernels.library import top_k
 from funcgrad.kernels.runtime import toolchain
 from funcgrad.primitives.sorting import top_k_p
 
-
-def neighbour(name: str) -> Any:
-    """A module beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-Program = neighbour("harness").Program
-sorts = neighbour("test_sort")
+from . import test_sort as sorts
+from .harness import Program
 
 
 def check(x: np.ndarray, k: int, axis: int) -> None:

@@ -22,6 +22,7 @@ from ...ir.nests import (
     expressions,
     loads_of,
     offset_of,
+    statements,
 )
 
 
@@ -36,10 +37,7 @@ class Access(NamedTuple):
 def accesses(body: list[Node]) -> list[Access]:
     """Every access of the statements, in order."""
     found: list[Access] = []
-    for node in body:
-        if isinstance(node, For):
-            found += accesses(node.body)
-            continue
+    for node in statements(body):
         found += [Access(x.source, x.index, False) for x in loads_of(*expressions(node))]
         if isinstance(node, Store):
             found.append(Access(node.target, node.index, True))
@@ -52,14 +50,6 @@ def loops_in(body: list[Node]) -> list[For]:
     for node in body:
         if isinstance(node, For):
             found += [node, *loops_in(node.body)]
-    return found
-
-
-def statements(body: list[Node]) -> list[Store | Accumulate | Advance]:
-    """Every statement that is no loop."""
-    found: list[Store | Accumulate | Advance] = []
-    for node in body:
-        found += statements(node.body) if isinstance(node, For) else [node]
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from ...ir.loops import Native
 from ...ir.nests import Buffer
+from ..chunks import SHARED_NANOSECONDS
 from ..custom import symbol_of
 from ..library import LibraryKernel, Stage
 from ..memory import Plan, carried, direct_outputs, updates_in_place
@@ -31,7 +32,6 @@ from ..program import (
 from .llvm import KernelEmitter
 from .writer import Writer
 
-_PARALLEL_NANOSECONDS = 20_000.0
 _INLINE_NANOSECONDS = 400.0
 FIRST_SLOT = 3
 
@@ -138,7 +138,7 @@ class ProgramEmitter:
 
     def call(self, name: str, args: str, extent: int, grain: int, cost: float, split: bool) -> None:
         """Run a kernel over its chunks: at once, one after the other, or on all threads."""
-        if extent > grain and cost > _PARALLEL_NANOSECONDS:
+        if extent > grain and cost > SHARED_NANOSECONDS:
             at = self.w.declare("fg_parallel_for", "void (ptr, ptr, ptr, i64, i64)")
             what = f"ptr {self.pool}, ptr @{name}, ptr {args}, i64 {extent}, i64 {grain}"
             self.w.line(f"call void {at}({what})")
