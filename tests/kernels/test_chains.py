@@ -6,6 +6,7 @@ import pytest
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
+from funcgrad.kernels import chains, program, warm
 
 RNG = np.random.default_rng(0)
 
@@ -135,3 +136,55 @@ def test_the_update_moves_to_its_gradient_but_not_before_the_last_reader_of_the_
     given = [fnp.array(w) + 0 for w in params]
     for ours, plain in zip(fg.jit(step, donate_argnums=0)(given, x), want, strict=True):
         np.testing.assert_allclose(ours, plain, rtol=2e-4, atol=2e-4)
+
+
+def mlp_step(params, x, t):
+    def loss(params):
+        h = x
+        for w, b in params:
+            h = fnp.tanh(h @ w + b)
+        return ((h - t) ** 2).mean()
+
+    value, grads = fg.value_and_grad(loss)(params)
+    return value, fg.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+
+
+def attention_gradients(q, k, v):
+    def loss(q, k, v):
+        return (fnp.einsum("bqk,bkd->bqd", scores(q, k)[0], v) ** 2).sum()
+
+    return fg.grad(loss, argnums=(0, 1, 2))(q, k, v)
+
+
+def recurrent(h, w, v):
+    def turn(h, _):
+        a = fnp.tanh(h @ w) + h
+        return fnp.exp(-((a @ v) ** 2)), a.sum(1)
+
+    return lax.scan(turn, h, length=4)
+
+
+LAYERS = [(drawn(64, 90), drawn(90)), (drawn(90, 33), drawn(33))]
+FORCED = {
+    "a training step": (mlp_step, (LAYERS, drawn(513, 64), drawn(513, 33))),
+    "attention and its gradients": (attention_gradients, tuple(drawn(5, 97, 40) for _ in range(3))),
+    "a scan": (recurrent, (drawn(700, 48), 0.1 * drawn(48, 48), 0.1 * drawn(48, 48))),
+    "columns": (columns, (drawn(1024, 96), drawn(96, 80), drawn(80))),
+}
+
+
+@pytest.mark.parametrize("name", FORCED)
+def test_chains_change_no_bits(name, monkeypatch):
+    f, args = FORCED[name]
+    # The store knows programs by their jaxpr: it would give the first one's code for the second.
+    monkeypatch.setattr(warm, "_key", lambda closed: (None, None))
+    monkeypatch.setattr(program, "turns_of", lambda *_: 0)
+    apart = fg.tree.leaves(fg.jit(lambda *a: f(*a))(*args))
+    monkeypatch.setattr(program, "turns_of", chains.turns_of)
+    monkeypatch.setattr(chains, "_LARGEST_BLOCK", 1 << 40)
+    monkeypatch.setattr(chains, "_ENOUGH", 0)
+    joined = fg.jit(lambda *a: f(*a))
+    block = joined.lower(*args).stages.block
+    assert any(b.chains for b in (block, *block.inner()))
+    for ours, plain in zip(fg.tree.leaves(joined(*args)), apart, strict=True):
+        np.testing.assert_array_equal(ours, plain)
