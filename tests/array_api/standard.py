@@ -1,6 +1,6 @@
-"""The signatures of the Python array API standard, 2024.12, written as calls with their defaults.
+"""The signatures of the Python array API standard, 2025.12, written as calls with their defaults.
 
-Source: https://data-apis.org/array-api/2024.12/API_specification/
+Source: https://data-apis.org/array-api/2025.12/API_specification/
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ SIGNATURES = [
     "tensordot(x1, x2, /, *, axes=2)",
     "vecdot(x1, x2, /, *, axis=-1)",
     "broadcast_arrays(*arrays)",
+    "broadcast_shapes(*shapes)",
     "broadcast_to(x, /, shape)",
     "concat(arrays, /, *, axis=0)",
     "expand_dims(x, /, axis)",
@@ -70,6 +71,7 @@ SIGNATURES = [
     "nonzero(x, /)",
     "searchsorted(x1, x2, /, *, side='left', sorter=None)",
     "where(condition, x1, x2, /)",
+    "isin(x1, x2, /, *, invert=False)",
     *(f"unique_{n}(x, /)" for n in ("all", "counts", "inverse", "values")),
     "argsort(x, /, *, axis=-1, descending=False, stable=True)",
     "sort(x, /, *, axis=-1, descending=False, stable=True)",
@@ -85,7 +87,7 @@ SIGNATURES = [
     "linalg.cross(x1, x2, /, *, axis=-1)",
     *(
         f"linalg.{n}(x, /)"
-        for n in "det eigh eigvalsh inv matrix_transpose slogdet svdvals".split()
+        for n in "det eig eigh eigvals eigvalsh inv matrix_transpose slogdet svdvals".split()
     ),
     "linalg.diagonal(x, /, *, offset=0)",
     "linalg.matmul(x1, x2, /)",

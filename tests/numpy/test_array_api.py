@@ -1,4 +1,4 @@
-"""The Python array API standard, 2024.12: names, dtypes, what the namespace says of itself."""
+"""The Python array API standard, 2025.12: names, dtypes, what the namespace says of itself."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def test_arrays_name_their_namespace() -> None:
     x = fnp.ones(3)
     assert x.__array_namespace__() is fnp
     assert x.__array_namespace__(api_version="2024.12") is fnp
+    assert x.__array_namespace__(api_version=fnp.__array_api_version__) is fnp
     assert fg.jit(lambda v: v.__array_namespace__().sum(v))(x) == 3
     with pytest.raises(ValueError, match="api|API"):
         x.__array_namespace__(api_version="1999.01")

@@ -414,7 +414,7 @@ if _TYPE_CHECKING:
     from . import linalg as linalg
 
 __array_namespace_info__ = namespace_info.namespace_info
-__array_api_version__ = "2024.12"
+__array_api_version__ = "2025.12"
 pi: float = _np.pi
 e: float = _np.e
 euler_gamma: float = _np.euler_gamma

@@ -1,6 +1,6 @@
 """What the Python array API standard asks a namespace about itself, and moving to a device.
 
-Source: https://data-apis.org/array-api/2024.12/
+Source: https://data-apis.org/array-api/2025.12/
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ from ..config import config
 from ..core.devices import Device, check_device, cpu_device
 from ..ir import dtypes
 
-versions = ("2021.12", "2022.12", "2023.12", "2024.12")
+versions = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
+
+
+def check_version(version: str | None) -> None:
+    """Refuse a version of the standard that is not known.
+
+    Raises:
+        ValueError: it is none of `versions`.
+    """
+    if version is not None and version not in versions:
+        raise ValueError(f"array API version {version!r} is not known. Known: {versions}.")
+
 
 _kinds: dict[str, tuple[str, ...]] = {
     "bool": ("bool",),

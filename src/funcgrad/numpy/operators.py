@@ -147,16 +147,14 @@ def _refuse_assignment(self: Any, index: Any, value: Any) -> NoReturn:
     """Arrays cannot be changed, traced or not."""
     raise TypeError(
         "Array objects are immutable: x[index] = value is refused. "
-        "Use x = x.at[index].set(value), which returns a new array."
+        "Use x = x.at[index].set(value), which returns a new array; for array API programs that "
+        "assign, funcgrad.experimental.mutable.MutableArray(x)."
     )
 
 
 def _namespace(self: Any, /, *, api_version: str | None = None) -> Any:
     """The module of the functions that go with this array."""
-    if api_version is not None and api_version not in namespace_info.versions:
-        raise ValueError(
-            f"array API version {api_version!r} is not known. Known: {namespace_info.versions}."
-        )
+    namespace_info.check_version(api_version)
     return sys.modules[__name__.rpartition(".")[0]]
 
 
