@@ -42,6 +42,7 @@ from .config import config as config
 from .config import debug_infs as debug_infs
 from .config import debug_key_reuse as debug_key_reuse
 from .config import debug_nans as debug_nans
+from .config import default_device as default_device
 from .config import default_matmul_precision as default_matmul_precision
 from .config import disable_jit as disable_jit
 from .config import enable_x64 as enable_x64

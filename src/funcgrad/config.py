@@ -46,6 +46,20 @@ def _level(given: Any) -> int:
     return int(given)
 
 
+# Devices that were named as default ones, in any thread, beside the CPU. Until there is one, or an
+# array elsewhere, nobody need look where arrays are.
+elsewhere: list[Any] = []
+
+
+def _device(given: Any) -> Any:
+    platform = given if isinstance(given, str) else getattr(given, "platform", None)
+    if platform not in ("cpu", "gpu", "cuda"):
+        raise ValueError("give one of devices() or devices('gpu'), 'cpu', 'gpu', or None")
+    if platform != "cpu" and given not in elsewhere:
+        elsewhere.append(given)
+    return given
+
+
 def _path(given: str | os.PathLike[str]) -> str:
     try:
         path = os.path.expanduser(os.fsdecode(given))
@@ -68,6 +82,7 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "numpy_rank_promotion": ("allow", _choice("allow", "warn", "raise")),
     "numpy_dtype_promotion": ("standard", _choice("standard", "strict")),
     "default_matmul_precision": (None, _choice(*_precisions)),
+    "default_device": (None, _device),
     "lowering": ("fast", _choice("fast", "source", "python", "numpy")),
     "profile": (False, _flag),
     "debug": (0, _level),
@@ -106,6 +121,8 @@ class Config(threading.local):
         numpy_rank_promotion: operands of different ranks: "allow", "warn" or "raise".
         numpy_dtype_promotion: "standard", or "strict": arrays of different dtypes do not promote.
         default_matmul_precision: precision of contractions that name none; None leaves it open.
+        default_device: where arrays are made, and where is computed what names no device: one of
+            `devices("gpu")`, or "cpu" or "gpu"; None: the CPU.
         lowering: how jitted programs run: "fast" compiles them to machine code; "source" writes
             the same loops as Python that Numba compiles, "python" as Python that runs as it is;
             "numpy" runs the NumPy rule of each eqn.
@@ -128,6 +145,7 @@ class Config(threading.local):
     numpy_rank_promotion: str
     numpy_dtype_promotion: str
     default_matmul_precision: str | None
+    default_device: Any
     lowering: str
     profile: bool
     debug: int
@@ -309,6 +327,12 @@ class default_matmul_precision(_Override):
     """Precision of contractions that name none."""
 
     name = "default_matmul_precision"
+
+
+class default_device(_Override):
+    """Where arrays are made, and where is computed what names no device."""
+
+    name = "default_device"
 
 
 checking_leaks = check_tracer_leaks

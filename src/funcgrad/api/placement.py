@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..control.accelerators import home_at, placed
+from ..control.accelerators import by_default, home_at, placed
 from ..core.array import Array
 from ..core.primitive import registry
-from ..core.remote import RemoteArray
 from ..core.trace import Tracer, as_array
 
 
 def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) -> Any:
-    """The tree with its leaves on a device; without one, leaves stay where they are, as Arrays.
+    """The tree with its leaves on a device, as Arrays; without one, Arrays stay where they are.
 
     Args:
         device: one of `devices()` or `devices("gpu")`; "cpu", "gpu"; None. Arrays that are put
@@ -29,10 +28,8 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) ->
     def put(leaf: Any) -> Any:
         if home is not None:
             moved = placed(leaf, home)
-        elif device is not None and type(leaf) is RemoteArray:
-            moved = Array(leaf.numpy(), leaf.aval)
         else:
-            moved = as_array(leaf)
+            moved = leaf if isinstance(leaf, Array) else by_default(as_array(leaf))
         if donate and isinstance(leaf, Array) and moved.devices() != leaf.devices():
             leaf.delete()
         return moved

@@ -10,26 +10,31 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from ..config import config
+from .. import tree
+from ..config import config, default_device
 from ..core import devices as known_devices
-from ..core.array import to_ndarray
+from ..core.array import Array, to_ndarray
 from ..core.devices import Device, cpu_device
 from ..core.primitive import Primitive
-from ..core.remote import RemoteArray
+from ..core.remote import Home, RemoteArray, default_home, finders
 from ..core.staging import stage
-from ..core.trace import Tracer
+from ..core.trace import Tracer, as_array
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr
 from .direct import matched
-from .jit import jit_p, simplified
+from .jit import jit_p, run, simplified
 
 if TYPE_CHECKING:
     from ..kernels.cuda.runtime.executable import CudaExecutable
     from ..kernels.cuda.runtime.place import Place
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _PLATFORMS = ("gpu", "cuda")
 _lock = threading.RLock()
@@ -139,6 +144,47 @@ class CudaHome:
         return outs if primitive.multiple_results else outs[0]
 
 
+class HostHome:
+    """The CPU, for arrays that were put there while other devices are in use."""
+
+    @property
+    def device(self) -> Device:
+        """What users see of it."""
+        return cpu_device
+
+    def put(self, x: Any, committed: bool) -> RemoteArray:
+        """A value on the CPU."""
+        return RemoteArray(to_ndarray(x), aval_of(x), self, committed)
+
+    def fetch(self, memory: Any, aval: ShapedArray) -> np.ndarray[Any, Any]:
+        """The array itself."""
+        return memory
+
+    def wait(self, memory: Any) -> None:
+        """Nothing: results are there when a call returns."""
+
+    def address(self, memory: Any) -> int:
+        """Where the memory begins."""
+        return memory.ctypes.data
+
+    def evaluate(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Apply a primitive to arrays."""
+        outs = primitive.evaluate_here(args, params)
+        if primitive.multiple_results:
+            return [self.put(x, True) for x in outs]
+        return self.put(outs, True)
+
+    def run(
+        self, closed: ClosedJaxpr, args: Sequence[Any], donated: Sequence[int] = ()
+    ) -> list[Any]:
+        """Run a program."""
+        outs = run(closed, [to_ndarray(x) for x in args])
+        return [RemoteArray(x, a, self, True) for x, a in zip(outs, closed.out_avals, strict=True)]
+
+
+host_home = HostHome()
+
+
 def _bound(primitive: Primitive, params: dict[str, Any]) -> Callable[..., Sequence[Any]]:
     def function(*values: Any) -> Sequence[Any]:
         out = primitive.bind(*values, **params)
@@ -176,15 +222,15 @@ def gpus() -> list[Device]:
 known_devices.register(_PLATFORMS, gpus)
 
 
-def home_at(device: Any, backend: str | None = None) -> CudaHome | None:
-    """What `device=` and `backend=` name; None for the CPU, or where neither is given.
+def home_at(device: Any, backend: str | None = None) -> CudaHome | HostHome | None:
+    """What `device=` and `backend=` name; None where neither is given.
 
     Raises:
         RuntimeError: a device or backend that is not present.
     """
     if device is None:
         if backend in (None, "cpu"):
-            return None
+            return None if backend is None else host_home
         known_devices.devices(backend)
         return homes()[0]
     if backend is not None:
@@ -192,9 +238,8 @@ def home_at(device: Any, backend: str | None = None) -> CudaHome | None:
             f"device={device!r} and backend={backend!r} are both given: give one of them."
         )
     if device == cpu_device or device == "cpu":
-        return None
-    if isinstance(device, str):
-        known_devices.devices(device)
+        return host_home
+    if isinstance(device, str) and device in _PLATFORMS:
         return homes()[0]
     if isinstance(device, Device) and device.platform in _PLATFORMS:
         for home in homes():
@@ -207,8 +252,49 @@ def home_at(device: Any, backend: str | None = None) -> CudaHome | None:
     )
 
 
-def placed(x: Any, home: CudaHome | None, committed: bool = True) -> Any:
-    """A value on a device; tracers stay as they are."""
+def _default_at(device: Any) -> Home | None:
+    home = home_at(device)
+    return None if home is host_home else home
+
+
+finders.append(_default_at)
+
+
+def placed(x: Any, home: CudaHome | HostHome, committed: bool = True) -> Any:
+    """A value on a device; tracers stay as they are.
+
+    Where the CPU is the one device in use, its arrays are as they always are.
+    """
     if isinstance(x, Tracer):
         return x
-    return x if home is None else home.put(x, committed)
+    if home is host_home and not _homes:
+        return as_array(x)
+    return home.put(x, committed)
+
+
+def by_default(x: Any) -> Any:
+    """A new array on the default device, uncommitted; what is elsewhere already stays."""
+    if config.default_device is None or type(x) is not Array:
+        return x
+    home = default_home()
+    return x if home is None else placed(x, home, committed=False)  # pyright: ignore[reportArgumentType]
+
+
+def made_on_device(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that makes arrays, with its argument `device=`: they are made, and stay, there.
+
+    Without one they are made on the default device.
+    """
+
+    @wraps(function)
+    def making(*args: P.args, **kwargs: P.kwargs) -> Any:
+        device = kwargs.get("device")
+        if device is None:
+            return by_default(function(*args, **kwargs))
+        home = home_at(device)
+        assert home is not None
+        with default_device(home.device):
+            found = function(*args, **{**kwargs, "device": None})  # pyright: ignore[reportCallIssue]
+            return tree.map(lambda x: placed(x, home), found)
+
+    return making

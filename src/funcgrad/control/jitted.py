@@ -23,7 +23,7 @@ from ..core.trace import Tracer, eval_trace
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr
 from ..stages import Lowered, Traced
-from .accelerators import CudaHome, home_at, placed
+from .accelerators import CudaHome, HostHome, home_at, host_home, placed
 from .direct import Known, not_known
 from .flat import FlatFunction, check_leaves, name_of, signature_of
 from .jit import executable, jit_p, leading_tracers, run, simplified
@@ -73,7 +73,7 @@ class JitFunction:
         donate_argnums: Any,
         donate_argnames: Any,
         inline: bool,
-        home: CudaHome | None = None,
+        home: CudaHome | HostHome | None = None,
     ) -> None:
         if not callable(fun):
             raise TypeError(f"Expected a callable value, got {fun!r}. jit takes a function.")
@@ -112,10 +112,11 @@ class JitFunction:
         leaves, entry = self._entry(args, kwargs)
         trace = context.trace
         evaluated = trace is None or trace is eval_trace
-        outs = entry.evaluate(leaves) if evaluated and self._home is None else None
+        home = self._home_of(leaves) if evaluated else None
+        outs = entry.evaluate(leaves) if evaluated and home is None else None
         if outs is not None:
             self._learn(args, kwargs, entry)
-        elif evaluated and not entry.captured and (home := self._home_of(leaves)) is not None:
+        elif home is not None and not entry.captured:
             outs = home.run(entry.closed, leaves, self._donated_leaves(args, kwargs))
         else:
             outs = jit_p.bind(*entry.captured, *leaves, **entry.params)
@@ -125,9 +126,12 @@ class JitFunction:
 
     def _home_of(self, leaves: list[Any]) -> Home | None:
         """The device on which arrays make the program run; its own, if it was given one."""
-        if self._home is not None:
-            leaves[:] = [placed(x, self._home) for x in leaves]
-        return home_of(leaves) if remote.known else None
+        if self._home is None:
+            return home_of(leaves) if remote.known else None
+        if self._home is host_home and not remote.known:
+            return None
+        leaves[:] = [placed(x, self._home) for x in leaves]
+        return self._home
 
     def _learn(self, args: tuple[Any, ...], kwargs: dict[str, Any], entry: Entry) -> None:
         """Remember a signature of arrays alone, for the short way."""

@@ -46,20 +46,6 @@ def devices(backend: str | None = None) -> list[Device]:
     return _finders[backend]()
 
 
-def check_device(device: object) -> None:
-    """Raise RuntimeError unless a `device=` argument names the CPU."""
-    if device is None or device == cpu_device or device == "cpu":
-        return
-    if isinstance(device, Device) and device.platform in _finders:
-        raise RuntimeError(
-            f"Arrays are made on {cpu_device}, not on {device}. Leave device out, and bring the "
-            "array there: device_put(array, device)."
-        )
-    raise RuntimeError(
-        f"Unknown device {device!r}: the devices present are [{cpu_device}]. Leave device out."
-    )
-
-
 def local_devices(backend: str | None = None) -> list[Device]:
     """The devices of this process."""
     return devices(backend)

@@ -139,6 +139,10 @@ class Primitive:
             home = remote.home_of(args)
             if home is not None:
                 return home.evaluate(self, args, params)
+        return self.evaluate_here(args, params)
+
+    def evaluate_here(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Run `impl` on values that are not tracers."""
         avals = tuple([x.aval if type(x) is Array else aval_of(x) for x in args])
         arrays = [x.numpy() if type(x) is Array else to_ndarray(x) for x in args]
         out_avals, _ = self.infer(avals, params)

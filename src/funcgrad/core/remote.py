@@ -7,14 +7,15 @@ it by, and the one place where operations are evaluated hands them to its home.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
+from ..config import config, elsewhere
 from ..ir.avals import ShapedArray
 from .array import Array
-from .devices import Device
+from .devices import Device, cpu_device
 from .sources import user_line
 
 
@@ -47,8 +48,19 @@ class Home(Protocol):
         ...
 
 
-# Whether there ever was an array elsewhere: until then nobody need look for one.
-known: list[Home] = []
+# Whether there ever was an array elsewhere, or a default device: until then nobody need look.
+known: list[Any] = elsewhere
+# Who finds the home of a device that is named; None: the CPU, to which nothing is committed.
+finders: list[Callable[[Any], Home | None]] = []
+
+
+def default_home() -> Home | None:
+    """Where is computed what names no device; None: on the CPU.
+
+    Raises:
+        RuntimeError: the device is not present.
+    """
+    return None if config.default_device is None else finders[0](config.default_device)
 
 
 class RemoteArray(Array):
@@ -126,6 +138,8 @@ class RemoteArray(Array):
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         """The array for other libraries, without a copy; they must not write to it."""
+        if self.device == cpu_device:
+            raise AttributeError(f"{self.aval.long()} is on {cpu_device}, not on a GPU.")
         self.block_until_ready()
         dtype = self.aval.dtype
         if dtype.isbuiltin != 1:
@@ -142,7 +156,9 @@ class RemoteArray(Array):
             "stream": None,
         }
 
-    def __dlpack__(self, **_: Any) -> NoReturn:
+    def __dlpack__(self, **options: Any) -> Any:
+        if self.device == cpu_device:
+            return super().__dlpack__(**options)
         raise BufferError(
             f"{self.aval.long()} on {self.device} is not exported by DLPack yet.\n"
             f"  {user_line()}\n  Libraries that read __cuda_array_interface__ take it without a "
@@ -150,7 +166,7 @@ class RemoteArray(Array):
         )
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (2, self.device.id)
+        return (1, 0) if self.device == cpu_device else (2, self.device.id)
 
     def __repr__(self) -> str:
         if self.memory is None:
@@ -164,13 +180,14 @@ class RemoteArray(Array):
 def home_of(values: Sequence[Any]) -> Home | None:
     """Where an operation on these values happens; None: on the CPU.
 
+    It happens where an array was put, if any was; else on the default device.
+
     Raises:
         ValueError: two of them were put on different devices.
     """
-    remote = [x for x in values if type(x) is RemoteArray]
-    if not remote:
-        return None
-    committed = [x for x in remote if x.committed] or remote[:1]
+    committed = [x for x in values if type(x) is RemoteArray and x.committed]
+    if not committed:
+        return default_home()
     home = committed[0].home
     for x in committed[1:]:
         if x.home is not home:

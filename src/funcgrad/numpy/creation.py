@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.accelerators import made_on_device
 from ..core.array import Array as ArrayValue
 from ..core.array import to_ndarray
-from ..core.devices import check_device
+from ..core.remote import RemoteArray
+from ..core.shapes import ShapeDtypeStruct
 from ..core.sources import user_line
 from ..core.trace import Tracer, as_array
 from ..ir import dtypes
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
+@made_on_device
 def array(
     object: Any,
     dtype: DTypeLike | None = None,
@@ -54,13 +57,12 @@ def array(
         copy: share memory that nobody can write to when False.
         order: "K" or "C"; arrays have no memory order to choose.
         ndmin: least number of axes; axes of size 1 are put in front.
-        device: the one device there is, or its name.
+        device: where it is made, and stays; the default device if None is given.
     Raises:
         TypeError: the elements are not numbers.
         ValueError: `object` is or holds None, or its rows differ in length.
         OverflowError: a Python int does not fit the dtype.
     """
-    check_device(device)
     if order not in (None, "K", "C"):
         raise ValueError(f"array takes order='K' or 'C', got {order!r}: memory has no other order.")
     wanted = requested_dtype(dtype, "array")
@@ -78,6 +80,7 @@ def array(
     return expand_dims(out, tuple(range(missing))) if missing > 0 else out
 
 
+@made_on_device
 def asarray(
     a: Any,
     dtype: DTypeLike | None = None,
@@ -93,7 +96,6 @@ def asarray(
     Raises:
         ValueError: copy is False and a copy is needed; otherwise as `array`.
     """
-    check_device(device)
     if type(a) is ArrayValue and dtype is None and not copy:
         return a
     if copy is False:
@@ -200,7 +202,7 @@ def _from_other(x: Any, dtype: np.dtype[Any] | None) -> ArrayValue:
         return ArrayValue(np.array(x, dtype=target))
     with np.errstate(all="ignore"):
         params = {"new_dtype": target, "weak_type": False}
-        return convert_element_type_p.evaluate((found.astype(canonical),), params)
+        return convert_element_type_p.evaluate_here((found.astype(canonical),), params)
 
 
 def zeros(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
@@ -218,6 +220,7 @@ def empty(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> 
     return zeros(shape, dtype, device=device)
 
 
+@made_on_device
 def full(
     shape: Any,
     fill_value: Shaped[ArrayLike, "..."],
@@ -231,7 +234,6 @@ def full(
         TypeError: fill_value is no array value, or the shape is not made of integers.
         ValueError: fill_value does not broadcast to the shape.
     """
-    check_device(device)
     check_arraylike("full", fill_value)
     extents = canonical_shape(shape, "full")
     if not shape_of(fill_value):
@@ -265,6 +267,7 @@ def empty_like(
     return full_like(prototype, 0, dtype, shape, device=device)
 
 
+@made_on_device
 def full_like(
     a: Any,
     fill_value: Shaped[ArrayLike, "..."],
@@ -279,9 +282,11 @@ def full_like(
         TypeError: `a` has no shape and dtype.
         ValueError: fill_value does not broadcast to the shape.
     """
-    check_device(device)
     if not (hasattr(a, "shape") and hasattr(a, "dtype")):
         check_arraylike("full_like", a)
+    if type(a) is RemoteArray and a.committed:
+        like = ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type)
+        return full_like(like, fill_value, dtype, shape, device=a.device)
     check_arraylike("full_like", fill_value)
     if not shape_of(fill_value):
         return primitives.full_like(a, fill_value, dtype, shape)
@@ -297,6 +302,7 @@ def copy(a: Shaped[ArrayLike, "..."], order: str | None = None) -> Array:
     return array(a, copy=True, order=order or "K")
 
 
+@made_on_device
 def astype(
     x: Shaped[ArrayLike, "..."],
     dtype: DTypeLike | None,
@@ -311,7 +317,6 @@ def astype(
         dtype: the dtype; None is the default float.
         copy: always return memory of its own.
     """
-    check_device(device)
     check_arraylike("astype", x)
     target = _required(float if dtype is None else dtype, "astype")
     value = as_array(unwrap(x))
@@ -346,9 +351,9 @@ def _any(x: Any) -> Any:
     return x
 
 
+@made_on_device
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array over the memory of an object with `__dlpack__`; the owner must not write to it."""
-    check_device(device)
     found = np.from_dlpack(x, copy=True if copy else None)
     view = found.view()
     view.flags.writeable = False

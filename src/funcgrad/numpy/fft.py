@@ -12,7 +12,7 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.devices import check_device
+from ..control.accelerators import made_on_device
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
@@ -304,6 +304,7 @@ def _frequencies(name: str, n: Any, d: Any, dtype: Any, count: Any) -> Any:
     return index.astype(wanted) / (spacing * length)
 
 
+@made_on_device
 def fftfreq(
     n: int,
     d: Shaped[ArrayLike, "..."] = 1.0,
@@ -318,7 +319,6 @@ def fftfreq(
     Raises:
         ValueError: n or d is a list or a tuple.
     """
-    check_device(device)
 
     def count(length: int) -> Any:
         return roll(arange(length) - length // 2, -(length // 2))
@@ -326,6 +326,7 @@ def fftfreq(
     return _frequencies("fftfreq", n, d, dtype, count)
 
 
+@made_on_device
 def rfftfreq(
     n: int,
     d: Shaped[ArrayLike, "..."] = 1.0,
@@ -334,7 +335,6 @@ def rfftfreq(
     device: Any = None,
 ) -> Array:
     """The frequencies of `rfft` of n samples at distance d: 0, 1, ..., n // 2 over n d."""
-    check_device(device)
 
     def count(length: int) -> Any:
         return arange(length // 2 + 1)

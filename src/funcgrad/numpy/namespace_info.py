@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..api.placement import device_put
 from ..config import config
-from ..core.devices import Device, check_device, cpu_device
+from ..control.accelerators import home_at
+from ..core.devices import Device, cpu_device, devices
+from ..core.remote import default_home
+from ..core.trace import Tracer
 from ..ir import dtypes
 
 versions = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
@@ -49,15 +53,16 @@ class ArrayNamespaceInfo:
 
     def default_device(self) -> Device:
         """The device arrays are made on."""
-        return cpu_device
+        home = default_home()
+        return cpu_device if home is None else home.device
 
     def devices(self) -> list[Device]:
         """All devices."""
-        return [cpu_device]
+        return devices()
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, np.dtype[Any]]:
         """The dtypes of arrays for which none is asked: 32 bits unless x64 is on."""
-        check_device(device)
+        home_at(device)
         return {
             "real floating": dtypes.canonicalize_dtype(float),
             "complex floating": dtypes.canonicalize_dtype(complex),
@@ -76,7 +81,7 @@ class ArrayNamespaceInfo:
         Raises:
             ValueError: there is no kind of that name.
         """
-        check_device(device)
+        home_at(device)
         if kind is None:
             kind = tuple(_kinds)
         if isinstance(kind, tuple):
@@ -98,13 +103,18 @@ def namespace_info() -> ArrayNamespaceInfo:
 
 
 def to_device(self: Any, device: Any, /, *, stream: Any = None) -> Any:
-    """The array on a device; here there is one.
+    """The array on a device: itself, if it is there.
 
     Raises:
         RuntimeError: the device is not present.
-        ValueError: a stream is given, which a CPU does not have.
+        ValueError: a stream is given: each device has one of its own.
     """
-    check_device(device)
     if stream is not None:
-        raise ValueError(f"to_device got stream={stream!r}: a CPU has no streams. Leave it out.")
-    return self
+        raise ValueError(
+            f"to_device got stream={stream!r}: each device has one stream of its own, and a CPU "
+            "none. Leave it out."
+        )
+    home = home_at(device)
+    if home is None or isinstance(self, Tracer) or self.devices() == {home.device}:
+        return self
+    return device_put(self, device)

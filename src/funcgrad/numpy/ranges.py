@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.devices import check_device
+from ..control.accelerators import made_on_device
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir import dtypes
@@ -44,6 +44,7 @@ def _concrete(name: str, x: Any) -> Any:
     return np.asarray(known)[()] if hasattr(known, "shape") else known
 
 
+@made_on_device
 def arange(
     start: Shaped[ArrayLike, ""],
     stop: Shaped[ArrayLike, ""] | None = None,
@@ -60,7 +61,6 @@ def arange(
     Raises:
         ConcretizationTypeError: a bound is traced.
     """
-    check_device(device)
     wanted = requested_dtype(dtype, "arange")
     given = [v for v in (start, stop, step) if v is not None]
     for name, v in (("start", start), ("stop", stop), ("step", step)):
@@ -94,6 +94,7 @@ def _added(x: Any, y: Any) -> Any:
     return add(x, y)
 
 
+@made_on_device
 def linspace(
     start: Shaped[ArrayLike, "*#shape"],
     stop: Shaped[ArrayLike, "*#shape"],
@@ -114,7 +115,6 @@ def linspace(
     Raises:
         ValueError: num is negative.
     """
-    check_device(device)
     check_arraylike("linspace", start, stop)
     num = operator.index(num)
     if num < 0:

@@ -144,7 +144,7 @@ def scalar_of(value: Any, dtype: np.dtype[Any], weak_type: bool) -> Any:
         # A Python int wraps into the dtype asked for even where the default int is narrower.
         bits = value if dtype.kind == "b" else value & ((1 << 64) - 1)
         return Array(np.array(bits, np.uint64 if dtype.kind != "b" else bool).astype(dtype))
-    return convert_element_type_p.evaluate((value,), params)
+    return convert_element_type_p.evaluate_here((value,), params)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:

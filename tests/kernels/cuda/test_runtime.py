@@ -10,37 +10,9 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax, nn
 from funcgrad.control import accelerators
-from funcgrad.control.accelerators import CudaHome
-from funcgrad.core import remote
 from funcgrad.kernels.cuda.runtime import driver as drivers
 from funcgrad.kernels.cuda.runtime.driver import CudaError
 from funcgrad.kernels.cuda.runtime.executable import NoKernelError
-from funcgrad.kernels.cuda.runtime.place import Place
-
-from .fake import FakeDriver
-
-
-@pytest.fixture
-def gpus(monkeypatch):
-    """Gives a function that makes fake GPUs those of this machine."""
-    monkeypatch.setattr(remote, "known", [])
-    monkeypatch.setattr(accelerators, "_homes", [])
-
-    def make(**options):
-        fake = FakeDriver(**options)
-        places = [Place(fake, k, i, fake.compile) for k, i in enumerate(fake.devices())]
-        accelerators._homes[:] = map(CudaHome, places)
-        return fake
-
-    yield make
-    accelerators._homes.clear()
-    gc.collect()
-
-
-@pytest.fixture
-def gpu(gpus):
-    """One fake GPU."""
-    return gpus()
 
 
 def f32(*shape):

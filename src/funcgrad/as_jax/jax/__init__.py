@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
+from ... import default_device as _default
 from ...api import placement
 from ...control import jitted
+from ...control.accelerators import home_at
 from ...core.array import Array as _Array
-from ...core.devices import check_device
 from ..names import version as __version__
 from .config import config as config
 from .mapped import pmap as pmap
@@ -45,14 +45,29 @@ def device_put(
     donate: bool = False,
     may_alias: bool | None = None,
 ) -> Any:
-    """The tree with its leaves on the one device, which each sharding given must name.
+    """The tree with its leaves on a device, which each sharding given must name.
 
     Raises:
         RuntimeError: a device that is not present.
+        ValueError: several devices for one tree.
     """
-    for place in [*devices_of(device), *devices_of(src)]:
-        check_device(place)
-    return placement.device_put(x, donate=donate)
+    home_at(next(iter(devices_of(src)), None))
+    return placement.device_put(x, _sole(device), donate=donate)
+
+
+def _sole(places: Any) -> Any:
+    """The one device that is named, if any is.
+
+    Raises:
+        ValueError: there are several.
+    """
+    named = list(dict.fromkeys(devices_of(places)))
+    if len(named) > 1:
+        raise ValueError(
+            f"{', '.join(map(str, named))} are named together, and what is put or runs is on one "
+            "device. Put each part where it belongs by a call of its own."
+        )
+    return named[0] if named else None
 
 
 def jit(
@@ -65,25 +80,20 @@ def jit(
     device: Any = None,
     **options: Any,
 ) -> Any:
-    """`funcgrad.jit`, with shardings and devices that name the one device.
+    """`funcgrad.jit`, with shardings and devices that name one device.
 
     Args:
         compiler_options: XLA's; there is nothing they could say to the compiler here.
     """
-    for place in devices_of((in_shardings, out_shardings, device)):
-        check_device(place)
+    options["device"] = _sole((in_shardings, out_shardings, device))
     return jitted.jit(**options) if fun is None else jitted.jit(fun, **options)
 
 
-@contextmanager
-def default_device(device: Any) -> Generator[None]:
-    """Arrays made inside are put on the device: the one there is.
+class default_device(_default):
+    """Arrays made inside are made on the device, which a sharding may name."""
 
-    Raises:
-        RuntimeError: a device that is not present.
-    """
-    check_device(device_of(device))
-    yield
+    def __init__(self, device: Any) -> None:
+        super().__init__(device_of(device))
 
 
 def make_mesh(

@@ -27,7 +27,6 @@ _of_running = frozenset(
 _fixed: dict[str, tuple[Any, ...]] = {
     "jax_platform_name": ("cpu", "", None),
     "jax_platforms": ("cpu", "", None),
-    "jax_default_device": (None,),
     "jax_default_prng_impl": ("threefry2x32",),
     "jax_threefry_partitionable": (True,),
     "jax_enable_custom_prng": (False, True),

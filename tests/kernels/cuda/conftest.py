@@ -1,0 +1,39 @@
+"""Fake GPUs, for tests of what runs on a device."""
+
+import gc
+import sys
+
+import pytest
+
+import funcgrad as fg
+from funcgrad.control import accelerators
+from funcgrad.control.accelerators import CudaHome
+from funcgrad.core import remote
+from funcgrad.kernels.cuda.runtime.place import Place
+
+from .fake import FakeDriver
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Gives a function that makes fake GPUs those of this machine."""
+    monkeypatch.setattr(remote, "known", [])
+    monkeypatch.setattr(sys.modules["funcgrad.config"], "elsewhere", remote.known)
+    monkeypatch.setattr(accelerators, "_homes", [])
+
+    def make(**options):
+        fake = FakeDriver(**options)
+        places = [Place(fake, k, i, fake.compile) for k, i in enumerate(fake.devices())]
+        accelerators._homes[:] = map(CudaHome, places)
+        return fake
+
+    yield make
+    fg.config.update("default_device", None)
+    accelerators._homes.clear()
+    gc.collect()
+
+
+@pytest.fixture
+def gpu(gpus):
+    """One fake GPU."""
+    return gpus()
