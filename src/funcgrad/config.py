@@ -83,6 +83,7 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "numpy_dtype_promotion": ("standard", _choice("standard", "strict")),
     "default_matmul_precision": (None, _choice(*_precisions)),
     "default_device": (None, _device),
+    "gpu_scatter_atomics": (False, _flag),
     "lowering": ("fast", _choice("fast", "source", "python", "numpy")),
     "profile": (False, _flag),
     "debug": (0, _level),
@@ -123,6 +124,8 @@ class Config(threading.local):
         default_matmul_precision: precision of contractions that name none; None leaves it open.
         default_device: where arrays are made, and where is computed what names no device: one of
             `devices("gpu")`, or "cpu" or "gpu"; None: the CPU.
+        gpu_scatter_atomics: on a GPU, updates of one element are added by atomic operations: with
+            no sort before, but floating-point sums differ from run to run by their rounding.
         lowering: how jitted programs run: "fast" compiles them to machine code; "source" writes
             the same loops as Python that Numba compiles, "python" as Python that runs as it is;
             "numpy" runs the NumPy rule of each eqn.
@@ -146,6 +149,7 @@ class Config(threading.local):
     numpy_dtype_promotion: str
     default_matmul_precision: str | None
     default_device: Any
+    gpu_scatter_atomics: bool
     lowering: str
     profile: bool
     debug: int

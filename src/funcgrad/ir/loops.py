@@ -390,7 +390,7 @@ class Scatter(NamedTuple):
     """Starts as `base`; then for each index of `extents`, in C order, one element is combined.
 
     `target(index)` is where, `update(index)` what, `guard(index)` whether (None: always). `op` is
-    a fold's, or `set`.
+    a fold's, or `set`. `apart`: it is promised that no two of them meet one element.
     """
 
     op: str
@@ -399,6 +399,7 @@ class Scatter(NamedTuple):
     target: Callable[[IndexTuple], IndexTuple]
     update: Callable[[IndexTuple], Expr]
     guard: Callable[[IndexTuple], Expr | None]
+    apart: bool = False
 
 
 class View(NamedTuple):

@@ -77,13 +77,17 @@ class Acc(Expr):
 
 @dataclass(eq=False)
 class Store:
-    """`target[index] = value`, or `target[index] op= value` with `combine`, where `guard` holds."""
+    """`target[index] = value`, or `target[index] op= value` with `combine`, where `guard` holds.
+
+    `apart`: it is promised that no two turns of the loops around meet one element.
+    """
 
     target: Buffer
     index: IndexTuple
     value: Expr
     combine: str = ""
     guard: Expr | None = None
+    apart: bool = False
 
 
 @dataclass(eq=False)

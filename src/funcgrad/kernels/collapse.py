@@ -109,7 +109,8 @@ def _joined(
             flat = position(offset_of(node.target, node.index), again)
             index = (flat,) if node.target.shape else ()
             guard = None if node.guard is None else again(node.guard)
-            result.append(Store(node.target, index, again(node.value), node.combine, guard))
+            value = again(node.value)
+            result.append(Store(node.target, index, value, node.combine, guard, node.apart))
         elif isinstance(node, Advance):
             for acc, _ in node.pairs:
                 acc.initial = None if acc.initial is None else again(acc.initial)

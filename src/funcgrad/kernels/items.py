@@ -42,6 +42,7 @@ class Nest:
         folded: axes of a fold, or of the updates of a scatter.
         value: the element, or what is folded, run over or combined.
         op: how values are folded.
+        apart: no two updates of a scatter meet one element.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Nest:
     base: Expr | None = None
     axis: int = 0
     reverse: bool = False
+    apart: bool = False
 
 
 @dataclass(eq=False)

@@ -402,7 +402,7 @@ class Definitions:
         inner = value(rule.update(place))
         nest = Nest("scatter", target, kept, folded, inner, rule.op, eqn, target.dtype)
         nest.index, nest.guard = rule.target(place), rule.guard(place)
-        nest.base = value(rule.base(index))
+        nest.base, nest.apart = value(rule.base(index)), rule.apart
         return nest
 
     def _joined(self, var: Var) -> Nest:

@@ -99,7 +99,7 @@ def _plan(block: Block, base: int, out: Plan) -> int:
             if root in outside or root in out.offsets:
                 continue
             out.offsets[root] = base + place.put(first[root], last[root], root.bytes)
-        if isinstance(step, LibraryCall):
+        if isinstance(step, LibraryCall | Launch):
             for b in step.scratch:
                 out.offsets[b] = base + place.put(*block.span(at), b.bytes)
         _inner(step, at, base, place, out)

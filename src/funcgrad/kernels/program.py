@@ -33,10 +33,15 @@ Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 
 @dataclass(eq=False)
 class Launch:
-    """Run a fused kernel, one of those of a group; a loop in registers has none."""
+    """Run a fused kernel, one of those of a group; a loop in registers has none.
+
+    Attributes:
+        scratch: memory that is needed while it runs.
+    """
 
     kernel: Kernel
     group: Group | None
+    scratch: list[Buffer] = field(default_factory=lambda: [])
 
     @property
     def reads(self) -> list[Buffer]:

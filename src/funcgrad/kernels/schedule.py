@@ -397,7 +397,7 @@ class Scheduler:
         index = tuple(axis_index(a) for a in nest.kept)
         nodes = loops_over(list(nest.kept), [Store(nest.target, index, nest.base)], [], vector=True)
         combine = "" if nest.op == "set" else nest.op
-        update = Store(nest.target, nest.index, nest.value, combine, nest.guard)
+        update = Store(nest.target, nest.index, nest.value, combine, nest.guard, nest.apart)
         last = nest.folded[-1] if nest.folded else None
         flat = flat_index(nest.index, nest.target.shape)
         steps = last is not None and flat.axes.get(last) == 1

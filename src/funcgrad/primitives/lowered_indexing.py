@@ -141,7 +141,9 @@ def gathered(x: Operand, windows: IndexedWindows, fill: Any) -> Map:
     return Map(at)
 
 
-def scattered(op: str, x: Operand, updates: Operand, windows: IndexedWindows) -> loops.Scatter:
+def scattered(
+    op: str, x: Operand, updates: Operand, windows: IndexedWindows, apart: bool
+) -> loops.Scatter:
     """x with the updates set or folded in at their windows, one whole window after the other."""
     inner = windows.window_dims
     order = [d for d in range(len(updates.shape)) if d not in inner]
@@ -160,4 +162,4 @@ def scattered(op: str, x: Operand, updates: Operand, windows: IndexedWindows) ->
         return updates.at(ordered(index))
 
     extents = tuple(updates.shape[d] for d in order)
-    return loops.Scatter(op, x.at, extents, target, update, guard)
+    return loops.Scatter(op, x.at, extents, target, update, guard, apart)

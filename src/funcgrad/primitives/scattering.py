@@ -238,9 +238,9 @@ class Scatter(Primitive):
         rank = len(indices.shape) - 1 + len(numbers.update_window_dims)
         own = sum(map(len, (numbers[0], numbers[1], numbers[3])))
         sizes = window_sizes(own, updates.shape[:rank], numbers)
-        clip = params["mode"] is GatherScatterMode.CLIP
+        clip, apart = params["mode"] is GatherScatterMode.CLIP, params["unique_indices"]
         windows = IndexedWindows(x.shape, indices, numbers, sizes, clip)
-        return scattered(fold_op(self.op, x.dtype), x, self.worked_in(updates), windows)
+        return scattered(fold_op(self.op, x.dtype), x, self.worked_in(updates), windows, apart)
 
     def worked_in(self, updates: Operand) -> Operand:
         """The updates as the operation of the compiled scatter takes them."""

@@ -36,6 +36,8 @@ TEMPLATES = {
     "long cumulative": lambda x: fnp.cumsum(x.reshape(-1)),
     "gather": lambda x: x[np.arange(7) * 3],
     "scatter": lambda x: x.at[np.arange(40) % 7].add(1),
+    "many updates": lambda x: x.at[np.arange(3000) % 200].add(x[0]),
+    "updates of places that differ": lambda x: x.at[np.arange(90)].add(1, unique_indices=True),
     "running columns": lambda x: fnp.cumsum(x, 0),
     "argmax": lambda x: fnp.argmax(x, 1),
     "sort": lambda x: fnp.sort(x),

@@ -7,7 +7,8 @@ from hypothesis import given
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax, nn
-from funcgrad.config import enable_x64
+from funcgrad.config import config, enable_x64
+from funcgrad.kernels.cuda import segments
 
 from ... import goldens
 from ..drawn import examples, programs
@@ -108,6 +109,25 @@ TABLE = {
         np.array([3, 3, 5, 199, 0]),
     ),
     "scatter of elements": (None, lambda x, i: x.at[i].set(i * 1.0), f32(9), i32(30) % 9),
+    "scatter of many rows": (
+        ["map", "map", "map", "sort", "segments"],
+        lambda x, i, u: x.at[i].add(u * 2), f32(200, 100), i32(300) % 37 - 3, f32(300, 100),
+    ),
+    "scatter of many rows in bfloat16": (
+        None, lambda x, i, u: x.at[i].add(u), f32(9, 500).astype(fnp.bfloat16), i32(90) % 11,
+        f32(90, 500).astype(fnp.bfloat16),
+    ),
+    "scatter of pairs of places": (
+        None, lambda x, i, j: x.at[i, j].add(1.5), f32(70, 80), i32(300) % 9, i32(300) % 90,
+    ),
+    "scatter of many elements, the last one stays": (
+        None, lambda x, i: x.at[i].set(fnp.arange(400)), i32(5000), i32(400) % 9,
+    ),
+    "scatter to places that differ": (
+        ["map", "map", "map"],
+        lambda x, i, u: x.at[i].add(u, unique_indices=True),
+        f32(5000), np.random.default_rng(5).permutation(5000)[:800], f32(800),
+    ),
     "integers": (["map"], lambda x: (x // 7, x % 5, -x, abs(x), x << 3), i32(100)),
     "random bits": (["map"], lambda k: fg.random.bits(k, (100,)), fg.random.key(0)),
     "complex": (None, lambda x: (x * 1j + 2).real ** 2, f32(100)),
@@ -170,7 +190,14 @@ TABLE = {
 }  # fmt: skip
 
 
-SHOWN = "transposition", "sum of all", "sum of columns", "cumulative sums of long rows", "bfloat16"
+SHOWN = (
+    "scatter of many rows",
+    "transposition",
+    "sum of all",
+    "sum of columns",
+    "cumulative sums of long rows",
+    "bfloat16",
+)
 
 
 @pytest.mark.parametrize("name", sorted(TABLE))
@@ -179,6 +206,69 @@ def test_table(name):
     program = agrees(*traced(f, *args))
     if kinds is not None:
         assert [k.launch.kind for k in program.kernels] == kinds
+
+
+def atomically(f, *args):
+    before = config.read("gpu_scatter_atomics")
+    config.update("gpu_scatter_atomics", True)
+    try:
+        return agrees(*traced(f, *args))
+    finally:
+        config.update("gpu_scatter_atomics", before)
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype", "kind"),
+    [
+        ("add", "float32", "atomics"),
+        ("add", "int32", "atomics"),
+        ("max", "int32", "atomics"),
+        ("min", "uint32", "atomics"),
+        ("max", "float32", "segments"),
+        ("add", "float16", "segments"),
+        ("set", "float32", "segments"),
+    ],
+)
+def test_atomics_are_used_where_asked_for_and_where_there_are_such(op, dtype, kind):
+    x, i, u = f32(700, 9), i32(100) % 40, f32(100, 9)
+    x, u = ((20 * a).astype(dtype) for a in (abs(x), abs(u)))
+    program = atomically(lambda x, i, u: getattr(x.at[i], op)(u), x, i, u)
+    assert program.kernels[-1].launch.kind == kind
+    assert ("atomic operations" in program.explain("f")) == (kind == "atomics")
+    assert f"atomic_{op}_{dtype}" in program.text or kind == "segments"
+
+
+@pytest.mark.parametrize(
+    ("f", "shapes"),
+    [
+        (lambda x, i, u: x.at[i].add(u), ((5000,), (700,))),
+        (lambda x, i, u: x.at[:, i].max(u), ((2, 2500), (2, 300))),
+        (lambda x, i, u: x.at[i].mul(u), ((70, 80), (130, 80))),
+    ],
+)
+def test_long_segments_go_in_pieces(f, shapes, monkeypatch):
+    monkeypatch.setattr(segments, "PIECE", 64)
+    shape, given = shapes
+    program = agrees(
+        *traced(
+            f,
+            f32(*shape),
+            i32(given[0] if len(shape) < 2 or shape[0] > 2 else given[1]) % 3,
+            f32(*given),
+        )
+    )
+    assert [k.launch.kind for k in program.kernels][-2:] == ["pieces", "segments"]
+
+
+def test_a_sum_by_segments_does_not_depend_on_the_order_of_lanes():
+    """Up to the next piece updates of a place are added one after the other, as they are given."""
+    i, u = i32(900) % 7, f32(900)
+    want = np.zeros(4200, np.float32)
+    for place, update in zip(i, u, strict=True):
+        want[place] += update
+    closed, inputs = traced(lambda x, i, u: x.at[i].add(u), np.zeros(4200, np.float32), i, u)
+    _, _, found = both_ways(closed, inputs)
+    assert all(np.array_equal(got[0], want) for got in found)
 
 
 def test_sources_are_as_before(request):

@@ -63,6 +63,12 @@ PROGRAMS = {
     "cumulative maxima": (lambda x: lax.cummax(x, axis=0), f32(20, 6)),
     "scatter": (lambda x, i: x.at[i].add(1.0), f32(20, 6), ints(9) % 20),
     "scatter of elements": (lambda x, i: x.at[i].set(2.0), f32(20), ints(9) % 20),
+    "scatter by segments": (
+        lambda x, i, u: x.at[i].add(u), f32(500, 9), ints(90) % 20, f32(90, 9)
+    ),
+    "scatter to places that differ": (
+        lambda x, i, u: x.at[i].add(u, unique_indices=True), f32(20, 6), np.arange(9), f32(9, 6)
+    ),
     "integers": (lambda x: (x // 7, x % 5, -x, abs(x), x << 3), ints(70)),
     "bits": (lambda x: (x & 5, x | 8, x ^ 3, ~x, x >> 2), ints(70)),
     "counted bits": (lambda x: (lax.population_count(x), lax.clz(x)), ints(70)),

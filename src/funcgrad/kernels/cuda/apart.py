@@ -1,8 +1,8 @@
 """Which loops may be shared among threads: those whose turns touch no element in common.
 
 In: loops. Out: yes or no. The one idea: two turns are apart if every access to a buffer that the
-loop writes moves with the axis, all by the same stride, further than the loops inside reach. What
-cannot be shown this way is done in order.
+loop writes moves with the axis, all by the same stride, further than the loops inside reach; or if
+a scatter is promised to meet no element twice. What cannot be shown this way is done in order.
 """
 
 from __future__ import annotations
@@ -95,8 +95,16 @@ def _apart(loop: For, private: frozenset[Buffer]) -> bool:
             written.add(access.buffer)
     return all(
         _by_component(touched[b], loop.axis, inner) or _by_window(touched[b], loop.axis, inner)
-        for b in written - private
+        for b in written - private - _promised(loop)
     )
+
+
+def _promised(loop: For) -> set[Buffer]:
+    """The buffers of which a loop touches no element twice, by promise."""
+    stores = [n for n in statements(loop.body) if isinstance(n, Store)]
+    read = {a.buffer for a in accesses(loop.body) if not a.writes}
+    others = {n.target for n in stores if not n.apart}
+    return {n.target for n in stores if n.apart} - others - read
 
 
 def _by_component(found: list[Access], axis: Axis, inner: set[Axis]) -> bool:

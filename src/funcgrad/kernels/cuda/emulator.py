@@ -44,6 +44,7 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+_ATOMIC = {"add": np.add, "min": np.minimum, "max": np.maximum}
 _where: Callable[..., Any] = np.where
 _TYPES = "bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 float16".split()
 
@@ -324,6 +325,9 @@ class _Run:
         name = ast.unparse(node.func)
         if name.startswith(("load_", "store_")):
             return self._move(name, node)
+        if name.startswith("atomic_"):
+            memory, place, value = map(self.value, node.args)
+            return memory.combine(_ATOMIC[name.split("_")[1]], place, value, self.mask)
         own = getattr(self, "do_" + name.replace(".", "_"), None)
         if name.endswith(".array"):
             return self._array(name, node)

@@ -1,13 +1,15 @@
 """Instructions that generated kernels name and no text defines, for numba.cuda.
 
 In: the module numba.cuda, handed over by `adapter`. Out: functions by name. Each is one or two
-instructions of LLVM: the bits of a number, halves, moves of 128 bits, a maximum that keeps NaN.
+instructions: the bits of a number, halves, moves of 128 bits, a maximum that keeps NaN, atomics.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
+
+from .words import ATOMICS
 
 # A thread moves so many bytes in one instruction.
 _MOVE = 16
@@ -36,6 +38,8 @@ def intrinsics(extending: Any, types: Any) -> dict[str, Any]:
         "minimum_float32": make.assembled("min.NaN.f32 $0, $1, $2;", "=f,f,f", f32, f32, f32),
         "aligned": make.pointer_test(),
     }
+    for op, name in ATOMICS:
+        found[f"atomic_{op}_{name}"] = make.atomic(op, getattr(types, name))
     for count in (2, 4, 8):
         found[f"load_{count}"] = make.moved(count, load=True)
         found[f"store_{count}"] = make.moved(count, load=False)
@@ -103,6 +107,28 @@ class _Makers:
                 return context.get_dummy_value()
 
             return types.void(pointer, types.int64, room), gen
+
+        return self.intrinsic(made)
+
+    def atomic(self, op: str, kind: Any) -> Any:
+        """An operation on an element in memory that nobody else comes between."""
+        ir, types = self.ir, self.types
+        bits = kind.bitwidth
+        letter = "f" if kind in (types.float32, types.float64) else "s" if kind.signed else "u"
+        # There is one addition of whole numbers, which wraps, with or without a sign.
+        letter = "u" if op == "add" and letter == "s" else letter
+        register = ("f" if bits == 32 else "d") if letter == "f" else "r" if bits == 32 else "l"
+
+        def made(context: Any, pointer: Any, place: Any, x: Any) -> Any:
+            def gen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                where = builder.ptrtoint(builder.gep(args[0], [args[1]]), ir.IntType(64))
+                shape = ir.FunctionType(ir.VoidType(), [where.type, args[2].type])
+                text = f"red.relaxed.gpu.{op}.{letter}{bits} [$0], $1;"
+                code = ir.InlineAsm(shape, text, f"l,{register},~{{memory}}", side_effect=True)
+                builder.call(code, [where, args[2]])
+                return context.get_dummy_value()
+
+            return types.void(pointer, types.int64, kind), gen
 
         return self.intrinsic(made)
 

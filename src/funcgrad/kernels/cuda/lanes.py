@@ -96,6 +96,7 @@ class Memory:
         self.size = array.size // team.blocks if shared else array.size
         self.writes = Record(array.size)
         self.reads = Record(array.size)
+        self.changes = Record(array.size)
 
     def _places(self, index: Any, lanes: NDArray) -> NDArray:
         index = np.broadcast_to(np.asarray(index), self.team.lane.shape)[lanes]
@@ -105,13 +106,17 @@ class Memory:
             raise EmulationError(f"{self.name}[{which}] is outside of its {self.size} elements")
         return index + self.team.block[lanes] * self.size if self.shared else index
 
+    def _changing(self, at: NDArray, lanes: NDArray) -> bool:
+        """Whether another lane changes one of the elements, in whatever way."""
+        return any(bool(r.meets(self.team, at, lanes).any()) for r in (self.writes, self.changes))
+
     def load(self, index: Any, mask: NDArray) -> NDArray:
         """The elements at an index of each lane; 0 for lanes at rest."""
         lanes = np.flatnonzero(mask)
         at = self._places(index, lanes)
         if self.shared and np.any(self.writes.lane[at] == _NOBODY):
             raise EmulationError(f"{self.name} is read where nobody wrote")
-        if self.writes.meets(self.team, at, lanes).any():
+        if self._changing(at, lanes):
             raise EmulationError(f"{self.name} is read by a lane while another one writes it")
         self.reads.note(self.team, at, lanes, self.reads.meets(self.team, at, lanes))
         found = np.zeros(mask.shape, self.array.dtype)
@@ -122,7 +127,7 @@ class Memory:
         """Write the value of each lane."""
         lanes = np.flatnonzero(mask)
         at = self._places(index, lanes)
-        if np.unique(at).size != at.size or self.writes.meets(self.team, at, lanes).any():
+        if np.unique(at).size != at.size or self._changing(at, lanes):
             raise EmulationError(f"{self.name}: two lanes write one element")
         if self.reads.meets(self.team, at, lanes).any():
             raise EmulationError(f"{self.name} is written by a lane while another one reads it")
@@ -131,6 +136,18 @@ class Memory:
         if value.dtype != self.array.dtype and value.ndim:
             raise EmulationError(f"{self.name} holds {self.array.dtype}, given {value.dtype}")
         self.array[at] = np.broadcast_to(value, mask.shape)[lanes]
+
+    def combine(self, op: Any, index: Any, value: Any, mask: NDArray) -> None:
+        """Work the value of each lane into an element by an atomic operation."""
+        lanes = np.flatnonzero(mask)
+        at = self._places(index, lanes)
+        if self.writes.meets(self.team, at, lanes).any():
+            raise EmulationError(f"{self.name} is changed atomically while a lane writes it")
+        # Whoever reads it meanwhile is found out; who changes it likewise is not.
+        if self.reads.meets(self.team, at, lanes).any():
+            raise EmulationError(f"{self.name} is changed by a lane while another one reads it")
+        op.at(self.array, at, np.broadcast_to(np.asarray(value), mask.shape)[lanes])
+        self.changes.note(self.team, at, lanes, self.changes.meets(self.team, at, lanes))
 
 
 class Local:

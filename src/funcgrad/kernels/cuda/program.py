@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ...ir.jaxpr import ClosedJaxpr, Eqn
 from ...ir.loops import Apply, Expr, Library
@@ -29,6 +29,14 @@ from .apart import statements
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
 from .scans import ScanSource
+from .segments import (
+    AtomicSource,
+    SegmentSource,
+    atomic_launch,
+    is_atomic,
+    segment_launches,
+    updates_of,
+)
 from .sorts import rows_of, sort_launches
 from .source import CudaSource
 from .tiles import TileSource
@@ -67,6 +75,13 @@ class CudaKernel:
 
     launch: CudaLaunch | ProductLaunch
     text: str
+
+    @classmethod
+    def of(cls, launch: CudaLaunch | ProductLaunch, library: CudaLibrary, notes: list[str]) -> Self:
+        """The kernel of a launch; of a loop nest it is written here."""
+        if isinstance(launch, CudaLaunch):
+            return cls(launch, source_of(launch, library, notes).function(launch.name))
+        return cls(launch, "".join(f"# {note}\n" for note in notes) + launch.text)
 
     @property
     def name(self) -> str:
@@ -153,11 +168,10 @@ def cuda_program(
             continue
         notes = eqn_notes(around, step, names_of(around.jaxpr))
         made = [
-            CudaKernel(found, source_of(found, library, notes).function(found.name))
-            for found in launches(step.kernel)
+            k for f in launches(step.kernel) for k in _launched(around, step, f, library, notes)
         ]
         steps[id(step)] = made
-        kernels += made
+        kernels += {k.name: k for k in made}.values()
     return CudaProgram(block, plan(block), kernels, steps, refused, library.definitions())
 
 
@@ -167,8 +181,26 @@ def source_of(launch: CudaLaunch, library: CudaLibrary, notes: list[str]) -> Cud
         "tiles": TileSource,
         "scan": ScanSource,
         "totals": ScanSource,
+        "pieces": SegmentSource,
+        "segments": SegmentSource,
+        "atomics": AtomicSource,
     }
     return kinds.get(launch.kind, CudaSource)(launch, library, notes)
+
+
+def _launched(
+    block: Block, step: Launch, launch: CudaLaunch, library: CudaLibrary, notes: list[str]
+) -> list[CudaKernel]:
+    """The kernels of a launch; several where it does updates that data place."""
+    updates = updates_of(launch)
+    if updates is None:
+        return [CudaKernel.of(launch, library, notes)]
+    if is_atomic(updates):
+        return [CudaKernel.of(atomic_launch(launch, updates), library, notes)]
+    found = segment_launches(launch, updates, library)
+    step.scratch += found.scratch
+    block.constants.update(found.constants)
+    return [CudaKernel.of(part, library, notes) for part in found.launches]
 
 
 def _product(
@@ -179,8 +211,8 @@ def _product(
     made, scratch = product_launches(
         gemm, step.kernel.stages[0].function, (left, right, out), library
     )
-    note = f"# {eqn_line(step.eqn, names_of(block.jaxpr))}\n"
-    return [CudaKernel(found, note + found.text) for found in made], scratch
+    notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
+    return [CudaKernel.of(found, library, notes) for found in made], scratch
 
 
 def _sort(block: Block, step: LibraryCall, name: str, library: CudaLibrary) -> list[CudaKernel]:
@@ -190,8 +222,8 @@ def _sort(block: Block, step: LibraryCall, name: str, library: CudaLibrary) -> l
     found = sort_launches(rows, name, step.reads, step.writes, library)
     step.scratch = found.scratch
     block.constants.update(found.constants)
-    note = f"# {eqn_line(step.eqn, names_of(block.jaxpr))}\n"
-    return [CudaKernel(launch, note + launch.text) for launch in found.launches]
+    notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
+    return [CudaKernel.of(launch, library, notes) for launch in found.launches]
 
 
 def _outline(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:

@@ -40,6 +40,7 @@ class Rows:
         outer, length, inner: extents before, along and behind the axis.
         keys: how many operands decide; `largest`: the largest come first, by their bits.
         kept: how many elements of each row there are in the results.
+        placed: whether their places in the row are the last result.
     """
 
     outer: int
@@ -48,6 +49,7 @@ class Rows:
     keys: int
     largest: bool
     kept: int
+    placed: bool
 
     @property
     def width(self) -> int:
@@ -73,7 +75,7 @@ def rows_of(eqn: Eqn) -> Rows | None:
     axis: int = eqn.params["axis" if top else "dimension"]
     length = shape[axis]
     kept: int = eqn.params["k"] if top else length
-    return Rows(prod(shape[:axis]), length, prod(shape[axis + 1 :]), keys, top, kept)
+    return Rows(prod(shape[:axis]), length, prod(shape[axis + 1 :]), keys, top, kept, top)
 
 
 @dataclass(eq=False)
@@ -259,8 +261,8 @@ class _Text:
             start = f"{row} // {rows.inner} * {rows.kept * rows.inner} + {row} % {rows.inner}"
             target = f"{start} + {rows.inner} * {at}"
         lines = [f"y{k}[{target}] = x{k}[{self._at('place')}]" for k in range(len(self.reads))]
-        if rows.largest:
-            lines.append(f"y1[{target}] = place")
+        if rows.placed:
+            lines.append(f"y{len(self.reads)}[{target}] = place")
         return ["    " * depth + line for line in lines]
 
     def tile(self, name: str) -> str:

@@ -74,8 +74,16 @@ class CudaSource(KernelSource):
     def header(self, name: str) -> str:
         launch = self.launch
         shape = f"{count(launch.blocks, 'block')} of {launch.threads} threads"
+        reads = [b for b in launch.params if b not in launch.written]
+        typed = [" ".join(map(self._typed, part)) for part in (reads, launch.written)]
+        lines = [f"{name}: {typed[0]} -> {typed[1]}", self.how(shape), *self.notes]
+        return "".join(f"# {line}\n" for line in lines)
+
+    def how(self, shape: str) -> str:
+        """Who does what, in words."""
+        launch = self.launch
         part = "a part of " if launch.parts > 1 else ""
-        how = {
+        return {
             "map": f"{shape}; each does {launch.wide} neighbours" if launch.wide > 1 else shape,
             "scan": f"{shape}; a block goes through {part}a row",
             "totals": f"{shape}; a block folds a part of a row",
@@ -85,10 +93,6 @@ class CudaSource(KernelSource):
             "chunks": f"{shape}; a block does {self.kernel.grain} turns",
             "block": f"one block of {launch.threads} threads",
         }[launch.kind]
-        reads = [b for b in launch.params if b not in launch.written]
-        typed = [" ".join(map(self._typed, part)) for part in (reads, launch.written)]
-        lines = [f"{name}: {typed[0]} -> {typed[1]}", how, *self.notes]
-        return "".join(f"# {line}\n" for line in lines)
 
     def _typed(self, buffer: Buffer) -> str:
         return f"{self.buffers[buffer]}:{short(buffer)}"
@@ -101,7 +105,7 @@ class CudaSource(KernelSource):
         total = launch.total
         self.line("first, step = cuda.grid(1), cuda.gridsize(1)")
         if launch.wide == 1:
-            self._turns("first", str(total), 1)
+            self.turns("first", str(total), 1)
             return
         self._find_wide()
         # What comes from outside may begin anywhere; then, every element is done by itself.
@@ -112,16 +116,16 @@ class CudaSource(KernelSource):
             kind = memory_type(buffer.dtype)
             self.line(f"{name} = cuda.local.array({launch.wide}, {kind}, alignment=16)")
         taken = set(self.names.taken)
-        self._turns("first", stop, launch.wide)
+        self.turns("first", stop, launch.wide)
         self.wide.clear()
         # What stands before both loops keeps its name; the rest is said again.
         self.names.taken = taken | {name for name, _ in self.scopes[0].names.values()}
-        self._turns(f"{launch.wide} * {stop} + first", str(total), 1)
+        self.turns(f"{launch.wide} * {stop} + first", str(total), 1)
 
     def _wide_buffers(self) -> list[str]:
         return [self.buffers[b] for b, _ in self.wide]
 
-    def _turns(self, first: str, stop: str, wide: int) -> None:
+    def turns(self, first: str, stop: str, wide: int) -> None:
         """The turns of the grid's loops that fall to a thread."""
         launch = self.launch
         axes = [loop.axis for loop in launch.grid]

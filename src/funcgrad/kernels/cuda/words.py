@@ -20,7 +20,12 @@ from ..emit.source import Library
 from ..emit.source_helpers import HELPERS, called, saturating
 from ..emit.source_ops import SourceOps, Text, memory_name, register_name, typed
 
-GIVEN = frozenset(
+# Operations that a GPU does on an element in memory at once, whoever else does one.
+ATOMICS = frozenset(
+    {("add", name) for name in ("float32", "float64", "int32", "uint32", "int64", "uint64")}
+    | {(op, name) for op in ("min", "max") for name in ("int32", "uint32", "int64", "uint64")}
+)
+GIVEN = frozenset(f"atomic_{op}_{name}" for op, name in ATOMICS) | frozenset(
     "as_float32 as_float64 as_uint32 as_uint64 from_float16 to_float16 maximum_float32 "
     "minimum_float32 fg_special_gammaln aligned load_2 load_4 load_8 store_2 store_4 "
     "store_8".split()
