@@ -75,7 +75,7 @@ def test_refusals():
             raise AssertionError("is not asked for its memory")
 
         def __dlpack_device__(self):
-            return (2, 0)
+            return (10, 0)
 
     with pytest.raises(BufferError, match="host"):
         dlpack.from_dlpack(Remote())

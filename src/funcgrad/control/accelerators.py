@@ -22,6 +22,7 @@ from ..core.array import Array, to_ndarray
 from ..core.devices import Device, cpu_device
 from ..core.primitive import Primitive
 from ..core.remote import Home, RemoteArray, default_home, finders
+from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import Tracer, as_array
 from ..ir.avals import ShapedArray, aval_of
@@ -63,7 +64,13 @@ class CudaHome:
     def put(self, x: Any, committed: bool) -> RemoteArray:
         """A value on this device."""
         if type(x) is RemoteArray and x.home is self:
-            return RemoteArray(x.alive(), x.aval, self, committed)
+            memory = x.alive()
+            memory.shared = True
+            return RemoteArray(memory, x.aval, self, committed)
+        if type(x) is RemoteArray and isinstance(x.home, CudaHome):
+            from ..kernels.cuda.runtime.interchange import moved
+
+            return RemoteArray(moved(self.place, x.home.place, x.alive()), x.aval, self, committed)
         aval = aval_of(x)
         from ..kernels.runtime.scripts import words_of
 
@@ -85,6 +92,38 @@ class CudaHome:
     def address(self, memory: Any) -> int:
         """Where the memory begins."""
         return memory.address
+
+    # Other libraries.
+
+    @property
+    def number(self) -> tuple[int, int]:
+        """DLPack's kind of device, and its number."""
+        return (2, self.place.number)
+
+    def interface(self, memory: Any, aval: ShapedArray) -> dict[str, Any]:
+        """An array as `__cuda_array_interface__` says it."""
+        from ..kernels.cuda.runtime.interchange import interface
+
+        return interface(self.place, memory, aval)
+
+    def capsule(self, array: RemoteArray, stream: Any, options: dict[str, Any]) -> Any:
+        """An array as `__dlpack__` gives it, with its arguments max_version, dl_device and copy."""
+        from ..kernels.cuda.runtime.interchange import exported
+
+        memory, copy = array.alive(), options["copy"]
+        dl_device, version = options["dl_device"], options["max_version"]
+        if dl_device is not None and tuple(dl_device) != self.number:
+            if tuple(dl_device) == (1, 0) and copy is not False:
+                host = Array(array.numpy(), array.aval)
+                return host.__dlpack__(max_version=version, copy=copy)
+            raise BufferError(
+                f"{array.aval.long()} on {self.device} was asked for on DLPack's device "
+                f"{tuple(dl_device)}{' without a copy' if copy is False else ''}.\n"
+                f"  {user_line()}\n  Bring it there first by device_put."
+            )
+        if copy:
+            memory = self.place.copied(memory)
+        return exported(self.place, memory, array.aval, stream, version, bool(copy))
 
     # Programs.
 
@@ -111,11 +150,17 @@ class CudaHome:
     ) -> list[Any]:
         """Put a program into the stream; its results are there before they are computed."""
         program = self.executable(closed)
-        arrays = [self.put(x, False) for x in args]
-        sole = {i for i in donated if type(args[i]) is RemoteArray}
+        here = [type(x) is RemoteArray and x.home is self for x in args]
+        arrays = [x if h else self.put(x, False) for x, h in zip(args, here, strict=True)]
+        held = [a.alive() for a in arrays]
+        sole = {
+            i
+            for i in donated
+            if type(args[i]) is RemoteArray and not held[i].shared and held.count(held[i]) == 1
+        }
         out_avals = closed.out_avals
         pairs = matched(program.reusable, [a.aval for a in arrays], out_avals, sole)
-        memories = program([a.alive() for a in arrays], pairs)
+        memories = program(held, pairs)
         committed = any(type(x) is RemoteArray and x.committed for x in args)
         outs = [
             RemoteArray(m, a, self, committed) for m, a in zip(memories, out_avals, strict=True)
@@ -166,6 +211,19 @@ class HostHome:
     def address(self, memory: Any) -> int:
         """Where the memory begins."""
         return memory.ctypes.data
+
+    @property
+    def number(self) -> tuple[int, int]:
+        """DLPack's kind of device, and its number."""
+        return (1, 0)
+
+    def interface(self, memory: Any, aval: ShapedArray) -> dict[str, Any]:
+        """Arrays on the CPU have none."""
+        raise AttributeError(f"{aval.long()} is on {cpu_device}, not on a GPU.")
+
+    def capsule(self, array: RemoteArray, stream: Any, options: dict[str, Any]) -> Any:
+        """An array as `__dlpack__` gives it."""
+        return Array.__dlpack__(array, stream=stream, **options)
 
     def evaluate(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Apply a primitive to arrays."""

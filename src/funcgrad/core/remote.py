@@ -15,7 +15,7 @@ import numpy as np
 from ..config import config, elsewhere
 from ..ir.avals import ShapedArray
 from .array import Array
-from .devices import Device, cpu_device
+from .devices import Device
 from .sources import user_line
 
 
@@ -37,6 +37,19 @@ class Home(Protocol):
 
     def address(self, memory: Any) -> int:
         """Where the memory begins."""
+        ...
+
+    def interface(self, memory: Any, aval: ShapedArray) -> dict[str, Any]:
+        """An array as `__cuda_array_interface__` says it."""
+        ...
+
+    def capsule(self, array: RemoteArray, stream: Any, options: dict[str, Any]) -> Any:
+        """An array as `__dlpack__` gives it."""
+        ...
+
+    @property
+    def number(self) -> tuple[int, int]:
+        """DLPack's kind of device, and its number."""
         ...
 
     def evaluate(self, primitive: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -138,35 +151,30 @@ class RemoteArray(Array):
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         """The array for other libraries, without a copy; they must not write to it."""
-        if self.device == cpu_device:
-            raise AttributeError(f"{self.aval.long()} is on {cpu_device}, not on a GPU.")
-        self.block_until_ready()
-        dtype = self.aval.dtype
-        if dtype.isbuiltin != 1:
-            raise AttributeError(
-                f"__cuda_array_interface__ has no name for {dtype}. View it as an integer of its "
-                "size (x.view), or give it another dtype."
-            )
-        return {
-            "shape": self.aval.shape,
-            "typestr": dtype.str,
-            "data": (self.unsafe_buffer_pointer() if self.aval.size else 0, True),
-            "version": 3,
-            "strides": None,
-            "stream": None,
-        }
+        return self.home.interface(self.alive(), self.aval)
 
-    def __dlpack__(self, **options: Any) -> Any:
-        if self.device == cpu_device:
-            return super().__dlpack__(**options)
-        raise BufferError(
-            f"{self.aval.long()} on {self.device} is not exported by DLPack yet.\n"
-            f"  {user_line()}\n  Libraries that read __cuda_array_interface__ take it without a "
-            "copy; for others bring it to the CPU by device_get."
-        )
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule of the memory, without a copy where none is asked for.
+
+        Args:
+            stream: where the consumer will use it: None or 1: the default stream; 2: that of the
+                thread; -1: anywhere, after waiting by itself; else a stream's address.
+            dl_device: (1, 0) gives a copy in the host's memory.
+        Raises:
+            BufferError: another device, or a dtype that DLPack does not have.
+        """
+        options = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return self.home.capsule(self, stream, options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0) if self.device == cpu_device else (2, self.device.id)
+        return self.home.number
 
     def __repr__(self) -> str:
         if self.memory is None:

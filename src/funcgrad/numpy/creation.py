@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..control.accelerators import made_on_device
+from ..control.foreign import is_foreign, taken
 from ..core.array import Array as ArrayValue
 from ..core.array import to_ndarray
 from ..core.remote import RemoteArray
@@ -98,6 +99,10 @@ def asarray(
     """
     if type(a) is ArrayValue and dtype is None and not copy:
         return a
+    if _may_be_foreign(a) and is_foreign(a):
+        wanted = requested_dtype(dtype, "asarray")
+        out = taken(a, copy)
+        return out if wanted is None else convert(out, wanted)
     if copy is False:
         _check_no_copy(a, dtype)
     return array(a, dtype=dtype, copy=bool(copy), order=order, device=device)
@@ -186,6 +191,9 @@ def _from_other(x: Any, dtype: np.dtype[Any] | None) -> ArrayValue:
     if x is None:
         raise ValueError("None is not a valid value for array. Use nan, or leave it out.")
     plain = type(x) in _plain
+    if _may_be_foreign(x) and is_foreign(x):
+        out = taken(x, copy=dtype is None)
+        return out if dtype is None else convert(out, dtype)
     if plain and dtype is None:
         return ArrayValue(to_ndarray(x), aval_of(x))
     if is_ndarray(x) and dtype is None:
@@ -203,6 +211,13 @@ def _from_other(x: Any, dtype: np.dtype[Any] | None) -> ArrayValue:
     with np.errstate(all="ignore"):
         params = {"new_dtype": target, "weak_type": False}
         return convert_element_type_p.evaluate_here((found.astype(canonical),), params)
+
+
+def _may_be_foreign(x: Any) -> bool:
+    """Whether x is none of the kinds of values that are in the host's memory for certain."""
+    return type(x) not in _plain and not isinstance(
+        x, (ArrayValue, Tracer, np.ndarray, np.generic, list, tuple)
+    )
 
 
 def zeros(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
@@ -354,6 +369,8 @@ def _any(x: Any) -> Any:
 @made_on_device
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array over the memory of an object with `__dlpack__`; the owner must not write to it."""
+    if is_foreign(x):
+        return taken(x, copy)
     found = np.from_dlpack(x, copy=True if copy else None)
     view = found.view()
     view.flags.writeable = False

@@ -32,6 +32,10 @@ class FakeDriver:
         self.free_bytes = memory
         self.aligned = aligned
         self.graphs = 0
+        # Work that other libraries have put into streams of theirs.
+        self.streams = {1: [], 2: []}
+        self.current = 0
+        self.whose = {}
         self.failing = set()
 
     def compile(self, program, kernel, target):
@@ -53,10 +57,47 @@ class FakeDriver:
         return self.infos
 
     def use(self, device):
-        pass
+        self.current = device
 
     def stream(self):
-        return "stream"
+        # One queue does for the streams of all devices here.
+        return 100
+
+    def address_of(self, stream):
+        return stream
+
+    def follow(self, later, earlier):
+        if self.recording is not None:
+            raise CudaError("another stream is waited for while one records")
+        self.log.append(("follow", later, earlier))
+        if later == earlier:
+            return
+        if later == 100:
+            queue = self.streams[earlier]
+            count = len(queue)
+            done = [False]
+
+            def behind():
+                if not done[0]:
+                    done[0] = True
+                    for work in [queue.pop(0) for _ in range(min(count, len(queue)))]:
+                        work()
+
+            self.queue.append(behind)
+        else:
+            self.streams[later].append(self.now)
+
+    def device_of(self, address):
+        for start, memory in self.memory.items():
+            if start <= address < start + max(memory.size, 1):
+                return self.whose[start]
+        raise CudaError("CUDA_ERROR_INVALID_VALUE")
+
+    def run(self, stream):
+        """Do the work of another library's stream."""
+        queue, self.streams[stream] = self.streams[stream], []
+        for work in queue:
+            work()
 
     def now(self):
         """Do what waits in the queue."""
@@ -80,6 +121,7 @@ class FakeDriver:
             raise DeviceMemoryError("CUDA_ERROR_OUT_OF_MEMORY")
         address, self.next = self.next, self.next + -(-size // 512) * 512 + 4096
         self.memory[address] = np.full(size, POISON, np.uint8)
+        self.whose[address] = self.current
         self.free_bytes -= size
         self.log.append(("allocate", size))
         return address
@@ -140,7 +182,8 @@ class FakeDriver:
                 known.setdefault((p, kind), self.at(p, n * kind.itemsize).view(kind))
                 for p, (n, kind) in zip(pointers, params, strict=True)
             ]
-            Emulator(text, self.aligned).launch(kernel.name, blocks, threads, arrays)
+            aligned = self.aligned and not any(p % 16 for p in pointers)
+            Emulator(text, aligned).launch(kernel.name, blocks, threads, arrays)
 
         self.put(work)
         self.log.append(("launch", kernel.name))

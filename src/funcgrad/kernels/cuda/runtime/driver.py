@@ -61,6 +61,18 @@ class Driver(Protocol):
         """Return when all work of a stream is done."""
         ...
 
+    def address_of(self, stream: Any) -> int:
+        """A stream as other libraries name it."""
+        ...
+
+    def follow(self, later: Any, earlier: Any) -> None:
+        """Let what is put into one stream from now on wait for what is in another."""
+        ...
+
+    def device_of(self, address: int) -> int:
+        """The number of the device whose memory an address is in."""
+        ...
+
     def allocate(self, size: int, stream: Any) -> int:
         """The address of new memory."""
         ...
@@ -218,6 +230,18 @@ class NvidiaDriver:
 
     def wait(self, stream: Any) -> None:
         self._ask("cuStreamSynchronize", stream)
+
+    def address_of(self, stream: Any) -> int:
+        return int(stream)
+
+    def follow(self, later: Any, earlier: Any) -> None:
+        event = self.event(earlier)
+        self._ask("cuStreamWaitEvent", later, event, 0)
+        self.drop(event)
+
+    def device_of(self, address: int) -> int:
+        which = self._cuda.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+        return int(self._ask("cuPointerGetAttribute", which, address))
 
     def allocate(self, size: int, stream: Any) -> int:
         return int(self._ask("cuMemAllocAsync", size, stream))

@@ -81,6 +81,15 @@ class Place:
                 self.driver.upload(memory.address, source, array.nbytes, self.stream)
         return memory
 
+    def copied(self, memory: Any) -> Memory:
+        """The bytes of a memory in a new one."""
+        self.enter()
+        with self.lock:
+            found = self.pool.take(memory.size)
+            if memory.size:
+                self.driver.copy(found.address, memory.address, memory.size, self.stream)
+        return found
+
     def download(self, memory: Memory, array: NDArray, offset: int = 0) -> None:
         """Fill a contiguous array with what is on the device."""
         self.enter()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ....core.sources import current_source
@@ -25,11 +25,18 @@ _SHOWN = 5
 
 @dataclass(eq=False)
 class Memory:
-    """Bytes of a device; they go back to the pool with the last reference."""
+    """Bytes of a device; they go back to the pool with the last reference.
+
+    Attributes:
+        shared: whether others than one array know it; then nothing is written over what is there.
+        readers: streams of others that may use it.
+    """
 
     address: int
     size: int
     given_back: Callable[[Memory], None]
+    shared: bool = False
+    readers: set[int] = field(default_factory=lambda: set())
 
     def __del__(self) -> None:
         self.given_back(self)
@@ -50,6 +57,8 @@ class Pool:
         self._live: dict[int, tuple[int, Source | None]] = {}
         # A reference may go while another block is taken, in the same thread.
         self._lock = threading.RLock()
+        self._lent: list[tuple[int, int, set[int]]] = []
+        self._waiting: list[tuple[Any, Callable[[], None]]] = []
         self.used = self.peak = self.held = 0
 
     def take(self, size: int) -> Memory:
@@ -62,6 +71,7 @@ class Pool:
         rounded = max(-(-size // step) * step, _SMALL)
         origin = current_source()
         with self._lock:
+            self.settle()
             found = self._free.get(rounded)
             address = found.pop() if found else self._from_driver(rounded, size)
             self.used += rounded
@@ -73,7 +83,34 @@ class Pool:
         with self._lock:
             self._live.pop(memory.address, None)
             self.used -= memory.size
-            self._free.setdefault(memory.size, []).append(memory.address)
+            if memory.readers:
+                self._lent.append((memory.address, memory.size, memory.readers))
+            else:
+                self._free.setdefault(memory.size, []).append(memory.address)
+
+    def when_done(self, act: Callable[[], None]) -> None:
+        """Do something once all work that is asked for by now is done, at some later `settle`."""
+        with self._lock:
+            # Not marked yet: the stream may be recording.
+            self._waiting.append((None, act))
+
+    def settle(self) -> None:
+        """Take back what others may have used, and do what waited for work that is done."""
+        with self._lock:
+            lent, self._lent = self._lent, []
+            for address, size, readers in lent:
+                for stream in readers:
+                    self._driver.follow(self._stream, stream)
+                self._free.setdefault(size, []).append(address)
+            waiting, self._waiting = self._waiting, []
+            for event, act in waiting:
+                if event is None:
+                    self._waiting.append((self._driver.event(self._stream), act))
+                elif self._driver.is_done(event):
+                    self._driver.drop(event)
+                    act()
+                else:
+                    self._waiting.append((event, act))
 
     def _from_driver(self, size: int, asked: int) -> int:
         try:
@@ -90,12 +127,14 @@ class Pool:
     def release(self) -> None:
         """Give what nobody holds back to the driver."""
         with self._lock:
+            self.settle()
             for size, addresses in self._free.items():
                 for address in addresses:
                     self._driver.free(address, self._stream)
                     self.held -= size
             self._free.clear()
         self._driver.wait(self._stream)
+        self.settle()
 
     def _full(self, asked: int) -> str:
         free, total = self._driver.room()
