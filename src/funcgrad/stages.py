@@ -8,7 +8,7 @@ the way: `simplified`, `groups`, `loops`, `schedule`, `memory`, `source`, `llvm`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -67,7 +67,11 @@ class Stage:
 
 
 class Traced(Stage):
-    """The jaxpr as the function wrote it."""
+    """The jaxpr as the function wrote it.
+
+    Attributes:
+        home: the device that runs it, if that is not the CPU; `places`: where the arguments are.
+    """
 
     def __init__(
         self,
@@ -76,9 +80,13 @@ class Traced(Stage):
         in_tree: Any,
         out_tree: Any,
         simplify: Simplify,
+        home: Any = None,
+        places: Sequence[str] = (),
     ) -> None:
         super().__init__(closed, fun_name, in_tree, out_tree)
         self._simplify = simplify
+        self.home = home
+        self.places = places
 
     @property
     def jaxpr(self) -> ClosedJaxpr:
@@ -101,6 +109,8 @@ class Lowered(Stage):
         simple = simplify(traced.jaxpr)
         super().__init__(simple, traced.fun_name, traced.in_tree, traced.out_tree)
         self.jaxpr = traced.jaxpr
+        self.home = traced.home
+        self.places = traced.places
         self._simplify = simplify
 
     @cached_property
@@ -184,15 +194,30 @@ class Lowered(Stage):
     def explain(self, *, target: str | None = None) -> str:
         """A page on what the compiler made: kernels and their costs, threads, calls, copies.
 
+        Where a GPU runs the program, the page says also what goes between it and the host.
+
         Args:
             target: a GPU such as "sm_90": then, how it shares out each kernel, and what it has no
                 kernel for, by name. Nothing is compiled for it.
         """
         if target is not None:
             return self.cuda.explain(f"{self.fun_name} for {target}")
+        if self.home is not None:
+            places = self.places or [""] * len(self.in_avals)
+            given = list(zip(self.names(), self.in_avals, places, strict=True))
+            return self.home.explain(self._closed, given, self.fun_name)
         from .kernels.explain import explanation
 
         return explanation(self.stages.block, self.stages.memory, self.fun_name)
+
+    def names(self) -> list[str]:
+        """What each argument is called: its place in the call, and its path there."""
+        numbered = tree.unflatten(self.in_tree, range(len(self.in_avals)))
+        found: list[str] = []
+        for path, _ in tree.flatten_with_path(numbered)[0]:
+            which, rest = str(path[1]).strip("[]'"), "".join(map(str, path[2:]))
+            found.append(f"argument {which}{rest}")
+        return found
 
     def cost(self) -> Cost:
         """Operations, bytes read and written, and a guess of the time, counted from the loops."""
@@ -247,7 +272,8 @@ class Compiled(Stage):
         super().__init__(lowered.simplified, lowered.fun_name, lowered.in_tree, lowered.out_tree)
         self._lowered = lowered
         self._code_size = 0
-        self._run = self._runner(config.lowering)
+        # Where another device runs it, nothing is compiled for this one.
+        self._run = self._runner(config.lowering if lowered.home is None else "numpy")
 
     def _runner(self, lowering: str) -> Callable[[list[Any]], list[Any]]:
         if lowering == "numpy":
@@ -293,6 +319,9 @@ class Compiled(Stage):
                     f"{self.fun_name} was compiled for {aval.long()} at argument leaf {i}, and "
                     f"called with {got.long()}. Lower it again for these types."
                 )
+        home = self._lowered.home
+        if home is not None:
+            return tree.unflatten(self.out_tree, home.run(self._lowered.jaxpr, leaves))
         arrays = [
             x.numpy() if type(x) is Array else np.asarray(to_ndarray(x), aval.dtype)
             for x, aval in zip(leaves, self.in_avals, strict=True)

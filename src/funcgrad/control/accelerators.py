@@ -25,7 +25,7 @@ from ..core.remote import Home, RemoteArray, default_home, finders
 from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import Tracer, as_array
-from ..ir.avals import ShapedArray, aval_of
+from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import ClosedJaxpr
 from .direct import matched
 from .jit import jit_p, run, simplified
@@ -127,6 +127,25 @@ class CudaHome:
 
     # Programs.
 
+    def explain(
+        self, closed: ClosedJaxpr, args: Sequence[tuple[str, ShapedArray, str]], name: str
+    ) -> str:
+        """A page on a simplified program on this device, and on what comes from elsewhere.
+
+        Args:
+            args: of each argument its name, and the device it is on; "" is the host's memory.
+        """
+        from ..kernels.cuda.program import cuda_program
+        from ..kernels.cuda.transfers import Given, transfers
+
+        program = cuda_program(closed, simplified)
+        given = [
+            Given(n, a.short(), b.bytes, place)
+            for (n, a, place), b in zip(args, program.block.inputs, strict=True)
+        ]
+        page = program.explain(f"{name} for {self.place.info.target}")
+        return "\n".join([page, *transfers(program, given, str(self.device))])
+
     def executable(self, closed: ClosedJaxpr) -> CudaExecutable:
         """The program of a jaxpr on this device, made once.
 
@@ -160,6 +179,10 @@ class CudaHome:
         }
         out_avals = closed.out_avals
         pairs = matched(program.reusable, [a.aval for a in arrays], out_avals, sole)
+        program.brought = [
+            0 if type(x) is RemoteArray else size_of(a.aval.shape) * a.aval.dtype.itemsize
+            for x, a in zip(args, arrays, strict=True)
+        ]
         memories = program(held, pairs)
         committed = any(type(x) is RemoteArray and x.committed for x in args)
         outs = [

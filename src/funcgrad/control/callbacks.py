@@ -80,6 +80,7 @@ class Callback(Primitive):
 
     multiple_results = True
     widens = False
+    of_host = True
     cache_inference = False
     unprinted = ("sharding",)
     tested_in = "tests/control/test_callbacks.py"
@@ -215,6 +216,7 @@ class DebugCallback(Primitive):
     name = "debug_callback"
     multiple_results = True
     widens = False
+    of_host = True
     cache_inference = False
     tested_in = "tests/control/test_callbacks.py"
 

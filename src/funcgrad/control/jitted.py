@@ -16,7 +16,7 @@ from ..config import config
 from ..core import remote
 from ..core.array import Array
 from ..core.context import context
-from ..core.remote import Home, home_of
+from ..core.remote import Home, RemoteArray, home_of
 from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import Tracer, eval_trace
@@ -222,9 +222,16 @@ class JitFunction:
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
-        _, entry = self._entry(args, kwargs)
+        leaves, entry = self._entry(args, kwargs)
+        home = self._home or (home_of(leaves) if remote.known else None)
         return Traced(
-            entry.closed, self._name, tree.structure((args, kwargs)), entry.out_tree, simplified
+            entry.closed,
+            self._name,
+            tree.structure((args, kwargs)),
+            entry.out_tree,
+            simplified,
+            None if home is host_home else home,
+            [str(x.device) if type(x) is RemoteArray else "" for x in leaves],
         )
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:

@@ -76,6 +76,8 @@ class Primitive:
     partial_eval: ClassVar[Any] = None
     stage: ClassVar[Any] = None
     named_axes: ClassVar[bool] = False
+    # Whether it is Python's by its nature: programs for a GPU go to the host for it, and wait.
+    of_host: ClassVar[bool] = False
     # Whether `impl` is given narrow dtypes as the wide ones they are computed in.
     widens: ClassVar[bool] = True
     # Set by the first operand or output of a narrow dtype, so that others do not pay for them.

@@ -18,7 +18,7 @@ from ..runtime.scripts import words_of
 from .emulator import Emulator
 from .lanes import NDArray
 from .program import CudaProgram
-from .runtime.commands import Copy, Run, Slot, Walk, commands_of
+from .runtime.commands import Copy, Leave, Run, Slot, Walk, commands_of
 from .words import memory_type
 
 _POISON = 0xA5
@@ -88,6 +88,15 @@ class _Emulated(Walk):
 
     def copy(self, command: Copy) -> None:
         self.of(command.target, command.bytes)[:] = self.of(command.source, command.bytes).copy()
+
+    def leave(self, command: Leave) -> None:
+        reads, writes = command.arrays()
+        for array, (slot, b) in zip(reads, command.reads, strict=True):
+            array.view(np.uint8)[:] = self.of(slot, b.bytes)
+        with np.errstate(all="ignore"):
+            command.rule(reads, writes)
+        for array, (slot, b) in zip(writes, command.writes, strict=True):
+            self.of(slot, b.bytes)[:] = array.view(np.uint8)
 
     def read(self, slot: Slot, size: int) -> int:
         return int(self.of(slot, size).view(f"i{size}")[0])

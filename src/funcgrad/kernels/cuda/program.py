@@ -24,7 +24,7 @@ from ..library import LibraryKernel, Stage
 from ..library.gemm import Gemm
 from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
-from ..program import Block, BlockStep, Branch, Builder, Launch, LibraryCall, Scan, While
+from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
 from .apart import statements
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
@@ -283,6 +283,8 @@ def _calls(roots: Sequence[Expr]) -> set[str]:
 def _refusal(block: Block, step: BlockStep) -> list[Refusal]:
     assert not isinstance(step, Launch)
     if isinstance(step, Scan | While | Branch):
+        return []
+    if isinstance(step, HostCall) and step.eqn.primitive.of_host:
         return []
     why = "it is no loop over elements, and has no kernel of its own"
     eqn: Eqn = step.eqn

@@ -95,7 +95,8 @@ def rule_of(
             if isinstance(atom, Literal):
                 values.append(np.asarray(to_ndarray(atom.val), atom.aval.dtype))
                 continue
-            value = np.flip(source.view(b.dtype).reshape(b.shape), axes)
+            value = source.view(b.dtype).reshape(b.shape)
+            value = np.flip(value, axes) if axes else value
             key = b.dtype != atom.aval.dtype
             values.append(value.view(atom.aval.dtype)[..., 0] if key else value)
         result = eqn.rule()(*values, **eqn.params)

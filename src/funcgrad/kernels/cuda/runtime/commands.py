@@ -7,13 +7,16 @@ program only adds four kinds of addresses, and can be recorded where nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ....ir.nests import Buffer
 from ...memory import carried, direct_outputs, updates_in_place
-from ...program import Block, BlockStep, Branch, Scan, While, all_constants
+from ...program import Block, BlockStep, Branch, HostCall, Scan, While, all_constants
+from ...runtime.scripts import rule_of, words_of
 from ..program import CudaKernel, CudaProgram
 
 _ALIGNMENT = 256
@@ -74,7 +77,29 @@ class Choose(NamedTuple):
     bodies: list[list[Command]]
 
 
-Command = Run | Copy | Repeat | Until | Choose
+class Leave(NamedTuple):
+    """The host runs the NumPy rule of an eqn: it waits for what that reads, and brings the rest.
+
+    Attributes:
+        rule: takes flat arrays to read and to write.
+        reads, writes: buffers, and where they are.
+    """
+
+    name: str
+    rule: Callable[[Sequence[Any], Sequence[Any]], None]
+    reads: tuple[tuple[Slot, Buffer], ...]
+    writes: tuple[tuple[Slot, Buffer], ...]
+
+    def arrays(self) -> tuple[list[Any], list[Any]]:
+        """Memory of the host for what is read, and for what is written."""
+        found = [
+            [words_of(np.empty(b.shape, b.dtype)) for _, b in side]
+            for side in (self.reads, self.writes)
+        ]
+        return found[0], found[1]
+
+
+Command = Run | Copy | Repeat | Until | Choose | Leave
 
 
 @dataclass(eq=False)
@@ -126,6 +151,10 @@ class Walk:
         """Copy memory."""
         raise TypeError(f"{type(self).__name__} defines no copy")
 
+    def leave(self, command: Leave) -> None:
+        """Let the host compute."""
+        raise TypeError(f"{type(self).__name__} defines no leave")
+
     def read(self, slot: Slot, size: int) -> int:
         """An integer of so many bytes, which decides what comes next."""
         raise TypeError(f"{type(self).__name__} defines no read")
@@ -145,6 +174,8 @@ class Walk:
             self.launch(command)
         elif isinstance(command, Copy):
             self.copy(command)
+        elif isinstance(command, Leave):
+            self.leave(command)
         elif isinstance(command, Repeat):
             turns = range(command.length)
             for turn in reversed(turns) if command.reverse else turns:
@@ -187,6 +218,9 @@ def _lines(body: Sequence[Command], depth: int) -> list[str]:
             order = ", the last first" if command.reverse else ""
             found.append(f"{margin}turn{command.loop}, {command.length} times{order}")
             found += _lines(command.body, depth + 1)
+        elif isinstance(command, Leave):
+            reads, writes = (", ".join(_place(s) for s, _ in x) for x in command[2:])
+            found.append(f"{margin}the host computes {command.name}({reads}) -> ({writes})")
         elif isinstance(command, Until):
             found.append(f"{margin}again until the host reads 0 from {_place(command.flag)}")
             found += _lines(command.condition, depth + 1)
@@ -256,11 +290,22 @@ class _Writer:
             return self.loop(block, step)
         if isinstance(step, Branch):
             return self.branch(block, step)
+        if isinstance(step, HostCall) and id(step) not in self.program.steps:
+            return [self.leave(block, step)]
         found: list[Command] = []
         for kernel in self.program.steps[id(step)]:
             if kernel.launch.blocks:
                 found.append(Run(kernel, tuple(self.of(block, b) for b in kernel.params)))
         return found
+
+    def leave(self, block: Block, step: HostCall) -> Leave:
+        """A rule that the host runs."""
+        self.reads += 1
+        rule = rule_of(step.eqn, step.reads, step.writes)
+        reads, writes = (
+            tuple((self.of(block, b), b) for b in side) for side in (step.reads, step.writes)
+        )
+        return Leave(step.eqn.primitive.name, rule, reads, writes)
 
     # Control flow.
 

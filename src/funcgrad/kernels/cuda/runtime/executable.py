@@ -18,7 +18,7 @@ from ...memory import reusable
 from ...program import all_constants
 from ..emulated import words
 from ..program import CudaProgram, Refusal
-from .commands import Commands, Copy, Repeat, Run, Slot, Walk, commands_of
+from .commands import Commands, Copy, Leave, Repeat, Run, Slot, Walk, commands_of
 from .place import Place
 from .pool import Memory
 
@@ -46,6 +46,7 @@ class CudaExecutable:
         commands: what it is told to do.
         reusable: pairs of a result and an argument in whose memory it may be written.
         replays: whether it is recorded; a program whose way the host decides is not.
+        brought: bytes of each argument that the last call brought to the device.
 
     Raises:
         NoKernelError: it has a step without a kernel.
@@ -68,6 +69,7 @@ class CudaExecutable:
             isinstance(c, Repeat) for c in self.commands.body
         )
         self.replays = not self.commands.reads and several
+        self.brought: list[int] = []
 
     def __call__(
         self, inputs: Sequence[Memory], reused: Sequence[tuple[int, int]] = ()
@@ -128,7 +130,10 @@ class CudaExecutable:
 
     def explain(self) -> str:
         """What a call does, command by command."""
-        return self.commands.page()
+        last = sum(self.brought)
+        which = ", ".join(str(k) for k, size in enumerate(self.brought) if size)
+        came = f"the last call brought {last} bytes for the arguments {which}" if last else ""
+        return "\n".join(filter(None, [self.commands.page(), came]))
 
 
 class _Run(Walk):
@@ -153,6 +158,21 @@ class _Run(Walk):
     def copy(self, command: Copy) -> None:
         ends = self.address(command.target), self.address(command.source)
         self.place.driver.copy(*ends, command.bytes, self.place.stream)
+
+    def leave(self, command: Leave) -> None:
+        driver, stream = self.place.driver, self.place.stream
+        reads, writes = command.arrays()
+        for array, (slot, _) in zip(reads, command.reads, strict=True):
+            if array.nbytes:
+                driver.download(array.ctypes.data, self.address(slot), array.nbytes, stream)
+        driver.wait(stream)
+        with np.errstate(all="ignore"):
+            command.rule(reads, writes)
+        # Python may have made another device current.
+        self.place.enter()
+        for array, (slot, _) in zip(writes, command.writes, strict=True):
+            if array.nbytes:
+                driver.upload(self.address(slot), array.ctypes.data, array.nbytes, stream)
 
     def read(self, slot: Slot, size: int) -> int:
         found = np.zeros(1, f"i{size}")
