@@ -20,7 +20,11 @@ y = 2 * x + 0.1 * jax.random.normal(jax.random.PRNGKey(2), (20,))
 chain = MCMC(NUTS(model), num_warmup=100, num_samples=100, progress_bar=False)
 chain.run(jax.random.PRNGKey(0), x, y)
 assert abs(chain.get_samples()["slope"].mean() - 2) < 0.2
-optimizer = numpyro.optim.optax_to_numpyro(optax.adam(0.05))
-inference = SVI(model, autoguide.AutoNormal(model), optimizer, Trace_ELBO())
-losses = inference.run(jax.random.PRNGKey(0), 200, x, y, progress_bar=False).losses
-assert losses[-20:].mean() < losses[:20].mean()
+for optimizer in (
+    numpyro.optim.optax_to_numpyro(optax.adam(0.05)),
+    numpyro.optim.Adam(0.05),
+    numpyro.optim.ClippedAdam(0.05, clip_norm=10.0),
+):
+    inference = SVI(model, autoguide.AutoNormal(model), optimizer, Trace_ELBO())
+    losses = inference.run(jax.random.PRNGKey(0), 200, x, y, progress_bar=False).losses
+    assert losses[-20:].mean() < losses[:20].mean()

@@ -1,0 +1,1 @@
+"""The small libraries that come with JAX as examples, which programs have come to rely on."""
