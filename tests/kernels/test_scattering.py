@@ -41,7 +41,7 @@ def chunks(f: Any, *args: Any) -> list[int]:
     return [-(-k.extent // k.grain) for k in kernels]
 
 
-@pytest.mark.parametrize("width", [128, 96, 100, 72])
+@pytest.mark.parametrize("width", [128, 127, 100, 72])
 @pytest.mark.parametrize("op", ["add", "set", "multiply", "min", "max"])
 def test_scatters_of_rows_are_shared_by_columns(op: str, width: int) -> None:
     args = operands(200, width, 1500)
@@ -64,6 +64,55 @@ def test_narrow_rows_are_not_shared(width: int) -> None:
         return t.at[ids].add(u)
 
     np.testing.assert_allclose(fg.jit(f)(*args), f(*args), rtol=1e-4, atol=1e-5)
+
+
+def test_rows_of_several_axes_are_shared_too() -> None:
+    table, ids, u = operands(200, 96, 1500)
+    args = table.reshape(200, 3, 32), ids, u.reshape(1500, 3, 32)
+
+    def f(t: Any, ids: Any, u: Any) -> Any:
+        return t.at[ids].add(u)
+
+    assert max(chunks(f, *args)) > 1
+    first, *others = results(f, *args)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    np.testing.assert_allclose(first, f(*args), rtol=1e-4, atol=1e-5)
+
+
+def test_windows_that_overlap_are_not_shared() -> None:
+    """Column 1 of one window may be column 0 of the next: their updates come in order."""
+    rng = np.random.default_rng(6)
+    starts = fnp.asarray(rng.integers(0, 300, 2000).astype(np.int32))
+    u = fnp.asarray(rng.normal(size=(2000, 64)).astype(np.float32))
+
+    def f(x: Any, starts: Any, u: Any) -> Any:
+        return x.at[starts[:, None] + fnp.arange(64)].add(u)
+
+    args = fnp.zeros(400, np.float32), starts, u
+    first, *others = results(f, *args)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    expected = np.zeros(400)
+    np.add.at(expected, np.asarray(starts)[:, None] + np.arange(64), np.asarray(u))
+    np.testing.assert_allclose(first, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_what_a_large_scatter_starts_as_is_a_kernel_of_its_own() -> None:
+    args = operands(20_000, 64, 500)
+
+    def f(t: Any, ids: Any, u: Any) -> Any:
+        return fnp.zeros_like(t).at[ids].add(fnp.ones_like(u) * u)
+
+    *_, base, updates = (s.kernel for s in fg.jit(f).lower(*args).stages.block.steps)
+    assert base.name == f"{updates.name}_base"
+    assert -(-base.extent // base.grain) > 1
+    # The product by 1 is read from where the updates are.
+    assert len(updates.params) == 3
+    first, *others = results(f, *args)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    np.testing.assert_allclose(first, f(*args), rtol=1e-4, atol=1e-5)
 
 
 def test_sums_of_all_beside_stores_are_divided() -> None:

@@ -8,7 +8,7 @@ loops; where an index holds loaded values, only a clamp or a guard can bring it 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -62,15 +62,15 @@ class KernelChecker:
     def chunks(self) -> None:
         """Check that chunks share no work, and write at places of their own."""
         kernel = self.kernel
-        divided = [n for n in kernel.body if isinstance(n, For) and n.chunked]
+        divided = list(_divided(kernel.body))
         if kernel.extent <= kernel.grain:
             return
         self.require(len(divided) == 1, "several chunks, and not one loop that is divided")
         self.require(divided[0].axis.extent == kernel.extent, "another extent than its loop")
-        for node in kernel.body:
-            for store in [] if node is divided[0] else stores_of([node]):
-                mine = any(kernel.chunk in i.axes for i in store.index)
-                self.require(mine, f"{store.target} is written by every chunk")
+        within = {id(store) for store in stores_of(divided)}
+        for store in stores_of(kernel.body):
+            mine = id(store) in within or any(kernel.chunk in i.axes for i in store.index)
+            self.require(mine, f"{store.target} is written by every chunk")
 
     def require(self, holds: bool, what: str) -> None:
         """Raise if something does not hold."""
@@ -187,6 +187,13 @@ class KernelChecker:
         else:
             right = True
         self.require(right, f"{x.op} of {', '.join(k.name for k in kinds)} gives {x.dtype.name}")
+
+
+def _divided(body: Sequence[Node]) -> Iterator[For]:
+    """The loops that are done in chunks."""
+    for node in body:
+        if isinstance(node, For):
+            yield from [node] if node.chunked else _divided(node.body)
 
 
 def stores_of(body: Sequence[Node]) -> list[Store]:

@@ -96,8 +96,12 @@ def loops_over(axes: list[Axis], body: list[Node], accs: list[Acc], vector: bool
 def mentions(x: Expr, axis: Axis | None) -> bool:
     """Whether an expression depends on an axis."""
     stack = [x]
+    seen: set[int] = set()
     while stack:
         node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
         indices: tuple[Affine, ...] = ()
         if isinstance(node, Load):
             indices = node.index

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..ir.loops import Axis, Expr, Load
 from ..ir.nests import Buffer, expr_cost, expr_depth, loads_of, offset_of
+from .chunks import mentions
 from .items import Nest, Program, Step
 
 _SMALL = 256
@@ -92,10 +93,16 @@ def reads_of(nest: Nest) -> set[Buffer]:
 
 
 def contiguous_axis(nest: Nest) -> Axis | None:
-    """The axis along which most of what is read lies side by side."""
+    """The axis along which most of what a fold reads lies side by side.
+
+    What is the same for all folded elements is not read along any axis.
+    """
     score: dict[Axis, float] = {}
     for load in loads_of(nest.value):
-        for axis, c in offset_of(load.source, load.index).axes.items():
+        offset = offset_of(load.source, load.index)
+        if not any(mentions(load, a) for a in nest.folded):
+            continue
+        for axis, c in offset.axes.items():
             if abs(c) == 1:
                 score[axis] = score.get(axis, 0) + load.source.size
     return max(score, key=lambda a: score[a]) if score else None

@@ -80,6 +80,8 @@ class Definitions:
         self.rules: dict[Var, Any] = {}
         self.made_by: dict[Var, Eqn] = {}
         self.inlined: set[Var] = set()
+        # Values that are one number everywhere, which nobody has to read.
+        self.uniform: dict[Var, Const] = {}
         self._guards: list[Expr | None] = [None]
         self._memo: dict[Any, tuple[Expr, Any]] = {}
         # Buffers bear the names under which the jaxpr is printed.
@@ -151,6 +153,9 @@ class Definitions:
             through = split_index(flat_index(index, shape), inner)
             if not isinstance(source, Literal) and not any(i.dynamic for i in through):
                 return self.read(source, through, guard)
+        uniform = self.uniform.get(var)
+        if uniform is not None:
+            return uniform if guard is None else select(guard, uniform, Const(0, uniform.dtype))
         if var not in self.inlined:
             if var.aval.dtype.kind == "c":
                 return self._load_complex(var, index, whole)
@@ -316,6 +321,7 @@ class Definitions:
     def _readers(self) -> dict[Var, list[tuple[Var, int | None, int]]]:
         """Who reads each variable, how often an element (None: as memory), over how many."""
         readers: dict[Var, list[tuple[Var, int | None, int]]] = {}
+        # Of each value its cost, and how many as large as itself it is made of.
         self.trial: dict[Var, tuple[float, int]] = {}
         for eqn in self.jaxpr.eqns:
             if not eqn.outvars:
@@ -341,30 +347,26 @@ class Definitions:
         if not isinstance(rule, _LOOPED):
             return dict.fromkeys(sources)
         roots: list[Expr | None] = []
-        for nest in self.nests(var):
+        nests = self.nests(var)
+        for nest in nests:
             dynamic = [e for i in nest.index for e, _ in i.dynamic]
             roots += [nest.value, nest.guard, nest.base, *dynamic]
-        loads = loads_of(*roots)
-        self.trial[var] = (sum(expr_cost(r) for r in roots if r is not None), len(loads))
+        value = nests[0].value
+        if isinstance(rule, Map) and len(nests) == 1 and isinstance(value, Const):
+            self.uniform[var] = value
         result: dict[Var, int | None] = {}
-        for load in loads:
+        for load in loads_of(*roots):
             source = self.owner.get(load.source)
             if source is not None:
                 result[source] = (result.get(source) or 0) + 1
+        large = sum(v.aval.size >= var.aval.size > 1 for v in result)
+        self.trial[var] = (sum(expr_cost(r) for r in roots if r is not None), large)
         return result
 
     def _worth_inlining(self, var: Var, times: int, domain: int) -> bool:
-        cost, _ = self.trial[var]
-        size = max(var.aval.size, 1)
-        cheap = cost <= _CHEAP and self._big_loads(var) <= 1
-        return cheap or (times <= 1 and domain <= size)
-
-    def _big_loads(self, var: Var) -> int:
-        """How many operands are as large as the value."""
-        eqn, size = self.made_by[var], var.aval.size
-        return sum(
-            not isinstance(a, Literal) and a.aval.size >= size and size > 1 for a in eqn.invars
-        )
+        cost, large = self.trial[var]
+        cheap = cost <= _CHEAP and large <= 1
+        return cheap or (times <= 1 and domain <= max(var.aval.size, 1))
 
     # Nests.
 

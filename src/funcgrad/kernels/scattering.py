@@ -1,58 +1,102 @@
-"""Scatters whose updates are rows: columns are apart from each other, so threads can share them.
+"""The loops of a scatter: its base, then the updates one after the other.
 
-In: the nest of a scatter. Out: its loops, in blocks of columns. The one idea: what lies in one
-block is set up and updated in order by whoever does that block, so the result does not depend on
-who does which.
+In: the nest of a scatter. Out: parts, each a kernel where they are large. The one idea: an element
+gets its updates in order from whoever does its column, so the columns of rows can be shared among
+threads, and the result does not depend on who does which.
 """
 
 from __future__ import annotations
 
-from ..ir.loops import Affine, Axis, Expr, IndexTuple, axis_index
-from ..ir.nests import For, Node, Store, rewrite_index, substitute
-from .chunks import loops_over, mentions
+from typing import NamedTuple
+
+from ..ir.loops import Expr, axis_index, flat_index
+from ..ir.nests import For, Node, Store, expr_cost, offset_of
+from .chunks import Division, loops_over, mentions
+from .collapse import collapse
 from .items import Nest
+from .unroll import unrolled
 
 # Two lines of cache, which some processors fetch in pairs.
 _BYTES = 128
 _MOST_BLOCKS = 8
-COLUMNS = "columns"
+# Nanoseconds of an operation: on its own, and as one of the lanes of a vector.
+_ALONE, _LANE = 1.0, 0.06
 
 
-def column_block(nest: Nest) -> int:
-    """How many columns a block has; 0 where columns are not apart, or too few."""
-    if len(nest.kept) < 2 or not nest.folded:
-        return 0
-    last, width = nest.folded[-1], nest.kept[-1].extent
-    *others, column = nest.index
-    if last.extent != width or not column.is_axis(last):
-        return 0
-    dynamic = [e for i in others for e, _ in i.dynamic]
-    if any(last in i.axes for i in others) or any(mentions(e, last) for e in dynamic):
-        return 0
-    least = max(_BYTES // nest.target.dtype.itemsize, -(-width // _MOST_BLOCKS))
-    sizes = [n for n in range(least, width // 2 + 1) if width % n == 0]
-    return sizes[0] if sizes else 0
+class Part(NamedTuple):
+    """Loops of a scatter.
+
+    Attributes:
+        cost: rough nanoseconds on one core.
+        lead: the loop that can be divided.
+        grain: turns of that loop in a chunk; 0 where the cost decides.
+        notes: what it does, where that is not what the eqns of the kernel say.
+    """
+
+    body: list[Node]
+    cost: float
+    lead: For | None = None
+    grain: int = 0
+    notes: tuple[str, ...] = ()
 
 
-def scatter_in_columns(nest: Nest, block: int) -> list[Node]:
-    """The loops of a scatter: block by block the base, then the updates in order."""
+def parts_of(nest: Nest, division: Division) -> list[Part]:
+    """The base and the updates, apart from each other where threads are to share them."""
+    base, updates = _base(nest), _updates(nest)
+    least = 2 * division.nanoseconds
+    column, grain = _columns(updates.body, nest)
+    shared = column is not None and updates.cost > least
+    if division.columns and (shared or base.cost > least):
+        loops = [n for n in base.body if isinstance(n, For)]
+        base = base._replace(lead=loops[0] if loops else None, notes=("what a scatter starts as",))
+        return [base, updates._replace(lead=column, grain=grain) if shared else updates]
+    return [Part([*base.body, *updates.body], base.cost + updates.cost)]
+
+
+def _base(nest: Nest) -> Part:
     assert nest.base is not None
-    blocks = Axis(nest.kept[-1].extent // block, COLUMNS)
-    first, second = Axis(block, nest.kept[-1].name), Axis(block, nest.folded[-1].name)
-    kept = {nest.kept[-1]: Affine(0, {blocks: block, first: 1})}
-    folded = {nest.folded[-1]: Affine(0, {blocks: block, second: 1})}
-    place = tuple(kept.get(a, axis_index(a)) for a in nest.kept)
-    base = Store(nest.target, place, substitute(nest.base, kept, {}))
-    memo: dict[int, Expr] = {}
+    place = tuple(axis_index(a) for a in nest.kept)
+    nodes = loops_over(list(nest.kept), [Store(nest.target, place, nest.base)], [], vector=True)
+    cost = nest.target.size * (expr_cost(nest.base) + 1.0) * _LANE
+    return Part(unrolled(collapse(nodes)), cost)
 
-    def moved(x: Expr) -> Expr:
-        return substitute(x, folded, memo)
 
-    index: IndexTuple = tuple(rewrite_index(i, moved, folded) for i in nest.index)
-    guard = None if nest.guard is None else moved(nest.guard)
+def _updates(nest: Nest) -> Part:
     combine = "" if nest.op == "set" else nest.op
-    update = Store(nest.target, index, moved(nest.value), combine, guard)
-    steps = guard is None or not mentions(guard, second)
-    nodes = loops_over([*nest.kept[:-1], first], [base], [], vector=True)
-    nodes += loops_over([*nest.folded[:-1], second], [update], [], vector=steps)
-    return [For(blocks, nodes)]
+    update = Store(nest.target, nest.index, nest.value, combine, nest.guard, nest.apart)
+    vector = _steps(nest)
+    nodes = loops_over(list(nest.folded), [update], [], vector)
+    seen: set[int] = set()
+    roots: list[Expr | None] = [nest.value, nest.guard]
+    roots += [e for i in nest.index for e, _ in i.dynamic]
+    cost = sum(expr_cost(x, seen) for x in roots if x is not None) + 1.0
+    for axis in nest.folded:
+        cost *= axis.extent
+    return Part(unrolled(collapse(nodes)), cost * (_LANE if vector else _ALONE))
+
+
+def _steps(nest: Nest) -> bool:
+    """Whether neighbouring updates go to neighbouring places."""
+    if not nest.folded:
+        return False
+    last, flat = nest.folded[-1], flat_index(nest.index, nest.target.shape)
+    varying = [e for e, _ in flat.dynamic] + ([] if nest.guard is None else [nest.guard])
+    return flat.axes.get(last) == 1 and not any(mentions(e, last) for e in varying)
+
+
+def _columns(body: list[Node], nest: Nest) -> tuple[For | None, int]:
+    """The innermost loop, if its turns update elements apart from each other, and its grain."""
+    loop = None
+    nodes = body
+    while len(nodes) == 1 and isinstance(nodes[0], For):
+        loop = nodes[0]
+        nodes = loop.body
+    if loop is None or not loop.vector or not isinstance(nodes[0], Store):
+        return None, 0
+    axis, place = loop.axis, offset_of(nest.target, nodes[0].index)
+    least = max(_BYTES // nest.target.dtype.itemsize, 1)
+    grain = -(-max(least, -(-axis.extent // _MOST_BLOCKS)) // least) * least
+    # All else moves by whole rows: the position within a row tells the turn.
+    others = [c for a, c in place.axes.items() if a is not axis] + [c for _, c in place.dynamic]
+    apart = place.axes.get(axis) == 1 and all(c % axis.extent == 0 for c in others)
+    return (loop, grain) if apart and axis.extent > grain else (None, 0)

@@ -46,14 +46,13 @@ from .chunks import (
     combined,
     divisible,
     loops_over,
-    mentions,
     written_in,
 )
 from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .items import Nest
 from .running import running_turn
-from .scattering import COLUMNS, column_block, scatter_in_columns
+from .scattering import parts_of
 from .unroll import unrolled
 
 
@@ -113,11 +112,17 @@ class Scheduler:
 
     def kernels(self) -> list[Kernel]:
         """The kernels of the group, in order."""
+        nest = self.group.members[0].nest
+        if nest.kind == "scatter":
+            parts = parts_of(nest, self.division)
+            names = [f"{self.name}_base", self.name][-len(parts) :]
+            return [
+                self._kernel(name, part.body, part.cost, part.lead, part.grain, part.notes)
+                for name, part in zip(names, parts, strict=True)
+            ]
         for member in self.group.members:
             self.add(member)
-        body = self._body()
-        body = unrolled(collapse(body))
-        return self._chunked(body)
+        return self._chunked(unrolled(collapse(self._body())))
 
     # Phases.
 
@@ -126,8 +131,6 @@ class Scheduler:
         nest = member.nest
         if nest.kind == "running":
             self._running(nest)
-        elif nest.kind == "scatter":
-            self._scatter(nest)
         elif nest.kind == "map":
             self._map(member)
         # Where no loop is shared, the sum has all its loops to itself, and others may read it.
@@ -385,28 +388,6 @@ class Scheduler:
         vector = nest.axis != len(nest.kept) - 1
         self.phases[-1].after += loops_over(others, nodes, [], vector=vector)
 
-    def _scatter(self, nest: Nest) -> None:
-        """The base, then the updates one after the other."""
-        assert nest.base is not None
-        large = cost_of(self.group.members[0]) > 2 * self.division.nanoseconds
-        block = column_block(nest) if large and self.division.columns else 0
-        if block:
-            self.phases.append(Phase((), False))
-            self.phases[-1].after += scatter_in_columns(nest, block)
-            return
-        index = tuple(axis_index(a) for a in nest.kept)
-        nodes = loops_over(list(nest.kept), [Store(nest.target, index, nest.base)], [], vector=True)
-        combine = "" if nest.op == "set" else nest.op
-        update = Store(nest.target, nest.index, nest.value, combine, nest.guard, nest.apart)
-        last = nest.folded[-1] if nest.folded else None
-        flat = flat_index(nest.index, nest.target.shape)
-        steps = last is not None and flat.axes.get(last) == 1
-        steps = steps and not any(mentions(e, last) for e, _ in flat.dynamic)
-        steps = steps and (nest.guard is None or not mentions(nest.guard, last))
-        nodes += loops_over(list(nest.folded), [update], [], vector=steps)
-        self.phases.append(Phase((), False))
-        self.phases[-1].after += nodes
-
     # Loops and chunks.
 
     def _body(self) -> list[Node]:
@@ -433,36 +414,45 @@ class Scheduler:
             and not self.visible(node.target)
         )
 
-    def _in_columns(self, lead: For | None) -> bool:
-        return lead is not None and lead.axis.name == COLUMNS
-
     def _chunked(self, body: list[Node]) -> list[Kernel]:
         cost = sum(cost_of(m) for m in self.group.members)
         loops = [n for n in body if isinstance(n, For)]
         lead = loops[-1] if loops else None
-        # Updates come one after the other, but for those of columns apart.
-        serial = self.group.members[0].form == "scatter" and not self._in_columns(lead)
         # Loops beside each other are not to be divided: each chunk would do the others whole.
         whole = any(a.extent != 1 for a in self.outer) or len(loops) == 1
-        extent, chunks = 1, 1
-        if lead is not None and whole and not serial and divisible(lead, bool(self.partials)):
+        if lead is not None and not (whole and divisible(lead, bool(self.partials))):
+            lead = None
+        main = self._kernel(self.name, body, cost, lead)
+        result = [main]
+        for k, (partial, target, op) in enumerate(self.partials):
+            partial.shape = (self.chunk.extent, *partial.shape[1:])
+            result.append(combined(partial, target, op, f"{self.name}_join{k}"))
+        return result
+
+    def _kernel(
+        self,
+        name: str,
+        body: list[Node],
+        cost: float,
+        lead: For | None,
+        grain: int = 0,
+        notes: tuple[str, ...] = (),
+    ) -> Kernel:
+        """A kernel whose loop `lead`, if there is one, is done in chunks."""
+        extent = 1
+        if lead is not None:
             lead.chunked = True
             extent = lead.axis.extent
-            chunks = chunk_count(cost, extent, self.division)
-        grain = max(-(-extent // chunks), 1)
-        if lead is not None and lead.vector:
-            grain = -(-grain // 64) * 64
-        chunks = max(-(-extent // grain), 1)
-        self.chunk.extent = chunks
+        if not grain:
+            chunks = 1 if lead is None else chunk_count(cost, extent, self.division)
+            grain = max(-(-extent // chunks), 1)
+            if lead is not None and lead.vector:
+                grain = -(-grain // 64) * 64
+        self.chunk.extent = max(-(-extent // grain), 1)
         params = [b for b in buffers_of_body(body) if b not in self.rows]
         written = [b for b in written_in(body) if b not in self.rows]
         chunk = self.chunk if self.partials else None
-        main = Kernel(self.name, params, written, self.rows, body, extent, grain, chunk, cost, [])
-        result = [main]
-        for k, (partial, target, op) in enumerate(self.partials):
-            partial.shape = (chunks, *partial.shape[1:])
-            result.append(combined(partial, target, op, f"{self.name}_join{k}"))
-        return result
+        return Kernel(name, params, written, self.rows, body, extent, grain, chunk, cost, [*notes])
 
 
 def _same(x: Expr) -> Expr:

@@ -9,12 +9,13 @@ A vector loop is full turns and one masked turn for the rest, so no lane leaves 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Collection
 
-from ...ir.loops import COMPARISONS, Apply, Const, Expr, Index, Load, cast
+from ...ir.loops import COMPARISONS, Apply, Axis, Const, Expr, Index, Load, cast
 from ...ir.nests import (
     Acc,
     Advance,
+    Buffer,
     For,
     Kernel,
     Node,
@@ -24,22 +25,29 @@ from ...ir.nests import (
     loads_of,
     neighbours,
 )
+from ..chunks import mentions
 from .llvm_folds import Bound, Value
 from .llvm_memory import Memory
 from .llvm_ops import constant_text, is_small_float, memory_type, register_type, typed
 from .maths import expand
+from .streams import FENCE
 from .writer import Writer
 
 _HEAVY = 150.0
 
 
 class KernelEmitter(Memory):
-    """Writes one kernel."""
+    """Writes one kernel.
 
-    def __init__(self, kernel: Kernel, vector_bits: int) -> None:
+    Args:
+        streamed: buffers, aligned to `ALIGNMENT`, that are written past the caches.
+    """
+
+    def __init__(self, kernel: Kernel, vector_bits: int, streamed: Collection[Buffer] = ()) -> None:
         super().__init__(Writer())
         self.kernel = kernel
         self.vector_bits = vector_bits
+        self.streamed = streamed
         self.written = {*kernel.written, *kernel.scratch}
         self.functions: dict[str, str] = {}
 
@@ -56,6 +64,8 @@ class KernelEmitter(Memory):
             number = self.w.value(f"udiv i64 %lo, {self.kernel.grain}", 0)
             self.axes[chunk] = Bound(number, 0)
         self.run(self.kernel.body)
+        if self.streamed:
+            self.w.line(f"call void {self.w.declare(*FENCE)}()")
         params = "ptr %args, i64 %lo, i64 %hi"
         return self.w.function(self.kernel.name, params, "void", "#0"), self.w.declared
 
@@ -119,20 +129,24 @@ class KernelEmitter(Memory):
             self._masked_turns(node, start, stop)
             self.vector, self.lanes, self.mask = None, 1, None
             return
+        self.in_step = not node.chunked or self.kernel.grain % lanes == 0
         at = start
         for turns in (unroll, 1) if unroll > 1 else (1,):
             step = turns * lanes
             if node.chunked:
-                size = self.w.value(f"sub i64 {stop}, {at}")
-                rest = self.w.value(f"urem i64 {size}, {step}")
-                end = self.w.value(f"sub i64 {stop}, {rest}")
+                size = self.w.value(f"sub i64 {stop}, {at}", 0)
+                rest = self.w.value(f"urem i64 {size}, {step}", 0)
+                end = self.w.value(f"sub i64 {stop}, {rest}", 0)
             else:
                 end = str(extent - (extent - int(at)) % step)
             if node.chunked or int(end) > int(at):
                 self._turns(node, at, end, turns)
             at = end
         rest = extent % lanes != 0 if node.chunked else int(at) < extent
-        if rest:
+        if rest and node.chunked and not node.accs:
+            with self.w.when(self.w.value(f"icmp slt i64 {at}, {stop}")):
+                self._last_turn(node, at, stop)
+        elif rest:
             self._last_turn(node, at, stop)
         self.vector, self.lanes, self.mask = None, 1, None
 
@@ -211,8 +225,7 @@ class KernelEmitter(Memory):
         found = node if node.vector else _vector_within(node)
         if found is None:
             return 1
-        widest = max([1, *(d.itemsize for d in _dtypes_of(found.body))])
-        lanes = self.vector_bits // (8 * widest) * found.times
+        lanes = self.vector_bits // (8 * _widest(found.body, found.axis)) * found.times
         extent = found.axis.extent
         while lanes > 1 and lanes > extent:
             lanes //= 2
@@ -392,16 +405,20 @@ def _vectorised(node: For, acc: Acc) -> bool:
     return any(isinstance(n, For) and _vectorised(n, acc) for n in node.body)
 
 
-def _dtypes_of(body: list[Node]) -> list[Any]:
-    found: list[Any] = []
+def _widest(body: list[Node], axis: Axis) -> int:
+    """Bytes of the widest element that is folded or stored, or another one on each lane."""
+    found = 1
+    values: list[Expr] = []
     for node in body:
         if isinstance(node, For):
-            found += _dtypes_of(node.body)
+            found = max(found, _widest(node.body, axis))
             continue
-        values = expressions(node)
-        found += [x.dtype for x in [*loads_of(*values), *values]]
+        values += expressions(node)
         if isinstance(node, Store):
-            found.append(node.target.dtype)
+            found = max(found, node.target.dtype.itemsize)
         elif not isinstance(node, Advance):
-            found.append(node.acc.value_dtype)
+            found = max(found, node.acc.value_dtype.itemsize)
+    for x in [*loads_of(*values), *values]:
+        if x.dtype.itemsize > found and mentions(x, axis):
+            found = x.dtype.itemsize
     return found

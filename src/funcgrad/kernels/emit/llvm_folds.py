@@ -7,7 +7,7 @@ order is the same for every run and any number of threads.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +44,8 @@ class Folds(ABC):
         self.lanes = 1
         self.pointers: dict[Buffer, str] = {}
         self.written: set[Buffer] = set()
+        self.streamed: Collection[Buffer] = ()
+        self.in_step = False  # whether full turns of the vector loop begin at multiples of lanes
         self.vector: Axis | None = None
         self.axes: dict[Axis, Bound] = {}
         self.mask: str | None = None

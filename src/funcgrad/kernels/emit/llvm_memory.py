@@ -10,6 +10,7 @@ from ...ir.loops import Affine, Load
 from ...ir.nests import Buffer, Store, offset_of
 from .llvm_folds import Folds, Value
 from .llvm_ops import constant_text, memory_type, typed
+from .streams import ALIGNMENT, in_rows_of
 
 
 class Memory(Folds):
@@ -170,21 +171,34 @@ class Memory(Folds):
     ) -> None:
         """Lanes side by side in memory."""
         buffer, n = node.target, self.lanes
-        kind, align = memory_type(buffer.dtype), buffer.dtype.itemsize
-        vector = typed(kind, n)
+        kind = memory_type(buffer.dtype)
         name = self.widen(value, node.value.dtype, n)
         at = self.index(offset, False)
-        level = len(self.w.open)
-        pointer = self.address(buffer, kind, at.name, level)
+        pointer = self.address(buffer, kind, at.name, len(self.w.open))
+        if guard is not None and guard.lanes == 1 and self.mask is None:
+            # All lanes or none: a branch costs less than a mask.
+            with self.w.when(guard.name):
+                self._write_row(node, pointer, name, offset, None)
+            return
         plain = guard is None and self.mask is None
-        mask = None if plain else self._masked(guard)[0]
+        self._write_row(node, pointer, name, offset, None if plain else self._masked(guard)[0])
+
+    def _write_row(
+        self, node: Store, pointer: str, name: str, offset: Affine, mask: str | None
+    ) -> None:
+        buffer, n = node.target, self.lanes
+        kind, align = memory_type(buffer.dtype), buffer.dtype.itemsize
+        vector, level = typed(kind, n), len(self.w.open)
         if node.combine:
             old = self._row(pointer, kind, align, mask, level)
             held = self.from_memory(old, buffer.dtype, n, level)
             name = self.ops.apply(node.combine, [held, name], buffer.dtype, n, level)
         stored = self.to_memory(name, node.value.dtype, n)
         if mask is None:
-            self.w.line(f"store {vector} {stored}, ptr {pointer}, align {align}")
+            how = f"align {align}"
+            if buffer in self.streamed and self.in_step and in_rows_of(offset, self.vector, n):
+                how = f"align {min(n * align, ALIGNMENT)}, !nontemporal !{{i32 1}}"
+            self.w.line(f"store {vector} {stored}, ptr {pointer}, {how}")
             return
         full = self.w.declare(
             f"llvm.masked.store.{self.suffix(kind)}.p0", f"void ({vector}, ptr, i32, <{n} x i1>)"

@@ -10,7 +10,7 @@ The table: 0 call-out function, 1 pool, 2 arena, then constants, inputs, outputs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ...ir.loops import Native
 from ...ir.nests import Buffer
@@ -30,6 +30,7 @@ from ..program import (
     all_constants,
 )
 from .llvm import KernelEmitter
+from .streams import ALIGNMENT, streamed
 from .writer import Writer
 
 _INLINE_NANOSECONDS = 400.0
@@ -137,15 +138,19 @@ class ProgramEmitter:
         return "%argv"
 
     def call(self, name: str, args: str, extent: int, grain: int, cost: float, split: bool) -> None:
-        """Run a kernel over its chunks: at once, one after the other, or on all threads."""
+        """Run a kernel over its chunks: at once, one after the other, or on all threads.
+
+        Args:
+            name: `@name`, or the register that holds the address.
+        """
         if extent > grain and cost > SHARED_NANOSECONDS:
             at = self.w.declare("fg_parallel_for", "void (ptr, ptr, ptr, i64, i64)")
-            what = f"ptr {self.pool}, ptr @{name}, ptr {args}, i64 {extent}, i64 {grain}"
+            what = f"ptr {self.pool}, ptr {name}, ptr {args}, i64 {extent}, i64 {grain}"
             self.w.line(f"call void {at}({what})")
         elif extent > grain and split:
             self.chunks(self.w, name, args, ("0", str(extent)), grain)
         else:
-            self.w.line(f"call void @{name}(ptr {args}, i64 0, i64 {extent})")
+            self.w.line(f"call void {name}(ptr {args}, i64 0, i64 {extent})")
 
     def chunks(self, w: Writer, name: str, args: str, over: tuple[str, str], grain: int) -> None:
         """Call a kernel for one chunk after the other."""
@@ -153,19 +158,32 @@ class ProgramEmitter:
             end = w.value(f"add i64 {loop.index}, {grain}")
             late = w.value(f"icmp sgt i64 {end}, {over[1]}")
             stop = w.value(f"select i1 {late}, i64 {over[1]}, i64 {end}")
-            w.line(f"call void @{name}(ptr {args}, i64 {loop.index}, i64 {stop})")
+            w.line(f"call void {name}(ptr {args}, i64 {loop.index}, i64 {stop})")
 
     def launch(self, block: Block, step: Launch) -> None:
         """A fused kernel."""
-        kernel, name = step.kernel, self.kernel(step)
+        kernel, name = step.kernel, f"@{self.kernel(step)}"
+        past = streamed(kernel)
+        if past:
+            aligned = self._aligned([self.pointer(block, b) for b in past])
+            other = self.kernel(step, past)
+            name = self.w.value(f"select i1 {aligned}, ptr @{other}, ptr {name}")
         args = self.arguments([self.pointer(block, b) for b in kernel.params])
         split = kernel.chunk is not None
         self.call(name, args, kernel.extent, kernel.grain, kernel.cost, split)
 
-    def kernel(self, step: Launch) -> str:
-        """The name of the function of a fused kernel."""
+    def _aligned(self, pointers: list[str]) -> str:
+        """Whether memory is as the stores that go past the caches want it."""
+        bits = "0"
+        for p in pointers:
+            bits = self.w.value(f"or i64 {bits}, {self.w.value(f'ptrtoint ptr {p} to i64')}")
+        low = self.w.value(f"and i64 {bits}, {ALIGNMENT - 1}")
+        return self.w.value(f"icmp eq i64 {low}, 0")
+
+    def kernel(self, step: Launch, past: Collection[Buffer] = ()) -> str:
+        """The name of the function of a fused kernel, `past`: what it writes past the caches."""
         kernel = step.kernel
-        emitter = KernelEmitter(kernel, self.vector_bits)
+        emitter = KernelEmitter(kernel, self.vector_bits, past)
         text, declared = emitter.text()
         self.functions.update(emitter.functions)
         self.declared.update(declared)
@@ -177,7 +195,7 @@ class ProgramEmitter:
         assert isinstance(call, LibraryCall)
         assert isinstance(step, Launch)
         (stage,), kernel = call.kernel.stages, step.kernel
-        made, follower = self.library_functions(call)[stage.function], self.kernel(step)
+        made, follower = self.library_functions(call)[stage.function], f"@{self.kernel(step)}"
         first = self.stage_pointers(block, call, stage)
         args = self.arguments([*first, *(self.pointer(block, b) for b in kernel.params)])
         w = Writer()
@@ -189,13 +207,14 @@ class ProgramEmitter:
             over = w.value(f"icmp sgt i64 {end}, {kernel.extent}")
             end = w.value(f"select i1 {over}, i64 {kernel.extent}, i64 {end}")
             if kernel.chunk is None:
-                w.line(f"call void @{follower}(ptr {rest}, i64 {start}, i64 {end})")
+                w.line(f"call void {follower}(ptr {rest}, i64 {start}, i64 {end})")
             else:
                 self.chunks(w, follower, rest, (start, end), kernel.grain)
             loop.next = []
         text = w.function(f"{kernel.name}_behind", "ptr %args, i64 %lo, i64 %hi", "void", "#0")
         name = self.define(f"{kernel.name}_behind", text)
-        self.call(name, args, stage.extent, stage.grain, stage.cost + kernel.cost, False)
+        cost = stage.cost + kernel.cost
+        self.call(f"@{name}", args, stage.extent, stage.grain, cost, False)
 
     def define(self, name: str, text: str) -> str:
         """Add a function, unless one of the same text is there; its name."""
@@ -214,7 +233,8 @@ class ProgramEmitter:
         names = self.library_functions(step)
         for stage in step.kernel.stages:
             args = self.arguments(self.stage_pointers(block, step, stage))
-            self.call(names[stage.function], args, stage.extent, stage.grain, stage.cost, True)
+            name = f"@{names[stage.function]}"
+            self.call(name, args, stage.extent, stage.grain, stage.cost, True)
 
     def library_functions(self, step: LibraryCall) -> dict[str, str]:
         """The names in this module of the functions of a kernel written by hand."""

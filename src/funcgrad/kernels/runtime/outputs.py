@@ -2,7 +2,7 @@
 
 The operating system hands out fresh pages for every large array, which costs as much as a kernel
 that writes it. The one idea: a block whose only reference is ours is free; arrays over it, and
-views of these, refer to it as their base.
+views of these, refer to it as their base. What is given out begins at a line of cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import numpy as np
 SMALLEST = 1 << 20
 LIMIT = 1 << 29
 
-_blocks: list[np.ndarray[Any, Any]] = []
+_LINE = 64
+
+# Blocks, and where in each the first line of cache begins.
+_blocks: list[tuple[np.ndarray[Any, Any], int]] = []
 _lock = threading.Lock()
 _held = [0]
 _sole = 0  # what getrefcount gives for an array that a list and one other thing refer to
@@ -25,30 +28,33 @@ _sole = 0  # what getrefcount gives for an array that a list and one other thing
 
 def empty(shape: tuple[int, ...], dtype: Any, size: int) -> np.ndarray[Any, Any]:
     """An uninitialised array of `size` bytes over a free block, or over a new one."""
+    size += _LINE
     with _lock:
-        block = _free_block(size)
-        if block is None:
+        found = _free_block(size)
+        if found is None:
             block = np.empty(size, np.uint8)
-            _keep(block)
-    return np.ndarray(shape, dtype, block)
+            found = block, -block.ctypes.data % _LINE
+            _keep(*found)
+            del block
+        return np.ndarray(shape, dtype, *found)
 
 
-def _free_block(size: int) -> np.ndarray[Any, Any] | None:
-    for k in range(len(_blocks)):
-        # The list and the argument of getrefcount are the only two references to a free block.
-        if _blocks[k].nbytes == size and sys.getrefcount(_blocks[k]) == 2:
-            return _blocks[k]
+def _free_block(size: int) -> tuple[np.ndarray[Any, Any], int] | None:
+    for place in _blocks:
+        # Its place and the argument of getrefcount are the only two references to a free block.
+        if place[0].nbytes == size and sys.getrefcount(place[0]) == 2:
+            return place
     return None
 
 
-def _keep(block: np.ndarray[Any, Any]) -> None:
+def _keep(block: np.ndarray[Any, Any], start: int) -> None:
     """Remember a new block; drop the oldest free ones where there are too many."""
-    _blocks.append(block)
+    _blocks.append((block, start))
     _held[0] += block.nbytes
     k = 0
     while _held[0] > LIMIT and k < len(_blocks) - 1:
         # Dropping a block that is held elsewhere frees nothing now: its holder frees it.
-        _held[0] -= _blocks[k].nbytes
+        _held[0] -= _blocks[k][0].nbytes
         del _blocks[k]
 
 
@@ -64,8 +70,8 @@ def is_sole(arrays: list[np.ndarray[Any, Any]], k: int) -> bool:
     del value
     if sys.getrefcount(arrays[k]) != _sole or not arrays[k].flags.c_contiguous:
         return False
-    # The list of blocks, the array and two here refer to a block nobody else holds.
-    return base is None or (any(b is base for b in _blocks) and sys.getrefcount(base) == 4)
+    # Its place among the blocks, the array and two here refer to a block nobody else holds.
+    return base is None or (any(b is base for b, _ in _blocks) and sys.getrefcount(base) == 4)
 
 
 def clear() -> None:
