@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from importlib import import_module
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,10 @@ Rule = Callable[..., Any]
 class RuledKernel(NumbaKernel):
     """A kernel with the rule of its batches, if it has one."""
 
-    def __init__(self, dispatcher: Any, name: str, batch: Rule | str | None) -> None:
-        super().__init__(dispatcher, name)
+    def __init__(
+        self, dispatcher: Any, name: str, batch: Rule | str | None, cuda: Any = None
+    ) -> None:
+        super().__init__(dispatcher, name, cuda)
         self.batch = batch
 
 
@@ -234,6 +237,8 @@ def custom_kernel(
     vjp: Rule | None = None,
     batch: Rule | str | None = "loop",
     name: str | None = None,
+    cuda: Callable[..., None] | None = None,
+    cuda_grid: Any = None,
 ) -> Any:
     """A function compiled by `numba.njit` as a function of arrays, under every transform.
 
@@ -256,6 +261,11 @@ def custom_kernel(
             axis in front where `batched` says so, gives (output, whether it is batched). None:
             vmap is an error.
         name: what errors and printed programs call it; by default the name of the function.
+        cuda: the kernel for GPUs: one of `numba.cuda.jit`, or the plain function, of the same
+            arguments. Programs on a GPU launch it; without one they cannot have the operation.
+        cuda_grid: (blocks, threads of a block) to launch it with, or a function that gives them
+            for the ShapeDtypeStructs of what is read; by default a thread for each element of the
+            largest output, 256 to a block.
     Returns:
         A function of arrays that gives an array, or a list of arrays if `shape` names a list.
     Raises:
@@ -264,7 +274,23 @@ def custom_kernel(
         ValueError: both jvp and vjp are given, or batch is neither "loop", a function nor None.
     """
     if function is None:
-        return partial(custom_kernel, shape=shape, jvp=jvp, vjp=vjp, batch=batch, name=name)
+        rules = {"shape": shape, "jvp": jvp, "vjp": vjp, "batch": batch, "name": name}
+        return partial(custom_kernel, cuda=cuda, cuda_grid=cuda_grid, **rules)
+    _check_rules(function, jvp, vjp, batch)
+    there = None if cuda is None else _for_cuda(function, cuda, cuda_grid)
+    kernel = RuledKernel(function, name or name_of(function), batch, there)
+    plain = CustomFunction(kernel, shape)
+    if jvp is not None:
+        ruled = custom_jvp(plain)
+        ruled.defjvp(jvp)
+        return ruled
+    if vjp is not None:
+        return _reversed(plain, vjp)
+    return plain
+
+
+def _check_rules(function: Any, jvp: Any, vjp: Any, batch: Any) -> None:
+    """Raise what `custom_kernel` says for a function and rules that do not fit."""
     dispatcher: Any = import_module("numba.core.dispatcher").Dispatcher
     if not isinstance(function, dispatcher):
         raise TypeError(
@@ -278,14 +304,29 @@ def custom_kernel(
         )
     if batch is not None and batch != "loop" and not callable(batch):
         raise ValueError(f'batch is "loop", a function or None, got {batch!r}.\n  {user_line()}')
-    plain = CustomFunction(RuledKernel(function, name or name_of(function), batch), shape)
-    if jvp is not None:
-        ruled = custom_jvp(plain)
-        ruled.defjvp(jvp)
-        return ruled
-    if vjp is not None:
-        return _reversed(plain, vjp)
-    return plain
+
+
+def _for_cuda(function: Any, cuda: Any, grid: Any) -> Any:
+    """The kernel for GPUs beside the one for CPUs.
+
+    Raises:
+        TypeError: it is no function, or one of other arguments.
+    """
+    plain = getattr(cuda, "py_func", cuda)
+    if not isinstance(plain, FunctionType):
+        raise TypeError(
+            f"custom_kernel takes as cuda= a function of numba.cuda.jit, got {cuda!r}.\n"
+            f"  {user_line()}\n  Give the kernel itself, without a grid; that is cuda_grid=."
+        )
+    wanted, got = (f.__code__.co_argcount for f in (function.py_func, plain))
+    if wanted != got:
+        raise TypeError(
+            f"The kernel {function.__name__} takes {wanted} arguments, and {plain.__name__}, its "
+            f"cuda= kernel, {got}.\n  {user_line()}\n  Both get what is read, then what is written."
+        )
+    from ..kernels.cuda.custom import CudaFunction
+
+    return CudaFunction(plain, grid)
 
 
 def _reversed(plain: CustomFunction, vjp: Rule) -> custom_vjp:

@@ -84,11 +84,13 @@ class NumbaKernel:
     Attributes:
         name: what errors and printed programs call it.
         where: its file and line.
+        cuda: the kernel for GPUs of the same operation, if there is one.
     """
 
-    def __init__(self, dispatcher: Any, name: str) -> None:
+    def __init__(self, dispatcher: Any, name: str, cuda: Any = None) -> None:
         self.dispatcher = dispatcher
         self.name = name
+        self.cuda = cuda
         code = dispatcher.py_func.__code__
         self.where = f"{code.co_filename}:{code.co_firstlineno}"
         self._entries: dict[Signature, Any] = {}

@@ -9,8 +9,11 @@ import ctypes
 import numpy as np
 
 from funcgrad.kernels.cuda.adapter import Cubin
+from funcgrad.kernels.cuda.custom import CustomLaunch
+from funcgrad.kernels.cuda.emulated import seen
 from funcgrad.kernels.cuda.emulator import Emulator
 from funcgrad.kernels.cuda.runtime.driver import CudaError, DeviceMemoryError, Info
+from funcgrad.kernels.cuda.threads import run_threads
 from funcgrad.kernels.cuda.words import memory_type
 
 POISON = 0xA5
@@ -172,6 +175,10 @@ class FakeDriver:
 
     def launch(self, handle, blocks, threads, pointers, stream):
         kernel, text, params = self.kernels[handle]
+        if isinstance(kernel.launch, CustomLaunch):
+            self.put(lambda: self.custom(kernel.launch, blocks, threads, list(pointers)))
+            self.log.append(("launch", kernel.name))
+            return
         if kernel.name in self.failing:
             raise CudaError("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")
         assert blocks and threads <= 1024 and len(params) == len(pointers)
@@ -187,6 +194,19 @@ class FakeDriver:
 
         self.put(work)
         self.log.append(("launch", kernel.name))
+
+    def custom(self, launch, blocks, threads, numbers):
+        """A user's kernel, called with what numba.cuda knows of arrays."""
+        arrays = []
+        for k, (shape, dtype) in enumerate(launch.arrays):
+            own, numbers = numbers[: 5 + 2 * len(shape)], numbers[5 + 2 * len(shape) :]
+            count = int(np.prod(shape))
+            assert own[:4] == [0, 0, count, dtype.itemsize] and own[5 : 5 + len(shape)] == [*shape]
+            found = self.at(own[4], count * dtype.itemsize).view(dtype).reshape(shape)
+            assert list(found.strides) == own[5 + len(shape) :] or not count
+            arrays.append(seen(found, k < launch.reads))
+        assert not numbers
+        run_threads(launch.function.function, blocks, threads, arrays)
 
     def event(self, stream):
         if self.recording is not None:

@@ -168,6 +168,46 @@ def _namespace() -> dict[str, Any]:
     }
 
 
+def custom_cubin(
+    function: Any, text: str, name: str, arrays: Sequence[Any], threads: int, target: str
+) -> Cubin:
+    """A user's kernel compiled for a target; it is not kept on disk.
+
+    Args:
+        function: the user's, which the text calls `user`.
+        arrays: dtype, rank and whether it is only read, of each argument.
+    Raises:
+        ModuleNotFoundError: a package is missing.
+        TypeError: numba.cuda cannot compile it for these arguments.
+    """
+    version = capability(target)
+    require()
+    cuda: Any = import_module("numba.cuda")
+    types: Any = import_module("numba.cuda.types")
+    support: Any = import_module("numba.cuda.np.numpy_support")
+    given = [
+        types.Array(support.from_dtype(dtype), rank, "C", readonly=read)
+        for dtype, rank, read in arrays
+    ]
+    names: dict[str, Any] = {"kernel": _plain}
+    names["user"] = cuda.jit(device=True, inline="always")(function)
+    try:
+        exec(compile(text, f"<funcgrad cuda {name}>", "exec"), names)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            options: dict[str, Any] = {"device": False, "abi": "numba", "launch_bounds": threads}
+            ptx, _ = cuda.compile(names[name], types.void(*given), cc=version, **options)
+        return _linked(ptx, version)
+    except Exception as error:
+        shown = ", ".join(map(str, given))
+        raise TypeError(
+            f"numba.cuda cannot compile the kernel {function.__name__} for the arguments ({shown})."
+            f"\n{error}\n  What is read arrives as read-only arrays, scalars where the rank is 0; "
+            "the arrays to write follow. Functions that it calls need "
+            "cuda.jit(device=True, inline='always')."
+        ) from error
+
+
 def _compiled(
     text: str, name: str, kinds: Sequence[str], bounds: tuple[int, int], version: tuple[int, int]
 ) -> Cubin:

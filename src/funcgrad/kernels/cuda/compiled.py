@@ -10,6 +10,7 @@ from typing import Any
 
 from . import adapter
 from .adapter import Cubin
+from .custom import CustomLaunch
 from .program import CudaKernel, CudaProgram, Refusal
 from .words import memory_type
 
@@ -60,6 +61,10 @@ class CompiledKernel:
 def compile_kernel(program: CudaProgram, kernel: CudaKernel, target: str) -> Cubin:
     """A kernel of a program as machine code."""
     launch = kernel.launch
+    if isinstance(launch, CustomLaunch):
+        arrays = [(d, len(s), k < launch.reads) for k, (s, d) in enumerate(launch.arrays)]
+        given = launch.function.function, launch.text, launch.name
+        return adapter.custom_cubin(*given, arrays, launch.threads, target)
     kinds = [memory_type(b.dtype) for b in kernel.params]
     least = max(_RESIDENT // launch.threads, 1) if launch.kind == "map" else 1
     bounds = launch.threads, least

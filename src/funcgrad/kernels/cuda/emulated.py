@@ -8,6 +8,7 @@ an element out is found.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ import numpy as np
 from ...ir.nests import Buffer
 from ..program import all_constants
 from ..runtime.scripts import words_of
+from .custom import CustomLaunch
 from .emulator import Emulator
 from .lanes import NDArray
 from .program import CudaProgram
 from .runtime.commands import Copy, Leave, Run, Slot, Walk, commands_of
+from .threads import run_threads
 from .words import memory_type
 
 _POISON = 0xA5
@@ -53,6 +56,16 @@ def emulate(program: CudaProgram, arrays: Sequence[Any], aligned: bool = True) -
     ]
 
 
+def seen(array: NDArray, read: bool) -> Any:
+    """An array as a user's kernel gets it: what is read cannot be written, rank 0 is a scalar."""
+    if not read:
+        return array
+    if not array.ndim:
+        return array[()]
+    array.flags.writeable = False
+    return array
+
+
 def words(array: Any, buffer: Buffer) -> NDArray:
     """A copy of an array, flat, as a GPU has it in memory."""
     flat = np.array(words_of(np.asarray(array)), copy=True)
@@ -76,6 +89,9 @@ class _Emulated(Walk):
 
     def launch(self, command: Run) -> None:
         kernel = command.kernel
+        if isinstance(kernel.launch, CustomLaunch):
+            self.custom(kernel.launch, command.slots)
+            return
         known: dict[Any, NDArray] = {}
         arrays: list[NDArray] = []
         for slot, b in zip(command.slots, kernel.params, strict=True):
@@ -85,6 +101,14 @@ class _Emulated(Walk):
             arrays.append(known.setdefault(key, self.of(slot, b.bytes).view(kind)))
         launch = kernel.launch
         self.emulator.launch(kernel.name, launch.blocks, launch.threads, arrays)
+
+    def custom(self, launch: CustomLaunch, slots: Sequence[Slot]) -> None:
+        """A user's kernel, thread after thread."""
+        arrays: list[Any] = []
+        for k, (slot, (shape, dtype)) in enumerate(zip(slots, launch.arrays, strict=True)):
+            whole = self.of(slot, prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+            arrays.append(seen(whole, k < launch.reads))
+        run_threads(launch.function.function, launch.blocks, launch.threads, arrays)
 
     def copy(self, command: Copy) -> None:
         self.of(command.target, command.bytes)[:] = self.of(command.source, command.bytes).copy()

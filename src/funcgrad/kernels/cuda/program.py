@@ -26,6 +26,7 @@ from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
 from .apart import statements
+from .custom import CustomLaunch, custom_launch
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
 from .scans import ScanSource
@@ -73,7 +74,7 @@ class Refusal(NamedTuple):
 class CudaKernel:
     """A launch and its text."""
 
-    launch: CudaLaunch | ProductLaunch
+    launch: CudaLaunch | ProductLaunch | CustomLaunch
     text: str
 
     @classmethod
@@ -159,6 +160,10 @@ def cuda_program(
             # Launches of one text are one kernel.
             kernels += {k.name: k for k in made}.values()
             continue
+        if isinstance(step, HostCall) and (custom := _custom(around, step, len(kernels))):
+            steps[id(step)] = [custom]
+            kernels.append(custom)
+            continue
         if not isinstance(step, Launch):
             refused += _refusal(around, step)
             continue
@@ -213,6 +218,18 @@ def _product(
     )
     notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
     return [CudaKernel.of(found, library, notes) for found in made], scratch
+
+
+def _custom(block: Block, step: HostCall, number: int) -> CudaKernel | None:
+    """The kernel of a call of a user's function, if it has one for GPUs."""
+    native = step.native
+    if native is None or native.function.cuda is None:
+        return None
+    note = f"# {eqn_line(step.eqn, names_of(block.jaxpr))}\n"
+    name = f"custom{number}_{native.function.cuda.function.__name__}"
+    params = [*step.reads, *step.writes]
+    launch = custom_launch(native, native.function.cuda, name, params, note)
+    return CudaKernel(launch, launch.text)
 
 
 def _sort(block: Block, step: LibraryCall, name: str, library: CudaLibrary) -> list[CudaKernel]:
@@ -287,6 +304,8 @@ def _refusal(block: Block, step: BlockStep) -> list[Refusal]:
     if isinstance(step, HostCall) and step.eqn.primitive.of_host:
         return []
     why = "it is no loop over elements, and has no kernel of its own"
+    if isinstance(step, HostCall) and step.native is not None:
+        why = "the kernel runs on the CPU; give custom_kernel one for GPUs (cuda=)"
     eqn: Eqn = step.eqn
     line = eqn_line(eqn, names_of(block.jaxpr))
     return [Refusal(eqn.primitive.name, why, line, describe(eqn.source))]

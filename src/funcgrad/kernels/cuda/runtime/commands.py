@@ -17,6 +17,7 @@ from ....ir.nests import Buffer
 from ...memory import carried, direct_outputs, updates_in_place
 from ...program import Block, BlockStep, Branch, HostCall, Scan, While, all_constants
 from ...runtime.scripts import rule_of, words_of
+from ..custom import CustomLaunch
 from ..program import CudaKernel, CudaProgram
 
 _ALIGNMENT = 256
@@ -292,6 +293,8 @@ class _Writer:
             return self.branch(block, step)
         if isinstance(step, HostCall) and id(step) not in self.program.steps:
             return [self.leave(block, step)]
+        if isinstance(step, HostCall):
+            return self.custom(block, step)
         found: list[Command] = []
         for kernel in self.program.steps[id(step)]:
             if kernel.launch.blocks:
@@ -306,6 +309,24 @@ class _Writer:
             tuple((self.of(block, b), b) for b in side) for side in (step.reads, step.writes)
         )
         return Leave(step.eqn.primitive.name, rule, reads, writes)
+
+    def custom(self, block: Block, step: HostCall) -> list[Command]:
+        """A user's kernel, in the loops around it."""
+        (kernel,) = self.program.steps[id(step)]
+        launch = kernel.launch
+        assert isinstance(launch, CustomLaunch)
+        sizes = launch.shapes.loops
+        loops = [self.loops + k for k in range(len(sizes))]
+        self.loops += len(sizes)
+        slots: list[Slot] = []
+        for b, steps in zip(launch.params, launch.strides(), strict=True):
+            slot = self.of(block, b)
+            moves = tuple((k, n) for k, n in zip(loops, steps, strict=True) if n)
+            slots.append(slot._replace(steps=(*slot.steps, *moves)))
+        found: list[Command] = [Run(kernel, tuple(slots))] if launch.blocks else []
+        for loop, size in zip(reversed(loops), reversed(sizes), strict=True):
+            found = [Repeat(loop, size, False, found)] if found else []
+        return found
 
     # Control flow.
 

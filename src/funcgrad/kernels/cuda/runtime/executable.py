@@ -16,6 +16,7 @@ import numpy as np
 
 from ...memory import reusable
 from ...program import all_constants
+from ..custom import CustomLaunch
 from ..emulated import words
 from ..program import CudaProgram, Refusal
 from .commands import Commands, Copy, Leave, Repeat, Run, Slot, Walk, commands_of
@@ -153,6 +154,8 @@ class _Run(Walk):
         launch = command.kernel.launch
         handle = self.executable.handle(launch.name)
         pointers = [self.address(s) for s in command.slots]
+        if isinstance(launch, CustomLaunch):
+            pointers = launch.numbers(pointers)
         self.place.launch(launch.name, handle, (launch.blocks, launch.threads), pointers)
 
     def copy(self, command: Copy) -> None:
