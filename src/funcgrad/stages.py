@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .kernels.cuda.program import CudaProgram
     from .kernels.printing import Groups, Loops, Memory, Schedule
 
-Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
+Simplify = Callable[..., ClosedJaxpr]
 
 
 class Stage:
@@ -175,7 +175,8 @@ class Lowered(Stage):
         """The program's kernels for a GPU as numba.cuda source; none needs to be here."""
         from .kernels.cuda.program import cuda_program
 
-        return cuda_program(self._closed, self._simplify)
+        simplify = partial(self._simplify, whole=True)
+        return cuda_program(simplify(self.jaxpr), simplify)
 
     def as_text(self) -> str:
         """The simplified program as text."""
@@ -205,7 +206,7 @@ class Lowered(Stage):
         if self.home is not None:
             places = self.places or [""] * len(self.in_avals)
             given = list(zip(self.names(), self.in_avals, places, strict=True))
-            return self.home.explain(self._closed, given, self.fun_name)
+            return self.home.explain(self.jaxpr, given, self.fun_name)
         from .kernels.explain import explanation
 
         return explanation(self.stages.block, self.stages.memory, self.fun_name)

@@ -28,7 +28,7 @@ from ..core.trace import Tracer, as_array
 from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import ClosedJaxpr
 from .direct import matched
-from .jit import jit_p, run, simplified
+from .jit import jit_p, run, simplified_for_gpu
 
 if TYPE_CHECKING:
     from ..kernels.cuda.runtime.executable import CudaExecutable
@@ -130,7 +130,7 @@ class CudaHome:
     def explain(
         self, closed: ClosedJaxpr, args: Sequence[tuple[str, ShapedArray, str]], name: str
     ) -> str:
-        """A page on a simplified program on this device, and on what comes from elsewhere.
+        """A page on a program on this device, and on what comes from elsewhere.
 
         Args:
             args: of each argument its name, and the device it is on; "" is the host's memory.
@@ -138,7 +138,7 @@ class CudaHome:
         from ..kernels.cuda.program import cuda_program
         from ..kernels.cuda.transfers import Given, transfers
 
-        program = cuda_program(closed, simplified)
+        program = cuda_program(simplified_for_gpu(closed), simplified_for_gpu)
         given = [
             Given(n, a.short(), b.bytes, place)
             for (n, a, place), b in zip(args, program.block.inputs, strict=True)
@@ -157,7 +157,7 @@ class CudaHome:
             from ..kernels.cuda.program import cuda_program
             from ..kernels.cuda.runtime.executable import CudaExecutable
 
-            program = cuda_program(simplified(closed), simplified)
+            program = cuda_program(simplified_for_gpu(closed), simplified_for_gpu)
             name = closed.jaxpr.debug_name or "the program"
             found = CudaExecutable(program, self.place, name)
             with _lock:

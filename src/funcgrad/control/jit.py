@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,23 +35,33 @@ if TYPE_CHECKING:
     from ..kernels.runtime.launch import Executable
     from ..kernels.runtime.scripts import Script
 
-_simplified: weakref.WeakKeyDictionary[ClosedJaxpr, ClosedJaxpr] = weakref.WeakKeyDictionary()
+_simplified: weakref.WeakKeyDictionary[ClosedJaxpr, dict[bool, ClosedJaxpr]]
+_simplified = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def simplified(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The simplified program of a jaxpr, made once."""
-    found = _simplified.get(closed)
+def simplified(closed: ClosedJaxpr, whole: bool = False) -> ClosedJaxpr:
+    """The simplified program of a jaxpr, made once.
+
+    Args:
+        whole: for a machine with kernels of whole calls, such as attention: a GPU.
+    """
+    found = _simplified.get(closed, {}).get(whole)
     if found is None:
-        found = simplify(closed)
+        found = simplify(closed, whole)
         if any(eqn.primitive.name == "scan" for eqn in found.jaxpr.eqns):
             from .motion import moved
 
-            less = moved(found, jit_p, simplified)
-            found = found if less is None else simplify(less)
+            less = moved(found, jit_p, partial(simplified, whole=whole))
+            found = found if less is None else simplify(less, whole)
         with _lock:
-            _simplified[closed] = found
+            _simplified.setdefault(closed, {})[whole] = found
     return found
+
+
+def simplified_for_gpu(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The simplified program of a jaxpr, with what a GPU has kernels of the whole for."""
+    return simplified(closed, whole=True)
 
 
 _executables: weakref.WeakKeyDictionary[ClosedJaxpr, Executable] = weakref.WeakKeyDictionary()

@@ -253,7 +253,7 @@ def _sums(eqn: Eqn, jaxpr: Jaxpr) -> list[Sum]:
         others = [a for a in variables(addition.invars) if a is not var]
         linear: list[Eqn] = []
         term = made_by.get(others[0]) if len(others) == 1 else None
-        while term is not None and uses[term.outvars[0]] == 1:
+        while term is not None and uses.get(term.outvars[0], 0) == 1:
             if _sums_up(term, inside):
                 # Slices are in memory for all turns as it is.
                 stacked = [v.aval for v in {*variables(term.invars)} - slices]

@@ -9,10 +9,12 @@ import numpy as np
 
 from .. import lax, random
 from .. import numpy as fnp
+from ..control.fused import fused
 from ..core.sources import user_line
 from ..ir import dtypes
-from .attention_scores import Pattern, direct
-from .attention_tiles import TILE, divided, tiled
+from .attention_fused import Attention
+from .attention_scores import Pattern
+from .attention_tiles import TILE, divided
 from .regularization import checked_rate
 
 if TYPE_CHECKING:
@@ -104,9 +106,9 @@ def _heads_inside(x: Any) -> Any:
 
 def _attend(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any]:
     batch, heads, group, rows, _ = operands["query"].shape
-    if batch * heads * group * rows * operands["key"].shape[2] <= TILE:
-        return direct(pattern, operands)
-    out, top, total = tiled(pattern, *divided(operands), operands)
+    few = batch * heads * group * rows * operands["key"].shape[2] <= TILE
+    blocks = None if few else divided(operands)
+    out, top, total = fused(Attention(pattern, tuple(operands), blocks), *operands.values())
     return out, top + fnp.log(total)
 
 

@@ -132,12 +132,12 @@ def by_group(x: Any, operands: dict[str, Any]) -> Any:
     return x.reshape(x.shape[0], *inner, *x.shape[2:])
 
 
-def direct(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any]:
+def direct(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Attention with all scores at once, for short sequences.
 
     Returns:
-        f[batch, heads, group, T, H], and f32[batch, heads, group, T], the logarithms of the sums
-        that the weights were divided by.
+        f[batch, heads, group, T, H], and f32[batch, heads, group, T] twice: the largest score
+        of a query, and the sum of exp(score − largest). The largest counts as a constant.
     """
     query, key, value = (operands[name] for name in ("query", "key", "value"))
     positions = [fnp.arange(x.shape[-2], dtype=fnp.int32) for x in (query, key)]
@@ -147,4 +147,4 @@ def direct(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any]:
     total = fnp.sum(weights, axis=-1, keepdims=True)
     shares = dropped(pattern, operands, weights / total, *positions).astype(key.dtype)
     out = fnp.einsum("bngts,bnsh->bngth", shares, value, preferred_element_type=score_dtype(query))
-    return out.astype(query.dtype), (top + fnp.log(total))[..., 0]
+    return out.astype(query.dtype), top[..., 0], total[..., 0]

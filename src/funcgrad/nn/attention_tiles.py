@@ -3,7 +3,8 @@
 In: the operands of `attention_scores`. The one idea: a softmax can be summed block by block of
 keys, when the running maximum and the running sum are carried along and what was summed before is
 scaled to the new maximum. Derivatives compute the tiles again from the final maximum and sum; the
-rule is written once, forward, and is linear in the tangents, so that reverse mode is its transpose.
+rule is written once, forward, and is linear in the tangents, so that reverse mode is its transpose
+(`attention_fused` says so).
 
 Blocks have one size. Where the size does not divide the length the last block starts earlier;
 queries that come twice are dropped from the result, keys that come twice weigh nothing.
@@ -14,14 +15,11 @@ Source: Milakov & Gimelshein, arXiv:1805.02867 (the running softmax); Dao et al.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 from .. import lax
 from .. import numpy as fnp
 from ..control.checkpoint import checkpoint
-from ..control.custom_jvp import custom_jvp
-from ..core.zeros import SymbolicZero
 from .attention_scores import (
     Pattern,
     by_group,
@@ -91,7 +89,6 @@ def divided(operands: dict[str, Any]) -> tuple[Blocks, Blocks]:
     return Blocks(rows, height), Blocks(columns, width)
 
 
-@partial(custom_jvp, nondiff_argnums=(0, 1, 2))
 def tiled(
     pattern: Pattern, rows: Blocks, columns: Blocks, operands: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
@@ -157,13 +154,22 @@ def _weighted(weights: Any, value: Any) -> Any:
     )
 
 
-def _tangents(
-    pattern: Pattern, rows: Blocks, columns: Blocks, primals: Any, tangents: Any
+def tangents(
+    pattern: Pattern,
+    rows: Blocks,
+    columns: Blocks,
+    operands: dict[str, Any],
+    found: tuple[Any, Any, Any],
+    moving: dict[str, Any],
 ) -> tuple[Any, Any]:
-    """d out = Σ p · d value + Σ p · ds · (value − out), with p the weights and ds of the scores."""
-    (operands,), (given,) = primals, tangents
-    out, top, total = tiled(pattern, rows, columns, operands)
-    moving = {name: t for name, t in given.items() if not isinstance(t, SymbolicZero)}
+    """d out = Σ p · d value + Σ p · ds · (value − out), with p the weights and ds of the scores.
+
+    Args:
+        found: what `tiled` gave; `moving`: the tangents of operands, by name.
+    Returns:
+        The tangents of the first and the last of what `tiled` gives; the largest scores have none.
+    """
+    out, top, total = found
     queries, tops, totals = (rows.split(x, 3) for x in (operands["query"], top, total))
     keys, values = (columns.split(operands[name], 2) for name in ("key", "value"))
     of_columns = {n: columns.split(moving[n], 2) for n in ("key", "value") if n in moving}
@@ -205,8 +211,4 @@ def _tangents(
     d_rows = (of_rows.get("query"), of_rows.get("bias"))
     _, (sums, moved) = lax.scan(row, None, (_numbers(rows), queries, tops, totals, d_rows))
     moved, sums = rows.join(moved, 3), rows.join(sums, 3)
-    still = fnp.zeros_like(top)
-    return (out, top, total), (moved - out * sums[..., None], still, total * sums)
-
-
-tiled.defjvp(_tangents, symbolic_zeros=True)
+    return moved - out * sums[..., None], total * sums

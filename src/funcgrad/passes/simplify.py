@@ -1,6 +1,7 @@
 """Simplify: the program a jaxpr says, with less to do.
 
-In order, over each eqn: inline calls, fold eqns of literals, forward eqns that give back an
+In order, over each eqn: inline calls (but those that `is_whole(eqn)` keeps for machines with a
+kernel of the whole), fold eqns of literals, forward eqns that give back an
 operand, share equal eqns; then drop the dead ones, and transpose no products. A primitive states
 the facts used here: `inlined(eqn)` gives the program of a call, `forwards(eqn)` the atom an eqn
 equals.
@@ -21,9 +22,13 @@ from .dce import dce_with_consts
 from .products import without_transposes
 
 
-def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """An equivalent program with the same inputs and outputs."""
-    builder = _Builder()
+def simplify(closed: ClosedJaxpr, whole: bool = False) -> ClosedJaxpr:
+    """An equivalent program with the same inputs and outputs.
+
+    Args:
+        whole: calls for which some machines have a kernel of the whole are left as they are.
+    """
+    builder = _Builder(whole)
     jaxpr = closed.jaxpr
     for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
         builder.new_const(var, value)
@@ -36,7 +41,8 @@ def simplify(closed: ClosedJaxpr) -> ClosedJaxpr:
 class _Builder:
     """Rewrites eqns into a new list; `env` maps old variables to new atoms."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: bool) -> None:
+        self.whole = whole
         self.eqns: list[Eqn] = []
         self.constvars: list[Var] = []
         self.consts: list[Any] = []
@@ -58,7 +64,8 @@ class _Builder:
     def add(self, eqn: Eqn) -> None:
         invars = [self.read(a) for a in eqn.invars]
         inlined = getattr(eqn.primitive, "inlined", None)
-        body: ClosedJaxpr | None = inlined(eqn) if inlined is not None else None
+        stays = self.whole and getattr(eqn.primitive, "is_whole", _never)(eqn)
+        body: ClosedJaxpr | None = inlined(eqn) if inlined is not None and not stays else None
         if body is not None:
             self.inline(body, invars, eqn.outvars)
             return
@@ -76,6 +83,10 @@ class _Builder:
             self.new_const(var, value)
         self.env.update(zip(inner.invars, args, strict=True))
         self.env.update(zip(outvars, self.run(inner), strict=True))
+
+
+def _never(eqn: Eqn) -> bool:
+    return False
 
 
 def _fresh(jaxpr: Jaxpr) -> Jaxpr:

@@ -3,7 +3,7 @@
 import numpy as np
 
 import funcgrad as fg
-from funcgrad.control.jit import simplified
+from funcgrad.control.jit import simplified_for_gpu as simplified
 from funcgrad.core.evaluate import run_numpy
 from funcgrad.kernels.cuda.emulated import emulate
 from funcgrad.kernels.cuda.program import cuda_program

@@ -110,6 +110,26 @@ def test_products_keep_their_sums_in_registers(product, dtype, target):
 
 
 @needs_extra
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("width", "dtype", "target"),
+    [(64, "float32", "sm_80"), (64, "float16", "sm_90"), (128, "bfloat16", "sm_90")],
+)
+def test_attention_keeps_its_sums_in_registers(width, dtype, target):
+    x = np.ones((2, 256, 4, width), fnp.bfloat16 if dtype == "bfloat16" else dtype)
+
+    def loss(q, k, v):
+        return nn.dot_product_attention(q, k, v, is_causal=True).astype(np.float32).sum()
+
+    made = fg.jit(fg.value_and_grad(loss, (0, 1, 2))).lower(x, x, x).compile(target=target)
+    kernels = [k for k in made.kernels if k.kind == "attention"]
+    assert len(kernels) == 4
+    for kernel in kernels:
+        assert not kernel.spills and ".local" not in kernel.ptx, kernel
+        assert kernel.registers <= 255 and kernel.cubin.shared <= 48 << 10
+
+
+@needs_extra
 def test_a_compiled_program_can_be_read_and_not_called():
     made = compiled(lambda x: nn.softmax(fnp.linalg.cholesky(x[:, :200])), "sm_90")
     (refusal,) = made.refusals

@@ -103,6 +103,7 @@ GIVEN: dict[str, Callable[..., Any]] = {
     "max": np.maximum,
     "bool": partial(_as, np.bool_),
     "math.sqrt": np.sqrt,
+    "libdevice.expf": np.exp,
     "fg_special_gammaln": _gammaln,
     "cuda.fma": _fma,
 }

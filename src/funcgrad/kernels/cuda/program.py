@@ -26,6 +26,7 @@ from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
 from .apart import statements
+from .attention import attention_launches
 from .custom import CustomLaunch, custom_launch
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
@@ -155,7 +156,9 @@ def cuda_program(
             kernels += made
             continue
         if isinstance(step, LibraryCall):
-            made = _sort(around, step, f"sort{len(kernels)}", library)
+            what = step.kernel.stages[0].function.partition("_")[0]
+            write = _attention if what == "attention" else _sort
+            made = write(around, step, f"{what}{len(kernels)}", library)
             steps[id(step)] = made
             # Launches of one text are one kernel.
             kernels += {k.name: k for k in made}.values()
@@ -243,9 +246,20 @@ def _sort(block: Block, step: LibraryCall, name: str, library: CudaLibrary) -> l
     return [CudaKernel.of(launch, library, notes) for launch in found.launches]
 
 
+def _attention(
+    block: Block, step: LibraryCall, name: str, library: CudaLibrary
+) -> list[CudaKernel]:
+    """The kernels of an attention or of its gradient, with the memory that they need."""
+    computation = step.eqn.params["computation"]
+    found, step.scratch = attention_launches(computation, name, step.reads, step.writes, library)
+    notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
+    return [CudaKernel.of(launch, library, notes) for launch in found]
+
+
 def _outline(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
-    """Of what the library of the CPU has, only sorts are done by kernels written here."""
-    if what.name not in ("sort", "top_k") or any(backwards) or rows_of(eqn) is None:
+    """What is done by kernels written here: sorts and attention."""
+    sorts = what.name in ("sort", "top_k") and rows_of(eqn) is not None
+    if any(backwards) or not (sorts or what.name in ("attention", "attention_gradient")):
         return None
     return LibraryKernel({}, (), (Stage(what.name, (), 0, 1, 0.0),), (), 0.0)
 

@@ -1,0 +1,379 @@
+"""Attention in one kernel: tiles of scores in registers, a running softmax, nothing of all pairs.
+
+    forward    a block has SIDE queries of a head; for each SIDE keys: scores, the new largest score
+               of each query, what was summed before scaled to it, weights · values
+    delta      Σ cotangent · out of each query, by a warp
+    queries    a block has SIDE queries; for each SIDE keys: weights again, from the largest score
+               and the sum that the forward pass kept; slopes of the scores · keys
+    keys       a block has SIDE keys; for each SIDE queries of its heads: weightsᵀ · cotangents,
+               slopesᵀ · queries
+
+In: an attention and its buffers, as `nn/attention_scores.py` describes them. Out: launches with
+their text. The one idea: 16 × 16 threads have EACH × EACH scores each, 16 apart; the lanes of one
+query are neighbours, so its maximum and sum are shuffles, and what a thread has of the result
+belongs to the same queries. Sums are float32, in an order that sizes alone decide.
+
+Source: Milakov & Gimelshein, arXiv:1805.02867; Dao, arXiv:2307.08691.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...ir.nests import Buffer
+from ..emit.source_ops import Text
+from .products import ProductLaunch
+from .words import ALL_LANES, CudaLibrary, memory_type
+
+SIDE = 64
+ACROSS = 16
+EACH = SIDE // ACROSS
+THREADS = ACROSS * ACROSS
+DEPTH = 16
+PITCH = SIDE + 1
+FLOAT32 = np.dtype(np.float32)
+# The score of a pair that does not count: finite, so that a row of them is a mean.
+MASKED = -0.7 * float(np.finfo(np.float32).max)
+
+
+@dataclass(eq=False)
+class Attention:
+    """An attention with its buffers.
+
+    Attributes:
+        computation: what is static in it.
+        given: buffers by name: operands, then `out`, `top`, `total` and `ct` where they are read.
+    """
+
+    computation: Any
+    given: dict[str, Buffer]
+
+    def __post_init__(self) -> None:
+        query, value = self.given["query"].shape, self.given["value"].shape
+        self.batch, self.heads, self.group, self.rows, self.width = query
+        self.columns, self.values = value[2:]
+
+    @property
+    def is_triangle(self) -> bool:
+        """Whether pairs above the diagonal, and only those, do not count."""
+        plain = self.computation.pattern.window is None
+        others = {"bias", "mask", "query_lengths", "key_lengths"} & set(self.given)
+        return bool(self.computation.pattern.causal and plain and not others)
+
+
+def attention_launches(
+    computation: Any, name: str, reads: list[Buffer], writes: list[Buffer], library: CudaLibrary
+) -> tuple[list[ProductLaunch], list[Buffer]]:
+    """The launches of an attention or of its gradient, and the memory they need between."""
+    names = [*computation.names]
+    if computation.kernel == "attention":
+        a = Attention(computation, dict(zip(names, reads, strict=True)))
+        text = Forward(a, library, writes)
+        blocks = a.batch * a.heads * a.group * -(-a.rows // SIDE)
+        launch = ProductLaunch(
+            name, "attention", blocks, THREADS, [*reads, *writes], text.whole(name)
+        )
+        return [launch], []
+    from .attention_gradient import gradient_launches
+
+    names += ["out", "top", "total", "ct"]
+    a = Attention(computation, dict(zip(names, reads, strict=True)))
+    moved = dict(zip(computation.moving, writes, strict=True))
+    return gradient_launches(a, name, moved, library)
+
+
+class Tiles:
+    """Writes what all kernels of attention do with tiles of scores."""
+
+    def __init__(self, a: Attention, library: CudaLibrary) -> None:
+        self.a = a
+        self.ops = library.ops
+        # Sixteen times in a kernel: the instructions of a library, for Numba is slow with ours.
+        self.exp = "libdevice.expf"
+        self.lines: list[str] = []
+
+    def line(self, text: str, depth: int = 1) -> None:
+        self.lines.append("    " * depth + text)
+
+    def number(self, value: float) -> str:
+        """A float32."""
+        return self.ops.constant(value, FLOAT32)
+
+    def text(self, name: str, params: list[str], what: str) -> str:
+        """The kernel of the lines so far."""
+        a, pattern = self.a, self.a.computation.pattern
+        which = ", causal" * pattern.causal
+        which += "" if pattern.window is None else f", window {pattern.window}"
+        which += "".join(f", {n}" for n in a.given if n in ("bias", "mask"))
+        heading = [
+            f"# {name}: {a.batch} × {a.heads * a.group} heads, {a.rows} queries of {a.width}, "
+            f"{a.columns} keys, values of {a.values}{which}",
+            f"# {what}",
+            "@kernel",
+            f"def {name}({', '.join(params)}):",
+        ]
+        return "\n".join([*heading, *self.lines]) + "\n"
+
+    def shared(self, name: str, size: int) -> None:
+        self.line(f"{name} = cuda.shared.array({size}, {memory_type(FLOAT32)})")
+
+    def begin(self, first: str, extent: int, grouped: bool) -> None:
+        """Which lane of which block, and where the block's positions and head begin."""
+        a = self.a
+        self.line("lane = cuda.threadIdx.x")
+        self.line(f"x, y = lane % {ACROSS}, lane // {ACROSS}")
+        self.line("at = cuda.blockIdx.x")
+        tiles = -(-extent // SIDE)
+        self.line(f"{first}, at = {SIDE} * (at % {tiles}), at // {tiles}")
+        if grouped:
+            self.line(f"group, at = at % {a.group}, at // {a.group}")
+        self.line(f"head, batch = at % {a.heads}, at // {a.heads}")
+        self.line(f"keys_at = (batch * {a.heads} + head) * {a.columns}")
+
+    def rows_at(self, depth: int = 1) -> None:
+        a = self.a
+        head = f"((batch * {a.heads} + head) * {a.group} + group)"
+        self.line(f"rows_at = {head} * {a.rows}", depth)
+
+    def element(self, name: str, position: str, place: str) -> str:
+        """An element of an operand that has rows of numbers, as a float32."""
+        a = self.a
+        by_row = name not in ("key", "value")
+        width = a.width if name in ("query", "key") else a.values
+        base = "rows_at" if by_row else "keys_at"
+        code = f"{name}[({base} + {position}) * {width} + {place}]"
+        return self.ops.loaded(code, a.given[name].dtype).code
+
+    # Products of tiles.
+
+    def clear(self, name: str, across: int, depth: int) -> None:
+        for i in range(EACH):
+            for j in range(across):
+                self.line(f"{name}_{i}_{j} = {self.number(0)}", depth)
+
+    def pairs(self, sums: str, left: str, right: str, depth: int) -> None:
+        """`sums` of each query `row + …` and key `first + …`: ⟨left, right⟩."""
+        a = self.a
+        width = a.width if left == "query" else a.values
+        self.clear(sums, EACH, depth)
+        self.line("start = 0", depth)
+        self.line(f"while start < {width}:", depth)
+        for room, name, first, extent in (
+            ("left_tile", left, "row", a.rows),
+            ("right_tile", right, "first", a.columns),
+        ):
+            self.line(f"for k in range({SIDE * DEPTH // THREADS}):", depth + 1)
+            self.line(f"step = (lane + {THREADS} * k) % {DEPTH}", depth + 2)
+            self.line(f"place = (lane + {THREADS} * k) // {DEPTH}", depth + 2)
+            self.line(f"item = {self.number(0)}", depth + 2)
+            self.line(f"if start + step < {width} and {first} + place < {extent}:", depth + 2)
+            code = self.element(name, f"{first} + place", "start + step")
+            self.line(f"item = {code}", depth + 3)
+            self.line(f"{room}[step * {PITCH} + place] = item", depth + 2)
+        self.line("cuda.syncthreads()", depth + 1)
+        self.line(f"for step in range({DEPTH}):", depth + 1)
+        self.outer(
+            sums,
+            [f"left_tile[step * {PITCH} + {ACROSS * i} + y]" for i in range(EACH)],
+            [f"right_tile[step * {PITCH} + {ACROSS * j} + x]" for j in range(EACH)],
+            depth + 2,
+        )
+        self.line("cuda.syncthreads()", depth + 1)
+        self.line(f"start += {DEPTH}", depth + 1)
+
+    def outer(self, sums: str, left: list[str], right: list[str], depth: int) -> None:
+        """A thread's sums get the products of its part of a column and of a row."""
+        for letter, codes in (("a", left), ("b", right)):
+            for k, code in enumerate(codes):
+                self.line(f"{letter}_{k} = {code}", depth)
+        for i in range(len(left)):
+            for j in range(len(right)):
+                s = f"{sums}_{i}_{j}"
+                self.line(f"{s} = cuda.fma(a_{i}, b_{j}, {s})", depth)
+
+    def across(self, width: int) -> int:
+        """How many numbers of a row of a result a thread has."""
+        return -(-width // ACROSS)
+
+    def weighted(self, sums: str, name: str, by_key: bool, depth: int) -> None:
+        """`sums` += the tile of weights · rows of keys, or its transpose · rows of queries."""
+        a = self.a
+        width = a.width if name in ("query", "key") else a.values
+        across = self.across(width)
+        first, extent = ("first", a.columns) if by_key else ("row", a.rows)
+        pitch = ACROSS * across
+        self.line("start = 0", depth)
+        self.line(f"while start < {SIDE}:", depth)
+        self.line(f"for k in range({-(-DEPTH * pitch // THREADS)}):", depth + 1)
+        self.line(f"step = (lane + {THREADS} * k) // {pitch}", depth + 2)
+        self.line(f"place = (lane + {THREADS} * k) % {pitch}", depth + 2)
+        self.line(f"item = {self.number(0)}", depth + 2)
+        there = f"{first} + start + step < {extent}"
+        self.line(f"if {there}{f' and place < {width}' if pitch > width else ''}:", depth + 2)
+        self.line(f"item = {self.element(name, f'{first} + start + step', 'place')}", depth + 3)
+        self.line(f"panel[step * {pitch} + place] = item", depth + 2)
+        self.line("cuda.syncthreads()", depth + 1)
+        self.line(f"for step in range({DEPTH}):", depth + 1)
+        own = [f"({ACROSS * i} + y) * {PITCH} + start + step" for i in range(EACH)]
+        if not by_key:
+            own = [f"(start + step) * {PITCH} + {ACROSS * i} + y" for i in range(EACH)]
+        self.outer(
+            sums,
+            [f"weights[{place}]" for place in own],
+            [f"panel[step * {pitch} + {ACROSS * j} + x]" for j in range(across)],
+            depth + 2,
+        )
+        self.line("cuda.syncthreads()", depth + 1)
+        self.line(f"start += {DEPTH}", depth + 1)
+
+    def keep(self, name: str, depth: int) -> None:
+        """A thread's part of a tile goes to where all of the block read it."""
+        for i in range(EACH):
+            for j in range(EACH):
+                place = f"({ACROSS * i} + y) * {PITCH} + {ACROSS * j} + x"
+                self.line(f"weights[{place}] = {name}_{i}_{j}", depth)
+        self.line("cuda.syncthreads()", depth)
+
+    # Scores.
+
+    def scores(self, depth: int) -> None:
+        """`s_i_j`, and `counts_i_j` where not all pairs count."""
+        a, scale = self.a, self.number(self.a.computation.pattern.scale)
+        self.pairs("s", "query", "key", depth)
+        for name, extent in (("query_lengths", a.rows), ("key_lengths", a.columns)):
+            if name in a.given:
+                self.line(f"{name}_here = min(int64({name}[batch]), {extent})", depth)
+        for i in range(EACH):
+            self.line(f"r = row + {ACROSS * i} + y", depth)
+            for j in range(EACH):
+                s = f"s_{i}_{j}"
+                self.line(f"c = first + {ACROSS * j} + x", depth)
+                value = f"{s} * {scale}"
+                if "bias" in a.given:
+                    value += f" + {self._extra('bias')}"
+                tests = self._tests()
+                if tests:
+                    self.line(f"counts_{i}_{j} = {' and '.join(tests)}", depth)
+                    value = f"{value} if counts_{i}_{j} else {self.number(MASKED)}"
+                self.line(f"{s} = {value}", depth)
+
+    def _tests(self) -> list[str]:
+        """When the pair of query `r` and key `c` counts."""
+        pattern, given = self.a.computation.pattern, self.a.given
+        tests = ["c <= r"] if pattern.causal else []
+        if pattern.window is not None:
+            left, right = pattern.window
+            tests += [f"r <= c + {left}", f"r >= c - {right}"]
+        for name, position in (("query_lengths", "r"), ("key_lengths", "c")):
+            tests += [f"{position} < {name}_here"] if name in given else []
+        return [*tests, self._extra("mask")] if "mask" in given else tests
+
+    def _extra(self, name: str) -> str:
+        """The bias or mask of query `r` and key `c`, clamped to those that are there."""
+        buffer, a = self.a.given[name], self.a
+        index: list[str] = []
+        stride = 1
+        head = "head" if a.group == 1 else f"(head * {a.group} + group)"
+        places = ("batch", head, f"min(r, {a.rows - 1})", f"min(c, {a.columns - 1})")
+        for place, extent in zip(reversed(places), reversed(buffer.shape), strict=True):
+            if extent > 1:
+                index.append(place if stride == 1 else f"{stride} * {place}")
+            stride *= extent
+        return self.ops.loaded(f"{name}[{' + '.join(index) or '0'}]", buffer.dtype).inner
+
+    def ends(self, name: str, depth: int, otherwise: float) -> None:
+        """What is beyond the last key."""
+        extent = self.a.columns
+        if extent % SIDE == 0:
+            return
+        for j in range(EACH):
+            self.line(f"if first + {ACROSS * j} + x >= {extent}:", depth)
+            for i in range(EACH):
+                self.line(f"{name}_{i}_{j} = {self.number(otherwise)}", depth + 1)
+
+    def folded(self, name: str, how: str, depth: int) -> None:
+        """A value of the lanes of one query, folded: all of them get it."""
+        for n in (8, 4, 2, 1):
+            other = f"cuda.shfl_xor_sync({ALL_LANES}, {name}, {n})"
+            code = f"{name} + {other}" if how == "add" else f"{how}({name}, {other})"
+            self.line(f"{name} = {code}", depth)
+
+
+class Forward(Tiles):
+    """Writes the kernel of the values."""
+
+    def __init__(self, a: Attention, library: CudaLibrary, writes: list[Buffer]) -> None:
+        super().__init__(a, library)
+        self.writes = writes
+
+    def whole(self, name: str) -> str:
+        a = self.a
+        across = self.across(a.values)
+        for room in ("left_tile", "right_tile"):
+            self.shared(room, DEPTH * PITCH)
+        self.shared("weights", SIDE * PITCH)
+        self.shared("panel", DEPTH * ACROSS * across)
+        self.begin("row", a.rows, a.group > 1)
+        if a.group == 1:
+            self.line("group = 0")
+        self.rows_at()
+        for i in range(EACH):
+            self.line(f"best_{i} = {self.number(-np.inf)}")
+            self.line(f"sum_{i} = {self.number(0)}")
+        self.clear("found", across, 1)
+        self.line("first = 0")
+        self.line(
+            f"end = min({a.columns}, row + {SIDE})" if a.is_triangle else f"end = {a.columns}"
+        )
+        self.line("while first < end:")
+        self.scores(2)
+        self.ends("s", 2, -np.inf)
+        self._softmax(across)
+        self.keep("s", 2)
+        self.weighted("found", "value", True, 2)
+        self.line(f"first += {SIDE}", 2)
+        self._store(across)
+        how = f"a block of {THREADS} threads has {SIDE} queries, and goes through the keys"
+        return self.text(name, [*a.given, "out", "top", "total"], how)
+
+    def _softmax(self, across: int) -> None:
+        """Weights in the place of scores, and what was summed before scaled to the new maximum."""
+        most = self.ops.helper("maximum_float32")
+        for i in range(EACH):
+            self.line(f"new = s_{i}_0", 2)
+            for j in range(1, EACH):
+                self.line(f"new = {most}(new, s_{i}_{j})", 2)
+            self.folded("new", most, 2)
+            self.line(f"new = {most}(new, best_{i})", 2)
+            # Scores of -inf alone have no largest one to be compared with.
+            self.line(f"known = new if new > {self.number(-np.inf)} else {self.number(0)}", 2)
+            self.line(f"before = {self.exp}(best_{i} - known)", 2)
+            self.line(f"best_{i} = new", 2)
+            self.line(f"sum_{i} = sum_{i} * before", 2)
+            for j in range(EACH):
+                self.line(f"s_{i}_{j} = {self.exp}(s_{i}_{j} - known)", 2)
+                self.line(f"sum_{i} = sum_{i} + s_{i}_{j}", 2)
+            for j in range(across):
+                self.line(f"found_{i}_{j} = found_{i}_{j} * before", 2)
+
+    def _store(self, across: int) -> None:
+        a = self.a
+        for i in range(EACH):
+            self.folded(f"sum_{i}", "add", 1)
+            self.line(f"r = row + {ACROSS * i} + y")
+            self.line(f"if r < {a.rows}:")
+            self.line("if x == 0:", 2)
+            self.line(f"top[rows_at + r] = best_{i}", 3)
+            self.line(f"total[rows_at + r] = sum_{i}", 3)
+            for j in range(across):
+                place, depth = f"{ACROSS * j} + x", 2
+                if ACROSS * (j + 1) > a.values:
+                    self.line(f"if {place} < {a.values}:", 2)
+                    depth = 3
+                code = self.ops.stored(
+                    Text(f"found_{i}_{j} / sum_{i}", False), self.writes[0].dtype
+                )
+                self.line(f"out[(rows_at + r) * {a.values} + {place}] = {code}", depth)
