@@ -71,6 +71,23 @@ def collatz(n):
     return lax.while_loop(lambda s: s[0] != 1, turn, (n, 0))[1]
 
 
+def halvings(x):
+    """A loop of which only memory can hold the carry: its condition reads all elements."""
+    return lax.while_loop(lambda x: abs(x).sum() > 1, lambda x: x / 2, x)
+
+
+@fg.vmap
+def mandelbrot(a, b):
+    def turn(s):
+        x, y, count = s
+        return x * x - y * y + a, 2 * x * y + b, count + 1
+
+    def inside(s):
+        return (s[0] * s[0] + s[1] * s[1] <= 4) & (s[2] < 50)
+
+    return lax.while_loop(inside, turn, (0.0, 0.0, 0))[2]
+
+
 def f32(*shape):
     return np.random.default_rng(len(shape)).normal(size=shape).astype(np.float32)
 
@@ -90,5 +107,7 @@ LANDMARKS = {
         embedding_gradient, f32(20, 4), np.arange(6).reshape(2, 3) % 4, f32(2, 3, 4)
     ),
     "Collatz": (collatz, np.int32(27)),
+    "halvings": (halvings, f32(40)),
+    "Mandelbrot": (mandelbrot, f32(37), f32(37)),
     "half precision": (lambda x, y: fnp.tanh(x) * y, *[f32(9).astype(np.float16)] * 2),
 }  # fmt: skip

@@ -44,7 +44,7 @@ def nn_like(x):
 
 def looped(x):
     def turn(c, r):
-        return fnp.tanh(c @ r), c.sum()
+        return fnp.sort(fnp.tanh(c @ r)), c.sum()
 
     return lax.scan(turn, x[0], fnp.stack([x.T @ x] * 3))
 

@@ -171,13 +171,19 @@ class While(ControlPrimitive):
         if varies:
             refuse_effects("while_loop", self.effects(params))
             carry_b = [True] * len(carry_b)
-            holds, _ = batch_jaxpr(params["cond_jaxpr"], axis, [*cond_b, *carry_b], True)
+            if "lanes" not in params:
+                holds, _ = batch_jaxpr(params["cond_jaxpr"], axis, [*cond_b, *carry_b], True)
         body, _ = batch_jaxpr(closed, axis, [*body_b, *carry_b], carry_b)
         moved = [
             to_front(x, d, axis.size) if b else x
             for x, d, b in zip(args, dims, [*cond_b, *body_b, *carry_b], strict=True)
         ]
         new = {**params, "cond_jaxpr": holds, "body_jaxpr": body}
+        if varies and "lanes" in params:
+            # Elements that are done stay as they are already.
+            avals = body.in_avals[params["body_nconsts"] :]
+            new |= {"cond_jaxpr": stage(any_going, avals), "lanes": params["lanes"] + 1}
+            return self.bind(*moved, **new), [0] * len(carry_b)
         if varies:
             return until_all_done(moved, new), [0] * len(carry_b)
         return self.bind(*moved, **new), [0 if b else None for b in carry_b]
@@ -218,6 +224,7 @@ def until_all_done(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     """A loop over a batch whose predicates differ: it runs until none holds.
 
     The carry is (predicates, carry); an element whose predicate no longer holds keeps its value.
+    `lanes` is how many leading axes of the predicates are batches.
     """
     holds, body = params["cond_jaxpr"], params["body_jaxpr"]
     cond_consts, body_consts, init = grouped(args, params)
@@ -233,9 +240,6 @@ def until_all_done(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         (still,) = eval_closed(holds, *for_cond, *new)
         return [and_(going, still), *new]
 
-    def any_going(going: Any, *_: Any) -> list[Any]:
-        return [reduce_or(going, (0,))]
-
     carry = [*first, *init]
     avals = [aval_of(x) for x in carry]
     outs = while_p.bind(
@@ -245,8 +249,14 @@ def until_all_done(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         cond_nconsts=0,
         body_jaxpr=stage(step, [*[aval_of(x) for x in consts], *avals]),
         body_nconsts=len(consts),
+        lanes=1,
     )
     return outs[1:]
+
+
+def any_going(going: Any, *_: Any) -> list[Any]:
+    """Whether any predicate of a batch holds."""
+    return [reduce_or(going, tuple(range(aval_of(going).ndim)))]
 
 
 # The functions users call.

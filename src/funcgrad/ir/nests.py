@@ -107,6 +107,16 @@ class Advance:
 
 
 @dataclass(eq=False)
+class Leave:
+    """End the loop of which this is the first statement where a condition no longer holds.
+
+    Along a vector axis each lane ends by itself: what it carries stays, while others go on.
+    """
+
+    unless: Expr
+
+
+@dataclass(eq=False)
 class For:
     """Run `body` for each value of `axis`; `accs` are the folds that go through this loop.
 
@@ -123,7 +133,10 @@ class For:
     times: int = 1
 
 
-Node = Store | Accumulate | Advance | For
+Statement = Store | Accumulate | Advance | Leave
+Node = Statement | For
+# The extent of a loop that only a condition ends.
+UNBOUNDED = 1 << 62
 
 
 @dataclass(eq=False)
@@ -153,8 +166,10 @@ class Kernel:
     notes: list[str]
 
 
-def expressions(node: Store | Accumulate | Advance) -> list[Expr]:
+def expressions(node: Statement) -> list[Expr]:
     """The expressions of a statement, those within indices included."""
+    if isinstance(node, Leave):
+        return [node.unless]
     if isinstance(node, Advance):
         return [x for acc, e in node.pairs for x in (acc.initial, e) if x is not None]
     found = [node.value]
@@ -165,7 +180,7 @@ def expressions(node: Store | Accumulate | Advance) -> list[Expr]:
     return found
 
 
-def statements(body: Sequence[Node]) -> Iterator[Store | Accumulate | Advance]:
+def statements(body: Sequence[Node]) -> Iterator[Statement]:
     """Every statement that is no loop, in order."""
     for node in body:
         if isinstance(node, For):

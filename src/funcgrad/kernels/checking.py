@@ -25,7 +25,19 @@ from ..ir.loops import (
     boolean,
     int64,
 )
-from ..ir.nests import Acc, Advance, Buffer, For, Kernel, Node, Store, children, offset_of
+from ..ir.nests import (
+    UNBOUNDED,
+    Acc,
+    Advance,
+    Buffer,
+    For,
+    Kernel,
+    Leave,
+    Node,
+    Store,
+    children,
+    offset_of,
+)
 from .memory import Plan, carried, direct_outputs, updates_in_place
 from .program import Block, BlockStep, Branch, Launch, LibraryCall, Scan, While
 
@@ -86,6 +98,9 @@ class KernelChecker:
             elif isinstance(node, Advance):
                 for acc, e in node.pairs:
                     self.folded(acc, e)
+            elif isinstance(node, Leave):
+                self.require(node.unless.dtype == boolean, "a loop goes on by what is no bool")
+                self.expression(node.unless)
             else:
                 acc, place = node.acc, node.position
                 self.folded(acc, node.value)
@@ -107,6 +122,10 @@ class KernelChecker:
             if acc.initial is not None and acc not in self.accs:
                 self.expression(acc.initial)
             self.accs[acc] = None
+        first = isinstance(node.body[0], Leave) if node.body else False
+        self.require(first or node.axis.extent < UNBOUNDED, f"nothing ends {node.axis}")
+        late = any(isinstance(n, Leave) for n in node.body[1:])
+        self.require(not late, f"{node.axis} ends after its first statement")
         empty, self.empty = self.empty, self.empty or not node.axis.extent
         self.bound[node.axis] = None
         self.run(node.body)

@@ -16,6 +16,7 @@ from ..ir.nests import (
     Advance,
     Buffer,
     For,
+    Leave,
     Node,
     Store,
     children,
@@ -115,6 +116,8 @@ def _joined(
             for acc, _ in node.pairs:
                 acc.initial = None if acc.initial is None else again(acc.initial)
             result.append(Advance([(acc, again(e)) for acc, e in node.pairs]))
+        elif isinstance(node, Leave):
+            result.append(Leave(again(node.unless)))
         else:
             place = None if node.position is None else position(node.position, again)
             result.append(Accumulate(node.acc, again(node.value), place))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..ir.loops import ARITHMETIC, Apply
-from ..ir.nests import Accumulate, For, Kernel, Node, Store, children, expressions
+from ..ir.nests import UNBOUNDED, Accumulate, For, Kernel, Node, Store, children, expressions
 from .checking import inner_blocks
 from .program import Block, BlockStep, Branch, HostCall, Launch, LibraryCall, Scan
 
@@ -54,7 +54,8 @@ def _operations(body: Sequence[Node], times: float) -> tuple[float, float]:
     seen: set[int] = set()
     for node in body:
         if isinstance(node, For):
-            inner = _operations(node.body, times * node.axis.extent)
+            turns = node.axis.extent if node.axis.extent < UNBOUNDED else 1
+            inner = _operations(node.body, times * turns)
             flops, elementary = flops + inner[0], elementary + inner[1]
             continue
         if isinstance(node, Accumulate) or (isinstance(node, Store) and node.combine):

@@ -160,7 +160,7 @@ class Definitions:
             if var.aval.dtype.kind == "c":
                 return self._load_complex(var, index, whole)
             return self._load(self.buffer(var), index, whole)
-        key = (var, tuple(_index_key(i) for i in index), id(whole))
+        key = (var, tuple(index_key(i) for i in index), id(whole))
         found = self._memo.get(key)
         if found is not None:
             return found[0]
@@ -175,7 +175,7 @@ class Definitions:
         return value
 
     def _load(self, buffer: Buffer, index: IndexTuple, guard: Expr | None) -> Expr:
-        key = (buffer, tuple(_index_key(i) for i in index), id(guard))
+        key = (buffer, tuple(index_key(i) for i in index), id(guard))
         found = self._memo.get(key)
         if found is None:
             found = self._memo[key] = (Load(buffer, index, buffer.dtype, guard), guard)
@@ -198,7 +198,7 @@ class Definitions:
     def define(self) -> None:
         """Ask every eqn's primitive for its lowering."""
         for eqn in self.jaxpr.eqns:
-            rules = self._rules_of(eqn)
+            rules = self.rules_of(eqn)
             for var, rule in zip(eqn.outvars, rules, strict=False):
                 self.rules[var] = rule
                 self.made_by[var] = eqn
@@ -215,7 +215,8 @@ class Definitions:
         except NoParts:
             self.rules.update(dict.fromkeys(eqn.outvars))
 
-    def _rules_of(self, eqn: Eqn) -> list[Any]:
+    def rules_of(self, eqn: Eqn) -> list[Any]:
+        """What each output of an eqn is."""
         count = max(len(eqn.outvars), 1)
         avals = [*(a.aval for a in eqn.invars), *(v.aval for v in eqn.outvars)]
         held = all(supported(storage_shape(a)[1]) for a in avals)
@@ -460,7 +461,7 @@ class Definitions:
                     items += self.nests(v)
                     items += [v] if v in self.planes else []
             return items
-        rule = rules[0] if rules else self._rules_of(eqn)[0]
+        rule = rules[0] if rules else self.rules_of(eqn)[0]
         if isinstance(rule, View):
             atom = eqn.invars[rule.operand]
             source = self.buffer_of(atom) if isinstance(atom, Literal) else self.buffer(atom)
@@ -479,6 +480,7 @@ class Definitions:
         return [*items, Step(rule, eqn, [self.buffer_of(a) for a in sources], outputs)]
 
 
-def _index_key(index: Affine) -> Any:
+def index_key(index: Affine) -> Any:
+    """What tells an index from others, while its expressions live."""
     dynamic = tuple((id(e), c) for e, c in index.dynamic)
     return index.const, frozenset(index.axes.items()), dynamic

@@ -15,12 +15,11 @@ from typing import Any
 
 from ..ir.loops import Load
 from ..ir.nests import (
-    Accumulate,
-    Advance,
     Buffer,
     For,
     Kernel,
     Node,
+    Statement,
     Store,
     expressions,
     loads_of,
@@ -226,7 +225,7 @@ def _accesses(kernel: Kernel) -> Accesses:
     return found
 
 
-def _statements(body: list[Node]) -> Iterator[Sequence[Store | Accumulate | Advance]]:
+def _statements(body: list[Node]) -> Iterator[Sequence[Statement]]:
     """Statements in order; those stores together whose values are made first."""
     made = 0
     for k, node in enumerate(body):

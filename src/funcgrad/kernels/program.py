@@ -236,6 +236,7 @@ class Builder:
         views = program.views
         block = Block(closed.jaxpr, inputs, program.outputs, [], constants, views, items)
         visible = self._visible(program, items)
+        wanted = read_of(program, items)
         for item in items:
             if isinstance(item, Group):
                 self.kernels += 1
@@ -243,7 +244,7 @@ class Builder:
                 made = Scheduler(item, seen, name, self.division).kernels()
                 block.steps += [Launch(kernel, item) for kernel in made]
             else:
-                block.steps += self._turns(item, block) or [self.step(item)]
+                block.steps += self._turns(item, wanted, block) or [self.step(item)]
         self._chain(block)
         return block
 
@@ -324,13 +325,9 @@ class Builder:
         scratch = [Buffer((n,), byte, f"scratch{k}") for k, n in enumerate(kernel.scratch)]
         return LibraryCall(kernel, item.inputs, item.outputs, scratch, item.eqn, gemm, backwards)
 
-    def _turns(self, item: Step, block: Block) -> list[BlockStep]:
+    def _turns(self, item: Step, wanted: set[Buffer], block: Block) -> list[BlockStep]:
         """A loop as kernels that keep its carry in registers, where they can."""
-        what = item.what
-        if not isinstance(what, Region) or what.kind != "scan":
-            return []
-        closed = self.simplify(what.parts["jaxpr"])
-        made = recurrence(item, closed, what.parts, self.library, self._fresh)
+        made = recurrence(item, wanted, self.library, self.simplify, self._fresh)
         if made is None:
             return []
         kernels, constants = made
@@ -369,6 +366,18 @@ class Builder:
     def _call(self, item: Step, parts: dict[str, Any]) -> BlockStep:
         block = self.block(self.simplify(parts["jaxpr"]))
         return Scan(block, 1, False, len(item.inputs), 0, item.inputs, item.outputs, [], item.eqn)
+
+
+def read_of(program: Program, items: list[Group | Step]) -> set[Buffer]:
+    """The buffers that somebody reads, and what they are views of."""
+    found = {b for item in items if isinstance(item, Step) for b in item.inputs}
+    found |= {b for item in items if isinstance(item, Group) for m in item.members for b in m.reads}
+    found |= {*program.outputs}
+    for b in list(found):
+        while b in program.views:
+            b = program.views[b]
+            found.add(b)
+    return found
 
 
 def rooms_for(carried: list[Buffer]) -> list[Buffer]:

@@ -8,7 +8,7 @@ conditions on it are known, and of all ways only the one that is taken remains.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -69,22 +69,10 @@ def _turn(stores: Sequence[Store], axis: Axis, number: int) -> list[Store]:
     axes, memo = {axis: Affine(number)}, dict[int, Expr]()
 
     def again(x: Expr) -> Expr:
-        return rewrite(x, leaf, memo)
+        return _settled(x, memo, axes, {})
 
     def place(index: IndexTuple) -> IndexTuple:
         return tuple(rewrite_index(i, again, axes) for i in index)
-
-    def leaf(x: Expr, again: Any) -> Expr | None:
-        if isinstance(x, Index):
-            return _known(rewrite_index(x.affine, again, axes))
-        if isinstance(x, Load):
-            guard = None if x.guard is None else again(x.guard)
-            if isinstance(guard, Const):
-                if not guard.value:
-                    return Const(x.dtype.type(0).item(), x.dtype)
-                guard = None
-            return Load(x.source, place(x.index), x.dtype, guard)
-        return _folded(x, again) if isinstance(x, Apply) else None
 
     return [
         Store(
@@ -96,6 +84,32 @@ def _turn(stores: Sequence[Store], axis: Axis, number: int) -> list[Store]:
         )
         for s in stores
     ]
+
+
+def settled(x: Expr, memo: dict[int, Expr], known: Mapping[Any, Expr]) -> Expr:
+    """The expression with some expressions known, and what follows of conditions."""
+    return _settled(x, memo, {}, known)
+
+
+def _settled(
+    x: Expr, memo: dict[int, Expr], axes: dict[Axis, Affine], known: Mapping[Any, Expr]
+) -> Expr:
+    def leaf(x: Expr, again: Any) -> Expr | None:
+        if x in known:
+            return known[x]
+        if isinstance(x, Index):
+            return _known(rewrite_index(x.affine, again, axes))
+        if isinstance(x, Load):
+            guard = None if x.guard is None else again(x.guard)
+            if isinstance(guard, Const):
+                if not guard.value:
+                    return Const(x.dtype.type(0).item(), x.dtype)
+                guard = None
+            index = tuple(rewrite_index(i, again, axes) for i in x.index)
+            return Load(x.source, index, x.dtype, guard)
+        return _folded(x, again) if isinstance(x, Apply) else None
+
+    return rewrite(x, leaf, memo)
 
 
 def _known(index: Affine) -> Expr:

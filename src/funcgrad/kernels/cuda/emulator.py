@@ -155,6 +155,7 @@ class _Run:
         self.module = module
         self.team = team
         self.mask = np.ones(team.lanes, bool)
+        self.waiting = np.zeros(team.lanes, bool)  # those that have left the loop around
         self.names: dict[str, Any] = {}
         self.returned: Any = None
         thread = team.lane % team.threads
@@ -242,13 +243,17 @@ class _Run:
         self._under(rest, node.orelse)
 
     def _while(self, node: ast.While) -> None:
-        waiting = np.zeros_like(self.mask)
+        around, self.waiting = self.waiting, np.zeros_like(self.mask)
         while self.mask.any():
             condition = np.broadcast_to(self.value(node.test), self.mask.shape)
-            waiting |= self.mask & ~condition
+            self.waiting |= self.mask & ~condition
             self.mask = self.mask & condition
             self.block(node.body)
-        self.mask = waiting
+        self.mask, self.waiting = self.waiting, around
+
+    def _break(self, node: ast.Break) -> None:
+        self.waiting |= self.mask
+        self.mask = np.zeros_like(self.mask)
 
     def _for(self, node: ast.For) -> None:
         assert isinstance(node.iter, ast.Call)

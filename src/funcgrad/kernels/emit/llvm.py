@@ -14,10 +14,12 @@ from collections.abc import Collection
 from ...ir.loops import COMPARISONS, Apply, Axis, Const, Expr, Index, Load, cast
 from ...ir.nests import (
     Acc,
+    Accumulate,
     Advance,
     Buffer,
     For,
     Kernel,
+    Leave,
     Node,
     Store,
     expr_cost,
@@ -84,7 +86,7 @@ class KernelEmitter(Memory):
                 self.store(node)
             elif isinstance(node, Advance):
                 self.advance(node)
-            else:
+            elif isinstance(node, Accumulate):
                 self.accumulate(node)
 
     # Loops.
@@ -96,7 +98,9 @@ class KernelEmitter(Memory):
             across = self.vector is None and _vectorised(node, acc)
             lanes = self.lanes_of(node) if across or self.vector is not None else 1
             self.start(acc, lanes, across)
-        if node.vector and self.lanes_of(node) > 1:
+        if node.body and isinstance(node.body[0], Leave):
+            self._loop_while(node, node.body[0])
+        elif node.vector and self.lanes_of(node) > 1:
             self._vector_loop(node)
         else:
             self._scalar_loop(node)
@@ -118,6 +122,33 @@ class KernelEmitter(Memory):
             self.run(node.body)
             loop.next = self.leave(node.accs)
         self.enter_results(node.accs, loop.results)
+
+    def _loop_while(self, node: For, first: Leave) -> None:
+        """A loop that a condition ends: of several lanes, when it holds on none of them."""
+        accs, outer = node.accs, self.going
+        with self.w.loop_while(self.carried(accs)) as loop:
+            self.push()
+            self.enter(accs, loop.carried)
+            held = self.value(first.unless)
+            asked = held.name
+            if self.vector is not None:
+                self.going = self._still_going(held)
+                at = self.w.declare(
+                    f"llvm.vector.reduce.or.v{self.lanes}i1", f"i1 (<{self.lanes} x i1>)"
+                )
+                asked = self.w.value(f"call i1 {at}(<{self.lanes} x i1> {self.going})")
+            loop.leave_unless(asked)
+            self.run(node.body[1:])
+            loop.next = self.leave(accs)
+        self.going = outer
+        self.enter_results(accs, loop.carried)
+
+    def _still_going(self, held: Value) -> str:
+        """The lanes on which a condition holds, of those that are there and go on around it."""
+        going, around = self.widen_kind(held, "i1"), self.going or self.mask
+        if around is not None:
+            going = self.w.value(f"and <{self.lanes} x i1> {going}, {around}")
+        return going
 
     def _vector_loop(self, node: For) -> None:
         lanes = self.lanes_of(node)
@@ -416,7 +447,7 @@ def _widest(body: list[Node], axis: Axis) -> int:
         values += expressions(node)
         if isinstance(node, Store):
             found = max(found, node.target.dtype.itemsize)
-        elif not isinstance(node, Advance):
+        elif isinstance(node, Accumulate):
             found = max(found, node.acc.value_dtype.itemsize)
     for x in [*loads_of(*values), *values]:
         if x.dtype.itemsize > found and mentions(x, axis):

@@ -49,9 +49,11 @@ class Folds(ABC):
         self.vector: Axis | None = None
         self.axes: dict[Axis, Bound] = {}
         self.mask: str | None = None
+        self.going: str | None = None  # the lanes on which the loop around has not ended
         self.arm: int | None = None  # the level of the code that runs rarely, while in it
         self.accs: dict[Acc, list[str]] = {}
         self.acc_lanes: dict[Acc, tuple[int, bool]] = {}
+        self.acc_level: dict[Acc, int] = {}
         self.results: dict[Acc, Value] = {}
         self._scopes: list[dict[Any, tuple[Value, Any]]] = [{}]
 
@@ -177,6 +179,7 @@ class Folds(ABC):
         """Begin a fold; `across` joins its lanes at the end."""
         self.acc_lanes[acc] = (lanes, across)
         self.accs[acc] = self._first(acc, lanes)
+        self.acc_level[acc] = len(self.w.open)
 
     def _first(self, acc: Acc, lanes: int) -> list[str]:
         dtype = acc.value_dtype
@@ -206,6 +209,7 @@ class Folds(ABC):
         rest = iter(names)
         for acc in accs:
             self.accs[acc] = [next(rest) for _ in self._types(acc)]
+            self.acc_level[acc] = len(self.w.open)
 
     enter_results = enter
 
@@ -319,7 +323,11 @@ class Folds(ABC):
             self.widen(self.value(e), acc.value_dtype, self.acc_lanes[acc][0])
             for acc, e in node.pairs
         ]
+        level = len(self.w.open)
         for (acc, _), name in zip(node.pairs, new, strict=True):
+            if self.going is not None:
+                pair, dtype = (name, self.accs[acc][0]), acc.value_dtype
+                name = self.ops.select(self.going, *pair, dtype, self.lanes, level, False)
             self.accs[acc] = [name]
 
     @abstractmethod
@@ -330,7 +338,7 @@ class Folds(ABC):
     def folded(self, acc: Acc) -> Value:
         """What a fold has come to: its result, or within its loops the value so far."""
         if acc in self.accs:
-            return Value(self.accs[acc][0], self.acc_lanes[acc][0], len(self.w.open))
+            return Value(self.accs[acc][0], self.acc_lanes[acc][0], self.acc_level[acc])
         return self.results[acc]
 
     def finish(self, acc: Acc) -> None:

@@ -15,12 +15,14 @@ import numpy as np
 
 from ...ir.loops import Affine, Apply, Axis, Const, DType, Expr, Index, IndexTuple, Load
 from ...ir.nests import (
+    UNBOUNDED,
     Acc,
     Accumulate,
     Advance,
     Buffer,
     For,
     Kernel,
+    Leave,
     Node,
     Store,
     children,
@@ -29,6 +31,7 @@ from ...ir.nests import (
     loads_of,
     neighbours,
     offset_of,
+    statements,
 )
 from .llvm_ops import is_small_float
 from .maths import expand
@@ -76,6 +79,7 @@ class Scope:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[int, tuple[str, Expr]] = {}
+        self.condition = ""  # while it holds the loop goes on, if that can be said at its head
 
 
 class Library:
@@ -334,7 +338,7 @@ class KernelSource(Writer):
 
     def prepare(self) -> None:
         """Look through the kernel: what is used how often, and what is stored where."""
-        self.count(roots_of(self.kernel.body))
+        self.count([x for n in statements(self.kernel.body) for x in expressions(n)])
         self._hint(self.kernel.body)
 
     def header(self, name: str) -> str:
@@ -345,10 +349,7 @@ class KernelSource(Writer):
             " ".join(f"{self.buffers[b]}:{short(b)}" for b in part)
             for part in (reads, kernel.written)
         ]
-        lines = [
-            f"{name}: {types[0]} -> {types[1]}",
-            *self.notes,
-        ]
+        lines = [f"{name}: {types[0]} -> {types[1]}", *self.notes]
         return "".join(f"# {line}\n" for line in lines)
 
     def _hint(self, body: list[Node]) -> None:
@@ -373,8 +374,19 @@ class KernelSource(Writer):
                 self.store(node)
             elif isinstance(node, Advance):
                 self.advance(node)
+            elif isinstance(node, Leave):
+                self.leave(node)
             else:
                 self.accumulate(node)
+
+    def leave(self, node: Leave) -> None:
+        """The end of a loop, at its head unless its condition needs statements before it."""
+        scope = self.scopes[-1]
+        condition = self.text(node.unless, None, LINE)
+        if scope.lines:
+            self.line(f"if not {condition.inner}:")
+            self.line("    break")
+        scope.condition = scope.condition or ("True" if scope.lines else condition.code)
 
     def _values(self, stores: list[Store]) -> None:
         """Name the values of stores: one may replace what another reads."""
@@ -400,9 +412,11 @@ class KernelSource(Writer):
             self.forget_levels()
             self.axes[node.axis] = (name, self.depth)
             self.within(node, started)
-            inner = self.scopes.pop().lines or ["pass"]
+            scope = self.scopes.pop()
+            inner = scope.lines or ["pass"]
             self.forget_levels()
-            self.line(self.heading(node, name))
+            unbounded = node.axis.extent == UNBOUNDED
+            self.line(f"while {scope.condition}:" if unbounded else self.heading(node, name))
             self.scopes[-1].lines += ["    " + line for line in inner]
             self.names.taken.discard(name)
         for acc in started:
@@ -475,14 +489,6 @@ class KernelSource(Writer):
             code = self.name(node.value, value, self.depth)
         self.line(f"if {helper}({code}, {place}, {name}, {name}_place):")
         self.line(f"    {name}, {name}_place = {code}, int64({place})")
-
-
-def roots_of(body: list[Node]) -> list[Expr]:
-    """Every expression of the statements."""
-    found: list[Expr] = []
-    for node in body:
-        found += roots_of(node.body) if isinstance(node, For) else expressions(node)
-    return found
 
 
 def short(buffer: Buffer) -> str:

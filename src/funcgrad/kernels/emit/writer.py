@@ -20,11 +20,13 @@ class Loop:
         carried: names of the carried values inside the body.
         next: set by the body: the carried values of the next iteration.
         results: names of the carried values after the loop.
+        leave_unless: of a loop that a condition ends, to be called with it, an i1.
     """
 
-    __slots__ = ("before", "carried", "index", "next", "results")
+    __slots__ = ("before", "carried", "index", "leave_unless", "next", "results")
 
     def __init__(self, index: str, carried: list[str], before: Lines) -> None:
+        self.leave_unless: Callable[[str], None] = lambda _: None
         self.index = index
         self.carried = carried
         self.next: list[str] = []
@@ -117,6 +119,34 @@ class Writer:
                 f"{result} = phi {kind} [ {first}, %{label}.pre ], [ {last}, %{label}.latch ]"
             )
             opened.results.append(result)
+
+    @contextmanager
+    def loop_while(self, carried: Sequence[tuple[str, str]]) -> Generator[Loop]:
+        """A loop that ends where its body says so; what it carries then stays as it is."""
+        label = self.fresh("while")
+        names = [f"%{label}.c{k}" for k in range(len(carried))]
+        before: Lines = []
+        self.here.append(before)
+        outer = self.here
+        opened = Loop("", names, before)
+        self.open.append(opened)
+        self.here = []
+
+        def leave_unless(condition: str) -> None:
+            self.here.append(f"br i1 {condition}, label %{label}.on, label %{label}.end")
+            self.here.append(f"{label}.on:")
+
+        opened.leave_unless = leave_unless
+        yield opened
+        outer += [f"br label %{label}.pre", f"{label}.pre:", f"br label %{label}", f"{label}:"]
+        for name, (kind, first), last in zip(names, carried, opened.next, strict=True):
+            outer.append(
+                f"{name} = phi {kind} [ {first}, %{label}.pre ], [ {last}, %{label}.latch ]"
+            )
+        outer += [self.here, f"br label %{label}.latch", f"{label}.latch:"]
+        outer += [f"br label %{label}", f"{label}.end:"]
+        self.here = outer
+        self.open.pop()
 
     @contextmanager
     def section(self) -> Generator[Loop]:

@@ -1,0 +1,342 @@
+"""The values of a program at one place, as expressions: loops and branches of it included.
+
+In: a jaxpr, and what its inputs are at an index. Out: any element of its values. The one idea: a
+value is asked for by index, and its definition asks for what it is made of; so a fold of few is
+written out, a branch is a choice between expressions, and a loop whose carry is asked for only
+here keeps that in registers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..core.array import to_ndarray
+from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
+from ..ir.loops import (
+    Affine,
+    Apply,
+    Axis,
+    Const,
+    Expr,
+    Fold,
+    IndexTuple,
+    Load,
+    Map,
+    Operand,
+    Region,
+    Scatter,
+    View,
+    apply,
+    axis_index,
+    boolean,
+    both,
+    cast,
+    const,
+    flat_index,
+    select,
+    split_index,
+    value_of,
+)
+from ..ir.nests import Buffer, For
+from .items import LibraryBuilder
+from .linking import storage_shape
+from .lowering import Definitions, index_key
+
+Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
+Read = Callable[[IndexTuple, Expr | None], Expr]
+Place = tuple[int, ...]
+# Elements of an array that are each a register, terms of a fold that are written out, and elements
+# of arrays in all: beyond, loops in memory, which do several at once, take less time.
+FEW, TERMS, MOST = 8, 16, 1500
+
+
+class NotInPlace(Exception):
+    """A value needs what cannot be had in registers at this place."""
+
+
+class Carrying(Protocol):
+    """A loop in registers.
+
+    Attributes:
+        loop: the statements.
+        count: how many values it carries.
+    """
+
+    loop: For
+    count: int
+
+    def carry(self, k: int) -> Read:
+        """What a carried value ends as."""
+        ...
+
+    def finish(self) -> None:
+        """Bring the expressions into their last form, when nobody asks for more."""
+        ...
+
+    def unchanged(self) -> dict[Expr, Expr]:
+        """Registers that need not be carried, and what they hold."""
+        ...
+
+
+class Within:
+    """What all programs at one place share.
+
+    Attributes:
+        axes: the loops around, one for each leading axis of the values that have all of them.
+        make: makes a loop of its operands, that runs only under a condition.
+        guards: the conditions under which values are asked for, innermost last.
+        constants: memory of what the programs capture.
+    """
+
+    def __init__(
+        self,
+        axes: tuple[Axis, ...],
+        library: LibraryBuilder,
+        simplify: Simplify,
+        make: Callable[[Region, Sequence[Read], Within, Expr | None], Carrying],
+    ) -> None:
+        self.axes = axes
+        self.make = make
+        self.index = tuple(axis_index(a) for a in axes)
+        self.shape = tuple(a.extent for a in axes)
+        self.library = library
+        self.simplify = simplify
+        self.guards: list[Expr | None] = [None]
+        self.constants: dict[Buffer, np.ndarray[Any, Any]] = {}
+        self.most = MOST
+        self.loops: list[Carrying] = []
+
+    def reader(self, buffer: Buffer) -> Read:
+        """What is in memory."""
+
+        def read(index: IndexTuple, guard: Expr | None) -> Expr:
+            return Load(buffer, index, buffer.dtype, both(self.guards[-1], guard))
+
+        return read
+
+    def leads(self, shape: tuple[int, ...]) -> int:
+        """How many leading axes of a value of a shape are loops."""
+        return len(self.axes) if shape[: len(self.axes)] == self.shape else 0
+
+    def places(self, shape: tuple[int, ...]) -> list[Place]:
+        """The elements of a value of a shape, by their index along the axes that are no loops."""
+        rest = shape[self.leads(shape) :]
+        if np.prod(rest, dtype=np.int64) > FEW:
+            raise NotInPlace
+        return list(itertools.product(*map(range, rest)))
+
+    def at(self, shape: tuple[int, ...], place: Place) -> IndexTuple:
+        """The index of an element of a value of a shape."""
+        return (*self.index[: self.leads(shape)], *map(Affine, place))
+
+
+class Elements:
+    """The values of one program.
+
+    Attributes:
+        given: what the inputs are.
+        only: the condition under which the program is run at all.
+        add: puts a loop in front of what reads it, given its position in the program.
+    """
+
+    def __init__(
+        self,
+        closed: ClosedJaxpr,
+        given: Sequence[Read],
+        within: Within,
+        add: Callable[[Place, For], None] | None = None,
+        only: Expr | None = None,
+        position: Place = (),
+    ) -> None:
+        self.jaxpr = closed.jaxpr
+        if closed.effects or any(e.effects for e in self.jaxpr.eqns):
+            raise NotInPlace
+        self.within, self.add, self.only, self.position = within, add, only, position
+        self.given: dict[Var, Read] = dict(zip(self.jaxpr.invars, given, strict=True))
+        for var, value in zip(self.jaxpr.constvars, closed.consts, strict=True):
+            array = np.asarray(to_ndarray(value))
+            shape, dtype = storage_shape(var.aval)
+            buffer = Buffer(shape, dtype, "const")
+            same = array.dtype == dtype
+            within.constants[buffer] = array if same else np.ascontiguousarray(array).view(dtype)
+            self.given[var] = within.reader(buffer)
+        self.body = Definitions(self.jaxpr, within.library)
+        self.body.operand = self.operand  # the rules' reads are answered here
+        self.places: dict[int, Place] = {}
+        self.regions: dict[Var, Read] = {}
+        self.memo: dict[Any, tuple[Expr, Any]] = {}
+        for number, eqn in enumerate(self.jaxpr.eqns):
+            if any(a.aval.dtype.kind == "c" for a in (*eqn.invars, *eqn.outvars)):
+                raise NotInPlace
+            for var, rule in zip(eqn.outvars, self.body.rules_of(eqn), strict=False):
+                self.body.rules[var], self.body.made_by[var] = rule, eqn
+            rule = self.body.rules[eqn.outvars[0]] if eqn.outvars else None
+            if isinstance(rule, Region):
+                self.places[id(eqn)] = (*position, number)
+
+    def operand(self, atom: Atom) -> Operand:
+        """A value as rules see it."""
+        shape, dtype = storage_shape(atom.aval)
+        if not isinstance(atom, Literal):
+            return Operand(shape, dtype, self._reader(atom))
+        if shape:
+            raise NotInPlace
+        constant = Const(np.asarray(to_ndarray(atom.val), atom.aval.dtype)[()], dtype)
+
+        def same(index: IndexTuple, guard: Expr | None) -> Expr:
+            return constant
+
+        return Operand(shape, dtype, same)
+
+    def _reader(self, var: Var) -> Read:
+        def read(index: IndexTuple, guard: Expr | None) -> Expr:
+            return self.read(var, index, guard)
+
+        return read
+
+    def out(self, k: int, index: IndexTuple, guard: Expr | None = None) -> Expr:
+        """An element of an output."""
+        return self.operand(self.jaxpr.outvars[k]).read(index, guard)
+
+    def read(self, var: Var, index: IndexTuple, guard: Expr | None) -> Expr:
+        """An element of a value, 0 where the guard does not hold."""
+        guards = self.within.guards
+        whole = both(guards[-1], guard)
+        key = var, tuple(map(index_key, index)), id(whole)
+        found = self.memo.get(key)
+        if found is not None:
+            return found[0]
+        self.within.most -= len(index) > len(self.within.axes)
+        if self.within.most < 0:
+            raise NotInPlace
+        given = self.given.get(var) or self.regions.get(var) or self.region(var)
+        if given is not None:
+            value = given(index, guard)
+        else:
+            guards.append(whole)
+            value = self.made(var, index)
+            guards.pop()
+            if guard is not None:
+                value = select(guard, value, Const(0, value.dtype))
+        # What the key was made of must outlive it, for ids are reused.
+        self.memo[key] = value, (index, whole)
+        return value
+
+    def made(self, var: Var, index: IndexTuple) -> Expr:
+        """An element, by the definition of its value."""
+        rule = self.body.rules[var]
+        shape, dtype = storage_shape(var.aval)
+        if isinstance(rule, Map):
+            return rule.at(index)
+        if isinstance(rule, View):
+            source = self.operand(self.body.made_by[var].invars[rule.operand])
+            return source.at(split_index(flat_index(index, shape), source.shape))
+        if isinstance(rule, Fold):
+            return self._folded(rule, index, dtype)
+        if isinstance(rule, Scatter):
+            return self._scattered(rule, index)
+        raise NotInPlace
+
+    def _folded(self, rule: Fold, index: IndexTuple, dtype: np.dtype[Any]) -> Expr:
+        if rule.op.startswith("arg") or np.prod(rule.extents, dtype=np.int64) > TERMS:
+            raise NotInPlace
+        total: Expr | None = None
+        for place in itertools.product(*map(range, rule.extents)):
+            value = rule.at(index, tuple(map(Affine, place)))
+            total = value if total is None else apply(rule.op, total, value)
+        if total is None:
+            raise NotInPlace
+        return cast(total, dtype)
+
+    def _scattered(self, rule: Scatter, index: IndexTuple) -> Expr:
+        if np.prod(rule.extents, dtype=np.int64) > FEW:
+            raise NotInPlace
+        value = rule.base(index)
+        for number in itertools.product(*map(range, rule.extents)):
+            place = tuple(map(Affine, number))
+            here = rule.guard(place)
+            for mine, other in zip(index, rule.target(place), strict=True):
+                if not mine.same(other):
+                    here = both(here, apply("eq", value_of(mine), value_of(other)))
+            new = rule.update(place)
+            new = new if rule.op == "set" else apply(rule.op, value, new)
+            value = new if here is None else select(here, new, value)
+        return value
+
+    # Control flow.
+
+    def region(self, var: Var) -> Read | None:
+        """What a result of a loop, a branch or a call is; None of other eqns."""
+        what, eqn = self.body.rules[var], self.body.made_by[var]
+        if not isinstance(what, Region):
+            return None
+        self.within.guards.append(None)
+        found = self._results(what, eqn, self.places[id(eqn)])
+        self.within.guards.pop()
+        self.regions.update(zip(eqn.outvars, found, strict=True))
+        return self.regions[var]
+
+    def _results(self, what: Region, eqn: Eqn, position: Place) -> list[Read]:
+        given = [self.operand(a).read for a in eqn.invars]
+        if what.kind == "branch":
+            return self._branch(what.parts["branches"], given, position)
+        if what.kind == "call":
+            closed = self.within.simplify(what.parts["jaxpr"])
+            return outputs_of(Elements(closed, given, self.within, self.add, self.only, position))
+        if self.add is None:
+            raise NotInPlace
+        turns = self.within.make(what, given, self.within, self.only)
+        self.add(position, turns.loop)
+        return [turns.carry(k) for k in range(turns.count)] + [_stacked] * (
+            len(eqn.outvars) - turns.count
+        )
+
+    def _branch(
+        self, branches: Sequence[ClosedJaxpr], given: Sequence[Read], position: Place
+    ) -> list[Read]:
+        index, last = given[0]((), None), len(branches) - 1
+        arms: list[tuple[Expr, list[Read]]] = []
+        for k, branch in enumerate(branches):
+            chosen = _chosen(index, k, last)
+            closed, only = self.within.simplify(branch), both(self.only, chosen)
+            where = (*position, k)
+            arm = Elements(closed, given[1:], self.within, self.add, only, where)
+            arms.append((chosen, outputs_of(arm)))
+        return [_choice(arms, k) for k in range(len(arms[0][1]))]
+
+
+def _chosen(index: Expr, k: int, last: int) -> Expr:
+    """Whether an index names a branch: below 0 the first, above the last."""
+    if last == 1 and isinstance(index, Apply) and index.op == "cast":
+        (given,) = index.args
+        if given.dtype == boolean:
+            return given if k else apply("not", given)
+    how = "le" if not k else "ge" if k == last else "eq"
+    return apply(how, index, const(k, index.dtype))
+
+
+def _choice(arms: list[tuple[Expr, list[Read]]], k: int) -> Read:
+    def read(index: IndexTuple, guard: Expr | None) -> Expr:
+        value = arms[0][1][k](index, guard)
+        for chosen, outs in arms[1:]:
+            value = select(chosen, outs[k](index, guard), value)
+        return value
+
+    return read
+
+
+def _stacked(index: IndexTuple, guard: Expr | None) -> Expr:
+    raise NotInPlace
+
+
+def outputs_of(program: Elements) -> list[Read]:
+    """The outputs of a program."""
+
+    def one(k: int) -> Read:
+        return lambda index, guard: program.out(k, index, guard)
+
+    return [one(k) for k in range(len(program.jaxpr.outvars))]
