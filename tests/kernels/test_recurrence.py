@@ -261,6 +261,19 @@ def test_large_states_stay_in_memory():
           registers=False)  # fmt: skip
 
 
+@pytest.mark.parametrize("shape", [(), (5,), (64,)])
+def test_long_bodies_stay_in_memory(shape):
+    """Expressions are gone through by recursion, so there is an end to how deep they may be."""
+
+    def turn(c, _):
+        for k in range(150):
+            c = fnp.tanh(c * 1.01 + k * 1e-3)
+        return c, None
+
+    check(lambda x: lax.scan(turn, x, None, length=3)[0], np.full(shape, 0.5, np.float32),
+          registers=False)  # fmt: skip
+
+
 def test_loops_of_a_batch_run_as_long_as_each_needs():
     """One kernel for the loop, after that which makes the first predicates."""
     stages, _ = stages_of(fg.vmap(fg.vmap(bisection)), linspace(1, 50, 66).reshape(6, 11))

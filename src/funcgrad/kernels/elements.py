@@ -52,6 +52,8 @@ Place = tuple[int, ...]
 # Elements of an array that are each a register, terms of a fold that are written out, and elements
 # of arrays in all: beyond, loops in memory, which do several at once, take less time.
 FEW, TERMS, MOST = 8, 16, 1500
+# Definitions behind each other, and operations: both are gone through by recursion.
+DEEPEST, LONGEST = 60, 160
 
 
 class NotInPlace(Exception):
@@ -210,8 +212,9 @@ class Elements:
         found = self.memo.get(key)
         if found is not None:
             return found[0]
-        self.within.most -= len(index) > len(self.within.axes)
-        if self.within.most < 0:
+        within = self.within
+        within.most -= len(index) > len(within.axes)
+        if within.most < 0 or len(guards) > DEEPEST:
             raise NotInPlace
         given = self.given.get(var) or self.regions.get(var) or self.region(var)
         if given is not None:

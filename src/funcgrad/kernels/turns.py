@@ -28,8 +28,8 @@ from ..ir.loops import (
     select,
     value_of,
 )
-from ..ir.nests import UNBOUNDED, Acc, Advance, For, Leave, Node, Store
-from .elements import FEW, Elements, NotInPlace, Place, Read, Simplify, Within
+from ..ir.nests import UNBOUNDED, Acc, Advance, For, Leave, Node, Store, expr_depth
+from .elements import FEW, LONGEST, Elements, NotInPlace, Place, Read, Simplify, Within
 from .linking import storage_shape
 from .unroll import settled
 
@@ -205,6 +205,9 @@ class Turns:
                     raise NotInPlace
             rewrite_all(self.loop.body, {going: Const(True, boolean)})
         rewrite_all([self.loop], {})
+        depths: dict[int, int] = {}
+        if any(expr_depth(value, depths) > LONGEST for _, value in pairs):
+            raise NotInPlace
 
     def unchanged(self) -> dict[Expr, Expr]:
         """What is handed on as it is, and so need not be carried: registers, and what they hold."""
