@@ -144,7 +144,8 @@ class CudaHome:
             for (n, a, place), b in zip(args, program.block.inputs, strict=True)
         ]
         page = program.explain(f"{name} for {self.place.info.target}")
-        return "\n".join([page, *transfers(program, given, str(self.device))])
+        decides = self.place.driver.decides()
+        return "\n".join([page, *transfers(program, given, str(self.device), decides)])
 
     def executable(self, closed: ClosedJaxpr) -> CudaExecutable:
         """The program of a jaxpr on this device, made once.

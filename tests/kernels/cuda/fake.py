@@ -23,7 +23,7 @@ H200 = Info("Fake H200", (9, 0), 132, 1 << 30)
 class FakeDriver:
     """Attributes: `log`: what was asked for, in order; `waits`: how often the host waited."""
 
-    def __init__(self, count=1, memory=1 << 30, aligned=True):
+    def __init__(self, count=1, memory=1 << 30, aligned=True, decides=True):
         self.infos = [H200._replace(memory=memory)] * count
         self.memory = {}
         self.next = 1 << 20
@@ -35,6 +35,10 @@ class FakeDriver:
         self.free_bytes = memory
         self.aligned = aligned
         self.graphs = 0
+        self.can_decide = decides
+        # Of the work that is recorded: what is open inside, by stream, and the choices made.
+        self.opened = []
+        self.choices = {}
         # Work that other libraries have put into streams of theirs.
         self.streams = {1: [], 2: []}
         self.current = 0
@@ -108,8 +112,15 @@ class FakeDriver:
         for work in queue:
             work()
 
-    def put(self, work):
-        (self.queue if self.recording is None else self.recording).append(work)
+    def put(self, work, stream=100):
+        if self.recording is None:
+            assert stream == 100
+            self.queue.append(work)
+            return
+        innermost = self.opened[-1][0] if self.opened else 100
+        if stream != innermost:
+            raise CudaError("work for a stream while another one records what is inside")
+        (self.opened[-1][1] if self.opened else self.recording).append(work)
 
     def wait(self, stream):
         if self.recording is not None:
@@ -153,6 +164,8 @@ class FakeDriver:
 
     def upload(self, target, source, size, stream):
         data = np.frombuffer(ctypes.string_at(source, size), np.uint8)
+        if self.recording is not None:
+            raise CudaError("the host's memory while a stream records")
         self.put(lambda: self.at(target, size).__setitem__(slice(None), data))
         self.log.append(("upload", size))
 
@@ -167,16 +180,21 @@ class FakeDriver:
         def work():
             self.at(target, size)[:] = self.at(source, size).copy()
 
-        self.put(work)
+        self.put(work, stream)
         self.log.append(("copy", size))
 
     def load(self, code, entry):
-        return int(code)
+        if self.recording is not None:
+            raise CudaError("a kernel is loaded while a stream records")
+        return entry if entry.startswith("fg_decide") else int(code)
 
     def launch(self, handle, blocks, threads, pointers, stream):
+        if isinstance(handle, str):
+            self.decide(handle, pointers, stream)
+            return
         kernel, text, params = self.kernels[handle]
         if isinstance(kernel.launch, CustomLaunch):
-            self.put(lambda: self.custom(kernel.launch, blocks, threads, list(pointers)))
+            self.put(lambda: self.custom(kernel.launch, blocks, threads, list(pointers)), stream)
             self.log.append(("launch", kernel.name))
             return
         if kernel.name in self.failing:
@@ -192,7 +210,7 @@ class FakeDriver:
             aligned = self.aligned and not any(p % 16 for p in pointers)
             Emulator(text, aligned).launch(kernel.name, blocks, threads, arrays)
 
-        self.put(work)
+        self.put(work, stream)
         self.log.append(("launch", kernel.name))
 
     def custom(self, launch, blocks, threads, numbers):
@@ -232,9 +250,73 @@ class FakeDriver:
         self.log.append(("record",))
 
     def recorded(self, stream):
+        if self.opened:
+            raise CudaError("the end of what is recorded, before the end of what is inside")
+        for choice in self.choices.values():
+            if choice["uses"] != 1:
+                raise CudaError(f"a choice with {choice['uses']} nodes")
         work, self.recording = self.recording, None
+        self.choices = {}
         self.graphs += 1
         return work
+
+    def abandon(self, stream):
+        assert not self.opened
+        self.recording, self.choices = None, {}
+
+    def decides(self):
+        return self.can_decide
+
+    def decision(self, stream):
+        if self.recording is None:
+            raise CudaError("a choice outside of what is recorded")
+        number = (1 << 40) + len(self.choices)
+        self.choices[number] = {"uses": 0, "value": None}
+        return number
+
+    def decide(self, entry, numbers, stream):
+        """What the kernels that set choices do."""
+        if self.recording is None:
+            raise CudaError("a choice is set outside of what is recorded")
+        number, address, *rest = numbers
+        choice = self.choices[number]
+        size = 1 if not rest else int(entry.rpartition("_")[2])
+
+        def work():
+            found = int(self.at(address, size).view(f"i{size}")[0])
+            if rest:
+                case, last = rest
+                found = min(max(found, 0), last) == case
+            choice["value"] = bool(found)
+
+        self.put(work, stream)
+
+    def inside(self, decision, again, stream):
+        choice = self.choices[decision]
+        choice["uses"] += 1
+        body = []
+
+        def taken():
+            value, choice["value"] = choice["value"], None
+            if value is None:
+                raise CudaError("a node whose choice nobody has set")
+            return value
+
+        def work():
+            while taken():
+                for inner in body:
+                    inner()
+                if not again:
+                    break
+
+        self.put(work, stream)
+        self.opened.append((stream + 1, body))
+        self.log.append(("while" if again else "if",))
+        return stream + 1
+
+    def leave(self, inner):
+        stream, _ = self.opened.pop()
+        assert stream == inner
 
     def replay(self, graph, stream):
         assert self.recording is None

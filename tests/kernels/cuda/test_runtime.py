@@ -10,6 +10,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax, nn
 from funcgrad.control import accelerators
+from funcgrad.kernels.cuda.runtime import conditions
 from funcgrad.kernels.cuda.runtime import driver as drivers
 from funcgrad.kernels.cuda.runtime.driver import CudaError
 from funcgrad.kernels.cuda.runtime.executable import NoKernelError
@@ -252,17 +253,98 @@ def test_loops_and_branches(gpu, name):
             np.testing.assert_allclose(g, w, rtol=1e-4, atol=1e-4)
 
 
-def test_programs_that_the_host_decides_are_not_recorded(gpu):
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_and_branches_that_the_host_decides(gpus, name):
+    gpu = gpus(decides=False)
+    x = f32(6, 9)
+    f = fg.jit(LOOPS[name])
+    want = fg.tree.leaves(f(x))
+    for _ in range(2):
+        for g, w in zip(fg.tree.leaves(f(fg.device_put(x, "gpu"))), want, strict=True):
+            np.testing.assert_allclose(g, w, rtol=1e-4, atol=1e-4)
+    if name.startswith("scan"):
+        return
+    assert ("record",) not in gpu.log
+    (program,) = accelerators._homes[0]._programs.values()
+    page = program.explain()
+    assert re.search(r"not recorded: the host decides at \d of them", page)
+    assert re.search(r"the host reads (0 from )?arena", page)
+
+
+@pytest.mark.parametrize("name", ["while", "branch", "branch in a loop"])
+def test_the_device_decides_and_the_host_never_waits(gpu, name):
+    x = fg.device_put(f32(6, 9), "gpu")
+    f = fg.jit(LOOPS[name])
+    before = gpu.waits
+    for _ in range(4):
+        out = f(x)
+    assert gpu.waits == before
+    told = [what for what, *_ in gpu.log if what in ("record", "replay", "while", "if")]
+    cases = {"while": ["while"], "branch": ["if"] * 3, "branch in a loop": ["if"] * 8}[name]
+    assert told[: len(cases) + 2] == ["record", *cases, "replay"]
+    assert told.count("replay") == 4
+    (program,) = accelerators._homes[0]._programs.values()
+    assert re.search(r"one graph; the device decides at \d of them", program.explain())
+    fg.block_until_ready(out)
+
+
+@pytest.mark.parametrize("index", [-3, 0, 1, 2, 9])
+@pytest.mark.parametrize("dtype", [np.int8, np.int32])
+def test_indices_beyond_the_last_branch(gpu, index, dtype):
+    branches = [lambda x: x + 1, lambda x: fnp.cumsum(x), lambda x: x * x[::-1]]
+    f = fg.jit(lambda i, x: lax.switch(i, branches, x))
+    args = dtype(index), f32(9)
+    for _ in range(2):
+        got = f(*fg.device_put(args, "gpu"))
+        np.testing.assert_allclose(got, f(*args), rtol=1e-6)
+
+
+def test_loops_within_loops_that_data_decide(gpu):
+    def inner(x):
+        return lax.while_loop(lambda s: s.sum() < 50, lambda s: s * 1.5 + 1, x)
+
+    def outer(x):
+        def body(s):
+            y = lax.cond(s[1] % 2 == 0, inner, lambda v: fnp.sqrt(abs(v)), s[0])
+            return y, s[1] + 1
+
+        return lax.while_loop(lambda s: s[1] < 5, body, (x, 0))
+
+    f = fg.jit(outer)
+    x = abs(f32(9))
+    for _ in range(3):
+        for got, want in zip(f(fg.device_put(x, "gpu")), f(x), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-5)
+    # A loop that takes no turn.
+    g = fg.jit(inner)
+    np.testing.assert_array_equal(g(fg.device_put(x + 90, "gpu")), x + 90)
+
+
+def test_an_error_inside_a_loop_ends_the_recording(gpu):
     f = fg.jit(LOOPS["while"])
     x = fg.device_put(f32(6, 9), "gpu")
-    for _ in range(3):
-        f(x)
-    assert ("record",) not in gpu.log
-    home = accelerators._homes[0]
-    (program,) = home._programs.values()
-    page = program.explain()
-    assert "not recorded: the host decides at 1 of them" in page
-    assert "again until the host reads 0 from arena[" in page
+    f(x)
+    gpu.failing = {entry[1] for entry in gpu.log if entry[0] == "launch"}
+    y = fg.device_put(f32(6, 9), "gpu")
+    with pytest.raises(CudaError, match="RESOURCES"):
+        f(y)
+    assert gpu.recording is None and not gpu.opened
+    gpu.failing = set()
+    np.testing.assert_allclose(f(y)[0], f(x)[0])
+
+
+def test_kernels_that_choose_are_linked():
+    link = pytest.importorskip("cuda.bindings.nvjitlink", reason="nvJitLink is not installed")
+    for target in ("sm_80", "sm_90"):
+        handle = link.create(1, [f"-arch={target}"])
+        text = conditions.TEXT.encode()
+        link.add_data(handle, link.InputType.PTX, text, len(text), "choices")
+        link.complete(handle)
+        code = bytearray(link.get_linked_cubin_size(handle))
+        link.get_linked_cubin(handle, code)
+        link.destroy(handle)
+        for entry in (conditions.WHILE, *conditions.CASES.values()):
+            assert entry.encode() in code
 
 
 def test_a_page_of_commands(gpu):
@@ -384,5 +466,15 @@ def test_every_function_asked_of_cuda_bindings_is_there():
         asked = set(re.findall(r'"(cu[A-Z]\w+)"', file.read()))
     assert len(asked) > 20
     assert not [name for name in asked if not hasattr(module, name)]
-    for kind in ("CUstream_flags", "CUevent_flags", "CUstreamCaptureMode", "CUdevice_attribute"):
+    for kind in (
+        "CUstream_flags",
+        "CUevent_flags",
+        "CUstreamCaptureMode",
+        "CUdevice_attribute",
+        "CUgraphNodeParams",
+        "CUgraphConditionalNodeType",
+        "CUgraphConditionalHandle",
+        "CUstreamUpdateCaptureDependencies_flags",
+        "CUpointer_attribute",
+    ):
         assert hasattr(module, kind)

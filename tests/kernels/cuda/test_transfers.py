@@ -112,7 +112,11 @@ def test_effects_happen_in_order(gpu, capsys, jitted):
     assert said == [("debug", 66.0), ("io", 0.0), ("io", 4.0), ("io", 8.0)]
 
 
-def test_loops_that_the_host_decides_are_named(gpu):
+@pytest.mark.parametrize("decides", [True, False])
+def test_loops_that_the_host_decides_are_named(gpus, decides):
+    gpus(decides=decides)
     f = fg.jit(lambda x: lax.while_loop(lambda s: s.sum() < 100, lambda s: s * 2, x))
-    page = f.lower(fg.device_put(VALUES, "gpu")).explain()
-    assert "each turn is decided by 1 byte" in page
+    g = fg.jit(lambda x: lax.cond(x[0, 0] > 3, fnp.sin, fnp.cos, x))
+    x = fg.device_put(VALUES, "gpu")
+    assert ("the host waits for 1 byte at each turn: " in f.lower(x).explain()) == (not decides)
+    assert ("the host waits for 4 B to choose: " in g.lower(x).explain()) == (not decides)

@@ -26,8 +26,15 @@ class Given(NamedTuple):
     place: str
 
 
-def transfers(program: CudaProgram, given: Sequence[Given], device: str) -> list[str]:
-    """The lines: arguments, constants, results, and where the host reads in between."""
+def transfers(
+    program: CudaProgram, given: Sequence[Given], device: str, decides: bool
+) -> list[str]:
+    """The lines: arguments, constants, results, and where the host reads in between.
+
+    Args:
+        decides: whether the device chooses the ways of loops and branches, if nothing waits for
+            Python.
+    """
     lines = ["transfers"]
     moved = [g for g in given if g.place != device]
     for g in moved:
@@ -43,7 +50,10 @@ def transfers(program: CudaProgram, given: Sequence[Given], device: str) -> list
     outputs = program.block.outputs
     total = size_text(sum(b.bytes for b in outputs))
     lines.append(f"  {count(len(outputs), 'result')} of {total}, on {device} until the host reads")
-    return lines + list(_waits(program.block))
+    waits = list(_waits(program.block))
+    if decides and not any(calls for calls, _ in waits):
+        return lines
+    return lines + [line for _, line in waits]
 
 
 def _blocks(block: Block) -> Iterator[tuple[Block, int]]:
@@ -52,8 +62,8 @@ def _blocks(block: Block) -> Iterator[tuple[Block, int]]:
         yield from _blocks(inner)
 
 
-def _waits(block: Block) -> Iterator[str]:
-    """Where the host reads while the program runs, which it waits for."""
+def _waits(block: Block) -> Iterator[tuple[bool, str]]:
+    """Where the host reads while the program runs: whether it calls Python, and the line."""
     for inner, _ in _blocks(block):
         for step in inner.steps:
             if not isinstance(step, HostCall | While | Branch):
@@ -67,7 +77,8 @@ def _waits(block: Block) -> Iterator[str]:
                 back = size_text(sum(b.bytes for b in step.writes))
                 what = f"the host waits for {there}, calls Python and brings {back}"
             elif isinstance(step, While):
-                what = "each turn is decided by 1 byte"
+                what = "the host waits for 1 byte at each turn"
             else:
-                what = f"the branch is decided by {size_text(step.reads[0].bytes)}"
-            yield f"  {what}: {line}" + (f"\n    {where}" if where else "")
+                what = f"the host waits for {size_text(step.reads[0].bytes)} to choose"
+            text = f"  {what}: {line}" + (f"\n    {where}" if where else "")
+            yield isinstance(step, HostCall), text

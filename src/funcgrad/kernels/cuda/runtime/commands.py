@@ -63,7 +63,7 @@ class Repeat(NamedTuple):
 
 
 class Until(NamedTuple):
-    """Commands again and again, until a byte that others make is 0: the host reads it each time."""
+    """Commands again and again, until a byte that others make is 0."""
 
     condition: list[Command]
     flag: Slot
@@ -71,7 +71,7 @@ class Until(NamedTuple):
 
 
 class Choose(NamedTuple):
-    """The commands that an integer on the device chooses: the host reads it."""
+    """The commands that an integer on the device chooses."""
 
     chosen: Slot
     bytes: int
@@ -109,24 +109,32 @@ class Commands:
 
     Attributes:
         arena: bytes for all that is neither given nor given out.
-        reads: how many commands wait for the host to read something; 0: it can be recorded.
+        leaves: how many commands wait for Python; 0: it can be recorded.
+        choices: how many loops and branches go as data say.
     """
 
     body: list[Command]
     constants: list[Buffer]
     arena: int
-    reads: int = 0
+    leaves: int = 0
+    choices: int = 0
     kernels: list[CudaKernel] = field(default_factory=lambda: [])
 
-    def page(self) -> str:
-        """The commands in lines, loops and branches indented."""
-        how = (
-            "replayed as one graph from the second call on"
-            if not self.reads
-            else f"not recorded: the host decides at {self.reads} of them"
-        )
+    def page(self, decides: bool = False) -> str:
+        """The commands in lines, loops and branches indented.
+
+        Args:
+            decides: whether the device chooses the ways of loops and branches.
+        """
+        reads = self.leaves + self.choices
+        how = "replayed as one graph from the second call on"
+        if self.leaves or (self.choices and not decides):
+            how = f"not recorded: the host decides at {reads} of them"
+        elif self.choices:
+            how = f"replayed as one graph; the device decides at {self.choices} of them"
         head = f"{_count(self.body)} commands, {self.arena} bytes of arena, {how}"
-        return "\n".join([head, *_lines(self.body, 1)])
+        who = "device" if decides and not self.leaves else "host"
+        return "\n".join([head, *_lines(self.body, 1, who)])
 
 
 def commands_of(program: CudaProgram) -> Commands:
@@ -135,7 +143,8 @@ def commands_of(program: CudaProgram) -> Commands:
     targets = [Slot("output", k) for k in range(len(program.block.outputs))]
     body = writer.block(program.block, targets)
     constants = list(all_constants(program.block))
-    return Commands(body, constants, writer.arena, writer.reads, program.kernels)
+    counts = writer.leaves, writer.choices
+    return Commands(body, constants, writer.arena, *counts, program.kernels)
 
 
 class Walk:
@@ -204,7 +213,7 @@ def _inner(command: Command) -> list[list[Command]]:
     return command.bodies if isinstance(command, Choose) else []
 
 
-def _lines(body: Sequence[Command], depth: int) -> list[str]:
+def _lines(body: Sequence[Command], depth: int, who: str) -> list[str]:
     """The commands in words."""
     found: list[str] = []
     margin = "  " * depth
@@ -218,18 +227,18 @@ def _lines(body: Sequence[Command], depth: int) -> list[str]:
         elif isinstance(command, Repeat):
             order = ", the last first" if command.reverse else ""
             found.append(f"{margin}turn{command.loop}, {command.length} times{order}")
-            found += _lines(command.body, depth + 1)
+            found += _lines(command.body, depth + 1, who)
         elif isinstance(command, Leave):
             reads, writes = (", ".join(_place(s) for s, _ in x) for x in command[2:])
             found.append(f"{margin}the host computes {command.name}({reads}) -> ({writes})")
         elif isinstance(command, Until):
-            found.append(f"{margin}again until the host reads 0 from {_place(command.flag)}")
-            found += _lines(command.condition, depth + 1)
-            found += [f"{margin}  then", *_lines(command.body, depth + 1)]
+            found.append(f"{margin}again until the {who} reads 0 from {_place(command.flag)}")
+            found += _lines(command.condition, depth + 1, who)
+            found += [f"{margin}  then", *_lines(command.body, depth + 1, who)]
         else:
-            found.append(f"{margin}the host reads {_place(command.chosen)} and chooses")
+            found.append(f"{margin}the {who} reads {_place(command.chosen)} and chooses")
             for k, inner in enumerate(command.bodies):
-                found += [f"{margin}{k}:", *_lines(inner, depth + 1)]
+                found += [f"{margin}{k}:", *_lines(inner, depth + 1, who)]
     return found
 
 
@@ -246,7 +255,7 @@ class _Writer:
         self.program = program
         self.slots: dict[Buffer, Slot] = {}
         self.arena = program.memory.size
-        self.reads = 0
+        self.leaves = self.choices = 0
         self.loops = 0
         for k, b in enumerate(all_constants(program.block)):
             self.slots[b] = Slot("constant", k)
@@ -303,7 +312,7 @@ class _Writer:
 
     def leave(self, block: Block, step: HostCall) -> Leave:
         """A rule that the host runs."""
-        self.reads += 1
+        self.leaves += 1
         rule = rule_of(step.eqn, step.reads, step.writes)
         reads, writes = (
             tuple((self.of(block, b), b) for b in side) for side in (step.reads, step.writes)
@@ -378,7 +387,7 @@ class _Writer:
         for target, source, b in zip(writes, reads[cc + bc :], step.writes, strict=True):
             found += _copied(target, source, b.bytes)
         flag = self.room(1)
-        self.reads += 1
+        self.choices += 1
         condition = self.block(step.condition, [flag])
         return [*found, Until(condition, flag, self.turn(step, step.block, writes, []))]
 
@@ -386,7 +395,7 @@ class _Writer:
         """The chosen block of several."""
         at, *reads = [self.of(block, b) for b in step.reads]
         writes = [self.of(block, b) for b in step.writes]
-        self.reads += 1
+        self.choices += 1
         bodies: list[list[Command]] = []
         for inner in step.blocks:
             self.slots.update(zip(inner.inputs, reads, strict=True))

@@ -17,6 +17,9 @@ from ..adapter import REMEDY, version_of
 
 # What is older has no recorded work, and no memory in the order of a stream.
 OLDEST_DRIVER = 12000
+# What is older has no choices in recorded work: the host makes them.
+DECIDING_DRIVER = 12040
+_ASSIGN_DEFAULT = 1
 _OUT_OF_MEMORY = "CUDA_ERROR_OUT_OF_MEMORY"
 
 
@@ -131,6 +134,26 @@ class Driver(Protocol):
         """The work written down, as one that can be repeated."""
         ...
 
+    def abandon(self, stream: Any) -> None:
+        """Stop recording, and forget what was."""
+        ...
+
+    def decides(self) -> bool:
+        """Whether recorded work can choose its way on the device."""
+        ...
+
+    def decision(self, stream: Any) -> int:
+        """The number of a new choice in the work that a stream records; kernels set it."""
+        ...
+
+    def inside(self, decision: int, again: bool, stream: Any) -> Any:
+        """A stream that records what is done if a choice is not 0 (again: as long as it is)."""
+        ...
+
+    def leave(self, inner: Any) -> None:
+        """The end of what `inside` began."""
+        ...
+
     def replay(self, graph: Any, stream: Any) -> None:
         """Do recorded work."""
         ...
@@ -161,6 +184,9 @@ class NvidiaDriver:
                 "(nvidia.com/drivers); `python -m funcgrad doctor` looks again."
             ) from error
         version: int = self._ask("cuDriverGetVersion")
+        self._version = version
+        # Streams that record the inside of choices, for those that are nested.
+        self._inner: dict[int, list[Any]] = {}
         if version < OLDEST_DRIVER:
             raise CudaError(
                 f"NVIDIA's driver supports CUDA {version // 1000}.{version % 1000 // 10}, and 12.0 "
@@ -304,6 +330,64 @@ class NvidiaDriver:
         made = self._ask("cuGraphInstantiate", graph, 0)
         self._ask("cuGraphDestroy", graph)
         return made
+
+    def abandon(self, stream: Any) -> None:
+        code, *found = self._cuda.cuStreamEndCapture(stream)
+        if code == self._cuda.CUresult.CUDA_SUCCESS:
+            self._ask("cuGraphDestroy", *found)
+
+    def decides(self) -> bool:
+        return self._version >= DECIDING_DRIVER and hasattr(
+            self._cuda, "cuGraphConditionalHandleCreate"
+        )
+
+    def _recording(self, stream: Any) -> tuple[Any, list[Any]]:
+        """The graph that a stream records, and the nodes that its next one waits for."""
+        found = self._ask("cuStreamGetCaptureInfo", stream)
+        return found[2], list(found[3])
+
+    def decision(self, stream: Any) -> int:
+        graph, _ = self._recording(stream)
+        context = self._contexts[self._current.device]
+        return int(self._ask("cuGraphConditionalHandleCreate", graph, context, 0, _ASSIGN_DEFAULT))
+
+    def inside(self, decision: int, again: bool, stream: Any) -> Any:
+        cuda = self._cuda
+        graph, before = self._recording(stream)
+        params = cuda.CUgraphNodeParams()
+        params.type = cuda.CUgraphNodeType.CU_GRAPH_NODE_TYPE_CONDITIONAL
+        kinds = cuda.CUgraphConditionalNodeType
+        params.conditional.handle = cuda.CUgraphConditionalHandle(decision)
+        params.conditional.type = (
+            kinds.CU_GRAPH_COND_TYPE_WHILE if again else kinds.CU_GRAPH_COND_TYPE_IF
+        )
+        params.conditional.size = 1
+        params.conditional.ctx = self._contexts[self._current.device]
+        # From CUDA 13 on, edges between nodes have data of their own.
+        data = [None] if _major() >= 13 else []
+        node = self._ask("cuGraphAddNode", graph, before, *data, len(before), params)
+        replace = cuda.CUstreamUpdateCaptureDependencies_flags.CU_STREAM_SET_CAPTURE_DEPENDENCIES
+        self._ask("cuStreamUpdateCaptureDependencies", stream, [node], *data, 1, replace.value)
+        idle = self._inner.setdefault(self._current.device, [])
+        inner = idle.pop() if idle else self._stream_meanwhile()
+        mode = cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        (body,) = params.conditional.phGraph_out
+        self._ask("cuStreamBeginCaptureToGraph", inner, body, None, None, 0, mode)
+        return inner
+
+    def _stream_meanwhile(self) -> Any:
+        """A new stream while this thread records, which forbids it what might wait."""
+        mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+        before = self._ask("cuThreadExchangeStreamCaptureMode", mode)
+        try:
+            return self.stream()
+        finally:
+            self._ask("cuThreadExchangeStreamCaptureMode", before)
+
+    def leave(self, inner: Any) -> None:
+        # The graph belongs to its node.
+        self._ask("cuStreamEndCapture", inner)
+        self._inner[self._current.device].append(inner)
 
     def replay(self, graph: Any, stream: Any) -> None:
         self._ask("cuGraphLaunch", graph, stream)

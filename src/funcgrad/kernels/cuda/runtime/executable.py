@@ -9,7 +9,8 @@ graph.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,20 @@ from ...program import all_constants
 from ..custom import CustomLaunch
 from ..emulated import words
 from ..program import CudaProgram, Refusal
-from .commands import Commands, Copy, Leave, Repeat, Run, Slot, Walk, commands_of
+from .commands import (
+    Choose,
+    Command,
+    Commands,
+    Copy,
+    Leave,
+    Repeat,
+    Run,
+    Slot,
+    Until,
+    Walk,
+    commands_of,
+)
+from .conditions import CASES, WHILE
 from .place import Place
 from .pool import Memory
 
@@ -47,6 +61,7 @@ class CudaExecutable:
         commands: what it is told to do.
         reusable: pairs of a result and an argument in whose memory it may be written.
         replays: whether it is recorded; a program whose way the host decides is not.
+        decides: whether the device chooses the ways of its loops and branches.
         brought: bytes of each argument that the last call brought to the device.
 
     Raises:
@@ -67,9 +82,13 @@ class CudaExecutable:
         self._met: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         # A program of one command gains nothing from being recorded.
         several = len(self.commands.body) > 1 or any(
-            isinstance(c, Repeat) for c in self.commands.body
+            isinstance(c, (Repeat, Until, Choose)) for c in self.commands.body
         )
-        self.replays = not self.commands.reads and several
+        self.decides = bool(self.commands.choices) and place.driver.decides()
+        can = not self.commands.leaves and (self.decides or not self.commands.choices)
+        self.replays = can and several
+        if self.decides:
+            place.prepare_choices()
         self.brought: list[int] = []
 
     def __call__(
@@ -100,22 +119,27 @@ class CudaExecutable:
         return outputs
 
     def _replay(self, bases: dict[str, list[int]]) -> None:
-        """Run the commands, record them where these addresses were met once, or repeat them."""
+        """Run the commands, record them where these addresses were met once, or repeat them.
+
+        Where the device chooses, they are recorded at once: the host would wait in between.
+        """
         place, key = self.place, (*bases["input"], *bases["output"])
         graph = self._met.get(key)
         if key not in self._met:
             self._remember(key)
-            _Run(self, bases).all(self.commands.body)
-            return
+            if not self.decides:
+                _Run(self, bases).all(self.commands.body)
+                return
         self._met.move_to_end(key)
         if graph is None:
             place.driver.record(place.stream)
             try:
-                _Run(self, bases).all(self.commands.body)
-            finally:
+                _Recorded(self, bases).all(self.commands.body)
+            except BaseException:
                 # A stream that records must stop, also after an error.
-                graph = place.driver.recorded(place.stream)
-            self._met[key] = graph
+                place.driver.abandon(place.stream)
+                raise
+            graph = self._met[key] = place.driver.recorded(place.stream)
         place.driver.replay(graph, place.stream)
 
     def _remember(self, key: tuple[int, ...]) -> None:
@@ -134,7 +158,7 @@ class CudaExecutable:
         last = sum(self.brought)
         which = ", ".join(str(k) for k, size in enumerate(self.brought) if size)
         came = f"the last call brought {last} bytes for the arguments {which}" if last else ""
-        return "\n".join(filter(None, [self.commands.page(), came]))
+        return "\n".join(filter(None, [self.commands.page(self.decides), came]))
 
 
 class _Run(Walk):
@@ -145,6 +169,7 @@ class _Run(Walk):
         self.executable = executable
         self.place = executable.place
         self.bases = bases
+        self.stream = executable.place.stream
 
     def address(self, slot: Slot) -> int:
         """Where a buffer begins in this turn."""
@@ -156,11 +181,12 @@ class _Run(Walk):
         pointers = [self.address(s) for s in command.slots]
         if isinstance(launch, CustomLaunch):
             pointers = launch.numbers(pointers)
-        self.place.launch(launch.name, handle, (launch.blocks, launch.threads), pointers)
+        grid = launch.blocks, launch.threads
+        self.place.launch(launch.name, handle, grid, pointers, self.stream)
 
     def copy(self, command: Copy) -> None:
         ends = self.address(command.target), self.address(command.source)
-        self.place.driver.copy(*ends, command.bytes, self.place.stream)
+        self.place.driver.copy(*ends, command.bytes, self.stream)
 
     def leave(self, command: Leave) -> None:
         driver, stream = self.place.driver, self.place.stream
@@ -183,3 +209,48 @@ class _Run(Walk):
         driver.download(found.ctypes.data, self.address(slot), size, stream)
         driver.wait(stream)
         return int(found[0])
+
+
+class _Recorded(_Run):
+    """Commands put into a stream that records: the device chooses the ways."""
+
+    def one(self, command: Command) -> None:
+        if isinstance(command, Until):
+            self.until(command)
+        elif isinstance(command, Choose):
+            self.choose(command)
+        else:
+            super().one(command)
+
+    def until(self, command: Until) -> None:
+        """Turns while the byte is not 0: each turn ends by making it, and setting the choice."""
+        self.all(command.condition)
+        choice = self.place.driver.decision(self.stream)
+        told = [choice, self.address(command.flag)]
+        self.place.decide(WHILE, told, self.stream)
+        with self.inside(choice, again=True):
+            self.all(command.body)
+            self.all(command.condition)
+            self.place.decide(WHILE, told, self.stream)
+
+    def choose(self, command: Choose) -> None:
+        """One choice for each case; all are set before the first case can change anything."""
+        place, last = self.place, len(command.bodies) - 1
+        choices = [place.driver.decision(self.stream) for _ in command.bodies]
+        for case, choice in enumerate(choices):
+            told = [choice, self.address(command.chosen), case, last]
+            place.decide(CASES[command.bytes], told, self.stream)
+        for choice, body in zip(choices, command.bodies, strict=True):
+            with self.inside(choice, again=False):
+                self.all(body)
+
+    @contextmanager
+    def inside(self, choice: int, again: bool) -> Generator[None]:
+        """What is put into the stream meanwhile belongs to a choice."""
+        outer, driver = self.stream, self.place.driver
+        self.stream = driver.inside(choice, again, outer)
+        try:
+            yield
+        finally:
+            inner, self.stream = self.stream, outer
+            driver.leave(inner)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..adapter import Cubin
 from ..program import CudaKernel, CudaProgram
+from .conditions import CASES, TEXT, WHILE
 from .driver import CudaError, Driver, Info
 from .pool import Memory, Pool
 
@@ -111,8 +112,26 @@ class Place:
             found = self._kernels[key] = self.driver.load(cubin.code, cubin.entry)
         return found
 
-    def launch(self, name: str, handle: Any, grid: tuple[int, int], pointers: list[int]) -> None:
-        """Put a kernel into the stream.
+    def prepare_choices(self) -> None:
+        """Load the kernels that set choices: while a stream records, nothing is loaded."""
+        for entry in (WHILE, *CASES.values()):
+            if ("", entry) not in self._kernels:
+                self.enter()
+                self._kernels["", entry] = self.driver.load(TEXT.encode() + b"\0", entry)
+
+    def decide(self, entry: str, numbers: list[int], stream: Any) -> None:
+        """Put the kernel that sets a choice into a stream that records."""
+        self.driver.launch(self._kernels["", entry], 1, 1, numbers, stream)
+
+    def launch(
+        self,
+        name: str,
+        handle: Any,
+        grid: tuple[int, int],
+        pointers: list[int],
+        stream: Any = None,
+    ) -> None:
+        """Put a kernel into the stream, or into another one.
 
         Raises:
             CudaError: the grid is larger than there can be, or the driver refuses it.
@@ -124,6 +143,7 @@ class Place:
                 "at most. Make the array smaller, or call the function on parts of it."
             )
         try:
-            self.driver.launch(handle, blocks, threads, pointers, self.stream)
+            where = self.stream if stream is None else stream
+            self.driver.launch(handle, blocks, threads, pointers, where)
         except CudaError as error:
             raise CudaError(f"{name} of {blocks} × {threads} threads: {error}") from error
