@@ -111,6 +111,26 @@ def test_products_keep_their_sums_in_registers(product, dtype, target):
 
 @needs_extra
 @pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "target"), [("float32", "sm_80"), ("bfloat16", "sm_90")])
+def test_convolutions_keep_their_sums_in_registers(dtype, target):
+    dtype = fnp.bfloat16 if dtype == "bfloat16" else dtype
+    x, w = np.ones((8, 30, 30, 32), dtype), np.ones((3, 3, 32, 64), dtype)
+
+    def loss(x, w):
+        y = fg.lax.conv_general_dilated(
+            x, w, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return (y * y).astype(np.float32).sum()
+
+    made = fg.jit(fg.grad(loss, (0, 1))).lower(x, w).compile(target=target)
+    kernels = [k for k in made.kernels if k.name.startswith("convolution")]
+    assert len(kernels) >= 6
+    for kernel in kernels:
+        assert not kernel.spills and ".local" not in kernel.ptx, kernel
+
+
+@needs_extra
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "dtype", "target"),
     [(64, "float32", "sm_80"), (64, "float16", "sm_90"), (128, "bfloat16", "sm_90")],

@@ -84,24 +84,7 @@ def product_launches(
     g: Gemm, name: str, buffers: tuple[Buffer, Buffer, Buffer], library: CudaLibrary
 ) -> tuple[list[ProductLaunch], list[Buffer]]:
     """The launches of (left, right, result), and the memory they need between."""
-    cut, out = cut_of(g), buffers[2]
-    count = prod(b[0] for b in g.batch)
-    blocks = count * -(-g.m // cut.side) * -(-g.n // cut.side) * cut.parts
-    scratch: list[Buffer] = []
-    target = out
-    if cut.parts > 1:
-        target = Buffer((cut.parts, count, g.m, g.n), sums_of(out), f"{name}_parts")
-        scratch.append(target)
-    text = _Product(g, cut, name, (buffers[0], buffers[1], target), library).text()
-    found = [ProductLaunch(name, "product", blocks, THREADS, [*buffers[:2], target], text)]
-    if cut.parts > 1:
-        total = count * g.m * g.n
-        text = _sum_text(g, cut, f"{name}_sum", (target, out), library)
-        last = ProductLaunch(
-            f"{name}_sum", "parts", -(-total // THREADS), THREADS, [target, out], text
-        )
-        found.append(last)
-    return found, scratch
+    return ProductText(g, name, buffers, library).launches()
 
 
 def sums_of(buffer: Buffer) -> np.dtype[Any]:
@@ -109,30 +92,44 @@ def sums_of(buffer: Buffer) -> np.dtype[Any]:
     return buffer.dtype if buffer.dtype.itemsize > 2 else np.dtype(np.float32)
 
 
-def _heading(name: str, g: Gemm, blocks: str) -> list[str]:
-    times = "".join(f"{b[0]} × " for b in g.batch)
-    return [f"# {name}: {times}({g.m} × {g.k}) · ({g.k} × {g.n})", f"# {blocks}"]
-
-
-class _Product:
-    """Writes the text of a product."""
+class ProductText:
+    """Writes the launches of a product; `buffers` are those of left, right and result."""
 
     def __init__(
-        self,
-        g: Gemm,
-        cut: Cut,
-        name: str,
-        buffers: tuple[Buffer, Buffer, Buffer],
-        library: CudaLibrary,
+        self, g: Gemm, name: str, buffers: tuple[Buffer, Buffer, Buffer], library: CudaLibrary
     ) -> None:
         self.g = g
-        self.cut = cut
+        self.cut = cut_of(g)
         self.name = name
         self.buffers = buffers
         self.ops = library.ops
         self.sums = sums_of(buffers[2])
-        self.each = cut.side // ACROSS
+        self.each = self.cut.side // ACROSS
         self.lines: list[str] = []
+        self.count = prod(b[0] for b in g.batch)
+        self.parts: Buffer | None = None
+        if self.cut.parts > 1:
+            shape = (self.cut.parts, self.count, g.m, g.n)
+            self.parts = Buffer(shape, self.sums, f"{name}_parts")
+
+    def launches(self) -> tuple[list[ProductLaunch], list[Buffer]]:
+        """The launches, and the memory they need between."""
+        g, cut, name, out = self.g, self.cut, self.name, self.buffers[2]
+        blocks = self.count * -(-g.m // cut.side) * -(-g.n // cut.side) * cut.parts
+        target = out if self.parts is None else self.parts
+        params = [*self.buffers[:2], target]
+        found = [ProductLaunch(name, "product", blocks, THREADS, params, self.text())]
+        if self.parts is None:
+            return found, []
+        total, text = -(-self.count * g.m * g.n // THREADS), self.total()
+        found.append(ProductLaunch(f"{name}_sum", "parts", total, THREADS, [self.parts, out], text))
+        return found, [self.parts]
+
+    def heading(self, name: str) -> str:
+        """What is computed, as a comment."""
+        g = self.g
+        times = "".join(f"{b[0]} × " for b in g.batch)
+        return f"# {name}: {times}({g.m} × {g.k}) · ({g.k} × {g.n})"
 
     def line(self, text: str, depth: int = 1) -> None:
         self.lines.append("    " * depth + text)
@@ -146,14 +143,14 @@ class _Product:
         self.line(f"x, y = lane % {ACROSS}, lane // {ACROSS}")
         for side in ("left", "right"):
             self.line(f"{side}_tile = cuda.shared.array({room}, {kind})")
-        self._place()
+        self.place()
         sums = [f"sum_{i}_{j}" for i in range(self.each) for j in range(self.each)]
         for s in sums:
             self.line(f"{s} = {self.ops.constant(0, self.sums)}")
         self.line("start = begin")
         self.line("while start < end:")
-        self._fill("left", g.m, g.left[0], g.left[1])
-        self._fill("right", g.n, g.right[0], g.right[1])
+        self.fill("left", g.m, g.left[0])
+        self.fill("right", g.n, g.right[0])
         self.line("cuda.syncthreads()", 2)
         self._outer_products(pitch)
         self.line("cuda.syncthreads()", 2)
@@ -162,11 +159,10 @@ class _Product:
         how = f"a block of {THREADS} threads has a tile of {cut.side} × {cut.side}"
         if cut.parts > 1:
             how += f" and {cut.steps} of {g.k} steps"
-        heading = "\n".join(_heading(self.name, g, how))
-        body = "\n".join(self.lines)
+        heading, body = f"{self.heading(self.name)}\n# {how}", "\n".join(self.lines)
         return f"{heading}\n@kernel\ndef {self.name}(left, right, out):\n{body}\n"
 
-    def _place(self) -> None:
+    def place(self) -> None:
         """Where the block's tile is, and where its matrices begin."""
         g, cut = self.g, self.cut
         across, down = -(-g.n // cut.side), -(-g.m // cut.side)
@@ -188,14 +184,16 @@ class _Product:
                     self.line(f"{name} += {stride} * {index}")
             rest = f"{rest} // {extent}"
         if cut.parts > 1:
-            count = prod(b[0] for b in g.batch)
-            self.line(f"out_at = {g.m * g.n} * (part * {count} + at)")
+            self.line(f"out_at = {g.m * g.n} * (part * {self.count} + at)")
 
-    def _fill(self, side: str, extent: int, outside: bool, lead: int) -> None:
-        """Bring an operand's part to shared memory, neighbours by neighbours."""
+    def fill(self, side: str, extent: int, outside: bool) -> None:
+        """Bring an operand's part to shared memory, neighbours by neighbours.
+
+        Args:
+            outside: whether neighbours in memory are steps of the contraction.
+        """
         cut = self.cut
         pitch, first = cut.side + 1, {"left": "row", "right": "column"}[side]
-        own = {"left": 0, "right": 1}[side]
         self.line(f"for k in range({-(-cut.side * cut.depth // THREADS)}):", 2)
         fast = cut.depth if outside else cut.side
         names = ("step", "place") if outside else ("place", "step")
@@ -203,13 +201,20 @@ class _Product:
         self.line(f"{names[1]} = (lane + {THREADS} * k) // {fast}", 3)
         zero = self.ops.constant(0, self.sums)
         self.line(f"value = {zero}", 3)
-        index = f"({first} + place) * {lead} + start + step"
-        if not outside:
-            index = f"(start + step) * {lead} + {first} + place"
         self.line(f"if start + step < end and {first} + place < {extent}:", 3)
-        code = self.ops.loaded(f"{side}[{side}_at + {index}]", self.buffers[own].dtype).code
-        self.line(f"value = {code}", 4)
+        self.load(side, f"{first} + place", outside)
         self.line(f"{side}_tile[step * {pitch} + place] = value", 3)
+
+    def load(self, side: str, place: str, outside: bool) -> None:
+        """Lines that give `value` the element of a row or column in a step of the contraction."""
+        lead, dtype = {
+            "left": (self.g.left[1], self.buffers[0].dtype),
+            "right": (self.g.right[1], self.buffers[1].dtype),
+        }[side]
+        index = f"({place}) * {lead} + start + step"
+        if not outside:
+            index = f"(start + step) * {lead} + {place}"
+        self.line(f"value = {self.ops.loaded(f'{side}[{side}_at + {index}]', dtype).code}", 4)
 
     def _outer_products(self, pitch: int) -> None:
         """A thread's sums get the products of its part of a column and of a row."""
@@ -223,40 +228,51 @@ class _Product:
                 s = f"sum_{i}_{j}"
                 self.line(f"{s} = cuda.fma(a_{i}, b_{j}, {s})", 3)
 
+    def row_at(self, row: str, depth: int) -> str:
+        """Where a row of the result begins; lines that work it out may come before."""
+        return f"out_at + ({row}) * {self.g.pitch}"
+
+    def column_at(self, column: str) -> str:
+        """Where a column is in a row."""
+        return column
+
     def _store(self) -> None:
-        g, cut = self.g, self.cut
-        pitch = g.n if cut.parts > 1 else g.pitch
-        target = self.buffers[2].dtype
+        g = self.g
+        target = self.sums if self.parts is not None else self.buffers[2].dtype
         for i in range(self.each):
+            row = f"row + {ACROSS * i} + y"
+            begin = f"out_at + ({row}) * {g.n}"
+            if self.parts is None:
+                begin = self.row_at(row, 1)
             for j in range(self.each):
-                row, column = f"row + {ACROSS * i} + y", f"column + {ACROSS * j} + x"
+                column = f"column + {ACROSS * j} + x"
                 self.line(f"if {row} < {g.m} and {column} < {g.n}:")
+                place = column if self.parts is not None else self.column_at(column)
                 code = self.ops.stored(Text(f"sum_{i}_{j}"), target)
-                self.line(f"out[out_at + ({row}) * {pitch} + {column}] = {code}", 2)
+                self.line(f"out[{begin} + {place}] = {code}", 2)
 
+    def total(self) -> str:
+        """The kernel that adds up what parts of a contraction gave, in order."""
+        g, name = self.g, f"{self.name}_sum"
+        total = self.count * g.m * g.n
+        self.lines = []
+        self.line("at = cuda.grid(1)")
+        self.line(f"if at < {total}:")
+        self.line(f"total = {self.ops.constant(0, self.sums)}", 2)
+        self.line(f"for part in range({self.cut.parts}):", 2)
+        self.line(f"total += parts[part * {total} + at]", 3)
+        self.line(f"matrix, row, column = at // {g.m * g.n}, at // {g.n} % {g.m}, at % {g.n}", 2)
+        self.matrix("matrix")
+        place = f"{self.row_at('row', 2)} + {self.column_at('column')}"
+        code = self.ops.stored(Text("total"), self.buffers[2].dtype)
+        self.line(f"out[{place}] = {code}", 2)
+        heading = f"{self.heading(name)}\n# the sum of {self.cut.parts} parts of each element"
+        body = "\n".join(self.lines)
+        return f"{heading}\n@kernel\ndef {name}(parts, out):\n{body}\n"
 
-def _sum_text(
-    g: Gemm, cut: Cut, name: str, buffers: tuple[Buffer, Buffer], library: CudaLibrary
-) -> str:
-    """The kernel that adds up what parts of a contraction gave, in order."""
-    parts, out = buffers
-    count, ops = prod(b[0] for b in g.batch), library.ops
-    total = count * g.m * g.n
-    lines = [
-        *_heading(name, g, f"the sum of {cut.parts} parts of each element"),
-        "@kernel",
-        f"def {name}(parts, out):",
-        "    at = cuda.grid(1)",
-        f"    if at < {total}:",
-        f"        total = {ops.constant(0, parts.dtype)}",
-        f"        for part in range({cut.parts}):",
-        f"            total += parts[part * {total} + at]",
-        f"        matrix, row, column = at // {g.m * g.n}, at // {g.n} % {g.m}, at % {g.n}",
-        f"        place = row * {g.pitch} + column",
-    ]
-    rest = "matrix"
-    for extent, _, _, stride in reversed(g.batch):
-        lines.append(f"        place += {stride} * ({rest} % {extent})")
-        rest = f"{rest} // {extent}"
-    lines.append(f"        out[place] = {ops.stored(Text('total'), out.dtype)}")
-    return "\n".join(lines) + "\n"
+    def matrix(self, number: str) -> None:
+        """Lines that say where a matrix of the batch begins in the result."""
+        self.line("out_at = 0", 2)
+        for extent, _, _, stride in reversed(self.g.batch):
+            self.line(f"out_at += {stride} * ({number} % {extent})", 2)
+            number = f"{number} // {extent}"

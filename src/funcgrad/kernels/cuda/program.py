@@ -27,6 +27,7 @@ from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
 from .apart import statements
 from .attention import attention_launches
+from .convolutions import convolution_launches, problem_for
 from .custom import CustomLaunch, custom_launch
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
@@ -157,8 +158,7 @@ def cuda_program(
             continue
         if isinstance(step, LibraryCall):
             what = step.kernel.stages[0].function.partition("_")[0]
-            write = _attention if what == "attention" else _sort
-            made = write(around, step, f"{what}{len(kernels)}", library)
+            made = _BY_HAND[what](around, step, f"{what}{len(kernels)}", library)
             steps[id(step)] = made
             # Launches of one text are one kernel.
             kernels += {k.name: k for k in made}.values()
@@ -256,10 +256,35 @@ def _attention(
     return [CudaKernel.of(launch, library, notes) for launch in found]
 
 
+def _convolution(
+    block: Block, step: LibraryCall, name: str, library: CudaLibrary
+) -> list[CudaKernel]:
+    """The kernels of a convolution, with the memory that they need."""
+    problem = problem_for(step.eqn, step.backwards)
+    assert problem is not None
+    (left, right), (out,) = step.reads, step.writes
+    found, step.scratch = convolution_launches(problem, name, (left, right, out), library)
+    notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
+    return [CudaKernel.of(launch, library, notes) for launch in found]
+
+
+_BY_HAND: dict[str, Callable[[Block, LibraryCall, str, CudaLibrary], list[CudaKernel]]] = {
+    "sort": _sort,
+    "top": _sort,
+    "attention": _attention,
+    "convolution": _convolution,
+}
+
+
 def _outline(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
-    """What is done by kernels written here: sorts and attention."""
-    sorts = what.name in ("sort", "top_k") and rows_of(eqn) is not None
-    if any(backwards) or not (sorts or what.name in ("attention", "attention_gradient")):
+    """What is done by kernels written here: sorts, attention and convolutions."""
+    if what.name == "convolution":
+        known = problem_for(eqn, backwards) is not None
+    elif what.name in ("sort", "top_k"):
+        known = rows_of(eqn) is not None and not any(backwards)
+    else:
+        known = what.name in ("attention", "attention_gradient") and not any(backwards)
+    if not known:
         return None
     return LibraryKernel({}, (), (Stage(what.name, (), 0, 1, 0.0),), (), 0.0)
 
