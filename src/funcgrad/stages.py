@@ -303,6 +303,9 @@ class Compiled(Stage):
             sum(size_of(a.shape) * a.dtype.itemsize for a in avals)
             for avals in (self._closed.in_avals, self._closed.out_avals)
         )
+        home = self._lowered.home
+        if home is not None:
+            return MemoryStats(ins, outs, home.arena(self._lowered.jaxpr), 0, 0)
         arena = self._lowered.stages.memory.size
         return MemoryStats(ins, outs, arena, 0, self._code_size)
 

@@ -77,11 +77,24 @@ class CudaHome:
         flat = words_of(to_ndarray(x))
         return RemoteArray(self.place.upload(flat), aval, self, committed)
 
-    def fetch(self, memory: Any, aval: ShapedArray) -> np.ndarray[Any, Any]:
+    def fetch(self, memory: Any, aval: ShapedArray, coming: Any) -> np.ndarray[Any, Any]:
         """A copy of an array in the host's memory; waits for it."""
         array = np.empty(aval.shape, aval.dtype)
-        self.place.download(memory, array)
+        if coming is None:
+            self.place.download(memory, array)
+        else:
+            coming.into(array)
         return array
+
+    def begin(self, memory: Any, aval: ShapedArray) -> Any:
+        """Begin to copy an array to the host."""
+        size = size_of(aval.shape) * aval.dtype.itemsize
+        return self.place.fetch(memory, size) if size else None
+
+    def is_done(self, memory: Any) -> bool:
+        """Whether all work so far is done."""
+        self.place.enter()
+        return self.place.driver.is_idle(self.place.stream)
 
     def wait(self, memory: Any) -> None:
         """Return when what was put into the memory is there."""
@@ -165,6 +178,10 @@ class CudaHome:
                 self._programs[closed] = found
         return found
 
+    def arena(self, closed: ClosedJaxpr) -> int:
+        """Bytes of the device that a program takes beside its arguments and results."""
+        return self.executable(closed).commands.arena
+
     def run(
         self, closed: ClosedJaxpr, args: Sequence[Any], donated: Sequence[int] = ()
     ) -> list[Any]:
@@ -225,9 +242,16 @@ class HostHome:
         """A value on the CPU."""
         return RemoteArray(to_ndarray(x), aval_of(x), self, committed)
 
-    def fetch(self, memory: Any, aval: ShapedArray) -> np.ndarray[Any, Any]:
+    def fetch(self, memory: Any, aval: ShapedArray, coming: Any) -> np.ndarray[Any, Any]:
         """The array itself."""
         return memory
+
+    def begin(self, memory: Any, aval: ShapedArray) -> None:
+        """Nothing: it is the host's."""
+
+    def is_done(self, memory: Any) -> bool:
+        """True: results are there when a call returns."""
+        return True
 
     def wait(self, memory: Any) -> None:
         """Nothing: results are there when a call returns."""
@@ -301,7 +325,20 @@ def gpus() -> list[Device]:
     return [home.device for home in homes()]
 
 
-known_devices.register(_PLATFORMS, gpus)
+def _memory_stats(number: int) -> dict[str, int]:
+    """What a GPU's memory holds, under JAX's names."""
+    pool = homes()[number].place.pool
+    return {
+        "bytes_in_use": pool.used,
+        "peak_bytes_in_use": pool.peak,
+        "bytes_limit": homes()[number].place.info.memory,
+        "bytes_reserved": pool.held,
+        "largest_alloc_size": pool.largest,
+        "num_allocs": pool.count,
+    }
+
+
+known_devices.register(_PLATFORMS, gpus, _memory_stats)
 
 
 def home_at(device: Any, backend: str | None = None) -> CudaHome | HostHome | None:

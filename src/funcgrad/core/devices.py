@@ -14,6 +14,11 @@ class Device(NamedTuple):
     device_kind: str = "cpu"
     process_index: int = 0
 
+    def memory_stats(self) -> dict[str, int] | None:
+        """Bytes in use, their peak and more, under JAX's names; None for the CPU."""
+        found = _stats.get(self.platform)
+        return None if found is None else found(self.id)
+
     def __repr__(self) -> str:
         return f"{self.platform.capitalize()}Device(id={self.id})"
 
@@ -26,11 +31,19 @@ cpu_device = Device("cpu")
 
 Finder = Callable[[], "list[Device]"]
 _finders: dict[str, Finder] = {}
+_stats: dict[str, Callable[[int], dict[str, int]]] = {}
 
 
-def register(platforms: tuple[str, ...], finder: Finder) -> None:
-    """Make a platform known under its names; `finder` is called when one is asked for."""
+def register(
+    platforms: tuple[str, ...], finder: Finder, stats: Callable[[int], dict[str, int]]
+) -> None:
+    """Make a platform known under its names.
+
+    Args:
+        finder: called when its devices are asked for; `stats`: when the memory of one is.
+    """
     _finders.update(dict.fromkeys(platforms, finder))
+    _stats.update(dict.fromkeys(platforms, stats))
 
 
 def devices(backend: str | None = None) -> list[Device]:

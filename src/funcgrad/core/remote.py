@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..config import config, elsewhere
-from ..ir.avals import ShapedArray
+from ..ir.avals import ShapedArray, size_of
 from .array import Array
 from .devices import Device
 from .sources import user_line
@@ -27,8 +27,20 @@ class Home(Protocol):
         """What users see of it."""
         ...
 
-    def fetch(self, memory: Any, aval: ShapedArray) -> np.ndarray[Any, Any]:
-        """A copy of an array in the host's memory; waits for it."""
+    def fetch(self, memory: Any, aval: ShapedArray, coming: Any) -> np.ndarray[Any, Any]:
+        """A copy of an array in the host's memory; waits for it.
+
+        Args:
+            coming: what `begin` gave, if it was called.
+        """
+        ...
+
+    def begin(self, memory: Any, aval: ShapedArray) -> Any:
+        """Begin to copy an array to the host."""
+        ...
+
+    def is_done(self, memory: Any) -> bool:
+        """Whether what was put into the memory is there."""
         ...
 
     def wait(self, memory: Any) -> None:
@@ -83,10 +95,11 @@ class RemoteArray(Array):
         committed: whether somebody said that it be there; then operations happen there.
     """
 
-    __slots__ = ("_committed", "home", "memory")
+    __slots__ = ("_committed", "_coming", "home", "memory")
 
     def __init__(self, memory: Any, aval: ShapedArray, home: Home, committed: bool) -> None:
         self._value = None
+        self._coming = None
         self.aval = aval
         self.memory = memory
         self.home = home
@@ -111,7 +124,8 @@ class RemoteArray(Array):
     def numpy(self) -> np.ndarray[Any, Any]:
         """A read-only copy in the host's memory, made at the first call; waits for the device."""
         if self._value is None:
-            found = self.home.fetch(self.alive(), self.aval)
+            found = self.home.fetch(self.alive(), self.aval, self._coming)
+            self._coming = None
             found.flags.writeable = False
             self._value = found
         return self._value
@@ -122,7 +136,18 @@ class RemoteArray(Array):
         return self
 
     def copy_to_host_async(self) -> None:
-        """Nothing yet: the copy is made, and waited for, where the host reads the array."""
+        """Begin to copy the array to the host, which waits for it where it reads the array."""
+        if self._value is None and self._coming is None:
+            self._coming = self.home.begin(self.alive(), self.aval)
+
+    def is_ready(self) -> bool:
+        """Whether the array is computed."""
+        memory = self.alive()
+        return self._value is not None or self.home.is_done(memory)
+
+    def on_device_size_in_bytes(self) -> int:
+        """The size of the elements in memory."""
+        return size_of(self.aval.shape) * self.aval.dtype.itemsize
 
     def devices(self) -> set[Device]:
         """The device that holds the array."""
@@ -142,7 +167,7 @@ class RemoteArray(Array):
 
     def delete(self) -> None:
         """Let go of the memory; any later use raises RuntimeError."""
-        self.memory = self._value = None
+        self.memory = self._value = self._coming = None
 
     def unsafe_buffer_pointer(self) -> int:
         """Address of the first element, on the device."""

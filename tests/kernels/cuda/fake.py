@@ -38,6 +38,7 @@ class FakeDriver:
         self.can_decide = decides
         # Of the work that is recorded: what is open inside, by stream, and the choices made.
         self.opened = []
+        self.pins = {}
         self.choices = {}
         # Work that other libraries have put into streams of theirs.
         self.streams = {1: [], 2: []}
@@ -69,6 +70,9 @@ class FakeDriver:
     def stream(self):
         # One queue does for the streams of all devices here.
         return 100
+
+    def is_idle(self, stream):
+        return not self.queue
 
     def address_of(self, stream):
         return stream
@@ -162,7 +166,31 @@ class FakeDriver:
                 return memory[offset : offset + size]
         raise CudaError(f"{address} is not in memory that was allocated")
 
+    def pinned(self, size):
+        found = np.full(size, POISON, np.uint8)
+        self.pins[found.ctypes.data] = found
+        self.log.append(("pinned", size))
+        return found.ctypes.data
+
+    def unpinned(self, address):
+        del self.pins[address]
+
+    def is_pinned(self, address, size):
+        return any(
+            start <= address and address + size <= start + m.size for start, m in self.pins.items()
+        )
+
     def upload(self, target, source, size, stream):
+        def late():
+            self.at(target, size)[:] = np.frombuffer(ctypes.string_at(source, size), np.uint8)
+
+        if self.is_pinned(source, size):
+            # A device reads pinned memory when the stream gets so far.
+            if self.recording is not None:
+                raise CudaError("the host's memory while a stream records")
+            self.put(late)
+            self.log.append(("upload", size))
+            return
         data = np.frombuffer(ctypes.string_at(source, size), np.uint8)
         if self.recording is not None:
             raise CudaError("the host's memory while a stream records")
@@ -173,7 +201,10 @@ class FakeDriver:
         if self.recording is not None:
             raise CudaError("reading while a stream records")
         self.log.append(("download", size))
-        # As from memory that is not pinned: it is there when the stream gets so far.
+        if not self.is_pinned(target, size):
+            # The driver waits itself.
+            self.waits += 1
+            self.now()
         self.put(lambda: ctypes.memmove(target, self.at(source, size).tobytes(), size))
 
     def copy(self, target, source, size, stream):

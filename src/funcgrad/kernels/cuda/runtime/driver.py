@@ -64,6 +64,10 @@ class Driver(Protocol):
         """Return when all work of a stream is done."""
         ...
 
+    def is_idle(self, stream: Any) -> bool:
+        """Whether all work of a stream is done."""
+        ...
+
     def address_of(self, stream: Any) -> int:
         """A stream as other libraries name it."""
         ...
@@ -88,8 +92,16 @@ class Driver(Protocol):
         """Bytes that are free, and bytes in all."""
         ...
 
+    def pinned(self, size: int) -> int:
+        """The address of new memory of the host, which devices copy by themselves."""
+        ...
+
+    def unpinned(self, address: int) -> None:
+        """Give such memory back."""
+        ...
+
     def upload(self, target: int, source: int, size: int, stream: Any) -> None:
-        """Copy the host's memory to the device."""
+        """Copy the host's memory to the device; what is pinned is read when the stream is there."""
         ...
 
     def download(self, target: int, source: int, size: int, stream: Any) -> None:
@@ -275,6 +287,12 @@ class NvidiaDriver:
     def free(self, address: int, stream: Any) -> None:
         self._ask("cuMemFreeAsync", address, stream)
 
+    def pinned(self, size: int) -> int:
+        return int(self._ask("cuMemHostAlloc", size, 0))
+
+    def unpinned(self, address: int) -> None:
+        self._ask("cuMemFreeHost", address)
+
     def room(self) -> tuple[int, int]:
         free, total = self._ask("cuMemGetInfo")
         return free, total
@@ -311,11 +329,17 @@ class NvidiaDriver:
         self._ask("cuEventSynchronize", event)
 
     def is_done(self, event: Any) -> bool:
-        (code,) = self._cuda.cuEventQuery(event)
+        return self._is_over("cuEventQuery", event)
+
+    def is_idle(self, stream: Any) -> bool:
+        return self._is_over("cuStreamQuery", stream)
+
+    def _is_over(self, name: str, what: Any) -> bool:
+        (code,) = getattr(self._cuda, name)(what)
         if code.name == "CUDA_ERROR_NOT_READY":
             return False
         if code != self._cuda.CUresult.CUDA_SUCCESS:
-            raise self._error("cuEventQuery", code)
+            raise self._error(name, code)
         return True
 
     def drop(self, event: Any) -> None:

@@ -18,6 +18,7 @@ from ..program import CudaKernel, CudaProgram
 from .conditions import CASES, TEXT, WHILE
 from .driver import CudaError, Driver, Info
 from .pool import Memory, Pool
+from .staging import Fetch, Staging
 
 NDArray = np.ndarray[Any, Any]
 Compiler = Callable[[CudaProgram, CudaKernel, str], Cubin]
@@ -65,6 +66,7 @@ class Place:
         self.enter()
         self.stream = driver.stream()
         self.pool = Pool(driver, self.stream)
+        self.staging = Staging(driver, self.pool, self.stream)
 
     def enter(self) -> None:
         """Make the device that of this thread."""
@@ -77,9 +79,7 @@ class Place:
         with self.lock:
             memory = self.pool.take(array.nbytes)
             if array.nbytes:
-                # The driver has read the host's memory when it returns: it is no pinned memory.
-                source = array.ctypes.data
-                self.driver.upload(memory.address, source, array.nbytes, self.stream)
+                self.staging.up(memory.address, array.ctypes.data, array.nbytes)
         return memory
 
     def copied(self, memory: Any) -> Memory:
@@ -97,10 +97,13 @@ class Place:
         if not array.nbytes:
             return
         with self.lock:
-            start = memory.address + offset
-            self.driver.download(array.ctypes.data, start, array.nbytes, self.stream)
-            mark = Mark(self)
-        mark.wait()
+            self.staging.down(array.ctypes.data, memory.address + offset, array.nbytes)
+
+    def fetch(self, memory: Memory, size: int) -> Fetch:
+        """Begin to bring what is on the device; the host does not wait."""
+        self.enter()
+        with self.lock:
+            return self.staging.fetch(memory.address, size)
 
     def kernel(self, program: CudaProgram, kernel: CudaKernel) -> Any:
         """The handle of a kernel, compiled and loaded if it is new."""

@@ -48,6 +48,7 @@ class Pool:
     Attributes:
         used: bytes that somebody holds; `peak`: the most they ever were; `held`: bytes that the
             driver gave.
+        count: how often memory was taken, and `largest`: the most bytes at once.
     """
 
     def __init__(self, driver: Driver, stream: Any) -> None:
@@ -60,6 +61,7 @@ class Pool:
         self._lent: list[tuple[int, int, set[int]]] = []
         self._waiting: list[tuple[Any, Callable[[], None]]] = []
         self.used = self.peak = self.held = 0
+        self.largest = self.count = 0
 
     def take(self, size: int) -> Memory:
         """Memory for so many bytes, aligned to 256.
@@ -75,6 +77,8 @@ class Pool:
             found = self._free.get(rounded)
             address = found.pop() if found else self._from_driver(rounded, size)
             self.used += rounded
+            self.count += 1
+            self.largest = max(self.largest, rounded)
             self.peak = max(self.peak, self.used)
             self._live[address] = rounded, origin
         return Memory(address, rounded, self._give)
