@@ -36,6 +36,11 @@ def layer(x, w, b):
     return (fnp.tanh(x @ w + b),)
 
 
+def residual(x, w, b):
+    y = x + fnp.maximum(x @ w + b, 0)
+    return y, (y * y).sum(-1)
+
+
 def columns(x, w, b):
     y = fnp.tanh(fnp.exp(fnp.sin(x @ w))) * b
     return y, y.sum(0)
@@ -55,6 +60,11 @@ def descent(x, t, w, m):
         (layer, [(2047, 255), (255, 15), (15,)]),
         (columns, [(4096, 512), (512, 64), (64,)]),
         (descent, [(300, 2048), (300, 24), (2048, 24), (2048, 24)]),
+        (layer, [(1024, 784), (784, 512), (512,)]),
+        (layer, [(127, 783), (783, 509), (509,)]),
+        (residual, [(300, 256), (256, 256), (256,)]),
+        (descent, [(300, 784), (300, 512), (784, 512), (784, 512)]),
+        (descent, [(127, 783), (127, 511), (783, 511), (783, 511)]),
     ],
 )
 def test_what_follows_a_product_runs_behind_its_blocks(f, shapes):
@@ -67,17 +77,19 @@ def test_explanation_and_stages_say_what_runs_behind():
     q = drawn(24, 128, 64)
     lowered = fg.jit(scores).lower(q, q)
     assert "behind the product above, 128 turns" in lowered.explain()
+    assert "; k2 behind each block\n\nk2: " in lowered.explain()
     assert "behind the step before" in str(lowered.schedule)
 
 
 def test_blocks_that_are_too_large_for_a_cache_are_left_alone():
-    args = drawn(1024, 784), drawn(784, 512), drawn(512)
+    args = drawn(1024, 128), drawn(128, 4096), drawn(4096)
     assert not any(chains_of(layer, *args))
     compare(layer, *args)
 
 
-def test_a_kernel_that_reads_across_blocks_waits_for_all():
-    x, w = drawn(2048, 256), drawn(256, 16)
+@pytest.mark.parametrize("columns", [16, 200])
+def test_a_kernel_that_reads_across_blocks_waits_for_all(columns):
+    x, w = drawn(2048, 256), drawn(256, columns)
 
     def turned(x, w):
         y = x @ w
@@ -165,9 +177,12 @@ def recurrent(h, w, v):
 
 
 LAYERS = [(drawn(64, 90), drawn(90)), (drawn(90, 33), drawn(33))]
+LARGE = [(drawn(150, 211), drawn(211)), (drawn(211, 33), drawn(33))]
 FORCED = {
     "a training step": (mlp_step, (LAYERS, drawn(513, 64), drawn(513, 33))),
     "attention and its gradients": (attention_gradients, tuple(drawn(5, 97, 40) for _ in range(3))),
+    "large layers": (mlp_step, (LARGE, drawn(301, 150), drawn(301, 33))),
+    "a residual": (residual, (drawn(300, 256), drawn(256, 256), drawn(256))),
     "a scan": (recurrent, (drawn(700, 48), 0.1 * drawn(48, 48), 0.1 * drawn(48, 48))),
     "columns": (columns, (drawn(1024, 96), drawn(96, 80), drawn(80))),
 }
@@ -188,3 +203,20 @@ def test_chains_change_no_bits(name, monkeypatch):
     assert any(b.chains for b in (block, *block.inner()))
     for ours, plain in zip(fg.tree.leaves(joined(*args)), apart, strict=True):
         np.testing.assert_array_equal(ours, plain)
+
+
+@pytest.mark.parametrize("name", ["large layers", "a residual"])
+def test_threads_change_no_bits(name):
+    f, args = FORCED[name]
+    run = fg.jit(f)
+    assert any(chains_of(f, *args))
+    found = []
+    try:
+        for threads in (1, 2, 3, 4):
+            fg.config.update("num_threads", threads)
+            found += [[np.asarray(x) for x in fg.tree.leaves(run(*args))] for _ in range(3)]
+    finally:
+        fg.config.update("num_threads", None)
+    for other in found[1:]:
+        for x, y in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(x, y)

@@ -19,9 +19,9 @@ from .library import Stage
 
 # An input of a kernel that is as large may be written in its own place, if no one reads it later.
 _LARGE = 1 << 12
-# Bytes of a block that stays in the second cache with what it is made of. Larger ones gain nothing
-# and are fewer than the kernel's own chunks: an MLP's step was 5 % slower with them.
-_LARGEST_BLOCK = 1 << 17
+# Bytes of a block that stays in the second cache. Larger ones gain nothing and are fewer than the
+# kernel's own chunks: four blocks of BLAS made an MLP's step 5 % slower.
+_LARGEST_BLOCK = 1 << 18
 # Blocks that are enough for the threads.
 _ENOUGH = 4
 

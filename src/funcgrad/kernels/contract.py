@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..ir.loops import Affine, Contract, DType, Expr, Fold, IndexTuple, Operand, apply, cast
 from .emit.writer import Writer
-from .library import LibraryKernel, Stage
+from .library import LibraryKernel, Stage, gemm_packed
 from .library.gemm import Gemm, build, is_inner, share_of
 from .runtime.toolchain import machine
 
@@ -29,11 +29,16 @@ _CHUNK_FLOPS = 4e6
 # Rows or columns of a block, up to four blocks and beyond.
 _NARROW, _WIDE = 96, 224
 _FLOPS_PER_NANOSECOND = 60.0
-# Where our own kernel replaces BLAS: products in all, extents of a batched product, and the smaller
-# extent of a result.
+# Where kernels of our own replace BLAS: products in all; then for the one of small products: the
+# extents of a batched and of a single one, the smaller extent of a result, and the rows of a result
+# with the elements of the right side.
 _WORTHWHILE = 1 << 19
-_LARGEST_IN_BATCH = 128
+_LARGEST_IN_BATCH, _LARGEST_ALONE = 128, 192
 _FEW_OUTER, _FEW_INNER = 16, 32
+_FEW_ROWS, _RIGHT = 64, 1 << 18
+# For the one that packs the right side: rows there must be, bytes that a row of the result and all
+# packed sides may have, and columns that pay for the copy of a left side.
+_PACKED_ROWS, _PACKED_ROW, _PACKED_BYTES, _PACKED_COLUMNS = 96, 1 << 12, 1 << 23, 256
 
 
 class Sizes(NamedTuple):
@@ -239,8 +244,11 @@ def _matrix(
 
 
 def gemm_kernel(g: Gemm, name: str) -> LibraryKernel:
-    """A kernel of batched matrix products: our own, or one that calls BLAS."""
-    return build(g, name, machine().vector_bits) if is_ours(g) else blas_kernel(g, name)
+    """A kernel of batched matrix products: one of our own, or one that calls BLAS."""
+    bits = machine().vector_bits
+    if is_small(g):
+        return build(g, name, bits)
+    return gemm_packed.build(g, name, bits) if is_packed(g) else blas_kernel(g, name)
 
 
 def gemm_outline(g: Gemm, name: str) -> LibraryKernel:
@@ -250,18 +258,37 @@ def gemm_outline(g: Gemm, name: str) -> LibraryKernel:
     return LibraryKernel({}, (), (stage,), (), 2.0 * count * g.m * g.n * g.k)
 
 
-def is_ours(g: Gemm) -> bool:
-    """Whether our own kernel beats BLAS by so much that it is worth compiling.
+def is_small(g: Gemm) -> bool:
+    """Whether the kernel of small products beats BLAS by so much that it is worth compiling.
 
-    Measured on AVX2: batches of products of up to 128 cubed gain 5 to 90 %, those with few rows or
-    columns 10 to 50 %, and 30 to 400 % where both sides hold the contraction side by side.
+    Measured on AVX2: batches of products of up to 128 cubed gain 5 to 90 %, single ones of up to
+    192 cubed 5 to 10 % and what threads give, for BLAS is not called in so small blocks; those with
+    few rows or columns 5 to 50 %, and 30 to 400 % where both sides hold the contraction side by
+    side.
     """
     count = product([b[0] for b in g.batch])
     if count * g.m * g.n * g.k < _WORTHWHILE:
         return False
-    if max(g.m, g.n, g.k) <= _LARGEST_IN_BATCH:
-        return count > 1
+    if max(g.m, g.n, g.k) <= (_LARGEST_IN_BATCH if count > 1 else _LARGEST_ALONE):
+        return True
+    if g.m <= _FEW_ROWS and g.n * g.k <= _RIGHT:
+        return True
     return min(g.m, g.n) <= (_FEW_INNER if is_inner(g) else _FEW_OUTER)
+
+
+def is_packed(g: Gemm) -> bool:
+    """Whether blocks of rows that share one packed right side beat larger blocks given to BLAS.
+
+    Measured on AVX2 (see docs/design/0005-compiler.md): 0 to 15 % faster on one thread, and what
+    follows a product finds it in cache. Not where rows are few, where a row is so long that a
+    block of few rows fills the cache, or where copies leave the third cache.
+    """
+    size, count = 4 if g.dtype == "float32" else 8, product([b[0] for b in g.batch])
+    if g.m < _PACKED_ROWS or count * g.m * g.n * g.k < _WORTHWHILE:
+        return False
+    if g.n * size > _PACKED_ROW or count * g.n * g.k * size > _PACKED_BYTES:
+        return False
+    return g.left[0] or g.n >= _PACKED_COLUMNS
 
 
 def blas_kernel(g: Gemm, name: str) -> LibraryKernel:

@@ -78,7 +78,7 @@ def _step_lines(block: Block, at: int, names: Names, told: set[int]) -> Iterator
         return
     yield eqn_line(step.eqn, names)
     if isinstance(step, LibraryCall):
-        yield f"  {spent}; a kernel written by hand, {stages_text(step)}"
+        yield f"  {spent}; a kernel written by hand, {stages_text(step)}{_followed(block, at)}"
     elif isinstance(step, HostCall) and step.native is not None:
         yield f"  a kernel of the user's own, called in place; {size_text(step_cost(step).bytes)}"
     elif isinstance(step, HostCall):
@@ -88,6 +88,12 @@ def _step_lines(block: Block, at: int, names: Names, told: set[int]) -> Iterator
     else:
         yield f"  inside the program; {spent}{' a turn' if isinstance(step, While) else ''}"
     yield ""
+
+
+def _followed(block: Block, at: int) -> str:
+    """Which kernel comes behind each block of a product."""
+    follower = block.steps[at + 1] if at in block.chains else None
+    return f"; {follower.kernel.name} behind each block" if isinstance(follower, Launch) else ""
 
 
 def threads_text(kernel: Kernel) -> str:

@@ -259,7 +259,7 @@ class Builder:
             if reader < 0 or not isinstance(launch, Launch) or id(steps[reader - 1]) in found:
                 continue
             turns = turns_of(launch.kernel, sources, call.kernel.share)
-            if turns and shares_well(call.kernel.stages[0], launch.kernel):
+            if turns and shares_well(call.kernel.stages[-1], launch.kernel):
                 place = earliest(steps, reader, inputs, block.root)
                 place += id(steps[place - 1]) in found
                 steps.insert(place, steps.pop(reader))

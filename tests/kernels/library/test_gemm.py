@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 import funcgrad
 from funcgrad.config import config
 from funcgrad.kernels import contract
-from funcgrad.kernels.library import gemm
+from funcgrad.kernels.library import LibraryKernel, gemm, gemm_packed
 from funcgrad.kernels.library.gemm import Gemm
 from funcgrad.kernels.runtime import toolchain
 
 from .harness import Program
+
+Build = Callable[[Gemm, str, int], LibraryKernel]
 
 
 def product(
@@ -30,7 +33,8 @@ def product(
     return Gemm(dtype, batch, m, n, k, (left, lead), (right, other), n)
 
 
-def check(g: Gemm, bits: int = 0) -> None:
+def operands(g: Gemm) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Both sides as they lie, and as (free, contracted)."""
     rng = np.random.default_rng(0)
     count = g.batch[0][0] if g.batch else 1
     sides: list[np.ndarray] = []
@@ -40,8 +44,13 @@ def check(g: Gemm, bits: int = 0) -> None:
         seen = x[:, :, : g.k if outside else free]
         sides.append(x)
         views.append(seen if outside else seen.swapaxes(1, 2))
-    kernel = gemm.build(g, "product", bits or toolchain.machine().vector_bits)
-    found = Program(kernel)(sides, (count, g.m, g.n), g.dtype)
+    return sides, views
+
+
+def check(g: Gemm, bits: int = 0, build: Build = gemm.build) -> None:
+    sides, views = operands(g)
+    kernel = build(g, "product", bits or toolchain.machine().vector_bits)
+    found = Program(kernel)(sides, (len(sides[0]), g.m, g.n), g.dtype)
     a, b = (v.astype(np.float64) for v in views)
     expected = a @ b.swapaxes(1, 2)
     scale = (np.abs(a) @ np.abs(b).swapaxes(1, 2)).max()
@@ -69,6 +78,27 @@ def test_every_shape(name: str, dtype: str, layout: str) -> None:
     check(product(dtype, *shapes[name], layout[0] == "N", layout[1] == "T"))
 
 
+large = {
+    "one of everything": (1, 1, 1, 1),
+    "less than a tile": (1, 3, 5, 7),
+    "tiles and panels": (1, 64, 48, 32),
+    "many blocks": (1, 128, 512, 784),
+    "primes": (1, 127, 509, 787),
+    "a batch": (3, 67, 75, 421),
+    "long rows": (1, 70, 1024, 70),
+    "many rows": (1, 1031, 33, 65),
+    "long sums": (1, 65, 33, 2003),
+}
+
+
+@pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", large)
+def test_every_large_shape(name: str, dtype: str, layout: str) -> None:
+    g = product(dtype, *large[name], layout[0] == "N", layout[1] == "T")
+    check(g, build=gemm_packed.build)
+
+
 small = st.integers(1, 40)
 
 
@@ -84,14 +114,53 @@ def test_random_products(dtype: str, sizes: Any, layout: Any, bits: int) -> None
     check(product(dtype, *sizes, *layout), bits)
 
 
-def test_several_batch_axes() -> None:
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["float32", "float64"]),
+    st.tuples(st.integers(1, 3), st.integers(1, 300), st.integers(1, 100), st.integers(1, 900)),
+    st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)),
+    st.sampled_from([128, 256, 512]),
+)
+@example("float64", (2, 33, 25, 833), (False, True, 3), 256)
+def test_random_packed_products(dtype: str, sizes: Any, layout: Any, bits: int) -> None:
+    check(product(dtype, *sizes, *layout), bits, gemm_packed.build)
+
+
+@pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
+def test_what_is_not_finite_stays_in_its_row_or_column(layout: str) -> None:
+    """Zeros that fill up panels meet infinities: nobody may see what comes of it."""
+    g = product("float32", 1, 70, 85, 500, layout[0] == "N", layout[1] == "T")
+    sides, (left, right) = operands(g)
+    left[0, 13, 400], right[0, 84, 3] = np.inf, np.nan
+    kernel = gemm_packed.build(g, "product", toolchain.machine().vector_bits)
+    (found,) = Program(kernel)(sides, (1, 70, 85), g.dtype)
+    finite = np.isfinite(found)
+    assert not finite[13].any()
+    assert not finite[:, 84].any()
+    assert np.delete(np.delete(finite, 13, 0), 84, 1).all()
+    assert np.isinf(found[13, :84]).all()
+
+
+@pytest.mark.parametrize("build", [gemm.build, gemm_packed.build])
+def test_several_batch_axes(build: Build) -> None:
     """A left side that is the same for all of one batch axis."""
     rng = np.random.default_rng(2)
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((2, 9, 20), (3, 2, 20, 11)))
     batch = (3, 0, 440, 198), (2, 180, 220, 99)
     g = Gemm("float32", batch, 9, 11, 20, (True, 20), (False, 11), 11)
-    kernel = gemm.build(g, "product", toolchain.machine().vector_bits)
+    kernel = build(g, "product", toolchain.machine().vector_bits)
     found = Program(kernel)([a, b], (3, 2, 9, 11), np.float32)
+    np.testing.assert_allclose(found, a @ b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_right_side_that_products_share_is_packed_once() -> None:
+    rng = np.random.default_rng(2)
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((5, 9, 20), (20, 11)))
+    g = Gemm("float32", ((5, 180, 0, 99),), 9, 11, 20, (True, 20), (False, 11), 11)
+    kernel = gemm_packed.build(g, "product", toolchain.machine().vector_bits)
+    alone = gemm_packed.build(g._replace(batch=()), "product", toolchain.machine().vector_bits)
+    assert kernel.scratch == alone.scratch
+    found = Program(kernel)([a, b], (5, 9, 11), np.float32)
     np.testing.assert_allclose(found, a @ b, rtol=1e-4, atol=1e-5)
 
 
@@ -106,20 +175,28 @@ def test_sums_do_not_depend_on_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("g", "ours"),
+    ("g", "who"),
     [
-        (product("float32", 256, 64, 64, 64, True, False), True),
-        (product("float64", 64, 20, 20, 100, True, True), True),
-        (product("float32", 1, 8, 1024, 1024, True, False), True),
-        (product("float32", 1, 32, 1024, 1024, True, True), True),
-        (product("float32", 1, 32, 1024, 1024, True, False), False),
-        (product("float32", 1, 1024, 1024, 1024, True, False), False),
-        (product("float32", 1, 20, 20, 20, True, False), False),
+        (product("float32", 256, 64, 64, 64, True, False), "small"),
+        (product("float64", 64, 20, 20, 100, True, True), "small"),
+        (product("float32", 1, 8, 1024, 1024, True, False), "small"),
+        (product("float32", 1, 32, 1024, 1024, True, True), "small"),
+        (product("float32", 1, 128, 128, 128, False, False), "small"),
+        (product("float32", 1, 32, 1024, 256, True, False), "small"),
+        (product("float32", 1, 32, 1024, 1024, True, False), "BLAS"),
+        (product("float32", 1, 1024, 1024, 1024, True, False), "packed"),
+        (product("float64", 1, 1024, 512, 1024, False, True), "packed"),
+        (product("float32", 1, 1024, 1100, 1024, True, False), "BLAS"),
+        (product("float32", 1, 1024, 256, 16384, True, False), "BLAS"),
+        (product("float32", 1, 1024, 200, 512, True, False), "packed"),
+        (product("float32", 1, 1024, 200, 512, False, False), "BLAS"),
+        (product("float32", 1, 20, 20, 20, True, False), "BLAS"),
     ],
 )
-def test_who_does_which(g: Gemm, ours: bool) -> None:
-    assert contract.is_ours(g) == ours
-    assert bool(contract.gemm_kernel(g, "product").declarations[0].count("gemm")) != ours
+def test_who_does_which(g: Gemm, who: str) -> None:
+    kernel = contract.gemm_kernel(g, "product")
+    blas = any("gemm" in line for line in kernel.declarations)
+    assert ("BLAS" if blas else "packed" if kernel.scratch else "small") == who
 
 
 def attention(q: Any, k: Any, v: Any) -> Any:

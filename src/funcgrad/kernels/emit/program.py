@@ -194,8 +194,11 @@ class ProgramEmitter:
         """A product in blocks, each followed by the turns of a kernel that read it."""
         assert isinstance(call, LibraryCall)
         assert isinstance(step, Launch)
-        (stage,), kernel = call.kernel.stages, step.kernel
-        made, follower = self.library_functions(call)[stage.function], f"@{self.kernel(step)}"
+        (*before, stage), kernel = call.kernel.stages, step.kernel
+        names, follower = self.library_functions(call), f"@{self.kernel(step)}"
+        for earlier in before:
+            self.stage(block, call, earlier, names)
+        made = names[stage.function]
         first = self.stage_pointers(block, call, stage)
         args = self.arguments([*first, *(self.pointer(block, b) for b in kernel.params)])
         w = Writer()
@@ -232,9 +235,12 @@ class ProgramEmitter:
         """The stages of a kernel written by hand."""
         names = self.library_functions(step)
         for stage in step.kernel.stages:
-            args = self.arguments(self.stage_pointers(block, step, stage))
-            name = f"@{names[stage.function]}"
-            self.call(name, args, stage.extent, stage.grain, stage.cost, True)
+            self.stage(block, step, stage, names)
+
+    def stage(self, block: Block, step: LibraryCall, stage: Stage, names: dict[str, str]) -> None:
+        """One stage of a kernel written by hand."""
+        args = self.arguments(self.stage_pointers(block, step, stage))
+        self.call(f"@{names[stage.function]}", args, stage.extent, stage.grain, stage.cost, True)
 
     def library_functions(self, step: LibraryCall) -> dict[str, str]:
         """The names in this module of the functions of a kernel written by hand."""

@@ -293,8 +293,9 @@ class Code:
         in registers.
         """
         text = self.writer.function(name, "ptr %args, i64 %lo, i64 %hi", attributes="nounwind")
-        # Metadata is numbered, and a module may hold many such functions: numbered by their text.
-        number = crc32(text.encode()) & ~1
+        # Metadata is numbered, and a module may hold many such functions: numbered by their text,
+        # without the name, so that a program which has a function twice finds that out.
+        number = crc32(text.replace(f"@{name}(", "@(", 1).encode()) & ~1
         text = BACKWARDS.sub(rf"\g<0>, !llvm.loop !{number}", text)
         once = '!{!"llvm.loop.unroll.disable"}'
         return f"{text}!{number} = distinct !{{!{number}, !{number + 1}}}\n!{number + 1} = {once}\n"

@@ -117,7 +117,8 @@ def cut_of(g: Gemm, vector_bits: int) -> Cut:
         step = g.right[1] * size % 4096 or 4096
         crowded = depth * step > 1 << 15 or g.k > depth
         copied = g.right[0] or (g.m > (READERS - 1) * rows and crowded)
-    parts = max(1, min(MOST_PARTS, g.m * g.n * g.k // CHUNK_PRODUCTS))
+    # An even number, which two threads share.
+    parts = max(1, min(MOST_PARTS, 2 * round(g.m * g.n * g.k / (2 * CHUNK_PRODUCTS))))
     row_block = -(-g.m // rows) * rows
     if g.n >= g.m:
         column_block = min(column_block, -(-g.n // (width * parts)) * width)
@@ -135,7 +136,7 @@ def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
     """The kernel `name` of (left, right, result) for float32 or float64."""
     code = Code(g.dtype, vector_bits)
     cut = cut_of(g, vector_bits)
-    text = (_Inner if is_inner(g) else _Outer)(g, cut, code).text(name)
+    text = (_Inner if is_inner(g) else Outer)(g, cut, code).text(name)
     count = prod(b[0] for b in g.batch)
     each = -(-g.m // cut.row_block) * -(-g.n // cut.column_block)
     products = g.m * g.n * g.k
@@ -158,7 +159,7 @@ def share_of(g: Gemm, row_block: int, column_parts: int) -> int:
     return row_block * g.n if whole and column_parts == 1 and g.pitch == g.n else 0
 
 
-class _Outer:
+class Outer:
     """Text of the function that computes chunks `lo` to `hi` of (left, right, result)."""
 
     def __init__(self, g: Gemm, cut: Cut, code: Code) -> None:
@@ -352,7 +353,7 @@ class _Outer:
             code.store(vector, into, i * self.cut.width + column, lanes)
 
 
-class _Inner(_Outer):
+class _Inner(Outer):
     """The same with lanes along the contraction, so that both sides are read as they lie."""
 
     def __init__(self, g: Gemm, cut: Cut, code: Code) -> None:
