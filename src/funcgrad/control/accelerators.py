@@ -31,6 +31,7 @@ from .direct import matched
 from .jit import jit_p, run, simplified_for_gpu
 
 if TYPE_CHECKING:
+    from ..kernels.cuda.program import CudaProgram
     from ..kernels.cuda.runtime.executable import CudaExecutable
     from ..kernels.cuda.runtime.place import Place
 
@@ -148,10 +149,9 @@ class CudaHome:
         Args:
             args: of each argument its name, and the device it is on; "" is the host's memory.
         """
-        from ..kernels.cuda.program import cuda_program
         from ..kernels.cuda.transfers import Given, transfers
 
-        program = cuda_program(simplified_for_gpu(closed), simplified_for_gpu)
+        program = self._lowered(closed)
         given = [
             Given(n, a.short(), b.bytes, place)
             for (n, a, place), b in zip(args, program.block.inputs, strict=True)
@@ -159,6 +159,11 @@ class CudaHome:
         page = program.explain(f"{name} for {self.place.info.target}")
         decides = self.place.driver.decides()
         return "\n".join([page, *transfers(program, given, str(self.device), decides)])
+
+    def _lowered(self, closed: ClosedJaxpr) -> CudaProgram:
+        from ..kernels.cuda.program import cuda_program
+
+        return cuda_program(simplified_for_gpu(closed), simplified_for_gpu, self.place.matmuls)
 
     def executable(self, closed: ClosedJaxpr) -> CudaExecutable:
         """The program of a jaxpr on this device, made once.
@@ -168,10 +173,9 @@ class CudaHome:
         """
         found = self._programs.get(closed)
         if found is None:
-            from ..kernels.cuda.program import cuda_program
             from ..kernels.cuda.runtime.executable import CudaExecutable
 
-            program = cuda_program(simplified_for_gpu(closed), simplified_for_gpu)
+            program = self._lowered(closed)
             name = closed.jaxpr.debug_name or "the program"
             found = CudaExecutable(program, self.place, name)
             with _lock:
@@ -310,12 +314,15 @@ def homes() -> list[CudaHome]:
     """
     with _lock:
         if not _homes:
+            from ..kernels.cuda import cublaslt
             from ..kernels.cuda.compiled import compile_kernel
             from ..kernels.cuda.runtime.driver import NvidiaDriver
             from ..kernels.cuda.runtime.place import Place
 
             driver = NvidiaDriver()
             places = [Place(driver, k, i, compile_kernel) for k, i in enumerate(driver.devices())]
+            for place in places:
+                place.matmuls = cublaslt.available()
             _homes.extend(map(CudaHome, places))
         return list(_homes)
 

@@ -12,7 +12,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import nn
 from funcgrad.config import config, enable_x64
-from funcgrad.kernels.cuda import adapter
+from funcgrad.kernels.cuda import adapter, cublaslt
 
 needs_extra = pytest.mark.skipif(
     bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.REMEDY}"
@@ -234,6 +234,8 @@ def test_doctor_says_what_mends_it(capsys, monkeypatch):
     assert re.search(r"no-such-package +missing: no kernel can be compiled", told)
     assert "mended by: pip install 'funcgrad[cuda13]'" in told
     assert "driver" in told and "/dev/nvidia0" in told
+    assert "nvmath-python" in told
+    monkeypatch.setattr(cublaslt, "PACKAGE", "numpy")
     monkeypatch.setattr(adapter, "VERSIONED", ("numpy",))
     monkeypatch.setattr(adapter, "missing", lambda: [])
     monkeypatch.setattr(doctor, "_driver", lambda: "580.1")

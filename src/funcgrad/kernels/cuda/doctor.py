@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from . import adapter
+from . import adapter, cublaslt
 
 _KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 
@@ -27,6 +27,9 @@ def report() -> tuple[str, bool]:
         else:
             rows.append((name, "missing: no kernel can be compiled", adapter.REMEDY))
             absent.append(name)
+    version = adapter.version_of(cublaslt.PACKAGE)
+    lack = "missing: products are done by kernels of our own"
+    rows.append((cublaslt.PACKAGE, version or lack, "" if version else adapter.REMEDY))
     driver = _driver()
     if driver:
         rows.append(("driver", driver, ""))

@@ -28,7 +28,9 @@ from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, Libra
 from .apart import statements
 from .attention import attention_launches
 from .convolutions import convolution_launches, problem_for
+from .cublaslt import note
 from .custom import CustomLaunch, custom_launch
+from .matmuls import Epilogue, epilogues, matmul_launch
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
 from .scans import ScanSource
@@ -142,17 +144,22 @@ class CudaProgram:
 
 
 def cuda_program(
-    closed: ClosedJaxpr, simplify: Callable[[ClosedJaxpr], ClosedJaxpr]
+    closed: ClosedJaxpr, simplify: Callable[[ClosedJaxpr], ClosedJaxpr], matmuls: bool = False
 ) -> CudaProgram:
-    """The kernels of a simplified program."""
+    """The kernels of a simplified program.
+
+    Args:
+        matmuls: products are cuBLASLt's, where it takes them.
+    """
     block = Builder(simplify, _outline, GPU).block(closed)
     library = CudaLibrary()
+    ends = {k: e for b in _blocks(block) for k, e in epilogues(b).items()} if matmuls else {}
     kernels: list[CudaKernel] = []
     steps: dict[int, list[CudaKernel]] = {}
     refused: list[Refusal] = []
     for around, step in _every(block):
         if isinstance(step, LibraryCall) and step.gemm is not None:
-            made, step.scratch = _product(around, step, step.gemm, library)
+            made, step.scratch = _product(around, step, step.gemm, library, matmuls, ends)
             steps[id(step)] = made
             kernels += made
             continue
@@ -211,15 +218,31 @@ def _launched(
     return [CudaKernel.of(part, library, notes) for part in found.launches]
 
 
+def _blocks(block: Block) -> Iterator[Block]:
+    """A block and those of its loops and branches."""
+    yield block
+    for step in block.steps:
+        for inner in inner_of(step):
+            yield from _blocks(inner)
+
+
 def _product(
-    block: Block, step: LibraryCall, gemm: Gemm, library: CudaLibrary
+    block: Block,
+    step: LibraryCall,
+    gemm: Gemm,
+    library: CudaLibrary,
+    matmuls: bool,
+    ends: dict[int, Epilogue],
 ) -> tuple[list[CudaKernel], list[Buffer]]:
     """The kernels of a matrix product, and the memory they need between."""
-    (left, right), (out,) = step.reads, step.writes
-    made, scratch = product_launches(
-        gemm, step.kernel.stages[0].function, (left, right, out), library
-    )
-    notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
+    left, right, out = *step.reads[:2], step.writes[0]
+    name, notes = step.kernel.stages[0].function, [eqn_line(step.eqn, names_of(block.jaxpr))]
+    end, precision = ends.get(id(step)), step.eqn.params.get("precision")
+    asked = matmul_launch(gemm, name, [left, right, out], end, precision) if matmuls else None
+    if asked is not None:
+        return [CudaKernel.of(asked, library, notes)], []
+    made, scratch = product_launches(gemm, name, (left, right, out), library)
+    made[0].note = note()
     return [CudaKernel.of(found, library, notes) for found in made], scratch
 
 

@@ -17,8 +17,10 @@ import numpy as np
 
 from ...memory import reusable
 from ...program import all_constants
+from ..cublaslt import WORKSPACE
 from ..custom import CustomLaunch
 from ..emulated import words
+from ..matmuls import MatmulLaunch
 from ..program import CudaProgram, Refusal
 from .commands import (
     Choose,
@@ -75,7 +77,10 @@ class CudaExecutable:
         self.commands: Commands = commands_of(program)
         self.reusable = reusable(program.block)
         self._sizes = [b.bytes for b in program.block.outputs]
-        self._handles = {k.name: place.kernel(program, k) for k in program.kernels}
+        own = [k for k in program.kernels if not isinstance(k.launch, MatmulLaunch)]
+        self._handles = {k.name: place.kernel(program, k) for k in own}
+        # One for all products of the program: they come one after the other.
+        self.workspace = place.pool.take(WORKSPACE) if len(own) < len(program.kernels) else None
         values = all_constants(program.block)
         self._constants = [place.upload(words(values[b], b)) for b in self.commands.constants]
         self._arena = place.pool.take(self.commands.arena) if self.commands.arena else None
@@ -177,8 +182,15 @@ class _Run(Walk):
 
     def launch(self, command: Run) -> None:
         launch = command.kernel.launch
-        handle = self.executable.handle(launch.name)
         pointers = [self.address(s) for s in command.slots]
+        if isinstance(launch, MatmulLaunch):
+            assert launch.product is not None and self.executable.workspace is not None
+            room = self.executable.workspace.address
+            for offsets in launch.offsets:
+                moved = [p + o for p, o in zip(pointers, (*offsets, 0), strict=False)]
+                self.place.multiply(launch.product, moved, room, self.stream)
+            return
+        handle = self.executable.handle(launch.name)
         if isinstance(launch, CustomLaunch):
             pointers = launch.numbers(pointers)
         grid = launch.blocks, launch.threads

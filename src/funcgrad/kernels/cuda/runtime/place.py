@@ -8,12 +8,13 @@ waits only where it reads.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..adapter import Cubin
+from ..cublaslt import CublasLt, Matmul
 from ..program import CudaKernel, CudaProgram
 from .conditions import CASES, TEXT, WHILE
 from .driver import CudaError, Driver, Info
@@ -53,6 +54,7 @@ class Place:
     """A device in use.
 
     Attributes:
+        matmuls: whether products of matrices are cuBLASLt's.
         lock: held while work is put into the stream, so that a program's commands stay together.
     """
 
@@ -63,6 +65,8 @@ class Place:
         self.lock = threading.RLock()
         self._compiler = compiler
         self._kernels: dict[tuple[str, str], Any] = {}
+        self.matmuls = False
+        self._products: CublasLt | None = None
         self.enter()
         self.stream = driver.stream()
         self.pool = Pool(driver, self.stream)
@@ -71,6 +75,15 @@ class Place:
     def enter(self) -> None:
         """Make the device that of this thread."""
         self.driver.use(self.number)
+
+    def multiply(
+        self, product: Matmul, addresses: Sequence[int], workspace: int, stream: Any
+    ) -> None:
+        """Put a product of matrices into a stream."""
+        if self._products is None:
+            self._products = CublasLt()
+        where = self.driver.address_of(stream)
+        self._products.multiply(product, addresses, workspace, where)
 
     def upload(self, array: NDArray) -> Memory:
         """A flat array on the device."""

@@ -1,0 +1,194 @@
+"""The only file that knows cuBLASLt, through the bindings of nvmath-python.
+
+In: a product of matrices as cuBLASLt takes them, and addresses. Out: work in a stream. The one
+idea: descriptions and the algorithm that cuBLASLt proposes are made once for each product and
+alignment of its addresses; the workspace belongs to who calls. Nothing is imported before the
+first product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module, util
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .adapter import REMEDY
+
+PACKAGE = "nvmath-python"
+# What NVIDIA recommends for its newest GPUs.
+WORKSPACE = 32 << 20
+# No algorithm moves more bytes at once; what is known of addresses beyond that is of no use.
+_MOST_ALIGNED = 16
+# CUDA's numbers of dtypes, and cuBLAS's of the arithmetic that products are added up in.
+DTYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
+COMPUTE_32F, COMPUTE_64F, COMPUTE_TF32 = 68, 70, 77
+OPERATIONS = {False: 0, True: 1}
+
+
+class Matmul(NamedTuple):
+    """D = op(A) · op(B), then an epilogue: matrices lie column after column.
+
+    Attributes:
+        given, result: dtypes; `tf32`: whether float32 may be rounded to 19 bits before products.
+        m, n, k: D has m rows and n columns.
+        transposed: whether op transposes, of A and of B.
+        leads: elements between columns in memory, of A, B and D.
+        times, strides: how many products, and elements between the matrices of one and the next.
+        epilogue: a name of cuBLASLt's, such as RELU_BIAS; a bias is added to each column of D.
+    """
+
+    given: str
+    result: str
+    tf32: bool
+    m: int
+    n: int
+    k: int
+    transposed: tuple[bool, bool]
+    leads: tuple[int, int, int]
+    times: int
+    strides: tuple[int, int, int]
+    epilogue: str = "DEFAULT"
+
+
+class _Plan(NamedTuple):
+    """What cuBLASLt needs to know of a product; `found` holds the algorithm it proposed."""
+
+    operation: int
+    layouts: tuple[int, int, int]
+    found: Any
+
+
+def available() -> bool:
+    """Whether the bindings are installed."""
+    try:
+        return util.find_spec("nvmath") is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def note() -> str:
+    """What is said of products that a kernel of our own does."""
+    if available():
+        return "our own kernel: on a device cuBLASLt does it"
+    return f"our own kernel, without tensor cores: cuBLASLt needs {PACKAGE}: {REMEDY}"
+
+
+class CublasLt:
+    """cuBLASLt on the device that is current when it is made."""
+
+    def __init__(self) -> None:
+        self._lt: Any = import_module("nvmath.bindings.cublasLt")
+        self._handle: int = self._lt.create()
+        self._plans: dict[tuple[Matmul, int], _Plan] = {}
+        self._scalars = {t: (np.ones(1, t), np.zeros(1, t)) for t in (np.float32, np.float64)}
+
+    def multiply(
+        self, product: Matmul, addresses: Sequence[int], workspace: int, stream: int
+    ) -> None:
+        """Put a product into a stream.
+
+        Args:
+            addresses: of A, B, D, and of the bias where there is one.
+        Raises:
+            RuntimeError: cuBLASLt has no algorithm for it.
+        """
+        a, b, d, *bias = addresses
+        plan = self._plan(product, _alignment(a, b, d))
+        if bias:
+            attribute = self._lt.MatmulDescAttribute.BIAS_POINTER
+            self._describe(plan.operation, attribute, np.array(bias, np.int64))
+        one, zero = self._scalars[np.float64 if product.given == "float64" else np.float32]
+        layout = plan.layouts
+        self._lt.matmul(
+            *(self._handle, plan.operation, one.ctypes.data, a, layout[0], b, layout[1]),
+            *(zero.ctypes.data, d, layout[2], d, layout[2], plan.found.ptr),
+            *(workspace, WORKSPACE, stream),
+        )
+
+    def _describe(self, operation: int, attribute: int, value: np.ndarray[Any, Any]) -> None:
+        data = value.ctypes.data
+        self._lt.matmul_desc_set_attribute(operation, int(attribute), data, value.nbytes)
+
+    def _plan(self, product: Matmul, alignment: int) -> _Plan:
+        key = product, alignment
+        found = self._plans.get(key)
+        if found is None:
+            operation = self._operation(product)
+            layouts = self._layouts(product)
+            best = self._heuristic(product, operation, layouts, alignment)
+            found = self._plans[key] = _Plan(operation, layouts, best)
+        return found
+
+    def _operation(self, product: Matmul) -> int:
+        """What is computed, and in which arithmetic."""
+        names: Any = self._lt.MatmulDescAttribute
+        wide = product.given == "float64"
+        compute = COMPUTE_64F if wide else COMPUTE_TF32 if product.tf32 else COMPUTE_32F
+        scale = DTYPES["float64" if wide else "float32"]
+        operation: int = self._lt.matmul_desc_create(compute, scale)
+        for name, transposed in zip(("TRANSA", "TRANSB"), product.transposed, strict=True):
+            value = np.array([OPERATIONS[transposed]], np.int32)
+            self._describe(operation, getattr(names, name), value)
+        epilogue = np.array([getattr(self._lt.Epilogue, product.epilogue)], np.uint32)
+        self._describe(operation, names.EPILOGUE, epilogue)
+        if product.epilogue.endswith("BIAS"):
+            kind = np.array([DTYPES[product.result]], np.int32)
+            self._describe(operation, names.BIAS_DATA_TYPE, kind)
+        return operation
+
+    def _layouts(self, product: Matmul) -> tuple[int, int, int]:
+        """How the matrices lie."""
+        p, (of_a, of_b) = product, product.transposed
+        shapes = (
+            (p.given, (p.k, p.m) if of_a else (p.m, p.k)),
+            (p.given, (p.n, p.k) if of_b else (p.k, p.n)),
+            (p.result, (p.m, p.n)),
+        )
+        made: list[int] = []
+        for (dtype, (rows, columns)), lead, stride in zip(shapes, p.leads, p.strides, strict=True):
+            layout: int = self._lt.matrix_layout_create(DTYPES[dtype], rows, columns, lead)
+            if p.times > 1:
+                names: Any = self._lt.MatrixLayoutAttribute
+                for name, value in (
+                    (names.BATCH_COUNT, np.array([p.times], np.int32)),
+                    (names.STRIDED_BATCH_OFFSET, np.array([stride], np.int64)),
+                ):
+                    data = value.ctypes.data
+                    self._lt.matrix_layout_set_attribute(layout, int(name), data, value.nbytes)
+            made.append(layout)
+        return made[0], made[1], made[2]
+
+    def _heuristic(
+        self, product: Matmul, operation: int, layouts: tuple[int, int, int], alignment: int
+    ) -> Any:
+        """The algorithm that cuBLASLt proposes, for so much workspace and addresses like these."""
+        lt = self._lt
+        names = lt.MatmulPreferenceAttribute
+        preference: int = lt.matmul_preference_create()
+        limits = [(names.MAX_WORKSPACE_BYTES, np.array([WORKSPACE], np.uint64))]
+        limits += [
+            (getattr(names, f"MIN_ALIGNMENT_{x}_BYTES"), np.array([alignment], np.uint32))
+            for x in "ABCD"
+        ]
+        for name, value in limits:
+            data = value.ctypes.data
+            lt.matmul_preference_set_attribute(preference, int(name), data, value.nbytes)
+        found = lt.MatmulHeuristicResult(1)
+        count = np.zeros(1, np.int32)
+        a, b, d = layouts
+        results = found.ptr, count.ctypes.data
+        lt.matmul_algo_get_heuristic(self._handle, operation, a, b, d, d, preference, 1, *results)
+        lt.matmul_preference_destroy(preference)
+        if not count[0]:
+            raise RuntimeError(f"cuBLASLt has no algorithm for {product}.")
+        return found
+
+
+def _alignment(*addresses: int) -> int:
+    """The largest power of two, up to what algorithms ask for, that divides all addresses."""
+    both = _MOST_ALIGNED
+    for address in addresses:
+        both |= address
+    return both & -both

@@ -1,0 +1,217 @@
+"""Products by cuBLASLt: what it is told of matrices, epilogues, batches, and of what it may use."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad import lax, nn
+from funcgrad.control import accelerators
+from funcgrad.control.accelerators import CudaHome
+from funcgrad.core import remote
+from funcgrad.kernels.cuda import cublaslt
+from funcgrad.kernels.cuda.runtime.place import Place
+
+from . import fake_cublaslt
+from .fake import FakeDriver
+from .fake_cublaslt import FakeCublasLt
+
+TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2, "float32": 1e-4, "float64": 1e-10}
+
+
+@pytest.fixture
+def lt(monkeypatch):
+    """A GPU whose products are cuBLASLt's."""
+    driver = FakeDriver()
+    place = Place(driver, 0, driver.devices()[0], driver.compile)
+    place.matmuls = True
+    fake = FakeCublasLt(driver)
+    monkeypatch.setattr(cublaslt, "import_module", {"nvmath.bindings.cublasLt": fake}.__getitem__)
+    monkeypatch.setattr(remote, "known", [])
+    monkeypatch.setattr(accelerators, "_homes", [CudaHome(place)])
+    return fake
+
+
+def drawn(*shape, dtype=np.float32):
+    return np.random.default_rng(len(shape)).normal(size=shape).astype(dtype)
+
+
+def same(f, *args, times=3):
+    """What a device gives, launched, recorded and repeated, is what the CPU gives."""
+    f = fg.jit(f)
+    want = fg.tree.leaves(f(*args))
+    there = fg.device_put(tuple(args), fg.devices("gpu")[0])
+    for _ in range(times):
+        for got, w in zip(fg.tree.leaves(f(*there)), want, strict=True):
+            assert got.dtype == w.dtype
+            got, w = (np.asarray(x).astype(np.float64) for x in (got, w))
+            np.testing.assert_allclose(got, w, TOLERANCE[want[0].dtype.name], 1e-2 * (
+                want[0].dtype.itemsize < 4) + 1e-5)  # fmt: skip
+
+
+PRODUCTS = {
+    "as it lies": (lambda x, y: x @ y, (70, 50), (50, 90)),
+    "left transposed": (lambda x, y: x.T @ y, (50, 70), (50, 90)),
+    "right transposed": (lambda x, y: x @ y.T, (70, 50), (90, 50)),
+    "both transposed": (lambda x, y: x.T @ y.T, (50, 70), (90, 50)),
+    "batch": (lambda x, y: x @ y, (3, 20, 30), (3, 30, 40)),
+    "two axes of a batch": (lambda x, y: x @ y, (2, 3, 20, 30), (2, 3, 30, 40)),
+    "one side for all": (
+        lambda x, y: fnp.einsum("abij,bjk->abik", x, y), (2, 3, 20, 17), (3, 17, 18)
+    ),
+    "heads inside": (
+        lambda x, y: fnp.einsum("btnh,bsnh->bnts", x, y), (2, 20, 3, 16), (2, 24, 3, 16)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products(name, lt):
+    f, left, right = PRODUCTS[name]
+    same(f, drawn(*left), drawn(*right))
+    assert lt.calls and not [x for x in lt.driver.log if "product" in str(x)]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_dtypes(dtype, lt):
+    with fg.enable_x64(True):
+        x, y = (drawn(*s).astype(getattr(fnp, dtype)) for s in ((70, 50), (50, 90)))
+        same(lambda x, y: x @ y, x, y)
+    ((operation, layouts), *_) = lt.calls
+    number = {"float16": 2, "bfloat16": 14, "float64": 1}[dtype]
+    assert {x["dtype"] for x in layouts} == {number}
+    assert operation["compute"] == (70 if dtype == "float64" else 68)
+
+
+def test_sums_of_halves_can_be_given_as_float32(lt):
+    x, y = (drawn(*s, dtype=np.float16) for s in ((70, 50), (50, 90)))
+    same(lambda x, y: lax.dot(x, y, preferred_element_type=np.float32), x, y)
+    assert [x["dtype"] for x in lt.calls[0][1]] == [2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("precision", "compute"),
+    [(None, 68), ("highest", 68), ("float32", 68), ("tensorfloat32", 77), ("high", 77)],
+)
+def test_tf32_is_for_who_asks_for_it(precision, compute, lt):
+    x, y = drawn(70, 50), drawn(50, 90)
+    with fg.default_matmul_precision(precision):
+        same(lambda x, y: x @ y, x, y)
+    assert lt.calls[0][0]["compute"] == compute
+
+
+EPILOGUES = {
+    "BIAS": lambda x, w, b: x @ w + b,
+    "RELU": lambda x, w, b: fnp.maximum(x @ w, 0),
+    "RELU_BIAS": lambda x, w, b: nn.relu(b + x @ w),
+    "GELU": lambda x, w, b: nn.gelu(x @ w),
+    "GELU_BIAS": lambda x, w, b: nn.gelu(x @ w + b),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", EPILOGUES)
+def test_epilogues(name, dtype, lt):
+    x, w, b = (drawn(*s).astype(getattr(fnp, dtype)) for s in ((40, 30), (30, 64), (64,)))
+    same(EPILOGUES[name], x, w, b)
+    assert {x for x in lt.driver.log if x[0] == "matmul"} == {("matmul", name)}
+    assert not [x for x in lt.driver.log if x[0] == "launch"]
+
+
+def test_an_epilogue_of_a_batch(lt):
+    same(lambda x, w, b: nn.relu(x @ w + b), drawn(3, 20, 30), drawn(30, 64), drawn(64))
+    assert ("matmul", "RELU_BIAS") in lt.driver.log
+
+
+NOT_EPILOGUES = {
+    "another function": lambda x, w, b: fnp.tanh(x @ w + b),
+    "the exact gelu": lambda x, w, b: nn.gelu(x @ w, approximate=False),
+    "a bias for each row": lambda x, w, b: x @ w + b[:40, None],
+    "read twice": lambda x, w, b: (nn.relu(x @ w), x @ w),
+    "another place": lambda x, w, b: nn.relu(x @ w)[::-1],
+    "a bias of another product": lambda x, w, b: x @ w + (b[None] @ (w.T @ w))[0],
+}
+
+
+@pytest.mark.parametrize("name", NOT_EPILOGUES)
+def test_what_is_no_epilogue_has_a_kernel_of_its_own(name, lt):
+    same(NOT_EPILOGUES[name], drawn(40, 30), drawn(30, 64), drawn(64))
+    assert [x for x in lt.driver.log if x[0] == "launch"]
+
+
+def test_gradients_of_a_network(lt):
+    def loss(w, v, x):
+        return (nn.gelu(x @ w) @ v).sum()
+
+    same(fg.grad(loss, (0, 1)), drawn(30, 64), drawn(64, 20), drawn(40, 30))
+
+
+def test_an_algorithm_is_asked_for_once_for_a_product(lt):
+    same(lambda x, y: (x @ y) @ y @ y, drawn(70, 50), drawn(50, 50) / 7, times=4)
+    assert lt.asked == 1 and len(lt.calls) >= 3
+
+
+def test_a_loop_multiplies_slices(lt):
+    def f(x, ws):
+        return lax.scan(lambda x, w: (fnp.tanh(x @ w), x.sum()), x, ws)
+
+    same(f, drawn(40, 33), drawn(5, 33, 33) / 9)
+    # Slices of 33 × 33 numbers begin at multiples of 4 bytes only.
+    assert lt.asked >= 2
+
+
+def test_a_product_without_an_algorithm_is_an_error(lt):
+    lt.knows_algorithms = False
+    there = fg.device_put(drawn(70, 50), fg.devices("gpu")[0])
+    with pytest.raises(RuntimeError, match=r"no algorithm for Matmul\(given='float32'"):
+        fg.jit(lambda x: x @ x.T)(there)
+
+
+def test_explain_says_who_multiplies(lt, monkeypatch):
+    x, w, b = drawn(40, 30), drawn(30, 64), drawn(64)
+    there = fg.device_put((x, w, b), fg.devices("gpu")[0])
+    page = fg.jit(EPILOGUES["RELU_BIAS"]).lower(*there).explain()
+    assert "by cuBLASLt, epilogue RELU_BIAS" in page
+    lowered = fg.jit(lambda x, w: x @ w).lower(x, w)
+    monkeypatch.setattr(cublaslt, "available", lambda: False)
+    page = lowered.explain(target="sm_90")
+    assert "cuBLASLt needs nvmath-python: pip install 'funcgrad[cuda13]'" in page
+    monkeypatch.setattr(cublaslt, "available", lambda: True)
+    page = fg.jit(lambda x, w: x @ w).lower(x, w).explain(target="sm_80")
+    assert "our own kernel: on a device cuBLASLt does it" in page
+
+
+def test_one_file_knows_cublaslt():
+    folder = Path(cublaslt.__file__).parents[2]
+    named = [f for f in folder.rglob("*.py") if re.search(r"nvmath\.", f.read_text())]
+    assert [f.name for f in named] == ["cublaslt.py"]
+
+
+def test_the_bindings_are_as_the_fake_has_them():
+    real = pytest.importorskip("nvmath.bindings.cublasLt")
+    for name in ("MatmulDescAttribute", "Epilogue", "MatrixLayoutAttribute"):
+        for member in getattr(fake_cublaslt, name):
+            assert int(getattr(real, name)[member.name]) == member
+    for member in fake_cublaslt.MatmulPreferenceAttribute:
+        assert int(real.MatmulPreferenceAttribute[member.name]) == member
+    wanted = [d for d in dir(FakeCublasLt) if d.startswith(("matmul_", "matrix_"))]
+    for name in [*wanted, "create", "matmul"]:
+        assert callable(getattr(real, name)), name
+    assert np.dtype(real.matmul_heuristic_result_dtype) == fake_cublaslt.RESULT
+    for enum, kind in (
+        (fake_cublaslt.MatmulDescAttribute, real.get_matmul_desc_attribute_dtype),
+        (fake_cublaslt.MatrixLayoutAttribute, real.get_matrix_layout_attribute_dtype),
+        (fake_cublaslt.MatmulPreferenceAttribute, real.get_matmul_preference_attribute_dtype),
+    ):
+        for member in enum:
+            assert np.dtype(kind(int(member))).itemsize == fake_cublaslt.SIZES[member.name]
+    codes = {"float32": "32F", "float64": "64F", "float16": "16F", "bfloat16": "16BF"}
+    numbers = pytest.importorskip("nvmath").CudaDataType
+    assert {n: int(numbers[f"CUDA_R_{c}"]) for n, c in codes.items()} == cublaslt.DTYPES
+    kinds = pytest.importorskip("nvmath.bindings.cublas")
+    found = [kinds.ComputeType[f"COMPUTE_{n}"] for n in ("32F", "64F", "32F_FAST_TF32")]
+    assert found == [cublaslt.COMPUTE_32F, cublaslt.COMPUTE_64F, cublaslt.COMPUTE_TF32]
+    assert {False: kinds.Operation.N, True: kinds.Operation.T} == cublaslt.OPERATIONS
