@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 
-.PHONY: demo test lint format bench examples gpu clean
+.PHONY: demo test lint format bench examples gpu gpu-sanitize clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.stamp-demo
@@ -37,6 +37,16 @@ gpu: $(VENV)/.stamp-gpu
 	$(BIN)/python -m funcgrad doctor
 	$(BIN)/python -m pytest -q tests/kernels/cuda
 	$(BIN)/python benchmarks/gpu.py
+
+# The tests on the device under NVIDIA's compute-sanitizer: reads and writes out of bounds, races.
+gpu-sanitize: $(VENV)/.stamp-gpu
+	@if command -v compute-sanitizer >/dev/null; then \
+	  for tool in memcheck racecheck; do \
+	    compute-sanitizer --tool $$tool --error-exitcode 1 $(BIN)/python -m pytest -q tests/kernels/cuda/test_device.py || exit 1; \
+	  done; \
+	else \
+	  echo "compute-sanitizer is not installed: nothing was checked. It comes with NVIDIA's CUDA toolkit (package cuda-sanitizer)."; \
+	fi
 
 clean:
 	rm -rf $(VENV)

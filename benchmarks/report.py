@@ -10,6 +10,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from gpu_table import section_of, with_section
 from suite import Row
 from works import OURS, PEERS
 
@@ -131,7 +132,10 @@ def store(
     picture = ""
     if plot(data):
         picture = f"![our time over the best peer's, with the goals]({PLOT.name})\n\n"
-    PAGE.write_text(f"# Benchmarks\n\n{HOW}\n`make bench` writes this page.\n\n{picture}{text}")
+    page = f"# Benchmarks\n\n{HOW}\n`make bench` writes this page.\n\n{picture}{text}"
+    # What `make gpu` wrote stays.
+    gpu = section_of(PAGE.read_text() if PAGE.exists() else "")
+    PAGE.write_text(with_section(page, gpu))
 
 
 def rows_of(data: dict[str, Any]) -> list[Row]:
