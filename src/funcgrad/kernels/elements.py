@@ -41,7 +41,7 @@ from ..ir.loops import (
     split_index,
     value_of,
 )
-from ..ir.nests import Buffer, For
+from ..ir.nests import Acc, Advance, Buffer, For, Leave, expr_cost
 from .items import LibraryBuilder
 from .linking import storage_shape
 from .lowering import Definitions, index_key
@@ -54,6 +54,8 @@ Place = tuple[int, ...]
 FEW, TERMS, MOST = 8, 16, 1500
 # Definitions behind each other, and operations: both are gone through by recursion.
 DEEPEST, LONGEST = 60, 160
+# From this cost on an arm is computed only if it is chosen. And a position behind all others.
+COSTLY, LAST = 8.0, 1 << 30
 
 
 class NotInPlace(Exception):
@@ -134,6 +136,31 @@ class Within:
     def at(self, shape: tuple[int, ...], place: Place) -> IndexTuple:
         """The index of an element of a value of a shape."""
         return (*self.index[: self.leads(shape)], *map(Affine, place))
+
+
+class Arm:
+    """One program of a branch.
+
+    Attributes:
+        chosen: whether it is the one.
+        once: the statements that run only then, where there are any.
+    """
+
+    def __init__(self, chosen: Expr, outs: list[Read], position: Place) -> None:
+        self.chosen, self.outs, self.position = chosen, outs, position
+        self.advance = Advance([])
+        self.once: For | None = None
+
+    def put(self, value: Expr, otherwise: Expr, add: Callable[[Place, For], None]) -> Expr:
+        """A value that is computed only if the arm is chosen."""
+        if self.once is None:
+            self.once = For(Axis(1, "once"), [Leave(self.chosen), self.advance], [])
+            add((*self.position, LAST), self.once)
+        name = "_".join(map(str, ("arm", *self.position, len(self.advance.pairs))))
+        acc = Acc("set", value.dtype, name, None, otherwise)
+        self.once.accs.append(acc)
+        self.advance.pairs.append((acc, value))
+        return acc
 
 
 class Elements:
@@ -302,14 +329,30 @@ class Elements:
         self, branches: Sequence[ClosedJaxpr], given: Sequence[Read], position: Place
     ) -> list[Read]:
         index, last = given[0]((), None), len(branches) - 1
-        arms: list[tuple[Expr, list[Read]]] = []
+        arms: list[Arm] = []
         for k, branch in enumerate(branches):
             chosen = _chosen(index, k, last)
             closed, only = self.within.simplify(branch), both(self.only, chosen)
             where = (*position, k)
             arm = Elements(closed, given[1:], self.within, self.add, only, where)
-            arms.append((chosen, outputs_of(arm)))
-        return [_choice(arms, k) for k in range(len(arms[0][1]))]
+            arms.append(Arm(chosen, outputs_of(arm), where))
+        return [self._choice(arms, k) for k in range(len(arms[0].outs))]
+
+    def _choice(self, arms: Sequence[Arm], k: int) -> Read:
+        """A result of a branch: what the arm that is chosen gives."""
+
+        def read(index: IndexTuple, guard: Expr | None) -> Expr:
+            found = [(arm, arm.outs[k](index, None)) for arm in arms]
+            # Only one arm is chosen, so that their order does not matter.
+            (_, value), *rest = sorted(found, key=lambda pair: _is_costly(pair[1]))
+            for arm, own in rest:
+                if self.add is None or self.within.axes or not _is_costly(own):
+                    value = select(arm.chosen, own, value)
+                else:
+                    value = arm.put(own, value, self.add)
+            return value if guard is None else select(guard, value, Const(0, value.dtype))
+
+        return read
 
 
 def _chosen(index: Expr, k: int, last: int) -> Expr:
@@ -322,18 +365,12 @@ def _chosen(index: Expr, k: int, last: int) -> Expr:
     return apply(how, index, const(k, index.dtype))
 
 
-def _choice(arms: list[tuple[Expr, list[Read]]], k: int) -> Read:
-    def read(index: IndexTuple, guard: Expr | None) -> Expr:
-        value = arms[0][1][k](index, guard)
-        for chosen, outs in arms[1:]:
-            value = select(chosen, outs[k](index, guard), value)
-        return value
-
-    return read
-
-
 def _stacked(index: IndexTuple, guard: Expr | None) -> Expr:
     raise NotInPlace
+
+
+def _is_costly(x: Expr) -> bool:
+    return expr_cost(x) >= COSTLY
 
 
 def outputs_of(program: Elements) -> list[Read]:

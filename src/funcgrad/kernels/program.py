@@ -385,6 +385,11 @@ def rooms_for(carried: list[Buffer]) -> list[Buffer]:
     return [Buffer(b.shape, b.dtype, f"{b.name}_next") for b in carried]
 
 
+def steps_of(block: Block) -> list[BlockStep]:
+    """The steps of a block and of all blocks within."""
+    return [*block.steps, *(step for inner in block.inner() for step in steps_of(inner))]
+
+
 def all_constants(block: Block) -> dict[Buffer, np.ndarray[Any, Any]]:
     """The constants of a block and of all blocks within."""
     found = dict(block.constants)

@@ -20,6 +20,7 @@ from .collapse import collapse
 from .elements import FEW, NotInPlace, Place, Simplify, Within
 from .items import LibraryBuilder, Step
 from .linking import storage_shape
+from .sharing import Shared
 from .turns import Parts, Turns, rewrite_all
 
 _NANOSECONDS = 0.06
@@ -134,7 +135,9 @@ class _Loop:
         each = work * (_NANOSECONDS if axes else _SCALAR_NANOSECONDS)
         cost = each * size * (length if length < UNBOUNDED else _TURNS)
         extent, grain = chunks_of(nodes, cost) if axes else (1, 1)
-        params, written = buffers_of_body(nodes), written_in(nodes)
+        written = written_in(nodes)
+        Shared(written).run(nodes)
+        params = buffers_of_body(nodes)
         return Kernel(name, params, written, [], nodes, extent, grain, None, cost, [self._note()])
 
     def _note(self) -> str:

@@ -53,6 +53,7 @@ from .fuse import Group, Member, cost_of
 from .items import Nest
 from .running import running_turn
 from .scattering import parts_of
+from .sharing import Shared
 from .unroll import unrolled
 
 
@@ -449,8 +450,10 @@ class Scheduler:
             if lead is not None and lead.vector:
                 grain = -(-grain // 64) * 64
         self.chunk.extent = max(-(-extent // grain), 1)
+        everything = written_in(body)
+        Shared(everything).run(body)
         params = [b for b in buffers_of_body(body) if b not in self.rows]
-        written = [b for b in written_in(body) if b not in self.rows]
+        written = [b for b in everything if b not in self.rows]
         chunk = self.chunk if self.partials else None
         return Kernel(name, params, written, self.rows, body, extent, grain, chunk, cost, [*notes])
 

@@ -9,7 +9,7 @@ A vector loop is full turns and one masked turn for the rest, so no lane leaves 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ...ir.loops import COMPARISONS, Apply, Axis, Const, Expr, Index, Load, cast
 from ...ir.nests import (
@@ -43,10 +43,18 @@ class KernelEmitter(Memory):
 
     Args:
         streamed: buffers, aligned to `ALIGNMENT`, that are written past the caches.
+        numbers: constants that are in memory, behind the last parameter.
     """
 
-    def __init__(self, kernel: Kernel, vector_bits: int, streamed: Collection[Buffer] = ()) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        vector_bits: int,
+        streamed: Collection[Buffer] = (),
+        numbers: Sequence[Const] = (),
+    ) -> None:
         super().__init__(Writer())
+        self.numbers = numbers
         self.kernel = kernel
         self.vector_bits = vector_bits
         self.streamed = streamed
@@ -61,6 +69,7 @@ class KernelEmitter(Memory):
         for buffer in self.kernel.scratch:
             kind, size = memory_type(buffer.dtype), max(buffer.size, 1)
             self.pointers[buffer] = self.w.value(f"alloca [{size} x {kind}], align 64", 0)
+        self._load_numbers()
         chunk = self.kernel.chunk
         if chunk is not None:
             number = self.w.value(f"udiv i64 %lo, {self.kernel.grain}", 0)
@@ -70,6 +79,16 @@ class KernelEmitter(Memory):
             self.w.line(f"call void {self.w.declare(*FENCE)}()")
         params = "ptr %args, i64 %lo, i64 %hi"
         return self.w.function(self.kernel.name, params, "void", "#0"), self.w.declared
+
+    def _load_numbers(self) -> None:
+        if not self.numbers:
+            return
+        slot = self.w.value(f"getelementptr ptr, ptr %args, i64 {len(self.kernel.params)}", 0)
+        memory = self.w.value(f"load ptr, ptr {slot}", 0)
+        for k, x in enumerate(self.numbers):
+            at = self.w.value(f"getelementptr i64, ptr {memory}, i64 {k}", 0)
+            value = self.w.value(f"load {register_type(x.dtype)}, ptr {at}", 0)
+            self.keep(id(x), Value(value, 1, 0), x, 0)
 
     def run(self, body: list[Node]) -> None:
         """Write statements in order; of neighbouring stores, all values before the first."""
@@ -99,7 +118,10 @@ class KernelEmitter(Memory):
             lanes = self.lanes_of(node) if across or self.vector is not None else 1
             self.start(acc, lanes, across)
         if node.body and isinstance(node.body[0], Leave):
-            self._loop_while(node, node.body[0])
+            if node.axis.extent == 1:
+                self._once(node, node.body[0])
+            else:
+                self._loop_while(node, node.body[0])
         elif node.vector and self.lanes_of(node) > 1:
             self._vector_loop(node)
         else:
@@ -142,6 +164,17 @@ class KernelEmitter(Memory):
             loop.next = self.leave(accs)
         self.going = outer
         self.enter_results(accs, loop.carried)
+
+    def _once(self, node: For, first: Leave) -> None:
+        """One turn where a condition holds, with all that only it needs."""
+        held, floor = self.value(first.unless), self.w.floor
+        with self.w.detour(held.name, self.carried(node.accs)) as arm:
+            self.push()
+            self.w.floor = len(self.w.open)
+            self.run(node.body[1:])
+            arm.next = self.leave(node.accs)
+            self.w.floor = floor
+        self.enter_results(node.accs, arm.results)
 
     def _still_going(self, held: Value) -> str:
         """The lanes on which a condition holds, of those that are there and go on around it."""
@@ -332,7 +365,7 @@ class KernelEmitter(Memory):
             asked = self.w.value(f"call i1 {at}(<{lanes} x i1> {asked})")
         kind = typed(register_type(x.dtype), lanes)
         usual = self.widen(moderate, x.dtype, lanes)
-        with self.w.detour(asked, kind, usual) as arm:
+        with self.w.detour(asked, [(kind, usual)]) as arm:
             previous, self.arm = self.arm, len(self.w.open) - 1
             self.push()
             great = self.outlined(x.args[1], lanes)

@@ -80,7 +80,7 @@ class Folds(ABC):
         """Remember a value for as long as the loops it depends on are open."""
         if self.arm is not None and level >= self.arm:
             level = len(self.w.open)
-        self._scopes[level][key] = (value, alive)
+        self._scopes[max(level, self.w.floor)][key] = (value, alive)
 
     def push(self) -> None:
         """Enter a section: what was kept at this depth before does not count in it."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ...ir.loops import Native
-from ...ir.nests import Buffer
+from ...ir.nests import Buffer, Kernel
 from ..chunks import SHARED_NANOSECONDS
 from ..custom import symbol_of
 from ..library import LibraryKernel, Stage
@@ -28,7 +28,9 @@ from ..program import (
     Scan,
     While,
     all_constants,
+    steps_of,
 )
+from .alike import alike, numbers_text
 from .llvm import KernelEmitter
 from .streams import ALIGNMENT, streamed
 from .writer import Writer
@@ -49,6 +51,8 @@ class ProgramEmitter:
         self.functions: dict[str, str] = {}
         self.known: dict[str, str] = {}
         self.declared: dict[str, str] = {}
+        self.alike = alike([s.kernel for s in steps_of(block) if isinstance(s, Launch)])
+        self.shared: dict[object, str] = {}
         self.args = 1
         self.failed = False
 
@@ -168,7 +172,7 @@ class ProgramEmitter:
             aligned = self._aligned([self.pointer(block, b) for b in past])
             other = self.kernel(step, past)
             name = self.w.value(f"select i1 {aligned}, ptr @{other}, ptr {name}")
-        args = self.arguments([self.pointer(block, b) for b in kernel.params])
+        args = self.arguments(self.kernel_pointers(block, kernel))
         split = kernel.chunk is not None
         self.call(name, args, kernel.extent, kernel.grain, kernel.cost, split)
 
@@ -183,12 +187,30 @@ class ProgramEmitter:
     def kernel(self, step: Launch, past: Collection[Buffer] = ()) -> str:
         """The name of the function of a fused kernel, `past`: what it writes past the caches."""
         kernel = step.kernel
-        emitter = KernelEmitter(kernel, self.vector_bits, past)
+        shared = self.alike.get(kernel)
+        key = None if shared is None else (shared.form, tuple(map(kernel.params.index, past)))
+        if key in self.shared:
+            return self.shared[key]
+        numbers = () if shared is None else shared.numbers
+        emitter = KernelEmitter(kernel, self.vector_bits, past, numbers)
         text, declared = emitter.text()
         self.functions.update(emitter.functions)
         self.declared.update(declared)
-        attributes = "#1" if kernel.cost < _INLINE_NANOSECONDS else "#0"
-        return self.define(kernel.name, text.replace(") #0 {", f") {attributes} {{", 1))
+        apart = shared is not None or kernel.cost >= _INLINE_NANOSECONDS
+        name = self.define(kernel.name, text.replace(") #0 {", f") #{0 if apart else 1} {{", 1))
+        if key is not None:
+            self.shared[key] = name
+        return name
+
+    def kernel_pointers(self, block: Block, kernel: Kernel) -> list[str]:
+        """What a kernel is called with: its buffers, and the numbers it has for itself."""
+        pointers = [self.pointer(block, b) for b in kernel.params]
+        shared = self.alike.get(kernel)
+        if shared is not None and shared.numbers:
+            name = f"{kernel.name}_numbers"
+            self.declared[name] = numbers_text(name, shared.numbers)
+            pointers.append(f"@{name}")
+        return pointers
 
     def chain(self, block: Block, call: BlockStep, step: BlockStep, turns: int) -> None:
         """A product in blocks, each followed by the turns of a kernel that read it."""
@@ -200,7 +222,7 @@ class ProgramEmitter:
             self.stage(block, call, earlier, names)
         made = names[stage.function]
         first = self.stage_pointers(block, call, stage)
-        args = self.arguments([*first, *(self.pointer(block, b) for b in kernel.params)])
+        args = self.arguments([*first, *self.kernel_pointers(block, kernel)])
         w = Writer()
         rest = w.first(f"getelementptr ptr, ptr %args, i64 {len(first)}")
         with w.loop("%lo", "%hi", 1) as loop:

@@ -8,7 +8,6 @@ the same bits as the machine code, except that sums there go by lanes.
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,15 +35,11 @@ from ...ir.nests import (
 from .llvm_ops import is_small_float
 from .maths import expand
 from .source_helpers import C_FUNCTIONS, HELPERS, called, saturating
+from .source_names import Namer
 from .source_ops import SourceOps, Text, memory_name, register_name
 
 _LONG = 48
 LINE = 72
-_RESERVED = {
-    *keyword.kwlist,
-    *"np lo hi min max abs range kernel view copy strided matmul rules memory fma fmaf".split(),
-    *"bool int float program step index round pow len".split(),
-}
 
 
 class Argument(Expr):
@@ -55,22 +50,6 @@ class Argument(Expr):
     def __init__(self, name: str, dtype: DType) -> None:
         self.name = name
         self.dtype = dtype
-
-
-class Namer:
-    """Names that are each given once."""
-
-    def __init__(self) -> None:
-        self.taken: set[str] = set(_RESERVED)
-
-    def __call__(self, wish: str) -> str:
-        """The name, or one like it that is free."""
-        name, count = wish, 0
-        while name in self.taken or not name.isidentifier():
-            count += 1
-            name = f"{wish}_{count}"
-        self.taken.add(name)
-        return name
 
 
 class Scope:
@@ -148,6 +127,7 @@ class Writer:
         self.accs: dict[Acc, tuple[str, int]] = {}
         self.uses: dict[int, int] = {}
         self.hints: dict[int, str] = {}
+        self.floor = 0  # values do not move out of this many scopes
         self._levels: dict[int, int] = {}
         self._alive: list[Expr] = []
 
@@ -212,7 +192,7 @@ class Writer:
             return self._folded(x)
         if isinstance(x, Index) and not x.affine.dynamic:
             return Text(f"int64({self.index(x.affine, at)})")
-        level = min(self.level(x), at)
+        level = min(max(self.level(x), self.floor), at)
         made = self._made(x, level)
         plain = self.uses.get(id(x), 1) == 1 and level == at and len(made.code) <= longest
         return made if plain or made.code.isidentifier() else Text(self.name(x, made, level))
@@ -403,7 +383,9 @@ class KernelSource(Writer):
             self.start(acc, name)
             self.accs[acc] = (name, self.depth)
         part = node.chunked and self.kernel.chunk is not None
-        if node.axis.extent == 1 and not part:
+        if node.body and isinstance(node.body[0], Leave) and node.axis.extent == 1:
+            self.once(node, node.body[0])
+        elif node.axis.extent == 1 and not part:
             self.axes[node.axis] = ("0", self.depth)
             self.within(node, started)
         else:
@@ -421,6 +403,18 @@ class KernelSource(Writer):
             self.names.taken.discard(name)
         for acc in started:
             self.accs[acc] = (self.accs[acc][0], self.depth)
+
+    def once(self, node: For, first: Leave) -> None:
+        """One turn where a condition holds."""
+        self.line(f"if {self.text(first.unless, None, LINE).code}:")
+        self.scopes.append(Scope())
+        self.forget_levels()
+        floor, self.floor = self.floor, self.depth
+        self.run(node.body[1:])
+        self.floor = floor
+        inner = self.scopes.pop().lines
+        self.forget_levels()
+        self.scopes[-1].lines += ["    " + line for line in inner]
 
     def start(self, acc: Acc, name: str) -> None:
         """Begin a fold."""

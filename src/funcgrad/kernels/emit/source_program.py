@@ -27,8 +27,9 @@ from ..program import (
     While,
     all_constants,
 )
-from .source import KernelSource, Library, Namer, short
+from .source import KernelSource, Library, short
 from .source_helpers import words
+from .source_names import Namer
 from .source_ops import memory_name
 
 Rule = tuple[Eqn, list[Buffer], list[Buffer], Backwards]

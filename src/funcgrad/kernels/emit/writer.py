@@ -43,6 +43,7 @@ class Writer:
         self.here: Lines = self._root
         self.open: list[Loop] = []
         self._count = 0
+        self.floor = 0  # no code moves out of this many loops
         self.declared: dict[str, str] = {}
 
     def fresh(self, prefix: str = "v") -> str:
@@ -67,9 +68,9 @@ class Writer:
         return name
 
     def _place(self, level: int | None) -> Lines:
-        if level is None or level >= len(self.open):
+        if level is None or max(level, self.floor) >= len(self.open):
             return self.here
-        return self.open[level].before
+        return self.open[max(level, self.floor)].before
 
     def declare(self, name: str, signature: str) -> str:
         """`@name`, declared once for the module; signature is `result (arguments)`."""
@@ -163,20 +164,19 @@ class Writer:
         self.open.pop()
 
     @contextmanager
-    def detour(self, condition: str, kind: str, usual: str) -> Generator[Loop]:
-        """Code that runs where the i1 `condition` holds; its one result replaces `usual`."""
+    def detour(self, condition: str, usual: Sequence[tuple[str, str]]) -> Generator[Loop]:
+        """Code that runs where the i1 `condition` holds; its results replace `usual`."""
         label = self.fresh("detour")
         self.here += [f"br label %{label}.pre", f"{label}.pre:"]
         self.here += [f"br i1 {condition}, label %{label}, label %{label}.end", f"{label}:"]
         with self.section() as opened:
             yield opened
         self.here += [f"br label %{label}.last", f"{label}.last:", f"br label %{label}.end"]
-        result = f"%{label}.r"
         self.here.append(f"{label}.end:")
-        self.here.append(
-            f"{result} = phi {kind} [ {usual}, %{label}.pre ], [ {opened.next[0]}, %{label}.last ]"
-        )
-        opened.results.append(result)
+        for k, ((kind, name), last) in enumerate(zip(usual, opened.next, strict=True)):
+            ways = f"[ {name}, %{label}.pre ], [ {last}, %{label}.last ]"
+            self.here.append(f"%{label}.r{k} = phi {kind} {ways}")
+            opened.results.append(f"%{label}.r{k}")
 
     @contextmanager
     def forever(self) -> Generator[Callable[[str], None]]:

@@ -213,7 +213,7 @@ class RoomKernel:
         whole = code.op("icmp eq", 64, str(count), self.block)
         opened = code.get(1, self.open, 0)
         closed = code.op("xor", 1, opened, 1)
-        with code.writer.detour(code.op("and", 1, whole, closed), "i1", "true") as detour:
+        with code.writer.detour(code.op("and", 1, whole, closed), [("i1", "true")]) as detour:
             least = code.get(key.bits, self.least, 0)
             kind = code.type(key.bits, lanes)
             one = code.writer.value(f"insertelement {kind} poison, i{key.bits} {least}, i64 0")
