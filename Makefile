@@ -39,8 +39,9 @@ gpu: $(VENV)/.stamp-gpu
 	$(BIN)/python benchmarks/gpu.py
 
 # The tests on the device under NVIDIA's compute-sanitizer: reads and writes out of bounds, races.
-gpu-sanitize: $(VENV)/.stamp-gpu
+gpu-sanitize:
 	@if command -v compute-sanitizer >/dev/null; then \
+	  $(MAKE) $(VENV)/.stamp-gpu || exit 1; \
 	  for tool in memcheck racecheck; do \
 	    compute-sanitizer --tool $$tool --error-exitcode 1 $(BIN)/python -m pytest -q tests/kernels/cuda/test_device.py || exit 1; \
 	  done; \

@@ -206,7 +206,8 @@ class CudaHome:
             for x, a in zip(args, arrays, strict=True)
         ]
         memories = program(held, pairs)
-        committed = any(type(x) is RemoteArray and x.committed for x in args)
+        given = [*args, *closed.consts]
+        committed = any(type(x) is RemoteArray and x.committed for x in given)
         outs = [
             RemoteArray(m, a, self, committed) for m, a in zip(memories, out_avals, strict=True)
         ]

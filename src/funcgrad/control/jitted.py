@@ -112,7 +112,7 @@ class JitFunction:
         leaves, entry = self._entry(args, kwargs)
         trace = context.trace
         evaluated = trace is None or trace is eval_trace
-        home = self._home_of(leaves) if evaluated else None
+        home = self._home_of(leaves, entry) if evaluated else None
         outs = entry.evaluate(leaves) if evaluated and home is None else None
         if outs is not None:
             self._learn(args, kwargs, entry)
@@ -124,10 +124,10 @@ class JitFunction:
             self._donate(args, kwargs, outs)
         return tree.unflatten(entry.out_tree, outs)
 
-    def _home_of(self, leaves: list[Any]) -> Home | None:
+    def _home_of(self, leaves: list[Any], entry: Entry) -> Home | None:
         """The device on which arrays make the program run; its own, if it was given one."""
         if self._home is None:
-            return home_of(leaves) if remote.known else None
+            return home_of([*leaves, *entry.closed.consts]) if remote.known else None
         if self._home is host_home and not remote.known:
             return None
         leaves[:] = [placed(x, self._home) for x in leaves]
@@ -223,7 +223,7 @@ class JitFunction:
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
         leaves, entry = self._entry(args, kwargs)
-        home = self._home or (home_of(leaves) if remote.known else None)
+        home = self._home or (home_of([*leaves, *entry.closed.consts]) if remote.known else None)
         return Traced(
             entry.closed,
             self._name,

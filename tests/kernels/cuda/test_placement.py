@@ -1,5 +1,9 @@
 """Where arrays are made, where is computed, and what is committed: JAX's rules, on fake GPUs."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -100,6 +104,19 @@ def test_committed_arrays_decide(gpus):
             _ = x + fg.device_put(other, one)
 
 
+@pytest.mark.parametrize("wrap", [fg.jit, lambda f: f], ids=["jit", "eager"])
+def test_arrays_that_a_function_holds_decide_too(gpus, wrap):
+    gpus(count=2)
+    one, two = fg.devices("gpu")
+    w = fg.device_put(np.float32([1, 2]), two)
+    f = wrap(lambda x: x * w + 1)
+    y = f(np.float32([3, 4]))
+    assert on(y) == ("GPU:1", True)
+    np.testing.assert_array_equal(y, [4, 9])
+    with pytest.raises(ValueError, match="incompatible devices"):
+        f(fg.device_put(np.float32([3, 4]), one))
+
+
 def test_the_cpu_is_a_device_to_commit_to(gpu):
     x = fg.device_put(np.float32([1, 2]), CPU)
     there = fg.device_put(np.float32([1, 2]), "gpu")
@@ -172,3 +189,19 @@ def test_training_under_a_default_device(gpu):
         got = run()
     assert on(got) == ("GPU:0", False) and on(want) == ("CPU:0", False)
     np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+def test_the_environment_names_the_default_device():
+    code = (
+        "import funcgrad as fg, funcgrad.numpy as fnp, sys\n"
+        "print(fg.config.default_device, 'cuda' in sys.modules)\n"
+        "with fg.default_device('cpu'): print(fnp.zeros(1).device)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "FUNCGRAD_DEFAULT_DEVICE": "gpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == "gpu False\nCPU:0\n"

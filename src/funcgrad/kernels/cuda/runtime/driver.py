@@ -197,6 +197,7 @@ class NvidiaDriver:
             ) from error
         version: int = self._ask("cuDriverGetVersion")
         self._version = version
+        self._count = 0
         # Streams that record the inside of choices, for those that are nested.
         self._inner: dict[int, list[Any]] = {}
         if version < OLDEST_DRIVER:
@@ -243,7 +244,8 @@ class NvidiaDriver:
             )
         ]
         found: list[Info] = []
-        for k in range(self._ask("cuDeviceGetCount")):
+        self._count = self._ask("cuDeviceGetCount")
+        for k in range(self._count):
             device = self._ask("cuDeviceGet", k)
             name: bytes = self._ask("cuDeviceGetName", 256, device)
             major, minor, processors = (
@@ -255,7 +257,8 @@ class NvidiaDriver:
         return found
 
     def use(self, device: int) -> None:
-        if getattr(self._current, "device", None) == device:
+        # Other libraries change it too where there are several.
+        if getattr(self._current, "device", None) == device and self._count == 1:
             return
         while len(self._contexts) <= device:
             handle = self._ask("cuDeviceGet", len(self._contexts))

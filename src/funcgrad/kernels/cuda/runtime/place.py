@@ -39,11 +39,6 @@ class Mark:
         self._place.enter()
         self._place.driver.wait_for(self._event)
 
-    def is_done(self) -> bool:
-        """Whether the work before it is done."""
-        self._place.enter()
-        return self._place.driver.is_done(self._event)
-
     def __del__(self) -> None:
         event = self.__dict__.get("_event")
         if event is not None:
