@@ -92,6 +92,11 @@ def _plan(block: Block, base: int, out: Plan) -> int:
     for b in block.outputs:
         last[block.root(b)] = len(block.steps)
     outside = {*block.inputs, *block.constants, *outputs}
+    # Scratch comes first, so that it is at the same place for all steps, which stays in cache.
+    for at, step in enumerate(block.steps):
+        if isinstance(step, LibraryCall):
+            for b in step.scratch:
+                out.offsets[b] = base + place.put(*block.span(at), b.bytes)
     for at, step in enumerate(block.steps):
         for b in step.writes:
             root = block.root(b)
