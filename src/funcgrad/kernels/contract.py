@@ -36,9 +36,11 @@ _WORTHWHILE = 1 << 19
 _LARGEST_IN_BATCH, _LARGEST_ALONE = 128, 192
 _FEW_OUTER, _FEW_INNER = 16, 32
 _FEW_ROWS, _RIGHT = 64, 1 << 18
-# For the one that packs the right side: rows there must be, bytes that a row of the result and all
-# packed sides may have, and columns that pay for the copy of a left side.
-_PACKED_ROWS, _PACKED_ROW, _PACKED_BYTES, _PACKED_COLUMNS = 96, 1 << 12, 1 << 23, 256
+# For the one that packs the right side: rows there must be, bytes that a row of the result, all
+# packed sides, and a packed side for each row that reads it may have, and columns that pay for the
+# copy of a left side.
+_PACKED_ROWS, _PACKED_ROW, _PACKED_BYTES, _PACKED_SHARE = 96, 1 << 12, 1 << 23, 1 << 13
+_PACKED_COLUMNS = 256
 
 
 class Sizes(NamedTuple):
@@ -279,14 +281,16 @@ def is_small(g: Gemm) -> bool:
 def is_packed(g: Gemm) -> bool:
     """Whether blocks of rows that share one packed right side beat larger blocks given to BLAS.
 
-    Measured on AVX2 (see docs/design/0005-compiler.md): 0 to 15 % faster on one thread, and what
-    follows a product finds it in cache. Not where rows are few, where a row is so long that a
-    block of few rows fills the cache, or where copies leave the third cache.
+    Measured on AVX2 by `benchmarks/products.py`: about as fast on one thread, from 15 % faster to
+    8 % slower, and what follows a product finds it in cache. Not where a row is so long that a
+    block of few rows fills the cache, where few rows read a large packed side (128 rows of 8 MB: 20
+    to 30 % slower), and where few columns read a left side that is copied.
     """
     size, count = 4 if g.dtype == "float32" else 8, product([b[0] for b in g.batch])
     if g.m < _PACKED_ROWS or count * g.m * g.n * g.k < _WORTHWHILE:
         return False
-    if g.n * size > _PACKED_ROW or count * g.n * g.k * size > _PACKED_BYTES:
+    packed = g.n * g.k * size
+    if g.n * size > _PACKED_ROW or packed > g.m * _PACKED_SHARE or count * packed > _PACKED_BYTES:
         return False
     return g.left[0] or g.n >= _PACKED_COLUMNS
 

@@ -188,6 +188,7 @@ def test_sums_do_not_depend_on_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         (product("float64", 1, 1024, 512, 1024, False, True), "packed"),
         (product("float32", 1, 1024, 1100, 1024, True, False), "BLAS"),
         (product("float32", 1, 1024, 256, 16384, True, False), "BLAS"),
+        (product("float32", 1, 128, 1024, 2048, False, False), "BLAS"),
         (product("float32", 1, 1024, 200, 512, True, False), "packed"),
         (product("float32", 1, 1024, 200, 512, False, False), "BLAS"),
         (product("float32", 1, 20, 20, 20, True, False), "BLAS"),

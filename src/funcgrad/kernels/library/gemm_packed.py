@@ -24,8 +24,8 @@ from .conv_tiles import registers
 from .gemm import SPEED, Cut, Gemm, Outer, share_of
 
 # Bytes of a panel, which comes from the second cache a tile after the other; of a block of results;
-# and of the left side of such a block, for which the stack has room where it is copied.
-PANEL, BLOCK, LEFT = 100_000, 1 << 18, 1 << 18
+# of the left side of such a block, and of one that is copied, for which the stack has room.
+PANEL, BLOCK, LEFT, COPY = 100_000, 1 << 18, 1 << 18, 1 << 17
 # So many rows of a left side that is copied have room.
 COPIED_ROWS = 64
 # Steps of the contraction in an item of the packing, and elements in a chunk of items.
@@ -45,11 +45,11 @@ def cut_of(g: Gemm, vector_bits: int) -> Cut:
     rows, width = min(registers(vector_bits) // 4, g.m), min(3, -(-g.n // lanes)) * lanes
     deepest = PANEL // (width * size)
     if not g.left[0]:
-        deepest = min(deepest, LEFT // (COPIED_ROWS * size))
+        deepest = min(deepest, COPY // (COPIED_ROWS * size))
     deepest = deepest // STEPS * STEPS
     depth = -(-g.k // -(-g.k // deepest))
     depth = -(-depth // STEPS) * STEPS
-    high = min(high, LEFT // (depth * size))
+    high = min(high, (LEFT if g.left[0] else COPY) // (depth * size))
     row_block = _rows_of_block(g.m, rows, max(high // rows, 1) * rows)
     return Cut(rows, width, depth, row_block, -(-g.n // width) * width, True, False)
 
