@@ -104,6 +104,7 @@ def test_products_keep_their_sums_in_registers(product, dtype, target):
     f, shape = PRODUCTS[product]
     made = compiled(f, target, dtype, shape)
     assert made.kernels[0].kind == "product" and not made.refusals
+    assert (dtype == "bfloat16") == ("mma.sync.aligned.m16n8k16" in made.kernels[0].ptx)
     for kernel in made.kernels:
         assert not kernel.spills and ".local" not in kernel.ptx, kernel
         assert kernel.registers <= 255 and kernel.cubin.shared <= 48 << 10

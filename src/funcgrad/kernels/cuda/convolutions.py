@@ -150,7 +150,7 @@ class _Convolution(ProductText):
             if phase.taps > 1:
                 terms.append((space.tap_step * space.rhs, f"tap_{axis}"))
         code = f"right[{_sum(base, terms)}]"
-        self.line(f"value = {self.ops.loaded(code, self.buffers[1].dtype).code}", 4)
+        self.line(f"value = {self.item(code, self.buffers[1].dtype)}", 4)
 
     def _load_left(self) -> None:
         """The element under a tap, where that is not in the padding."""
@@ -173,7 +173,7 @@ class _Convolution(ProductText):
         if tests:
             self.line(f"if {' and '.join(tests)}:", 4)
             depth = 5
-        code = self.ops.loaded(f"left[{_sum(0, terms)}]", self.buffers[0].dtype).code
+        code = self.item(f"left[{_sum(0, terms)}]", self.buffers[0].dtype)
         self.line(f"value = {code}", depth)
 
     def row_at(self, row: str, depth: int) -> str:

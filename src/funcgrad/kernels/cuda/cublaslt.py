@@ -72,7 +72,7 @@ def note() -> str:
     """What is said of products that a kernel of our own does."""
     if available():
         return "our own kernel: on a device cuBLASLt does it"
-    return f"our own kernel, without tensor cores: cuBLASLt needs {PACKAGE}: {REMEDY}"
+    return f"our own kernel: cuBLASLt needs {PACKAGE}: {REMEDY}"
 
 
 class CublasLt:

@@ -83,6 +83,14 @@ def _to_half(x: Any) -> Any:
     return _bits(np.uint16, _as(np.float16, x))
 
 
+def _half(kind: Any, words: Any, half: int) -> Any:
+    """The float in a half of words of 32 bits; without a kind, a bfloat16."""
+    bits = (words >> np.uint32(16 * half)).astype(np.uint16)
+    if kind is not None:
+        return bits.view(kind).astype(np.float32)
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
 def _gammaln(x: Any) -> Any:
     special: Any = import_module("scipy.special")
     return special.gammaln(x)
@@ -383,6 +391,33 @@ class _Run:
         """The value of the lane so many before; its own for the first ones of a warp."""
         source = self.team.lane - by
         return self._shuffled(value, _where(self.team.lane % WARP < by, self.team.lane, source))
+
+    def do_mma_float16(self, *registers: Any) -> tuple[NDArray, ...]:
+        """A product by tensor cores: of each warp, from the registers of its lanes."""
+        return self._multiplied(np.float16, registers)
+
+    def do_mma_bfloat16(self, *registers: Any) -> tuple[NDArray, ...]:
+        """Likewise."""
+        return self._multiplied(None, registers)
+
+    def _multiplied(self, kind: Any, registers: Sequence[Any]) -> tuple[NDArray, ...]:
+        """Where each register of a lane belongs is in the manual of PTX; sums are float32."""
+        self._shuffled(0, self.team.lane)
+        found = [np.broadcast_to(r, self.mask.shape).reshape(-1, WARP) for r in registers]
+        group, turn = np.arange(WARP) // 4, np.arange(WARP) % 4
+        a = np.zeros((len(found[0]), 16, 16), np.float32)
+        b, c = (np.zeros((len(found[0]), 16, 8), np.float32) for _ in range(2))
+        for half in range(2):
+            for k in range(4):
+                row, step = group + 8 * (k % 2), 2 * turn + 8 * (k // 2) + half
+                a[:, row, step] = _half(kind, found[k], half)
+            for k in range(2):
+                b[:, 2 * turn + 8 * k + half, group] = _half(kind, found[4 + k], half)
+        places = [(group + 8 * (k // 2), 2 * turn + k % 2) for k in range(4)]
+        for k, (row, column) in enumerate(places):
+            c[:, row, column] = found[6 + k]
+        d = a @ b + c
+        return tuple(d[:, row, column].reshape(-1) for row, column in places)
 
     def do_aligned(self, memory: Memory) -> bool:
         """Whether an array begins where many elements can be moved at once."""

@@ -36,6 +36,8 @@ def intrinsics(extending: Any, types: Any) -> dict[str, Any]:
         "to_float16": make.assembled("cvt.rn.f16.f32 $0, $1;", "=h,f", u16, f32),
         "maximum_float32": make.assembled("max.NaN.f32 $0, $1, $2;", "=f,f,f", f32, f32, f32),
         "minimum_float32": make.assembled("min.NaN.f32 $0, $1, $2;", "=f,f,f", f32, f32, f32),
+        "mma_float16": make.matrices("f16"),
+        "mma_bfloat16": make.matrices("bf16"),
         "aligned": make.pointer_test(),
     }
     for op, name in ATOMICS:
@@ -107,6 +109,48 @@ class _Makers:
                 return context.get_dummy_value()
 
             return types.void(pointer, types.int64, room), gen
+
+        return self.intrinsic(made)
+
+    def matrices(self, kind: str) -> Any:
+        """What a warp multiplies by tensor cores: 16 × 16 times 16 × 8 of 16-bit floats.
+
+        Its lanes give four words, two words and four sums, and get four sums.
+        """
+        ir, types = self.ir, self.types
+        word, single = types.uint32, types.float32
+        text = (
+            f"mma.sync.aligned.m16n8k16.row.col.f32.{kind}.{kind}.f32 "
+            "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
+        )
+        registers = ",".join(["=f"] * 4 + ["r"] * 6 + ["f"] * 4)
+
+        def made(
+            context: Any,
+            a0: Any,
+            a1: Any,
+            a2: Any,
+            a3: Any,
+            b0: Any,
+            b1: Any,
+            c0: Any,
+            c1: Any,
+            c2: Any,
+            c3: Any,
+        ) -> Any:
+            result = types.UniTuple(single, 4)
+
+            def gen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                float_type = ir.FloatType()
+                shape = ir.FunctionType(
+                    ir.LiteralStructType([float_type] * 4), [a.type for a in args]
+                )
+                code = ir.InlineAsm(shape, text, registers, side_effect=True)
+                found = builder.call(code, args)
+                parts = [builder.extract_value(found, k) for k in range(4)]
+                return context.make_tuple(builder, result, parts)
+
+            return result(*[word] * 6, *[single] * 4), gen
 
         return self.intrinsic(made)
 

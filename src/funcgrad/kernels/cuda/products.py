@@ -3,7 +3,8 @@
     block:   a tile of the result, SIDE × SIDE, and a part of the contraction
              for each DEPTH of the contraction:
                  both operands' parts go to shared memory, side by side as they lie
-                 for each step: a thread adds the outer product of a column and a row of its own
+                 for each step: a thread adds the outer product of a column and a row of its own;
+                 of 16-bit floats, tensor cores multiply (`tensor_cores`)
     parts:   where the result has few tiles, several blocks share the contraction of one;
              a second launch adds up what they found, in order
 
@@ -21,8 +22,11 @@ from typing import Any
 import numpy as np
 
 from ...ir.nests import Buffer
+from ..emit.llvm_ops import is_small_float
 from ..emit.source_ops import Text
 from ..library.gemm import Gemm
+from . import tensor_cores
+from .tensor_cores import TensorTiles
 from .words import CudaLibrary, memory_type
 
 # Threads of a block stand in a square.
@@ -65,8 +69,8 @@ class Cut:
     steps: int
 
 
-def cut_of(g: Gemm) -> Cut:
-    """The cut of a product, from sizes alone."""
+def cut_of(g: Gemm, halves: bool = False) -> Cut:
+    """The cut of a product, from sizes alone; tensor cores take 16-bit floats in deeper parts."""
     count = prod(b[0] for b in g.batch)
 
     def tiles(side: int) -> int:
@@ -74,7 +78,7 @@ def cut_of(g: Gemm) -> Cut:
 
     side = next((s for s in SIDES if tiles(s) >= WANTED_BLOCKS), SIDES[-1])
     parts = min(WANTED_BLOCKS // max(tiles(side), 1), g.k // LEAST_PART, MOST_PARTS)
-    depth = 8 if side == SIDES[0] else 16
+    depth = tensor_cores.DEPTH if halves else 8 if side == SIDES[0] else 16
     parts = max(parts, 1)
     steps = -(-g.k // (parts * depth)) * depth
     return Cut(side, depth, max(-(-g.k // steps), 1) if steps else 1, steps)
@@ -99,12 +103,12 @@ class ProductText:
         self, g: Gemm, name: str, buffers: tuple[Buffer, Buffer, Buffer], library: CudaLibrary
     ) -> None:
         self.g = g
-        self.cut = cut_of(g)
+        self.halves = is_small_float(buffers[0].dtype)
+        self.cut = cut_of(g, self.halves)
         self.name = name
         self.buffers = buffers
         self.ops = library.ops
         self.sums = sums_of(buffers[2])
-        self.each = self.cut.side // ACROSS
         self.lines: list[str] = []
         self.count = prod(b[0] for b in g.batch)
         self.parts: Buffer | None = None
@@ -137,26 +141,23 @@ class ProductText:
     def text(self) -> str:
         """The kernel."""
         g, cut = self.g, self.cut
-        pitch, kind = cut.side + 1, memory_type(self.sums)
-        room = cut.depth * pitch
+        tiles = TensorTiles(self) if self.halves else PlainTiles(self)
         self.line("lane = cuda.threadIdx.x")
-        self.line(f"x, y = lane % {ACROSS}, lane // {ACROSS}")
-        for side in ("left", "right"):
-            self.line(f"{side}_tile = cuda.shared.array({room}, {kind})")
+        tiles.begin()
         self.place()
-        sums = [f"sum_{i}_{j}" for i in range(self.each) for j in range(self.each)]
-        for s in sums:
-            self.line(f"{s} = {self.ops.constant(0, self.sums)}")
+        for _, columns in tiles.cells():
+            for _, s in columns:
+                self.line(f"{s} = {self.ops.constant(0, self.sums)}")
         self.line("start = begin")
         self.line("while start < end:")
-        self.fill("left", g.m, g.left[0])
-        self.fill("right", g.n, g.right[0])
+        tiles.fill("left", g.m, g.left[0])
+        tiles.fill("right", g.n, g.right[0])
         self.line("cuda.syncthreads()", 2)
-        self._outer_products(pitch)
+        tiles.multiply()
         self.line("cuda.syncthreads()", 2)
         self.line(f"start += {cut.depth}", 2)
-        self._store()
-        how = f"a block of {THREADS} threads has a tile of {cut.side} × {cut.side}"
+        self._store(tiles.cells())
+        how = f"a block of {THREADS} threads has a tile of {cut.side} × {cut.side}{tiles.how}"
         if cut.parts > 1:
             how += f" and {cut.steps} of {g.k} steps"
         heading, body = f"{self.heading(self.name)}\n# {how}", "\n".join(self.lines)
@@ -186,24 +187,9 @@ class ProductText:
         if cut.parts > 1:
             self.line(f"out_at = {g.m * g.n} * (part * {self.count} + at)")
 
-    def fill(self, side: str, extent: int, outside: bool) -> None:
-        """Bring an operand's part to shared memory, neighbours by neighbours.
-
-        Args:
-            outside: whether neighbours in memory are steps of the contraction.
-        """
-        cut = self.cut
-        pitch, first = cut.side + 1, {"left": "row", "right": "column"}[side]
-        self.line(f"for k in range({-(-cut.side * cut.depth // THREADS)}):", 2)
-        fast = cut.depth if outside else cut.side
-        names = ("step", "place") if outside else ("place", "step")
-        self.line(f"{names[0]} = (lane + {THREADS} * k) % {fast}", 3)
-        self.line(f"{names[1]} = (lane + {THREADS} * k) // {fast}", 3)
-        zero = self.ops.constant(0, self.sums)
-        self.line(f"value = {zero}", 3)
-        self.line(f"if start + step < end and {first} + place < {extent}:", 3)
-        self.load(side, f"{first} + place", outside)
-        self.line(f"{side}_tile[step * {pitch} + place] = value", 3)
+    def item(self, code: str, dtype: np.dtype[Any]) -> str:
+        """An element of memory as it goes to shared memory: 16-bit floats as their bits."""
+        return code if self.halves else self.ops.loaded(code, dtype).code
 
     def load(self, side: str, place: str, outside: bool) -> None:
         """Lines that give `value` the element of a row or column in a step of the contraction."""
@@ -214,19 +200,7 @@ class ProductText:
         index = f"({place}) * {lead} + start + step"
         if not outside:
             index = f"(start + step) * {lead} + {place}"
-        self.line(f"value = {self.ops.loaded(f'{side}[{side}_at + {index}]', dtype).code}", 4)
-
-    def _outer_products(self, pitch: int) -> None:
-        """A thread's sums get the products of its part of a column and of a row."""
-        self.line(f"for step in range({self.cut.depth}):", 2)
-        for i in range(self.each):
-            self.line(f"a_{i} = left_tile[step * {pitch} + {ACROSS * i} + y]", 3)
-        for j in range(self.each):
-            self.line(f"b_{j} = right_tile[step * {pitch} + {ACROSS * j} + x]", 3)
-        for i in range(self.each):
-            for j in range(self.each):
-                s = f"sum_{i}_{j}"
-                self.line(f"{s} = cuda.fma(a_{i}, b_{j}, {s})", 3)
+        self.line(f"value = {self.item(f'{side}[{side}_at + {index}]', dtype)}", 4)
 
     def row_at(self, row: str, depth: int) -> str:
         """Where a row of the result begins; lines that work it out may come before."""
@@ -236,19 +210,17 @@ class ProductText:
         """Where a column is in a row."""
         return column
 
-    def _store(self) -> None:
+    def _store(self, cells: list[tuple[str, list[tuple[str, str]]]]) -> None:
         g = self.g
         target = self.sums if self.parts is not None else self.buffers[2].dtype
-        for i in range(self.each):
-            row = f"row + {ACROSS * i} + y"
+        for row, columns in cells:
             begin = f"out_at + ({row}) * {g.n}"
             if self.parts is None:
                 begin = self.row_at(row, 1)
-            for j in range(self.each):
-                column = f"column + {ACROSS * j} + x"
+            for column, s in columns:
                 self.line(f"if {row} < {g.m} and {column} < {g.n}:")
                 place = column if self.parts is not None else self.column_at(column)
-                code = self.ops.stored(Text(f"sum_{i}_{j}"), target)
+                code = self.ops.stored(Text(s), target)
                 self.line(f"out[{begin} + {place}] = {code}", 2)
 
     def total(self) -> str:
@@ -276,3 +248,65 @@ class ProductText:
         for extent, _, _, stride in reversed(self.g.batch):
             self.line(f"out_at += {stride} * ({number} % {extent})", 2)
             number = f"{number} // {extent}"
+
+
+class PlainTiles:
+    """Tiles whose products a thread adds up in registers, 16 apart."""
+
+    how = ""
+
+    def __init__(self, text: ProductText) -> None:
+        self.text = text
+        self.cut = text.cut
+        self.line = text.line
+        self.each = text.cut.side // ACROSS
+
+    def begin(self) -> None:
+        """What a lane is, and the room of the tiles."""
+        self.line(f"x, y = lane % {ACROSS}, lane // {ACROSS}")
+        room, kind = self.cut.depth * (self.cut.side + 1), memory_type(self.text.sums)
+        for side in ("left", "right"):
+            self.line(f"{side}_tile = cuda.shared.array({room}, {kind})")
+
+    def cells(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Rows that a thread has parts of, and the columns and sums of each."""
+        across = range(self.each)
+        return [
+            (
+                f"row + {ACROSS * i} + y",
+                [(f"column + {ACROSS * j} + x", f"sum_{i}_{j}") for j in across],
+            )
+            for i in across
+        ]
+
+    def fill(self, side: str, extent: int, outside: bool) -> None:
+        """Bring an operand's part to shared memory, neighbours by neighbours.
+
+        Args:
+            outside: whether neighbours in memory are steps of the contraction.
+        """
+        cut = self.cut
+        pitch, first = cut.side + 1, {"left": "row", "right": "column"}[side]
+        self.line(f"for k in range({-(-cut.side * cut.depth // THREADS)}):", 2)
+        fast = cut.depth if outside else cut.side
+        names = ("step", "place") if outside else ("place", "step")
+        self.line(f"{names[0]} = (lane + {THREADS} * k) % {fast}", 3)
+        self.line(f"{names[1]} = (lane + {THREADS} * k) // {fast}", 3)
+        zero = self.text.ops.constant(0, self.text.sums)
+        self.line(f"value = {zero}", 3)
+        self.line(f"if start + step < end and {first} + place < {extent}:", 3)
+        self.text.load(side, f"{first} + place", outside)
+        self.line(f"{side}_tile[step * {pitch} + place] = value", 3)
+
+    def multiply(self) -> None:
+        """A thread's sums get the products of its part of a column and of a row."""
+        pitch = self.cut.side + 1
+        self.line(f"for step in range({self.cut.depth}):", 2)
+        for i in range(self.each):
+            self.line(f"a_{i} = left_tile[step * {pitch} + {ACROSS * i} + y]", 3)
+        for j in range(self.each):
+            self.line(f"b_{j} = right_tile[step * {pitch} + {ACROSS * j} + x]", 3)
+        for i in range(self.each):
+            for j in range(self.each):
+                s = f"sum_{i}_{j}"
+                self.line(f"{s} = cuda.fma(a_{i}, b_{j}, {s})", 3)

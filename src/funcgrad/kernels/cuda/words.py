@@ -27,8 +27,8 @@ ATOMICS = frozenset(
 )
 GIVEN = frozenset(f"atomic_{op}_{name}" for op, name in ATOMICS) | frozenset(
     "as_float32 as_float64 as_uint32 as_uint64 from_float16 to_float16 maximum_float32 "
-    "minimum_float32 fg_special_gammaln aligned load_2 load_4 load_8 store_2 store_4 "
-    "store_8".split()
+    "minimum_float32 mma_float16 mma_bfloat16 fg_special_gammaln aligned load_2 load_4 load_8 "
+    "store_2 store_4 store_8".split()
 )
 ALL_LANES = "0xFFFFFFFF"
 _LIBDEVICE = {
