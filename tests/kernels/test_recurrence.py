@@ -167,6 +167,21 @@ def drawn(key):
     return lax.while_loop(lambda s: s[1] < 3, turn, (key, 0.0, 0))[1:]
 
 
+def complex_mandelbrot(c):
+    def turn(s):
+        return s[0] * s[0] + c, s[1] + 1
+
+    return lax.while_loop(lambda s: (abs(s[0]) <= 2) & (s[1] < 40), turn, (0 * c, 0))
+
+
+def turned(z, w):
+    def turn(z, w):
+        z = lax.cond(w.real > 0, lambda z: z * w, lambda z: fnp.exp(z * 1j) + w, z)
+        return z, (z, abs(z))
+
+    return lax.scan(turn, z, w)
+
+
 WAVES = np.sin(np.arange(33)).astype(np.float32)
 PROGRAMS = {
     "newton": (newton, np.float32(1e8)),
@@ -186,6 +201,10 @@ PROGRAMS = {
     "while in branch": (loop_in_branch, linspace(-5, 50, 40)),
     "scan in while": (scan_in_loop, np.float32(1)),
     "places from data": (walked, np.float32([1, 2, 3]), np.arange(12, dtype=np.int32) * 5),
+    "complex numbers": (complex_mandelbrot, np.complex64(0.3 + 0.1j)),
+    "complex numbers in a batch": (fg.vmap(complex_mandelbrot), linspace(-2, 0.6, 37) * (1 + 0.5j)),
+    "complex numbers in a scan": (turned, np.complex64(1 + 2j), np.exp(2j * WAVES)),
+    "two complex numbers": (fg.vmap(turned, (0, None)), np.complex64([1, 2j]), np.exp(2j * WAVES)),
     "rotations": (rotated, np.float32([1, 2])),
     "two batches": (fg.vmap(fg.vmap(bisection)), linspace(1, 50, 66).reshape(6, 11)),
     "tangents": (lambda a: fg.jvp(lambda a: newton(a)[0], (a,), (a * 0 + 1,)), np.float32(2)),

@@ -21,6 +21,7 @@ from ..ir.loops import (
     Apply,
     Axis,
     Const,
+    DType,
     Expr,
     Fold,
     IndexTuple,
@@ -45,6 +46,8 @@ from ..ir.nests import Acc, Advance, Buffer, For, Leave, expr_cost
 from .items import LibraryBuilder
 from .linking import storage_shape
 from .lowering import Definitions, index_key
+from .parts import Parts
+from .rules import seen
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 Read = Callable[[IndexTuple, Expr | None], Expr]
@@ -112,15 +115,29 @@ class Within:
         self.guards: list[Expr | None] = [None]
         self.constants: dict[Buffer, np.ndarray[Any, Any]] = {}
         self.most = MOST
+        self.parts = Parts()
         self.loops: list[Carrying] = []
 
-    def reader(self, buffer: Buffer) -> Read:
-        """What is in memory."""
+    def reader(self, buffer: Buffer, dtype: DType) -> Read:
+        """What is in memory; the parts of a complex number lie side by side."""
 
         def read(index: IndexTuple, guard: Expr | None) -> Expr:
-            return Load(buffer, index, buffer.dtype, both(self.guards[-1], guard))
+            whole = both(self.guards[-1], guard)
+            if dtype.kind != "c":
+                return Load(buffer, index, buffer.dtype, whole)
+            parts = (Load(buffer, (*index, Affine(k)), buffer.dtype, whole) for k in range(2))
+            return Apply("complex", tuple(parts), dtype)
 
         return read
+
+    def part(self, value: Read, index: IndexTuple, dtype: DType) -> Expr:
+        """An element as it is held in registers, of a complex value the part that comes last."""
+        if dtype.kind != "c":
+            return self.parts.real(value(index, None))
+        *whole, last = index
+        if last.axes or last.dynamic:
+            raise NotInPlace
+        return self.parts.pair(value(tuple(whole), None))[last.const]
 
     def leads(self, shape: tuple[int, ...]) -> int:
         """How many leading axes of a value of a shape are loops."""
@@ -192,15 +209,13 @@ class Elements:
             buffer = Buffer(shape, dtype, "const")
             same = array.dtype == dtype
             within.constants[buffer] = array if same else np.ascontiguousarray(array).view(dtype)
-            self.given[var] = within.reader(buffer)
+            self.given[var] = within.reader(buffer, var.aval.dtype)
         self.body = Definitions(self.jaxpr, within.library)
         self.body.operand = self.operand  # the rules' reads are answered here
         self.places: dict[int, Place] = {}
         self.regions: dict[Var, Read] = {}
         self.memo: dict[Any, tuple[Expr, Any]] = {}
         for number, eqn in enumerate(self.jaxpr.eqns):
-            if any(a.aval.dtype.kind == "c" for a in (*eqn.invars, *eqn.outvars)):
-                raise NotInPlace
             for var, rule in zip(eqn.outvars, self.body.rules_of(eqn), strict=False):
                 self.body.rules[var], self.body.made_by[var] = rule, eqn
             rule = self.body.rules[eqn.outvars[0]] if eqn.outvars else None
@@ -209,7 +224,7 @@ class Elements:
 
     def operand(self, atom: Atom) -> Operand:
         """A value as rules see it."""
-        shape, dtype = storage_shape(atom.aval)
+        shape, dtype = seen(atom.aval)
         if not isinstance(atom, Literal):
             return Operand(shape, dtype, self._reader(atom))
         if shape:
@@ -227,9 +242,9 @@ class Elements:
 
         return read
 
-    def out(self, k: int, index: IndexTuple, guard: Expr | None = None) -> Expr:
-        """An element of an output."""
-        return self.operand(self.jaxpr.outvars[k]).read(index, guard)
+    def out(self, k: int) -> Read:
+        """An output."""
+        return self.operand(self.jaxpr.outvars[k]).read
 
     def read(self, var: Var, index: IndexTuple, guard: Expr | None) -> Expr:
         """An element of a value, 0 where the guard does not hold."""
@@ -259,7 +274,7 @@ class Elements:
     def made(self, var: Var, index: IndexTuple) -> Expr:
         """An element, by the definition of its value."""
         rule = self.body.rules[var]
-        shape, dtype = storage_shape(var.aval)
+        shape, dtype = seen(var.aval)
         if isinstance(rule, Map):
             return rule.at(index)
         if isinstance(rule, View):
@@ -328,7 +343,7 @@ class Elements:
     def _branch(
         self, branches: Sequence[ClosedJaxpr], given: Sequence[Read], position: Place
     ) -> list[Read]:
-        index, last = given[0]((), None), len(branches) - 1
+        index, last = self.within.parts.real(given[0]((), None)), len(branches) - 1
         arms: list[Arm] = []
         for k, branch in enumerate(branches):
             chosen = _chosen(index, k, last)
@@ -346,10 +361,12 @@ class Elements:
             # Only one arm is chosen, so that their order does not matter.
             (_, value), *rest = sorted(found, key=lambda pair: _is_costly(pair[1]))
             for arm, own in rest:
-                if self.add is None or self.within.axes or not _is_costly(own):
+                apart = _is_costly(own) and not self.within.axes and own.dtype.kind != "c"
+                if self.add is None or not apart:
                     value = select(arm.chosen, own, value)
                 else:
-                    value = arm.put(own, value, self.add)
+                    real = self.within.parts.real
+                    value = arm.put(real(own), real(value), self.add)
             return value if guard is None else select(guard, value, Const(0, value.dtype))
 
         return read
@@ -375,8 +392,4 @@ def _is_costly(x: Expr) -> bool:
 
 def outputs_of(program: Elements) -> list[Read]:
     """The outputs of a program."""
-
-    def one(k: int) -> Read:
-        return lambda index, guard: program.out(k, index, guard)
-
-    return [one(k) for k in range(len(program.jaxpr.outvars))]
+    return [program.out(k) for k in range(len(program.jaxpr.outvars))]

@@ -20,6 +20,7 @@ from .collapse import collapse
 from .elements import FEW, NotInPlace, Place, Simplify, Within
 from .items import LibraryBuilder, Step
 from .linking import storage_shape
+from .parts import NoParts
 from .sharing import Shared
 from .turns import Parts, Turns, rewrite_all
 
@@ -48,7 +49,7 @@ def recurrence(
         return None
     parts = Parts.of(what, simplify)
     avals = [a.aval for a in parts.closed.jaxpr.outvars]
-    if not avals or any(a.dtype.kind == "c" for a in avals):
+    if not avals:
         return None
     outs = [storage_shape(a)[0] for a in avals]
     used = [s for s, b in zip(outs, step.outputs, strict=True) if b in wanted]
@@ -59,7 +60,7 @@ def recurrence(
                 _Loop(step, what, Within(axes, library, simplify, Turns), wanted, shape)
                 for axes in _groups(used, shape)
             ]
-        except NotInPlace:
+        except (NotInPlace, NoParts):
             continue
         for loop in made:
             constants.update(loop.within.constants)
@@ -101,7 +102,9 @@ class _Loop:
         self, step: Step, what: Region, within: Within, wanted: Set[Buffer], shape: Shape
     ) -> None:
         self.within = within
-        turns = self.turns = Turns(what, [within.reader(b) for b in step.inputs], within)
+        pairs = zip(step.inputs, step.eqn.invars, strict=True)
+        given = [within.reader(b, a.aval.dtype) for b, a in pairs]
+        turns = self.turns = Turns(what, given, within)
         body, count = turns.loop.body, turns.count
         self.after: list[Node] = []
         for k, target in enumerate(step.outputs):

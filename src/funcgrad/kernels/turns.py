@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..ir.jaxpr import ClosedJaxpr, Literal
 from ..ir.loops import (
     Affine,
+    Apply,
     Axis,
     Const,
     Expr,
@@ -86,7 +87,7 @@ class Turns:
         self._going: Acc | None = None
         first = parts.condition + parts.body
         self.first = given[first : first + parts.carry]
-        avals = [v.aval for v in parts.closed.jaxpr.outvars[: self.count]]
+        avals = self.avals = [v.aval for v in parts.closed.jaxpr.outvars[: self.count]]
         self.shapes, self.dtypes = (
             zip(*map(storage_shape, avals), strict=True) if avals else ((), ())
         )
@@ -116,7 +117,7 @@ class Turns:
     def _condition(self, holds: Elements) -> Expr:
         """Whether there is another turn; of a batch, whether there is one for this element."""
         try:
-            return holds.out(0, ())
+            return self.within.parts.real(holds.out(0)((), None))
         except NotInPlace:
             out = holds.jaxpr.outvars[0]
             rule = None if isinstance(out, Literal) else holds.body.rules.get(out)
@@ -130,9 +131,14 @@ class Turns:
 
     def carry(self, k: int) -> Read:
         """A carried value: within the loop so far, behind it what it ends as."""
+        dtype = self.avals[k].dtype
 
         def read(index: IndexTuple, guard: Expr | None) -> Expr:
-            value = self._element(k, index)
+            if dtype.kind == "c":
+                parts = tuple(self._element(k, (*index, Affine(n))) for n in range(2))
+                value: Expr = Apply("complex", parts, dtype)
+            else:
+                value = self._element(k, index)
             return value if guard is None else select(guard, value, Const(0, value.dtype))
 
         return read
@@ -165,7 +171,8 @@ class Turns:
     def output(self, k: int, index: IndexTuple) -> Expr:
         """An element of what a turn gives beside its carry."""
         assert self.body is not None
-        return self.body.out(k, index)
+        atom = self.body.jaxpr.outvars[k]
+        return self.within.part(self.body.out(k), index, atom.aval.dtype)
 
     def acc(self, k: int, place: Place) -> Acc:
         """The register of an element of a carried value."""
@@ -184,9 +191,10 @@ class Turns:
             body, self.body = self.body, None
             acc, k, index = self._waiting.pop(0)
             guards.append(None)
-            acc.initial = self.first[k](index, None)
+            part, dtype = self.within.part, self.avals[k].dtype
+            acc.initial = part(self.first[k], index, dtype)
             self.loop.accs.append(acc)
-            self.advance.pairs.append((acc, body.out(k, index)))
+            self.advance.pairs.append((acc, part(body.out(k), index, dtype)))
             guards.pop()
             self.body = body
 
