@@ -87,3 +87,16 @@ def test_a_group_waits_for_what_the_other_one_reads():
     want = np.exp(x - x.max(1, keepdims=True))
     np.testing.assert_allclose(early, want, rtol=1e-5)
     np.testing.assert_allclose(late, want * x + y[0].sum() * y, rtol=1e-4, atol=1e-4)
+
+
+def test_values_read_at_ever_more_places_get_memory():
+    """Each step reads the one before at two places, which would be a million in the end."""
+    x = np.linspace(-1, 1, 64, dtype=np.float32)
+
+    def f(x):
+        for _ in range(20):
+            x = fnp.concatenate([x[:32], x[32:]]) * 1.5
+        return x
+
+    assert len(fg.jit(f).lower(x).stages.llvm) < 1_000_000
+    np.testing.assert_allclose(fg.jit(f)(x), x * 1.5**20, rtol=1e-5)

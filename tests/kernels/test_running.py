@@ -57,3 +57,40 @@ def test_complex_ones_are_called_out():
     z = np.array([1 + 2j, 0.5 - 1j], np.complex64)
     found = fg.jit(lambda z: lax.cumlogsumexp(z))(z)
     np.testing.assert_allclose(np.exp(np.asarray(found)), np.cumsum(np.exp(z)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [60_000, 99_991])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int32"])
+@pytest.mark.parametrize("op", [lax.cumsum, lax.cummax, lax.cummin])
+def test_long_rows_are_run_over_by_chunks(op, dtype, reverse, count):
+    rng = np.random.default_rng(count)
+    x = (rng.normal(size=count) * 9).astype(dtype)
+    if dtype == "float32" and op is not lax.cumsum:
+        x[count // 2] = np.nan
+    program = fg.jit(lambda x: op(x * 1, 0, reverse))
+    kernels = [s.kernel for s in program.lower(x).stages.block.steps]
+    assert [k.extent > k.grain for k in kernels] == [True, False, True]
+    threads, found = fg.config.num_threads, []
+    try:
+        for workers in (1, 2, 4):
+            fg.config.update("num_threads", workers)
+            found.append(np.asarray(program(x)))
+    finally:
+        fg.config.update("num_threads", threads)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+    (plain,) = script(program.lower(x).stages, "python")([x])
+    y = (x[::-1] if reverse else x).astype(np.float64)
+    names = {"cumsum": np.cumsum, "cummax": np.maximum.accumulate, "cummin": np.minimum.accumulate}
+    want = names[op.__name__](y)
+    want = want[::-1] if reverse else want
+    scale = max(1.0, float(np.nanmax(np.abs(want))))
+    for one in (found[0], plain):
+        np.testing.assert_allclose(one, want, rtol=1e-3, atol=2e-3 * scale)
+
+
+def test_products_that_are_0_stay_0():
+    x = np.full(100_000, 2, np.float32)
+    x[0] = 0
+    np.testing.assert_array_equal(fg.jit(lambda x: lax.cumprod(x))(x), np.zeros_like(x))

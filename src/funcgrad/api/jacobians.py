@@ -12,23 +12,42 @@ from .. import tree
 from ..control.flat import canonical_argnums, name_of
 from ..core.array import Array
 from ..core.axes import move_axis
+from ..core.trace import current_trace, eval_trace
 from ..ir.avals import ShapedArray, aval_of
+from ..primitives.arithmetic import add
+from ..primitives.casting import convert_element_type
+from ..primitives.comparison import eq
+from ..primitives.creation import broadcasted_iota, full
 from ..primitives.joining import slice_in_dim
 from ..primitives.movement import reshape
 from .forward import jvp
 from .mapping import vmap
 from .reverse import check_callable, check_grad_input, check_output_dtype, partial_at, vjp
 
+# Elements of a basis from which on it is a constant of the program.
+_LARGE = 1 << 16
 
-def basis(avals: Sequence[ShapedArray]) -> list[Array]:
-    """The standard basis of a list of arrays: for each array, `[total, *shape]`."""
+
+def basis(avals: Sequence[ShapedArray]) -> list[Any]:
+    """The standard basis of a list of arrays: for each array, `[total, *shape]`.
+
+    While a program is staged a small one is an expression, which kernels need not read.
+    """
     sizes = [a.size for a in avals]
     total, offset = sum(sizes), 0
-    found: list[Array] = []
+    staged = current_trace() is not eval_trace
+    found: list[Any] = []
     for aval, size in zip(avals, sizes, strict=True):
-        rows = np.zeros((total, size), aval.dtype)
-        rows[np.arange(offset, offset + size), np.arange(size)] = 1
-        found.append(Array(rows.reshape(total, *aval.shape)))
+        if staged and total == 1:
+            found.append(full((1, *aval.shape), 1, aval.dtype))
+        elif staged and total * size < _LARGE:
+            rows, columns = (broadcasted_iota(np.int32, (total, size), k) for k in range(2))
+            ones = eq(rows, add(columns, np.int32(offset)) if offset else columns)
+            found.append(reshape(convert_element_type(ones, aval.dtype), (total, *aval.shape)))
+        else:
+            values = np.zeros((total, size), aval.dtype)
+            values[np.arange(offset, offset + size), np.arange(size)] = 1
+            found.append(Array(values.reshape(total, *aval.shape)))
         offset += size
     return found
 

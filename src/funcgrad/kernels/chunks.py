@@ -21,7 +21,8 @@ class Division(NamedTuple):
     Attributes:
         nanoseconds: work of one chunk, on one core of a CPU.
         most: chunks of one kernel.
-        columns: whether updates in order are shared out by blocks of columns.
+        in_order: whether what goes in order is shared out: updates by columns, running folds by
+            chunks, whose folds are made first.
         outlines: whether products are only named, for somebody else to write; then there are
             some of 16-bit floats.
         row: elements of a row that is kept for later loops over it, and `kept`: bytes of all rows.
@@ -29,14 +30,14 @@ class Division(NamedTuple):
 
     nanoseconds: float
     most: int
-    columns: bool
+    in_order: bool
     outlines: bool
     row: int
     kept: int
 
 
 CPU = Division(15_000.0, 64, True, False, 8192, 4 << 20)
-# A GPU has more places to fill, finds columns that are apart by itself, and 48 kB for a block.
+# A GPU has more places to fill, divides what goes in order by itself, and 48 kB for a block.
 GPU = Division(1_000.0, 1056, False, True, 8192, 40_000)
 
 

@@ -45,9 +45,9 @@ from ..ir.loops import (
 from ..ir.nests import Acc, Advance, Buffer, For, Leave, expr_cost
 from .items import LibraryBuilder
 from .linking import storage_shape
-from .lowering import Definitions, index_key
+from .lowering import Definitions
 from .parts import Parts
-from .rules import seen
+from .rules import index_key, seen
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 Read = Callable[[IndexTuple, Expr | None], Expr]

@@ -8,6 +8,7 @@ else, is costly and read twice, or would be computed more often than it has elem
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,12 @@ from .items import ByHand, LibraryBuilder, Nest, Program, Step
 from .linking import storage_shape
 from .parts import NoParts, Parts, part_dtype
 from .products import Products, products
-from .rules import as_map, domain_of, seen
+from .rules import TooManyPlaces, as_map, domain_of, index_key, seen
 
 _CHEAP = 4.0
 _DEEPEST = 40
+# Places at which one inlined value may be read: what reads its own parts doubles at every step.
+_MOST_PLACES = 128
 _LOOPED = (Map, Fold, Running, Scatter)
 # Products of more complex multiplications are left to BLAS.
 _MOST_COMPLEX = 50_000
@@ -83,6 +86,7 @@ class Definitions:
         # Values that are one number everywhere, which nobody has to read.
         self.uniform: dict[Var, Const] = {}
         self._guards: list[Expr | None] = [None]
+        self._places: Counter[Var] = Counter()
         self._memo: dict[Any, tuple[Expr, Any]] = {}
         # Buffers bear the names under which the jaxpr is printed.
         self._names = names_of(jaxpr)
@@ -165,6 +169,9 @@ class Definitions:
         if found is not None:
             return found[0]
         assert isinstance(rule, Map)
+        self._places[var] += 1
+        if self._places[var] > _MOST_PLACES:
+            raise TooManyPlaces(var)
         self._guards.append(whole)
         value = rule.at(index)
         self._guards.pop()
@@ -433,11 +440,8 @@ class Definitions:
         """The items of the whole jaxpr."""
         self.define()
         self.decide()
-        self._memo.clear()
-        self.wanted = {a for a in self.jaxpr.outvars if not isinstance(a, Literal)}
-        items: list[Nest | Step | Var] = []
-        for eqn in self.jaxpr.eqns:
-            items += self._items(eqn)
+        while (items := self._all_items()) is None:
+            pass
         for eqn in reversed(self.jaxpr.eqns):
             rule = self.rules[eqn.outvars[0]] if eqn.outvars else None
             if isinstance(rule, View) and eqn.outvars[0] in self.wanted:
@@ -446,6 +450,20 @@ class Definitions:
         inputs = [self.buffer(v) for v in [*self.jaxpr.constvars, *self.jaxpr.invars]]
         outputs = [self.buffer_of(a) for a in self.jaxpr.outvars]
         return Program(inputs, outputs, whole, self.constants, self.views)
+
+    def _all_items(self) -> list[Nest | Step | Var] | None:
+        """The items of all eqns; None if a value had to be given memory first."""
+        self._memo.clear()
+        self._places.clear()
+        self._guards[1:] = []
+        self.views.clear()
+        self.constants.clear()
+        self.wanted = {a for a in self.jaxpr.outvars if not isinstance(a, Literal)}
+        try:
+            return [item for eqn in self.jaxpr.eqns for item in self._items(eqn)]
+        except TooManyPlaces as found:
+            self.inlined.discard(found.var)
+            return None
 
     def _is_needed(self, item: Nest | Step | Var) -> bool:
         return not isinstance(item, Var) or item in self.wanted
@@ -478,9 +496,3 @@ class Definitions:
             return [*items, Step(rule.gemm, eqn, inputs, outputs)]
         sources = rule.sources if isinstance(rule, ByHand) else eqn.invars
         return [*items, Step(rule, eqn, [self.buffer_of(a) for a in sources], outputs)]
-
-
-def index_key(index: Affine) -> Any:
-    """What tells an index from others, while its expressions live."""
-    dynamic = tuple((id(e), c) for e, c in index.dynamic)
-    return index.const, frozenset(index.axes.items()), dynamic

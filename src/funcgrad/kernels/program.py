@@ -22,6 +22,7 @@ from .chunks import CPU, Division
 from .contract import gemm_kernel, gemm_outline
 from .fuse import Fuser, Group, reads_of
 from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
+from .layouts import arrange
 from .library import LibraryKernel
 from .library.gemm import Gemm
 from .lowering import Definitions
@@ -231,6 +232,7 @@ class Builder:
             # A scalar cannot be seen as two words; made contiguous, it has an axis.
             same = array.dtype == buffer.dtype
             constants[buffer] = array if same else np.ascontiguousarray(array).view(buffer.dtype)
+        arrange(program)
         items = Fuser(program).run()
         inputs = program.inputs[count:]
         views = program.views

@@ -10,6 +10,20 @@ from ..ir.loops import Affine, Const, DType, Expr, Fold, IndexTuple, Map, Scatte
 from .linking import storage_shape
 
 
+class TooManyPlaces(Exception):
+    """A value is read at more places than it may be inlined at."""
+
+    def __init__(self, var: Var) -> None:
+        super().__init__(var)
+        self.var = var
+
+
+def index_key(index: Affine) -> Any:
+    """What tells an index from others, while its expressions live."""
+    dynamic = tuple((id(e), c) for e, c in index.dynamic)
+    return index.const, frozenset(index.axes.items()), dynamic
+
+
 def seen(aval: ShapedArray) -> tuple[tuple[int, ...], DType]:
     """Shape and dtype of a value as lowering rules see it."""
     return (aval.shape, aval.dtype) if aval.dtype.kind == "c" else storage_shape(aval)

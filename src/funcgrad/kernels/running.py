@@ -1,4 +1,8 @@
-"""One turn of a running fold: what the loop carries, and the statements of its body."""
+"""Running folds: one turn of them, and a long one in chunks.
+
+The one idea of the chunks: what is folded before a chunk is all that it needs to know of the
+others, and these folds are made at once; then every chunk runs on from its own.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,21 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..ir.loops import DType, Expr, apply, const, select
-from ..ir.nests import Acc, Accumulate, Advance, Node
+from ..ir.loops import (
+    Affine,
+    Axis,
+    DType,
+    Expr,
+    IndexTuple,
+    Load,
+    apply,
+    axis_index,
+    cast,
+    const,
+    select,
+)
+from ..ir.nests import Acc, Accumulate, Advance, Buffer, For, Node, Store, constant, identity_of
+from .items import Nest
 
 
 def running_turn(
@@ -18,6 +35,44 @@ def running_turn(
         return _log_of_sums(dtype, value, keep)
     acc = Acc(op, dtype, "acc1")
     return [acc], [Accumulate(acc, value), keep(acc)]
+
+
+def divides(op: str, dtype: DType) -> bool:
+    """Whether chunks may be folded apart.
+
+    Of a product of floats that is 0 already a later part may overflow, and 0 · ∞ is no number.
+    """
+    return op != "logaddexp" and not (op == "mul" and dtype.kind not in "iu")
+
+
+def in_chunks(
+    nest: Nest, along: Axis, index: IndexTuple, value: Expr, chunk: Axis, chunks: int
+) -> tuple[list[Node], list[Node], list[Node]]:
+    """A running fold of one row by chunks: folds of the chunks, where each starts, the runs.
+
+    Args:
+        along: the axis of the row, of which `index` and `value` speak.
+        chunk: the number of a chunk.
+    Returns:
+        The bodies of three kernels; the first and the last begin with the loop that is divided.
+    """
+    op, dtype, name = nest.op, nest.dtype, nest.target.name
+    folds, starts = (Buffer((chunks,), dtype, f"{name}_{k}") for k in ("part", "start"))
+    mine = (Affine(0, {chunk: 1}),)
+    fold = Acc(op, dtype, "acc1")
+    first = For(along, [Accumulate(fold, value)], [fold], vector=True)
+    number = Axis(chunks, "c")
+    place = (axis_index(number),)
+    before = Acc("set", dtype, "before", None, constant(identity_of(op, dtype), dtype))
+    after = apply(op, before, Load(folds, place, dtype, None))
+    between: list[Node] = [
+        For(number, [Store(starts, place, before), Advance([(before, after)])], [before])
+    ]
+    total = Acc("set", dtype, "total", None, Load(starts, mine, dtype, None))
+    new = apply(op, total, value)
+    keep = Store(nest.target, index, cast(new, nest.target.dtype))
+    last = For(along, [keep, Advance([(total, new)])], [total])
+    return [first, Store(folds, mine, fold)], between, [last]
 
 
 def _log_of_sums(

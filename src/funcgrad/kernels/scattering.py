@@ -46,7 +46,7 @@ def parts_of(nest: Nest, division: Division) -> list[Part]:
     least = 2 * division.nanoseconds
     column, grain = _columns(updates.body, nest)
     shared = column is not None and updates.cost > least
-    if division.columns and (shared or base.cost > least):
+    if division.in_order and (shared or base.cost > least):
         loops = [n for n in base.body if isinstance(n, For)]
         base = base._replace(lead=loops[0] if loops else None, notes=("what a scatter starts as",))
         return [base, updates._replace(lead=column, grain=grain) if shared else updates]

@@ -8,7 +8,7 @@ phases, and memory only where somebody outside of the group reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -51,7 +51,7 @@ from .chunks import (
 from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .items import Nest
-from .running import running_turn
+from .running import divides, in_chunks, running_turn
 from .scattering import parts_of
 from .sharing import Shared
 from .unroll import unrolled
@@ -121,6 +121,8 @@ class Scheduler:
                 self._kernel(name, part.body, part.cost, part.lead, part.grain, part.notes)
                 for name, part in zip(names, parts, strict=True)
             ]
+        if nest.kind == "running":
+            return self._running(nest)
         for member in self.group.members:
             self.add(member)
         return self._chunked(unrolled(collapse(self._body())))
@@ -130,9 +132,7 @@ class Scheduler:
     def add(self, member: Member) -> None:
         """Give a member its place in the phases."""
         nest = member.nest
-        if nest.kind == "running":
-            self._running(nest)
-        elif nest.kind == "map":
+        if nest.kind == "map":
             self._map(member)
         # Where no loop is shared, the sum has all its loops to itself, and others may read it.
         elif member.form == "column" and self.group.depth and member.order[0] in nest.folded:
@@ -370,7 +370,7 @@ class Scheduler:
         phase.body.append(Store(partial, index, value, nest.op))
         self.made[nest.target] = Made(None, at, 1 << 30, nest.target, 0, ())
 
-    def _running(self, nest: Nest) -> None:
+    def _running(self, nest: Nest) -> list[Kernel]:
         """Folded values along an axis: the loop over it is inside, in order."""
         along = nest.kept[nest.axis]
         others = [a for a in nest.kept if a is not along]
@@ -379,15 +379,31 @@ class Scheduler:
             place[along] = Affine(along.extent - 1, {along: -1})
         index = tuple(rewrite_index(axis_index(a), _same, place) for a in nest.kept)
         value = self.rewritten(nest.value, place, -1)
+        cost = cost_of(self.group.members[0])
+        chunks = chunk_count(cost, along.extent, self.division)
+        row = all(a.extent == 1 for a in others)
+        if row and chunks > 1 and self.division.in_order and divides(nest.op, nest.dtype):
+            grain = -(-along.extent // (64 * chunks)) * 64
+            count = -(-along.extent // grain)
+            bodies = in_chunks(nest, along, index, value, self.chunk, count)
+            return self._three(bodies, grain, cost / 2)
 
         def keep(total: Expr) -> Node:
             return Store(nest.target, index, cast(total, nest.target.dtype))
 
         accs, body = running_turn(nest.op, nest.dtype, value, keep)
         nodes = loops_over([along], body, accs, vector=False)
-        self.phases.append(Phase((), False))
         vector = nest.axis != len(nest.kept) - 1
-        self.phases[-1].after += loops_over(others, nodes, [], vector=vector)
+        return self._chunked(unrolled(collapse(loops_over(others, nodes, [], vector=vector))))
+
+    def _three(self, bodies: Sequence[list[Node]], grain: int, cost: float) -> list[Kernel]:
+        """Folds of chunks, what each chunk starts from, and the chunks."""
+        first, between, last = bodies
+        leads = [body[0] for body in (first, last) if isinstance(body[0], For)]
+        notes = ("folds of chunks",), ("what is before each chunk",)
+        folds = self._kernel(f"{self.name}_folds", first, cost, leads[0], grain, notes[0], True)
+        starts = self._kernel(f"{self.name}_starts", between, 64.0, None, 0, notes[1])
+        return [folds, starts, self._kernel(self.name, last, cost, leads[1], grain, (), True)]
 
     # Loops and chunks.
 
@@ -423,7 +439,7 @@ class Scheduler:
         whole = any(a.extent != 1 for a in self.outer) or len(loops) == 1
         if lead is not None and not (whole and divisible(lead, bool(self.partials))):
             lead = None
-        main = self._kernel(self.name, body, cost, lead)
+        main = self._kernel(self.name, body, cost, lead, by_chunk=bool(self.partials))
         result = [main]
         for k, (partial, target, op) in enumerate(self.partials):
             partial.shape = (self.chunk.extent, *partial.shape[1:])
@@ -438,8 +454,14 @@ class Scheduler:
         lead: For | None,
         grain: int = 0,
         notes: tuple[str, ...] = (),
+        by_chunk: bool = False,
     ) -> Kernel:
-        """A kernel whose loop `lead`, if there is one, is done in chunks."""
+        """A kernel whose loop `lead`, if there is one, is done in chunks.
+
+        Args:
+            grain: turns of a chunk; 0 where the cost decides.
+            by_chunk: whether its statements ask for the number of their chunk.
+        """
         extent = 1
         if lead is not None:
             lead.chunked = True
@@ -454,7 +476,7 @@ class Scheduler:
         Shared(everything).run(body)
         params = [b for b in buffers_of_body(body) if b not in self.rows]
         written = [b for b in everything if b not in self.rows]
-        chunk = self.chunk if self.partials else None
+        chunk = self.chunk if by_chunk else None
         return Kernel(name, params, written, self.rows, body, extent, grain, chunk, cost, [*notes])
 
 
