@@ -172,7 +172,7 @@ def test_the_trace_file(tmp_path):
 def test_more_events_than_there_is_room_for(tmp_path):
     @fg.jit
     def f(n):
-        return lax.fori_loop(0, n, lambda i, c: fnp.sin(c @ c), fnp.eye(2))
+        return lax.fori_loop(0, n, lambda i, c: fnp.sin(c @ c), fnp.eye(16))
 
     with fg.profile() as p:
         f(20_000)

@@ -26,7 +26,10 @@ class Program:
     def __init__(self, kernel: LibraryKernel, target: Any = None) -> None:
         self.kernel = kernel
         names = list(kernel.functions)
-        text = "\n".join([*kernel.declarations, *kernel.functions.values()])
+        lines = "\n".join([*kernel.declarations, *kernel.functions.values()]).splitlines()
+        # Functions of the same text, which in a program are one, say the same of their loops.
+        said = dict.fromkeys(line for line in lines if line.startswith("!"))
+        text = "\n".join([*(line for line in lines if line not in said), *said])
         self.code = toolchain.load(toolchain.compile_text(text, 1, target), {}, names)
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         self.functions = {name: kind(self.code.address(name)) for name in names}
