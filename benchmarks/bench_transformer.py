@@ -59,6 +59,32 @@ def step(heads):
     return function
 
 
+def arguments(rng, layers, batch, length, width):
+    """State, tokens and wanted tokens of a step."""
+
+    def dense(m, n):
+        return normal(rng, m, n, scale=m**-0.5)
+
+    def norm():
+        return 1 + normal(rng, width, scale=0.1), normal(rng, width, scale=0.1)
+
+    def block():
+        sizes = {"qkv": (1, 3), "out": (1, 1), "up": (1, 4), "down": (4, 1)}
+        found = {k: dense(m * width, n * width) for k, (m, n) in sizes.items()}
+        biases = {f"{k}_bias": normal(rng, n * width, scale=0.1) for k, (_, n) in sizes.items()}
+        return found | biases | {"norm1": norm(), "norm2": norm()}
+
+    params = {
+        "embedding": normal(rng, WORDS, width),
+        "places": normal(rng, length, width, scale=0.1),
+        "blocks": [block() for _ in range(layers)],
+        "norm": norm(),
+        "head": dense(width, WORDS),
+    }
+    tokens = rng.integers(0, WORDS, (batch, length + 1)).astype(numpy.int32)
+    return adam_state(params), tokens[:, :-1].copy(), tokens[:, 1:].copy()
+
+
 def torch_loss(torch, heads):
     functional = torch.nn.functional
 
@@ -88,27 +114,7 @@ def torch_adamw(torch, flat):
 
 def work(name, batch, length, width, heads, goal=None, smooth=None):
     def inputs(rng):
-        def dense(m, n):
-            return normal(rng, m, n, scale=m**-0.5)
-
-        def norm():
-            return 1 + normal(rng, width, scale=0.1), normal(rng, width, scale=0.1)
-
-        def block():
-            sizes = {"qkv": (1, 3), "out": (1, 1), "up": (1, 4), "down": (4, 1)}
-            found = {k: dense(m * width, n * width) for k, (m, n) in sizes.items()}
-            biases = {f"{k}_bias": normal(rng, n * width, scale=0.1) for k, (_, n) in sizes.items()}
-            return found | biases | {"norm1": norm(), "norm2": norm()}
-
-        params = {
-            "embedding": normal(rng, WORDS, width),
-            "places": normal(rng, length, width, scale=0.1),
-            "blocks": [block() for _ in range(4)],
-            "norm": norm(),
-            "head": dense(width, WORDS),
-        }
-        tokens = rng.integers(0, WORDS, (batch, length + 1)).astype(numpy.int32)
-        return adam_state(params), tokens[:, :-1].copy(), tokens[:, 1:].copy()
+        return arguments(rng, 4, batch, length, width)
 
     def torch_version(tools, state, tokens, wanted):
         params = map_tree(tools.tensor, state[0])

@@ -10,7 +10,7 @@ import bench_cnn
 import bench_recurrent
 import bench_transformer
 import numpy as np
-from training import adam_state, sgd_step, torch_step
+from training import sgd_step, torch_step
 from works import map_tree, normal
 
 
@@ -120,29 +120,7 @@ def resnet18_torch(tools, params, x, y):
 def transformer(layers, batch, length, width):
     """Arguments of the Transformer's step."""
     rng = np.random.default_rng(0)
-    words = bench_transformer.WORDS
-
-    def dense(m, n):
-        return normal(rng, m, n, scale=m**-0.5)
-
-    def norm():
-        return 1 + normal(rng, width, scale=0.1), normal(rng, width, scale=0.1)
-
-    def block():
-        sizes = {"qkv": (1, 3), "out": (1, 1), "up": (1, 4), "down": (4, 1)}
-        found = {k: dense(m * width, n * width) for k, (m, n) in sizes.items()}
-        biases = {f"{k}_bias": normal(rng, n * width, scale=0.1) for k, (_, n) in sizes.items()}
-        return found | biases | {"norm1": norm(), "norm2": norm()}
-
-    params = {
-        "embedding": normal(rng, words, width),
-        "places": normal(rng, length, width, scale=0.1),
-        "blocks": [block() for _ in range(layers)],
-        "norm": norm(),
-        "head": dense(width, words),
-    }
-    tokens = rng.integers(0, words, (batch, length + 1)).astype(np.int32)
-    return [adam_state(params), tokens[:, :-1].copy(), tokens[:, 1:].copy()]
+    return list(bench_transformer.arguments(rng, layers, batch, length, width))
 
 
 def transformer_step(heads):

@@ -30,10 +30,11 @@ class MutableArray:
     """A name for an array, to which elements can be assigned.
 
     It has the methods, properties and operators of arrays, which return a MutableArray for each
-    array. Its namespace of the array API is this module. Indexing copies: there are no views.
-    Assignment has NumPy's meaning; it copies the memory where another array still shares it,
-    so a loop of assignments copies once. Under a trace it is `x.at[index].set(value)`, which can
-    be differentiated. Functions of `funcgrad` that are given one take the array it names.
+    array; `at` alone is that of the array it names, and gives arrays. Its namespace of the array
+    API is this module. Indexing copies: there are no views. Assignment has NumPy's meaning; it
+    copies the memory where another array still shares it, so a loop of assignments copies once.
+    Under a trace it is `x.at[index].set(value)`, which can be differentiated. Functions of
+    `funcgrad` that are given one take the array it names.
 
     Args:
         x: array-like; its memory is shared until the first assignment.
@@ -74,7 +75,7 @@ class MutableArray:
         if name.startswith("__"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         found = getattr(self.value, name)
-        return _lifted(found) if callable(found) and name != "at" else _named(found)
+        return _lifted(found) if callable(found) else _named(found)
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> types.ModuleType:
         namespace_info.check_version(api_version)

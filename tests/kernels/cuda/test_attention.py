@@ -114,7 +114,10 @@ def test_extreme_scores():
     bias[0, 0, 1, 66] = np.inf
     bias[1, 0, 2] = -np.inf
     bias[1, 0, 0] = np.finfo(np.float32).min
-    f = lambda *xs: nn.dot_product_attention(*xs, bias=bias)  # noqa: E731
+
+    def f(*xs):
+        return nn.dot_product_attention(*xs, bias=bias)
+
     agrees(*traced(f, q, 1e3 * k, v))
 
 

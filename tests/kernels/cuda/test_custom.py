@@ -216,6 +216,7 @@ def test_what_is_read_cannot_be_written(gpu):
         f(on_gpu(), 0.5).block_until_ready()
 
 
+# Like all cubins (test_compiled.py); the tests above run the same kernel without the packages.
 @pytest.mark.skipif(bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.REMEDY}")
 def test_it_is_compiled_and_linked():
     made = (

@@ -42,7 +42,10 @@ def test_products(name, dtype):
 def test_sums_are_float32():
     """Whole numbers of which halves have no sum are exact."""
     x = np.full((40, 512), 8, np.float16)
-    f = lambda x: lax.dot(x, x.T, preferred_element_type=np.float32)  # noqa: E731
+
+    def f(x):
+        return lax.dot(x, x.T, preferred_element_type=np.float32)
+
     closed, inputs = traced(f, x)
     program = agrees(closed, inputs)
     assert "mma_float16" in program.text
