@@ -281,10 +281,10 @@ def is_small(g: Gemm) -> bool:
 def is_packed(g: Gemm) -> bool:
     """Whether blocks of rows that share one packed right side beat larger blocks given to BLAS.
 
-    Measured on AVX2 by `benchmarks/products.py`: about as fast on one thread, from 15 % faster to
-    8 % slower, and what follows a product finds it in cache. Not where a row is so long that a
-    block of few rows fills the cache, where few rows read a large packed side (128 rows of 8 MB: 20
-    to 30 % slower), and where few columns read a left side that is copied.
+    Measured on AVX2 by `benchmarks/products.py`: on one thread from 16 % faster to
+    16 % slower, and what follows a product finds it in cache. Not where a row is so long that a
+    block of few rows fills the cache, where few rows read a large packed side (128 rows of 8 MB:
+    27 % slower), and where few columns read a left side that is copied.
     """
     size, count = 4 if g.dtype == "float32" else 8, product([b[0] for b in g.batch])
     if g.m < _PACKED_ROWS or count * g.m * g.n * g.k < _WORTHWHILE:
