@@ -1,6 +1,10 @@
 """Calls by the short way: the same results as by the long one, and donated memory used again."""
 
+import gc
+import pickle
+import sys
 import threading
+import weakref
 from collections import OrderedDict, namedtuple
 
 import numpy as np
@@ -139,6 +143,69 @@ def test_keys_come_back_as_keys():
     first = f(key)
     for _ in range(3):
         np.testing.assert_array_equal(fg.random.key_data(f(key)), fg.random.key_data(first))
+
+
+RESULTS = {
+    "scalar": lambda x: x[0],
+    "empty": lambda x: x[:0],
+    "bfloat16": lambda x: x.astype(fnp.bfloat16).reshape(3, 1, 1),
+    "bool": lambda x: x > 1,
+    "complex": lambda x: x + 2j,
+    "weak": lambda x: 3.0 * (x.sum() > 2),
+    "keys": lambda x: fg.random.split(fg.random.key(1), 2),
+    "tree": lambda x: {"a": x + 1, "b": [x.sum(), (x > 1,)]},
+}
+
+
+@pytest.mark.parametrize("fun", RESULTS.values(), ids=RESULTS)
+def test_results_are_the_same_by_both_ways(fun):
+    f = fg.jit(fun)
+    x = array(3)
+    first, later = f(x), f(x)
+    assert f._known._last.in_line
+    assert tree.structure(first) == tree.structure(later)
+    for a, b in zip(tree.leaves(first), tree.leaves(later), strict=True):
+        assert type(a) is type(b)
+        assert a.aval is b.aval
+        assert not b.numpy().flags.writeable and b.numpy().flags.c_contiguous
+        assert (b.numpy().shape, b.numpy().dtype) == (a.numpy().shape, a.numpy().dtype)
+        assert a.tobytes() == b.tobytes()
+        if a.dtype.kind in "fib":
+            again = pickle.loads(pickle.dumps(b))
+            np.testing.assert_array_equal(again, a)
+
+
+def test_results_are_let_go_of():
+    f = fg.jit(lambda x, y=0: {"a": x * 2, "b": x.sum() + y})
+    x, other = array(3), array(4)
+    f(x), f(other)
+
+    def held():
+        last = f._known._last
+        objects = (fg.Array, type(x), np.ndarray, x.dtype, *last.avals, *last.out_avals)
+        return [sys.getrefcount(k) for k in objects]
+
+    for args in ((x,), (x, 1.0), (other,), (x,)):  # the program of the call before does not fit
+        f(*args)
+    before = held()
+    for _ in range(200):
+        f(other), f(x)
+    kept = f(x)["a"]
+    died = weakref.ref(kept)
+    del kept
+    assert died() is None
+    assert all(b <= a + 5 for a, b in zip(before, held(), strict=True))
+
+
+def test_results_take_part_in_the_collection_of_cycles():
+    f = fg.jit(lambda x: x + 1)
+    f(array(3))
+    out = f(array(3))
+    assert gc.is_tracked(out) == gc.is_tracked(fg.core.array.Array(np.ones(1)))
+    for _ in range(3000):  # more than the collector's threshold, while results are made
+        kept = [f(array(3)) for _ in range(2)]
+        kept.append(kept)
+    np.testing.assert_array_equal(kept[0], [1, 2, 3])
 
 
 # Donation.

@@ -28,7 +28,6 @@ not_known = object()
 _leaf = tree.structure(0)
 _namespace = tree.namespace
 _flatten: Any = optree.tree_flatten
-_wrap = Array.of
 
 
 class Direct:
@@ -94,17 +93,15 @@ class Direct:
         if self.in_line:
             if len(leaves) != len(self.avals):
                 return not_known
-            outs = self.program.on_arrays(leaves)
+            outs = self.program.on_arrays(leaves, self.out_avals)
             if outs is None:
                 return not_known
         else:
             arrays = self._memory_of(leaves)
             if arrays is None:
                 return not_known
-            outs = self._run(leaves, arrays)
-        if self.out_tree is None:
-            return _wrap(outs[0], self.out_avals[0])
-        return self.out_tree.unflatten(map(_wrap, outs, self.out_avals))
+            outs = list(map(Array.of, self._run(leaves, arrays), self.out_avals))
+        return outs[0] if self.out_tree is None else self.out_tree.unflatten(outs)
 
     def _memory_of(self, leaves: tuple[Any, ...]) -> list[Any] | None:
         """The memory of the arguments; None if they are not what the program takes."""
@@ -174,11 +171,9 @@ class Known:
             # The commonest call, with as few steps as there can be.
             stamp = config.stamp
             if stamp is last.stamp and stamp[0] == updates[0]:
-                outs = last.program.on_arrays(args)
+                outs = last.program.on_arrays(args, last.out_avals)
                 if outs is not None:
-                    if last.out_tree is None:
-                        return _wrap(outs[0], last.out_avals[0])
-                    return last.out_tree.unflatten(map(_wrap, outs, last.out_avals))
+                    return outs[0] if last.out_tree is None else last.out_tree.unflatten(outs)
         leaves = last.leaves(args, kwargs)
         if leaves is not None and last.in_force():
             result = last(leaves)

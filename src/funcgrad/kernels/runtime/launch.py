@@ -19,7 +19,7 @@ from ...ir.avals import ShapedArray
 from . import outputs as memory
 from . import pool as pools
 from . import toolchain
-from .launcher import FIRST_SLOT, MISMATCH, Plan
+from .launcher import FIRST_SLOT, MISMATCH, Forms, Plan
 
 _IN_LINE_NANOSECONDS = 30_000.0
 
@@ -36,6 +36,7 @@ class Workspace:
         arena: int,
         host: int,
         avals: int,
+        forms: int,
     ) -> None:
         slots = FIRST_SLOT + len(constants) + inputs + outputs
         self.table: Any = (ctypes.c_void_p * slots)()
@@ -48,7 +49,7 @@ class Workspace:
             self.table[k] = array.ctypes.data
         start = ctypes.addressof(self.table)
         first = start + 8 * (FIRST_SLOT + len(constants))
-        plan = Plan(program, start, first, inputs, outputs, avals)
+        plan = Plan(program, start, first, inputs, outputs, avals, forms)
         self.plan, self.method, self.call = plan, plan.method, plan.call
 
 
@@ -99,6 +100,7 @@ class Executable:
         self._avals = tuple(avals)
         self._expected: Any = (ctypes.c_void_p * len(avals))(*map(id, self._avals))
         self._empty = tuple((*_seen(o), _size(o)) for o in outputs)
+        self._forms = Forms([(shape, dtype) for shape, dtype, _ in self._empty])
         self._arena = arena
         self._program = code.address("program")
         self._free: list[Workspace] = []
@@ -122,8 +124,8 @@ class Executable:
     def _workspace(self, inputs: int) -> Workspace:
         host = ctypes.cast(self._callback, ctypes.c_void_p).value if self._callback else 0
         counts = (inputs, len(self._empty))
-        avals = ctypes.addressof(self._expected)
-        return Workspace(self._program, self._constants, *counts, self._arena, host or 0, avals)
+        ends = ctypes.addressof(self._expected), self._forms.address
+        return Workspace(self._program, self._constants, *counts, self._arena, host or 0, *ends)
 
     def __call__(
         self, arrays: Sequence[np.ndarray[Any, Any]], reused: Sequence[tuple[int, int]] = ()
@@ -152,19 +154,20 @@ class Executable:
             code = work.call(given, outs)
         return self._finish(code, work, outs)
 
-    def on_arrays(self, leaves: tuple[Any, ...]) -> list[Any] | None:
+    def on_arrays(
+        self, leaves: tuple[Any, ...], out_avals: tuple[ShapedArray, ...]
+    ) -> list[Array] | None:
         """Run a program that is `in_line` on Arrays; None if they are not of its avals.
 
         Args:
             leaves: as many as it has inputs, of any type.
+            out_avals: what the results are, one for each of its outputs.
         """
-        empty = np.empty
-        outs = [empty(shape, dtype) for shape, dtype, _ in self._empty]
         try:
             work = self._free.pop()
         except IndexError:
             work = self._workspace(len(leaves))
-        while work.method(leaves, outs) is leaves:
+        while (outs := work.method(leaves, out_avals)) is leaves:
             code = work.plan.code
             if code == MISMATCH or not make_contiguous(leaves[-1 - code]):
                 self._free.append(work)
