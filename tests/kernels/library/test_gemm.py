@@ -164,6 +164,22 @@ def test_a_right_side_that_products_share_is_packed_once() -> None:
     np.testing.assert_allclose(found, a @ b, rtol=1e-4, atol=1e-5)
 
 
+def test_large_products_share_their_code() -> None:
+    """What LLVM compiles for one more of them is two calls, whatever its sizes and layouts."""
+    bits = toolchain.machine().vector_bits
+    texts: dict[str, str] = {}
+    for number, (m, n, k) in enumerate([(128, 512, 784), (1000, 500, 301), (97, 260, 128)]):
+        for left, right in ((True, False), (True, True), (False, False)):
+            name = f"k{number}{left:d}{right:d}"
+            kernel = gemm_packed.build(product("float32", 1, m, n, k, left, right), name, bits)
+            own = {x: text for x, text in kernel.functions.items() if x.startswith(name)}
+            assert all(text.count("\n") < 8 for text in own.values())
+            others = {x: text for x, text in kernel.functions.items() if x not in own}
+            assert all(texts.setdefault(x, text) == text for x, text in others.items())
+    # Blocks of rows, two packings, and tiles of each number of vectors.
+    assert len(texts) <= 6
+
+
 def test_sums_do_not_depend_on_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     g = product("float32", 1, 8, 2000, 300, True, False)
     texts: list[Any] = []

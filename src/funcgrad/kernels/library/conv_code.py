@@ -65,15 +65,15 @@ class Code:
         """a - b."""
         return self.add(a, -b if isinstance(b, int) else self.mul(b, -1))
 
-    def div(self, a: Value, b: int) -> Value:
+    def div(self, a: Value, b: Value) -> Value:
         """The quotient of nonnegative a by b."""
-        if isinstance(a, int):
+        if isinstance(a, int) and isinstance(b, int):
             return a // b
         return a if b == 1 else self._folded("udiv", a, b)
 
-    def rem(self, a: Value, b: int) -> Value:
+    def rem(self, a: Value, b: Value) -> Value:
         """The remainder of nonnegative a by b."""
-        if isinstance(a, int):
+        if isinstance(a, int) and isinstance(b, int):
             return a % b
         return 0 if b == 1 else self._folded("urem", a, b)
 
@@ -90,6 +90,10 @@ class Code:
             return max(a, b)
         more = self.writer.value(f"icmp sgt i64 {a}, {b}")
         return self.writer.value(f"select i1 {more}, i64 {a}, i64 {b}")
+
+    def chosen(self, condition: str, a: Value, b: Value) -> Value:
+        """a where the i1 `condition` holds, else b."""
+        return a if a == b else self.writer.value(f"select i1 {condition}, i64 {a}, i64 {b}")
 
     def clamp(self, a: Value, low: Value, high: Value) -> Value:
         """The value brought into [low, high]."""
@@ -247,6 +251,30 @@ class Code:
             f"shufflevector {kind} {value}, {kind} poison, <{count} x i32> <{places}>"
         )
 
+    def transpose(self, source: str, apart: Value, into: str, pitch: Value) -> None:
+        """A square of as many elements as a vector has lanes, its rows so far apart."""
+        lanes = self.lanes
+        kind = self.vector(lanes)
+        held = [self.load(source, self.mul(apart, i), lanes) for i in range(lanes)]
+        step = 1
+        while step < lanes:
+            # Of the numbers of a lane and of its vector, one binary digit is exchanged.
+            low = [i if not i & step else lanes + i - step for i in range(lanes)]
+            high = [i + step if not i & step else lanes + i for i in range(lanes)]
+            for i in range(lanes):
+                if i & step:
+                    continue
+                pair = held[i], held[i + step]
+                for at, lane in ((i, low), (i + step, high)):
+                    mask = ", ".join(f"i32 {x}" for x in lane)
+                    held[at] = self.writer.value(
+                        f"shufflevector {kind} {pair[0]}, {kind} {pair[1]}, "
+                        f"<{lanes} x i32> <{mask}>"
+                    )
+            step *= 2
+        for i, vector in enumerate(held):
+            self.store(vector, into, self.mul(pitch, i), lanes)
+
     # Runs of elements.
 
     def fill(self, pointer: str, count: Value) -> None:
@@ -286,13 +314,13 @@ class Code:
             with self.loop(whole, count) as i:
                 self.store(self.load(source, self.mul(i, stride)), into, i)
 
-    def function(self, name: str) -> str:
+    def function(self, name: str, params: str = "ptr %args, i64 %lo, i64 %hi") -> str:
         """The text of the whole function. No loop is unrolled.
 
         Of unrolled steps LLVM would keep elements that both read, and the sums would not all stay
         in registers.
         """
-        text = self.writer.function(name, "ptr %args, i64 %lo, i64 %hi", attributes="nounwind")
+        text = self.writer.function(name, params, attributes="nounwind")
         # Metadata is numbered, and a module may hold many such functions: numbered by their text,
         # without the name, so that a program which has a function twice finds that out.
         number = crc32(text.replace(f"@{name}(", "@(", 1).encode()) & ~1

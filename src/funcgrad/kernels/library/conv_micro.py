@@ -30,7 +30,7 @@ class Tile(NamedTuple):
         lanewise: whether the left side is vectors.
     """
 
-    left: tuple[int, ...]
+    left: tuple[Value, ...]
     right: tuple[int, ...]
     lanes: int
     lanewise: bool = False
@@ -40,8 +40,8 @@ class Level(NamedTuple):
     """A loop of the contraction: how often, and how far each side's pointer moves a step."""
 
     times: Value
-    left: int
-    right: int
+    left: Value
+    right: Value
 
 
 def merged(levels: Sequence[Level]) -> list[Level]:

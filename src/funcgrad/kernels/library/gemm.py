@@ -313,7 +313,8 @@ class Outer:
                 with code.loop(0, whole, lanes) as i:
                     into, here = code.at(room, code.mul(i, cut.width)), code.at(source, i)
                     for column in range(0, squares, lanes):
-                        self._transpose(here, into, column)
+                        square = code.at(here, column * self.column)
+                        code.transpose(square, self.column, code.at(into, column), cut.width)
             for low, high, begin in ((0, squares if uneven else 0, whole), (squares, columns, 0)):
                 if low == high:
                     continue
@@ -327,30 +328,6 @@ class Outer:
             return self.room
         number = self.code.div(column, self.cut.width)
         return self.code.at(self.room, self.code.mul(number, self.panel))
-
-    def _transpose(self, source: str, into: str, column: int) -> None:
-        """A square of elements."""
-        code, lanes = self.code, self.code.lanes
-        kind = code.vector(lanes)
-        held = [code.load(source, (column + i) * self.column, lanes) for i in range(lanes)]
-        step = 1
-        while step < lanes:
-            # Of the numbers of a lane and of its vector, one binary digit is exchanged.
-            low = [i if not i & step else lanes + i - step for i in range(lanes)]
-            high = [i + step if not i & step else lanes + i for i in range(lanes)]
-            for i in range(lanes):
-                if i & step:
-                    continue
-                pair = held[i], held[i + step]
-                for at, lane in ((i, low), (i + step, high)):
-                    mask = ", ".join(f"i32 {x}" for x in lane)
-                    held[at] = code.writer.value(
-                        f"shufflevector {kind} {pair[0]}, {kind} {pair[1]}, "
-                        f"<{lanes} x i32> <{mask}>"
-                    )
-            step *= 2
-        for i, vector in enumerate(held):
-            code.store(vector, into, i * self.cut.width + column, lanes)
 
 
 class _Inner(Outer):
