@@ -214,3 +214,31 @@ def test_numpy_arrays_of_the_other_byte_order_are_turned(kind):
         assert x.dtype == native.dtype
         assert x.numpy().dtype.isnative
         np.testing.assert_array_equal(x, native)
+
+
+_warm = fg.jit(lambda x: x + 1)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        fnp.sin,
+        fnp.asarray,
+        fnp.array,
+        fg.device_put,
+        _warm,
+        _warm.lower(np.zeros(3, "f4")).compile(),
+        fg.grad(fnp.sum),
+        fg.vmap(fnp.sin),
+        lambda x: fnp.ones(3) + x,
+        lambda x: x + fnp.ones(3),
+        lambda x: fnp.stack([x, x]),
+        lambda x: fg.jit(lambda y: x + y)(fnp.ones(3)),
+    ],
+)
+def test_masked_arrays_are_refused_since_their_mask_would_be_lost(use):
+    _warm(np.zeros(3, "f4"))
+    masked = np.ma.array(np.zeros(3, "f4"), mask=[False, True, False])
+    with pytest.raises(ValueError, match=r"masked array of NumPy, f32\[3\].*x\.filled"):
+        use(masked)
+    assert np.array_equal(use(masked.filled(2.0)), use(np.array([0, 2, 0], "f4")))

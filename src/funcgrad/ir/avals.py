@@ -201,12 +201,14 @@ def aval_of(x: Any) -> ShapedArray:
 
     Raises:
         TypeError: x is not a valid array type.
+        ValueError: x is a masked array of NumPy.
     """
     aval = getattr(x, "aval", None)
     if aval is not None:
         return aval
     if isinstance(x, (np.ndarray, np.generic)):
         array: Any = x  # pyright: ignore[reportUnknownVariableType]
+        refuse_masks(array)
         return ShapedArray(
             array.shape, dtypes.canonicalize_dtype(array.dtype, allow_extended_dtype=True)
         )
@@ -223,6 +225,17 @@ def aval_of(x: Any) -> ShapedArray:
         f"Value {x!r} of type {kind.__name__} is not a valid array type. "
         "Give an array, a NumPy array, or a Python number."
     )
+
+
+def refuse_masks(x: Any) -> None:
+    """Raise ValueError for a masked array of NumPy: its mask would be lost."""
+    # `numpy.ma` is found by what only its arrays have, so that nobody has to import it.
+    if type(x) is not np.ndarray and hasattr(x, "filled"):
+        raise ValueError(
+            f"A masked array of NumPy, {dtypes.short_name(x.dtype)}{list(x.shape)}, is not an array "
+            "here: its mask would be lost. Give x.filled(value), or x.data and the mask as two "
+            "arrays."
+        )
 
 
 def is_value(x: Any) -> bool:
