@@ -84,9 +84,25 @@ def test_memory_of_a_result_is_used_again_only_when_nobody_holds_it():
     assert np.all(np.asarray(kept) == 1) and np.all(view == 2) and np.all(np.asarray(x) == 4)
 
 
-def test_results_that_do_not_fit_are_an_error():
-    with fg.enable_x64(True), pytest.raises(MemoryError):
-        fg.jit(lambda x: fnp.broadcast_to(x, (1 << 30, 1 << 20)))(fnp.ones(()))
+def test_results_that_do_not_fit_are_an_error_that_says_what_takes_the_room():
+    def wide(x):
+        return fnp.broadcast_to(x, (1 << 30, 1 << 20))
+
+    with fg.enable_x64(True), pytest.raises(MemoryError) as caught:
+        fg.jit(wide)(fnp.ones(()))
+    text = str(caught.value)
+    assert "8.0 PiB for its results and 0 bytes" in text
+    assert "f64[1073741824,1048576] = broadcast_in_dim  test_launch.py" in text and "in wide" in text
+
+
+def test_values_in_between_that_do_not_fit_are_an_error_and_the_next_call_runs():
+    def total(x):
+        return fnp.sort(x[:, None] * x, axis=0).sum()
+
+    f = fg.jit(total)
+    with pytest.raises(MemoryError, match=r"4 bytes for its results and 32\.0 TiB"):
+        f(fnp.ones(1 << 21))
+    assert f(fnp.ones(8)) == 64
 
 
 TEXT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ..ir import dtypes
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import ClosedJaxpr
-from . import custom
+from . import custom, room
 from .runtime import symbols, toolchain
 from .runtime.launch import Executable, Output
 from .runtime.pool import pool
@@ -58,4 +59,6 @@ def linked(
     loaded = toolchain.load(code, found)
     reusable = [(k, i) for k, i in meta["reusable"]]
     ends = program.in_avals, outputs_of([*program.out_avals, *more])
-    return Executable(loaded, constants, *ends, meta["arena"], meta["cost"], host, reusable)
+    sizes = meta["arena"], meta["cost"]
+    no_room = partial(room.no_room, program)
+    return Executable(loaded, constants, *ends, *sizes, host, no_room, reusable)

@@ -93,6 +93,7 @@ class Executable:
         arena: int,
         cost: float,
         host: Host | None,
+        no_room: Callable[[int, int], str],
         reusable: Sequence[tuple[int, int]] = (),
     ) -> None:
         self._code = code
@@ -106,6 +107,7 @@ class Executable:
         self._free: list[Workspace] = []
         self._failed = threading.local()
         self._host = host
+        self._no_room = no_room
         self.cost = cost
         self.reusable = tuple(reusable)
         kind = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
@@ -138,14 +140,18 @@ class Executable:
                 else refers to.
         Raises:
             Exception: what a call-out raised.
-            MemoryError: there is no room for the results.
+            MemoryError: there is no room for the results, or for what is in between.
         """
-        outs = self._results(reused, arrays)
         given = tuple(arrays)
         try:
-            work = self._free.pop()
-        except IndexError:
-            work = self._workspace(len(given))
+            outs = self._results(reused, arrays)
+            try:
+                work = self._free.pop()
+            except IndexError:
+                work = self._workspace(len(given))
+        except MemoryError:
+            results = sum(size for _, _, size in self._empty)
+            raise MemoryError(self._no_room(results, self._arena)) from None
         code = work.call(given, outs)
         while code < 0:
             # Not contiguous, or not aligned: a copy is.

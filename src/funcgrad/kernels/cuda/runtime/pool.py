@@ -16,6 +16,7 @@ from typing import Any
 from ....core.sources import current_source
 from ....ir.jaxpr import Source
 from ....ir.sources import describe
+from ...room import in_bytes
 from .driver import DeviceMemoryError, Driver
 
 _SMALL = 512
@@ -144,22 +145,15 @@ class Pool:
         free, total = self._driver.room()
         largest = sorted(self._live.values(), key=lambda live: -live[0])[:_SHOWN]
         lines = [
-            f"    {_bytes(size)}  {describe(origin) or 'by funcgrad'}" for size, origin in largest
+            f"    {in_bytes(size)}  {describe(origin) or 'by funcgrad'}" for size, origin in largest
         ]
         return "\n".join(
             [
-                f"The GPU has no room for {_bytes(asked)}: {_bytes(free)} of {_bytes(total)} are "
-                f"free, and {_bytes(self.used)} are held by arrays and programs.",
+                f"The GPU has no room for {in_bytes(asked)}: {in_bytes(free)} of {in_bytes(total)} are "
+                f"free, and {in_bytes(self.used)} are held by arrays and programs.",
                 *(["  The largest of them were made at"] if lines else []),
                 *lines,
                 "  Let go of what is not needed, donate arguments (donate_argnums), or make the "
                 "batch smaller.",
             ]
         )
-
-
-def _bytes(size: int) -> str:
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
