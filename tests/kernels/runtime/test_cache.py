@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ml_dtypes
@@ -17,6 +20,7 @@ import pytest
 
 from funcgrad.__main__ import main
 from funcgrad.config import config
+from funcgrad.core.primitive import Primitive
 from funcgrad.kernels.runtime import cache, toolchain
 
 KEY = "0123456789abcdef" * 4
@@ -326,7 +330,7 @@ def test_keys_tell_parts_apart() -> None:
     ]
     keys = [cache.key_of(*part) for part in parts]
     assert len(set(keys)) == len(parts)
-    assert all(cache.ENTRY.fullmatch(f"{key}.fgo") for key in keys)
+    assert all(re.fullmatch(cache.ENTRY, f"{key}.fgo") for key in keys)
     assert cache.key_of({"b": 2, "a": 1}) == cache.key_of({"a": 1, "b": 2})
     with pytest.raises(TypeError, match="A object cannot be a part of a key"):
         cache.key_of(object())
@@ -348,3 +352,39 @@ def test_keys_are_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(keys) == 1
+
+
+def test_the_keys_depend_on_all_files_that_define_primitives() -> None:
+    def below(kind: type) -> Iterator[type]:
+        for found in kind.__subclasses__():
+            yield found
+            yield from below(found)
+
+    modules = {kind.__module__ for kind in below(Primitive)}
+    ours = {name for name in modules if name.startswith("funcgrad.")}
+    assert len(ours) > 30
+    assert {name.split(".")[1] for name in ours} <= {*cache.COMPILER}
+
+
+def test_an_edited_file_of_the_compiler_changes_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen = cache._own_identity(), []
+
+    class Edited:
+        def __init__(self, entry: Any) -> None:
+            self.name, self.path, self.is_dir = entry.name, entry.path, entry.is_dir
+            self._stat = entry.stat
+
+        def stat(self) -> Any:
+            status = self._stat()
+            seen.append(self.path)
+            longer = self.path.endswith(os.path.join("emit", "maths.py"))
+            size, when = status.st_size + longer, status.st_mtime_ns
+            return SimpleNamespace(st_size=size, st_mtime_ns=when)
+
+    scan = os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda folder: contextlib.nullcontext(map(Edited, scan(folder)))
+    )
+    assert cache._own_identity() != before
+    root = Path(cache.__file__).parents[2]
+    assert {str(root / "config.py"), str(root / "primitives" / "arithmetic.py")} <= {*seen}

@@ -15,13 +15,11 @@ import importlib
 import json
 import os
 import re
-import secrets
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -31,8 +29,11 @@ from . import machine, symbols, toolchain
 
 FORMAT = b"funcgrad-1\n"
 SUFFIX = ".fgo"
-ENTRY = re.compile(r"[0-9a-f]{64}\.fgo")
-UNFINISHED = re.compile(r"[0-9a-f]{64}\.[0-9a-f]+\.tmp")
+ENTRY = r"[0-9a-f]{64}\.fgo"
+UNFINISHED = r"[0-9a-f]{64}\.[0-9a-f]+\.tmp"
+
+# What makes code of a jaxpr: nothing above these layers has a say in it.
+COMPILER = ("control", "core", "ir", "kernels", "passes", "primitives", "transforms")
 
 # A temporary file that old was left by a process that died while it wrote.
 ABANDONED_SECONDS = 3600
@@ -70,10 +71,10 @@ _problems: dict[str, str] = {}  # by directory: why it could not be written
 _room: dict[str, int] = {}  # by directory: bytes that may be added before looking again
 
 
-def directory() -> Path | None:
+def directory() -> str | None:
     """The directory of the store; None where the system has no place for one."""
     if config.cache_dir:
-        return Path(config.cache_dir)
+        return os.path.dirname(os.path.join(config.cache_dir, ""))
     try:
         return _user_directory()
     except (OSError, RuntimeError):
@@ -81,9 +82,9 @@ def directory() -> Path | None:
 
 
 @cache
-def _user_directory() -> Path:
+def _user_directory() -> str:
     # funcgrad's own folder; on Windows there would be one of the author around it.
-    return Path(importlib.import_module("platformdirs").user_cache_dir("funcgrad", False))
+    return importlib.import_module("platformdirs").user_cache_dir("funcgrad", False)
 
 
 def get(key: str) -> Entry | None:
@@ -101,7 +102,7 @@ def get(key: str) -> Entry | None:
     entry = _unpacked(key, content)
     try:
         if entry is None:
-            path.unlink()
+            os.unlink(path)
         else:
             os.utime(path)  # it was used last now
     except OSError:
@@ -119,14 +120,15 @@ def put(key: str, object_bytes: bytes, meta: dict[str, Any]) -> None:
     path, content = _path(key), _packed(key, object_bytes, meta)
     if path is None or len(content) > config.cache_max_bytes:
         return
+    place = os.path.dirname(path)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.makedirs(place, mode=0o700, exist_ok=True)
         _write(path, content)
-        _problems.pop(str(path.parent), None)
+        _problems.pop(place, None)
     except (OSError, ValueError) as error:
-        _problems[str(path.parent)] = str(error)
+        _problems[place] = str(error)
         return
-    _make_room(path.parent, len(content))
+    _make_room(place, len(content))
 
 
 def compiled(text: str, level: int = 1) -> bytes:
@@ -147,7 +149,7 @@ def info() -> Info:
         return Info("", "off: the system names no directory for caches", 0, 0, 0)
     files = _entries(place)
     limit = config.cache_max_bytes
-    return Info(str(place), _state(place), len(files), sum(size for _, size, _ in files), limit)
+    return Info(place, _state(place), len(files), sum(size for _, size, _ in files), limit)
 
 
 def clear() -> int:
@@ -211,22 +213,24 @@ def _surroundings() -> str:
 
 def _own_identity() -> str:
     """The version of this package and, since checkouts change between versions, its files."""
-    name = __name__.partition(".")[0]
-    root = Path(__file__).parents[2]
-    found: list[str] = [getattr(sys.modules[name], "__version__", "")]
-    for folder, _, files in os.walk(root):
-        for file in files:
-            if file.endswith(".py"):
-                status = os.stat(os.path.join(folder, file))
-                found.append(
-                    f"{folder[len(str(root)) :]}/{file} {status.st_size} {status.st_mtime_ns}"
-                )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    found: list[str] = [getattr(sys.modules[__name__.partition(".")[0]], "__version__", "")]
+    folders = [root, *(os.path.join(root, name) for name in COMPILER)]
+    for folder in folders:  # it grows
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    status = entry.stat()
+                    path = entry.path[len(root) :]
+                    found.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+                elif folder != root and entry.is_dir() and entry.name != "__pycache__":
+                    folders.append(entry.path)
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
 
 
-def _path(key: str) -> Path | None:
+def _path(key: str) -> str | None:
     place = directory() if config.cache else None
-    return None if place is None else place / f"{key}{SUFFIX}"
+    return None if place is None else os.path.join(place, f"{key}{SUFFIX}")
 
 
 def _packed(key: str, object_bytes: bytes, meta: dict[str, Any]) -> bytes:
@@ -258,8 +262,8 @@ def _is_trusted(status: os.stat_result) -> bool:
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
 
 
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
+def _write(path: str, content: bytes) -> None:
+    beside = f"{path.removesuffix(SUFFIX)}.{os.urandom(8).hex()}.tmp"
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
@@ -269,26 +273,26 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _make_room(place: Path, added: int) -> None:
+def _make_room(place: str, added: int) -> None:
     """Delete what was not used for longest, once the store is fuller than it may be."""
     # Whoever is at it already, makes room for all.
     if not _lock.acquire(blocking=False):
         return
     try:
-        room = _room.get(str(place), 0) - added
+        room = _room.get(place, 0) - added
         if room < 0:
             room = _cleaned(place)
-        _room[str(place)] = room
+        _room[place] = room
     finally:
         _lock.release()
 
 
-def _cleaned(place: Path) -> int:
+def _cleaned(place: str) -> int:
     old = time.time() - ABANDONED_SECONDS
     for path in _files(place, UNFINISHED):
         try:
-            if path.stat().st_mtime < old:
-                path.unlink()
+            if os.stat(path).st_mtime < old:
+                os.unlink(path)
         except OSError:
             continue
     limit, files = config.cache_max_bytes, sorted(_entries(place))
@@ -302,41 +306,42 @@ def _cleaned(place: Path) -> int:
     return max(limit - total, 0) // 8
 
 
-def _entries(place: Path) -> list[tuple[float, int, Path]]:
+def _entries(place: str) -> list[tuple[float, int, str]]:
     """The entries there: time of last use, size and path."""
-    found: list[tuple[float, int, Path]] = []
+    found: list[tuple[float, int, str]] = []
     for path in _files(place, ENTRY):
         try:
-            status = path.stat()
+            status = os.stat(path)
         except OSError:
             continue  # another process deleted it
         found.append((status.st_mtime, status.st_size, path))
     return found
 
 
-def _files(place: Path, pattern: re.Pattern[str]) -> list[Path]:
+def _files(place: str, pattern: str) -> list[str]:
     try:
-        return [place / name for name in os.listdir(place) if pattern.fullmatch(name)]
+        found = [name for name in os.listdir(place) if re.fullmatch(pattern, name)]
+        return [os.path.join(place, name) for name in found]
     except (OSError, ValueError):
         return []
 
 
-def _remove(path: Path) -> bool:
+def _remove(path: str) -> bool:
     try:
-        path.unlink()
+        os.unlink(path)
     except OSError:
         return False
     return True
 
 
-def _state(place: Path) -> str:
+def _state(place: str) -> str:
     if not config.cache:
         return "off: config.cache is False"
-    if str(place) in _problems:
-        return f"not written: {_problems[str(place)]}"
-    existing = place
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if place in _problems:
+        return f"not written: {_problems[place]}"
+    existing = os.path.abspath(place)
+    while not os.path.exists(existing) and existing != os.path.dirname(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
         return f"not written: {existing} cannot be written to"
     return "on"

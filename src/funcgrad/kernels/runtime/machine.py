@@ -6,7 +6,6 @@ import importlib.util
 import os
 import platform
 from functools import cache
-from pathlib import Path
 
 # Lines of Linux's description of a processor that code may depend on.
 _TOLD = (
@@ -58,12 +57,12 @@ def generator() -> str:
     spec = importlib.util.find_spec("llvmlite")
     if spec is None or spec.origin is None:
         return ""
-    folder = Path(spec.origin).parent
+    folder = os.path.dirname(spec.origin)
     found: list[str] = []
-    for file in (folder / "__init__.py", folder / "_version.py"):
+    for name in ("__init__.py", "_version.py"):
         try:
-            status = file.stat()
+            status = os.stat(os.path.join(folder, name))
         except OSError:
             continue
-        found.append(f"{file.name} {status.st_size} {status.st_mtime_ns}")
-    return " ".join([str(folder), *found])
+        found.append(f"{name} {status.st_size} {status.st_mtime_ns}")
+    return " ".join([folder, *found])

@@ -20,10 +20,9 @@ import sys
 import threading
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from . import special_text, toolchain
+from . import toolchain
 
 # What LLVM calls of itself: for copies and fills, and for operations the processor lacks.
 IMPLICIT = (
@@ -96,7 +95,7 @@ def blas() -> ctypes.CDLL:
     before = os.environ.get(variable)
     os.environ[variable] = "1"
     try:
-        library = ctypes.CDLL(str(path))
+        library = ctypes.CDLL(path)
     except OSError as error:
         raise ImportError(f"The BLAS library {path} cannot be loaded: {error}") from error
     finally:
@@ -111,18 +110,19 @@ def blas() -> ctypes.CDLL:
 def blas_identity() -> str:
     """What tells one release of the BLAS library from another; empty where there is none."""
     try:
-        status = _blas_path().stat()
+        status = os.stat(_blas_path())
     except (ImportError, OSError):
         return ""
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def _blas_path() -> Path:
+def _blas_path() -> str:
     spec = importlib.util.find_spec(BLAS_PACKAGE)
     for folder in (spec and spec.submodule_search_locations) or ():
-        for path in sorted(Path(folder, "lib").glob("*scipy_openblas*")):
-            if path.suffix in (".so", ".dylib", ".dll"):
-                return path
+        held = os.path.join(folder, "lib")
+        for name in sorted(os.listdir(held) if os.path.isdir(held) else ()):
+            if "scipy_openblas" in name and name.endswith((".so", ".dylib", ".dll")):
+                return os.path.join(held, name)
     missing = "is not installed" if spec is None else "holds no library"
     raise ImportError(
         f"Compiled matrix products need OpenBLAS, and the package {BLAS_PACKAGE} {missing}. "
@@ -144,6 +144,8 @@ def _of_library(library: ctypes.CDLL, symbol: str, name: str) -> int:
 
 
 def _special(name: str) -> int:
+    from . import special_text
+
     if name in special_text.NAMES:
         return _own_special().address(f"fg_special_{name}")
     capsules: dict[str, Any] = importlib.import_module("scipy.special.cython_special").__pyx_capi__
@@ -162,6 +164,8 @@ def _special(name: str) -> int:
 
 @cache
 def _own_special() -> toolchain.LoadedCode:
+    from . import special_text
+
     exports = [f"fg_special_{name}" for name in special_text.NAMES]
     return toolchain.load(
         toolchain.compile_text(special_text.special_text()), resolve(["pow"]), exports
