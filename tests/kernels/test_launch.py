@@ -92,7 +92,9 @@ def test_results_that_do_not_fit_are_an_error_that_says_what_takes_the_room():
         fg.jit(wide)(fnp.ones(()))
     text = str(caught.value)
     assert "8.0 PiB for its results and 0 bytes" in text
-    assert "f64[1073741824,1048576] = broadcast_in_dim  test_launch.py" in text and "in wide" in text
+    assert (
+        "f64[1073741824,1048576] = broadcast_in_dim  test_launch.py" in text and "in wide" in text
+    )
 
 
 def test_values_in_between_that_do_not_fit_are_an_error_and_the_next_call_runs():

@@ -232,9 +232,9 @@ def refuse_masks(x: Any) -> None:
     # `numpy.ma` is found by what only its arrays have, so that nobody has to import it.
     if type(x) is not np.ndarray and hasattr(x, "filled"):
         raise ValueError(
-            f"A masked array of NumPy, {dtypes.short_name(x.dtype)}{list(x.shape)}, is not an array "
-            "here: its mask would be lost. Give x.filled(value), or x.data and the mask as two "
-            "arrays."
+            f"A masked array of NumPy, {dtypes.short_name(x.dtype)}{list(x.shape)}, is not an "
+            "array here: its mask would be lost. Give x.filled(value), or x.data and the mask as "
+            "two arrays."
         )
 
 

@@ -149,8 +149,9 @@ class Pool:
         ]
         return "\n".join(
             [
-                f"The GPU has no room for {in_bytes(asked)}: {in_bytes(free)} of {in_bytes(total)} are "
-                f"free, and {in_bytes(self.used)} are held by arrays and programs.",
+                f"The GPU has no room for {in_bytes(asked)}: {in_bytes(free)} of "
+                f"{in_bytes(total)} are free, and {in_bytes(self.used)} are held by arrays and "
+                "programs.",
                 *(["  The largest of them were made at"] if lines else []),
                 *lines,
                 "  Let go of what is not needed, donate arguments (donate_argnums), or make the "
