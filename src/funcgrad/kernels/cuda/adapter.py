@@ -1,35 +1,32 @@
-"""The only file that knows numba.cuda and nvJitLink: text comes in, a cubin goes out.
+"""The only file that knows libNVVM and nvJitLink: text comes in, a cubin goes out.
 
-Of numba.cuda are used: `compile`, functions that are inlined, intrinsics and launch bounds. No
-driver is asked for anything, so that kernels are made on machines without a GPU.
+    text → LLVM's language (`llvm/`) → PTX (libNVVM) → cubin (nvJitLink)
+
+No driver is asked for anything, so that kernels are made on machines without a GPU. With
+`config.lowering` "source" it is numba.cuda that makes PTX of the same text.
 """
 
 from __future__ import annotations
 
-import itertools
-import linecache
 import re
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module, metadata, util
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from ...config import config
 from ...errors import CompileError
 from ..runtime import cache as store
-from .intrinsics import intrinsics
+from .llvm.gpu import Gpu
+from .llvm.module import Module
 
 # What is imported, and the package that has it. Where there are two words, CUDA 13 calls it by the
 # first one and CUDA 12 by the second.
-PACKAGES = {
-    "numba_cuda": "numba-cuda",
-    "cuda.bindings": "cuda-bindings",
-    "nvidia.cu13 nvidia.cuda_nvcc": "nvidia-nvvm",
-}
+_TOOLKIT = "nvidia.cu13 nvidia.cuda_nvcc"
+PACKAGES = {"cuda.bindings": "cuda-bindings", _TOOLKIT: "nvidia-nvvm"}
+NUMBA = {"numba_cuda": "numba-cuda"}
 VERSIONED = (
-    "numba-cuda",
     "cuda-bindings",
     "nvidia-nvvm nvidia-cuda-nvcc-cu12",
     "nvidia-nvjitlink nvidia-nvjitlink-cu12",
@@ -38,7 +35,8 @@ REMEDY = "pip install 'funcgrad[cuda13]'"
 TARGETS = re.compile(r"sm_(\d+)(\d)")
 OLDEST = (8, 0)
 
-_serial = itertools.count()
+# NVIDIA's library of functions, in each toolkit.
+_LIBDEVICE = "nvvm/libdevice/libdevice.10.bc"
 
 
 class Cubin(NamedTuple):
@@ -60,11 +58,10 @@ class Cubin(NamedTuple):
     shared: int
 
 
-def missing() -> list[str]:
+def missing(packages: Mapping[str, str] | None = None) -> list[str]:
     """The packages that are needed to compile for a GPU, and are not installed."""
-    return [
-        package for modules, package in PACKAGES.items() if not any(map(_found, modules.split()))
-    ]
+    needed = PACKAGES if packages is None else packages
+    return [package for modules, package in needed.items() if not any(map(_found, modules.split()))]
 
 
 def version_of(packages: str) -> str | None:
@@ -99,13 +96,15 @@ def capability(target: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def require() -> None:
+def require(numba: bool = False) -> None:
     """Stop where kernels for a GPU cannot be compiled.
 
+    Args:
+        numba: whether numba.cuda is needed too.
     Raises:
         ModuleNotFoundError: a package is missing.
     """
-    absent = missing()
+    absent = [*missing(), *(missing(NUMBA) if numba else ())]
     if absent:
         raise ModuleNotFoundError(
             f"Compiling for a GPU needs {', '.join(absent)}, which this Python does not have. "
@@ -127,10 +126,12 @@ def cubin(
         CompileError: the text cannot be compiled.
     """
     version = capability(target)
-    key = store.key_of("cuda", text, name, list(kinds), bounds, target, _versions())
+    by_numba = config.lowering == "source"
+    versions = [*_versions(), *([_version("numba-cuda")] if by_numba else ())]
+    key = store.key_of("cuda", text, name, list(kinds), bounds, target, versions)
     entry = store.get(key)
     if entry is None:
-        require()
+        require(by_numba)
         made = _compiled(text, name, kinds, bounds, version)
         store.put(key, made.code, made._replace(code=b"")._asdict() | {"code": ""})
         return made
@@ -140,32 +141,11 @@ def cubin(
 
 @cache
 def _versions() -> list[str]:
-    return [f"{packages} {version_of(packages) or 'absent'}" for packages in VERSIONED]
+    return [_version(packages) for packages in VERSIONED]
 
 
-def _plain(function: Any) -> Any:
-    return function
-
-
-@cache
-def _namespace() -> dict[str, Any]:
-    """What the text of a kernel may name."""
-    cuda: Any = import_module("numba.cuda")
-    extending: Any = import_module("numba.cuda.extending")
-    types: Any = import_module("numba.cuda.types")
-    return {
-        **{t.__name__: t for t in (np.int8, np.int16, np.int32, np.int64, np.float32, np.float64)},
-        **{t.__name__: t for t in (np.uint8, np.uint16, np.uint32, np.uint64)},
-        "bool_": np.bool_,
-        "np": np,
-        "math": import_module("math"),
-        "cuda": cuda,
-        "libdevice": import_module("numba.cuda.libdevice"),
-        "fg_special_gammaln": import_module("math").lgamma,
-        "device": cuda.jit(device=True, inline="always"),
-        "kernel": _plain,
-        **intrinsics(extending, types),
-    }
+def _version(packages: str) -> str:
+    return f"{packages} {version_of(packages) or 'absent'}"
 
 
 def custom_cubin(
@@ -181,59 +161,71 @@ def custom_cubin(
         TypeError: numba.cuda cannot compile it for these arguments.
     """
     version = capability(target)
-    require()
-    cuda: Any = import_module("numba.cuda")
-    types: Any = import_module("numba.cuda.types")
-    support: Any = import_module("numba.cuda.np.numpy_support")
-    given = [
-        types.Array(support.from_dtype(dtype), rank, "C", readonly=read)
-        for dtype, rank, read in arrays
-    ]
-    names: dict[str, Any] = {"kernel": _plain}
-    names["user"] = cuda.jit(device=True, inline="always")(function)
-    try:
-        exec(compile(text, f"<funcgrad cuda {name}>", "exec"), names)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            options: dict[str, Any] = {"device": False, "abi": "numba", "launch_bounds": threads}
-            ptx, _ = cuda.compile(names[name], types.void(*given), cc=version, **options)
-        return _linked(ptx, version)
-    except Exception as error:
-        shown = ", ".join(map(str, given))
-        raise TypeError(
-            f"numba.cuda cannot compile the kernel {function.__name__} for the arguments ({shown})."
-            f"\n{error}\n  What is read arrives as read-only arrays, scalars where the rank is 0; "
-            "the arrays to write follow. Functions that it calls need "
-            "cuda.jit(device=True, inline='always')."
-        ) from error
+    require(numba=True)
+    ptx = _numba().custom_ptx(function, text, name, arrays, threads, version)
+    return _linked(ptx, version)
+
+
+def _numba() -> Any:
+    """What makes PTX by numba.cuda, which nothing else needs."""
+    return import_module(f"{__package__}.with_numba")
 
 
 def _compiled(
     text: str, name: str, kinds: Sequence[str], bounds: tuple[int, int], version: tuple[int, int]
 ) -> Cubin:
-    cuda: Any = import_module("numba.cuda")
-    types: Any = import_module("numba.cuda.types")
-    file = f"<funcgrad cuda {name} {next(_serial)}>"
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    names = dict(_namespace())
-    pointers = [types.CPointer(getattr(types, kind)) for kind in kinds]
     try:
-        exec(compile(text, file, "exec"), names)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ptx, _ = cuda.compile(
-                names[name],
-                types.void(*pointers),
-                cc=version,
-                device=False,
-                abi="numba",
-                launch_bounds=bounds,
-            )
+        if config.lowering == "source":
+            ptx = _numba().kernel_ptx(text, name, kinds, bounds, version)
+        else:
+            ptx = _assembly(nvvm_text(text, name, kinds, bounds), version)
         return _linked(ptx, version)
     except Exception as error:
         raise CompileError(f"The GPU's kernel {name} does not compile: {error}\n{text}") from error
+
+
+def nvvm_text(text: str, name: str, kinds: Sequence[str], bounds: tuple[int, int]) -> str:
+    """A kernel in the language of libNVVM."""
+    nvvm: Any = import_module("cuda.bindings.nvvm")
+    return Module(text, Gpu(bounds, nvvm.ir_version())).kernel(name, kinds)
+
+
+def _assembly(text: str, version: tuple[int, int]) -> str:
+    """PTX of a module."""
+    nvvm: Any = import_module("cuda.bindings.nvvm")
+    options = ["-opt=3", f"-arch=compute_{version[0]}{version[1]}"]
+    program = nvvm.create_program()
+    try:
+        data = text.encode()
+        nvvm.add_module_to_program(program, data, len(data), "kernel")
+        try:
+            nvvm.verify_program(program, len(options), options)
+            if "@__nv_" in text:
+                # After the check, which its own code would not pass.
+                library = _library()
+                nvvm.lazy_add_module_to_program(program, library, len(library), "libdevice")
+            nvvm.compile_program(program, len(options), options)
+        except Exception as error:
+            log = bytearray(nvvm.get_program_log_size(program))
+            nvvm.get_program_log(program, log)
+            raise CompileError(f"{error}\n{log.decode(errors='replace')}") from error
+        ptx = bytearray(nvvm.get_compiled_result_size(program))
+        nvvm.get_compiled_result(program, ptx)
     finally:
-        linecache.cache.pop(file, None)
+        nvvm.destroy_program(program)
+    return ptx.decode().strip("\0")
+
+
+@cache
+def _library() -> bytes:
+    """NVIDIA's library of functions, as bitcode."""
+    for module in filter(_found, _TOOLKIT.split()):
+        spec = util.find_spec(module)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            file = Path(folder, _LIBDEVICE)
+            if file.exists():
+                return file.read_bytes()
+    raise CompileError(f"{_LIBDEVICE} is in none of {_TOOLKIT}. {REMEDY}")
 
 
 def _linked(ptx: str, version: tuple[int, int]) -> Cubin:
@@ -262,5 +254,6 @@ def _linked(ptx: str, version: tuple[int, int]) -> Cubin:
         entry[1] if entry else "",
         number(r"Used (\d+) registers"),
         number(r"(\d+) bytes spill"),
-        number(r"(\d+) bytes smem"),
+        # Told of what the text asks for, then of what the cubin does.
+        max(map(int, re.findall(r"(\d+) bytes smem", told)), default=0),
     )

@@ -27,6 +27,10 @@ def report() -> tuple[str, bool]:
         else:
             rows.append((name, "missing: no kernel can be compiled", adapter.REMEDY))
             absent.append(name)
+    for package in adapter.NUMBA.values():
+        version = adapter.version_of(package)
+        lack = "missing: kernels of custom_kernel(cuda=) cannot be compiled"
+        rows.append((package, version or lack, "" if version else adapter.REMEDY))
     version = adapter.version_of(cublaslt.PACKAGE)
     lack = "missing: products are done by kernels of our own"
     rows.append((cublaslt.PACKAGE, version or lack, "" if version else adapter.REMEDY))

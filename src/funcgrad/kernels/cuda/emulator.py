@@ -267,17 +267,17 @@ class _Run:
         assert isinstance(node.iter, ast.Call)
         bounds = [self.value(a) for a in node.iter.args]
         start, stop = (0, *bounds) if len(bounds) == 1 else bounds
-        waiting = np.zeros_like(self.mask)
+        around, self.waiting = self.waiting, np.zeros_like(self.mask)
         at = np.broadcast_to(np.asarray(start), self.mask.shape).copy()
         while self.mask.any():
             condition = at < stop
-            waiting |= self.mask & ~condition
+            self.waiting |= self.mask & ~condition
             self.mask = self.mask & condition
             if self.mask.any():
                 self.set(node.target, at.copy())
                 self.block(node.body)
             at = at + 1
-        self.mask = waiting
+        self.mask, self.waiting = self.waiting, around
 
     # Expressions.
 

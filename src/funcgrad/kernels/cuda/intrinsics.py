@@ -1,7 +1,7 @@
 """Instructions that generated kernels name and no text defines, for numba.cuda.
 
-In: the module numba.cuda, handed over by `adapter`. Out: functions by name. Each is one or two
-instructions: the bits of a number, halves, moves of 128 bits, a maximum that keeps NaN, atomics.
+In: the module numba.cuda, handed over by `with_numba`. Out: functions by name. Each is one or two
+instructions: the bits of a number, moves of 128 bits, atomics, and those of `instructions`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from .instructions import INSTRUCTIONS, Instruction
 from .words import ATOMICS
 
 # A thread moves so many bytes in one instruction.
@@ -23,21 +24,15 @@ def intrinsics(extending: Any, types: Any) -> dict[str, Any]:
     """
     ir: Any = import_module("llvmlite.ir")
     make = _Makers(extending.intrinsic, types, ir)
-    f32, f64, u16, u32, u64 = (
-        getattr(types, name) for name in ("float32", "float64", "uint16", "uint32", "uint64")
+    f32, f64, u32, u64 = (
+        getattr(types, name) for name in ("float32", "float64", "uint32", "uint64")
     )
     found = {
         "as_float32": make.bits(u32, f32),
         "as_float64": make.bits(u64, f64),
         "as_uint32": make.bits(f32, u32),
         "as_uint64": make.bits(f64, u64),
-        # LLVM's type of halves is not in NVVM's language.
-        "from_float16": make.assembled("cvt.f32.f16 $0, $1;", "=f,h", f32, u16),
-        "to_float16": make.assembled("cvt.rn.f16.f32 $0, $1;", "=h,f", u16, f32),
-        "maximum_float32": make.assembled("max.NaN.f32 $0, $1, $2;", "=f,f,f", f32, f32, f32),
-        "minimum_float32": make.assembled("min.NaN.f32 $0, $1, $2;", "=f,f,f", f32, f32, f32),
-        "mma_float16": make.matrices("f16"),
-        "mma_bfloat16": make.matrices("bf16"),
+        **{name: make.assembled(code) for name, code in INSTRUCTIONS.items()},
         "aligned": make.pointer_test(),
     }
     for op, name in ATOMICS:
@@ -65,23 +60,28 @@ class _Makers:
 
         return self.intrinsic(made)
 
-    def assembled(self, instruction: str, registers: str, target: Any, *sources: Any) -> Any:
-        """An instruction that LLVM has no name for; what it is given is converted first."""
-        ir = self.ir
+    def assembled(self, code: Instruction) -> Any:
+        """An instruction of PTX; what it is given is converted first."""
+        ir, types = self.ir, self.types
+        operands = [getattr(types, name) for name in code.operands]
+        results = [getattr(types, name) for name in code.results]
+        result = results[0] if len(results) == 1 else types.Tuple(results)
 
-        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            types = [context.get_value_type(t) for t in (target, *sources)]
-            kind = ir.FunctionType(types[0], types[1:])
-            return builder.call(ir.InlineAsm(kind, instruction, registers), args)
+        def gen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kinds = [context.get_value_type(t) for t in results]
+            whole = kinds[0] if len(kinds) == 1 else ir.LiteralStructType(kinds)
+            shape = ir.FunctionType(whole, [context.get_value_type(t) for t in operands])
+            text = ir.InlineAsm(shape, code.text, code.constraints, side_effect=code.together)
+            found = builder.call(text, args)
+            if len(kinds) == 1:
+                return found
+            parts = [builder.extract_value(found, k) for k in range(len(kinds))]
+            return context.make_tuple(builder, result, parts)
 
         # Numba reads the number of arguments off the function.
-        def one(context: Any, x: Any) -> Any:
-            return target(*sources), code
-
-        def two(context: Any, x: Any, y: Any) -> Any:
-            return target(*sources), code
-
-        return self.intrinsic(one if len(sources) == 1 else two)
+        names = ", ".join(f"x{k}" for k in range(len(operands)))
+        made = eval(f"lambda context, {names}: made", {"made": (result(*operands), gen)})
+        return self.intrinsic(made)
 
     def moved(self, count: int, load: bool) -> Any:
         """Neighbours from memory to a thread's own array, or back, 16 bytes at once."""
@@ -109,48 +109,6 @@ class _Makers:
                 return context.get_dummy_value()
 
             return types.void(pointer, types.int64, room), gen
-
-        return self.intrinsic(made)
-
-    def matrices(self, kind: str) -> Any:
-        """What a warp multiplies by tensor cores: 16 × 16 times 16 × 8 of 16-bit floats.
-
-        Its lanes give four words, two words and four sums, and get four sums.
-        """
-        ir, types = self.ir, self.types
-        word, single = types.uint32, types.float32
-        text = (
-            f"mma.sync.aligned.m16n8k16.row.col.f32.{kind}.{kind}.f32 "
-            "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
-        )
-        registers = ",".join(["=f"] * 4 + ["r"] * 6 + ["f"] * 4)
-
-        def made(
-            context: Any,
-            a0: Any,
-            a1: Any,
-            a2: Any,
-            a3: Any,
-            b0: Any,
-            b1: Any,
-            c0: Any,
-            c1: Any,
-            c2: Any,
-            c3: Any,
-        ) -> Any:
-            result = types.UniTuple(single, 4)
-
-            def gen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-                float_type = ir.FloatType()
-                shape = ir.FunctionType(
-                    ir.LiteralStructType([float_type] * 4), [a.type for a in args]
-                )
-                code = ir.InlineAsm(shape, text, registers, side_effect=True)
-                found = builder.call(code, args)
-                parts = [builder.extract_value(found, k) for k in range(4)]
-                return context.make_tuple(builder, result, parts)
-
-            return result(*[word] * 6, *[single] * 4), gen
 
         return self.intrinsic(made)
 

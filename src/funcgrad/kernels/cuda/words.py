@@ -3,8 +3,8 @@
 In: an operation, the texts of its operands and their dtype. Out: text, and the functions it calls.
 The one idea: what the CPU's printer writes, with other names for what a GPU does by an instruction
 (fused products, shuffles, roundings) and for the bits of a number; the rest is the same text, so
-both give the same values. The names that no text defines are listed in `GIVEN`: `adapter` has them
-for a GPU, `emulator` for NumPy.
+both give the same values. The names that no text defines are listed in `GIVEN`: `llvm/gpu.py` and
+`intrinsics` have them for a GPU, `emulator` for NumPy.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ from ..emit.llvm_ops import is_float, is_small_float
 from ..emit.source import Library
 from ..emit.source_helpers import HELPERS, called, saturating
 from ..emit.source_ops import SourceOps, Text, memory_name, register_name, typed
+from .instructions import INSTRUCTIONS
 
 # Operations that a GPU does on an element in memory at once, whoever else does one.
 ATOMICS = frozenset(
     {("add", name) for name in ("float32", "float64", "int32", "uint32", "int64", "uint64")}
     | {(op, name) for op in ("min", "max") for name in ("int32", "uint32", "int64", "uint64")}
 )
-GIVEN = frozenset(f"atomic_{op}_{name}" for op, name in ATOMICS) | frozenset(
-    "as_float32 as_float64 as_uint32 as_uint64 from_float16 to_float16 maximum_float32 "
-    "minimum_float32 mma_float16 mma_bfloat16 fg_special_gammaln aligned load_2 load_4 load_8 "
-    "store_2 store_4 store_8".split()
+GIVEN = frozenset(
+    [
+        *INSTRUCTIONS,
+        *(f"atomic_{op}_{name}" for op, name in ATOMICS),
+        *"as_float32 as_float64 as_uint32 as_uint64 fg_special_gammaln aligned".split(),
+        *(f"{way}_{count}" for way in ("load", "store") for count in (2, 4, 8)),
+    ]
 )
 ALL_LANES = "0xFFFFFFFF"
 _LIBDEVICE = {

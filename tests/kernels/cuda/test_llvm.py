@@ -1,0 +1,213 @@
+"""The compiler of kernels' texts: what this processor makes of them has the emulator's bits."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import funcgrad.numpy as fnp
+from funcgrad import lax, nn
+from funcgrad.config import enable_x64
+from funcgrad.control.jit import simplified_for_gpu as simplified
+from funcgrad.errors import CompileError
+from funcgrad.kernels.cuda import emulated
+from funcgrad.kernels.cuda.emulated import emulate
+from funcgrad.kernels.cuda.emulator import Emulator
+from funcgrad.kernels.cuda.llvm.gpu import CALLS, Gpu
+from funcgrad.kernels.cuda.llvm.module import Module
+from funcgrad.kernels.cuda.program import cuda_program
+from funcgrad.kernels.cuda.words import GIVEN
+
+from ..drawn import examples, programs
+from ..landmarks import LANDMARKS
+from .processor import Processors
+from .running import traced
+from .test_emulated import TABLE, f32
+
+# Many blocks of threads that wait for each other: seconds here. Others have the same kinds.
+LONG = {
+    "softmax of rows that no block can keep",
+    "sum and maximum of all",
+    "cumulative sums of a row by many blocks",
+    "cumulative maxima of rows by many blocks",
+    "cumulative products of bfloat16 by many blocks",
+    "sort of long rows",
+    "places of long sorted columns",
+    "top of long rows",
+    "product of large tiles",
+    "two orders of the same rows",
+    "halvings",
+}
+PROGRAMS = {name: entry[1:] for name, entry in TABLE.items()} | LANDMARKS
+
+
+def both(monkeypatch, closed, inputs, aligned=True):
+    """The results of the emulator, and those of this processor."""
+    program = cuda_program(closed, simplified)
+    if program.refused:
+        return []
+    want = emulate(program, inputs, aligned)
+    with monkeypatch.context() as patched:
+        patched.setattr(emulated, "Emulator", Processors)
+        found = emulate(program, inputs, aligned)
+    return list(zip(found, want, strict=True))
+
+
+def same_bits(pairs):
+    for got, want in pairs:
+        # Which NaN an operation gives is nobody's business.
+        kept = want == want
+        assert np.array_equal(got == got, kept)
+        assert got[kept].tobytes() == want[kept].tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - LONG))
+def test_programs_have_the_bits_of_the_emulator(name, monkeypatch):
+    f, *args = PROGRAMS[name]
+    pairs = both(monkeypatch, *traced(f, *args))
+    if "product of" in name and "16" in name:
+        # The emulator leaves the order of a product by tensor cores to NumPy.
+        for got, want in pairs:
+            np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=1e-2, atol=1e-4)
+        return
+    same_bits(pairs)
+
+
+@pytest.mark.parametrize("name", ["map of any length", "bfloat16", "gather"])
+def test_where_nothing_is_aligned(name, monkeypatch):
+    f, *args = PROGRAMS[name]
+    same_bits(both(monkeypatch, *traced(f, *args), aligned=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_attention(dtype, monkeypatch):
+    x = f32(1, 70, 2, 12).astype(dtype)
+
+    def f(q):
+        return nn.dot_product_attention(q, q, q, is_causal=True)
+
+    for got, want in both(monkeypatch, *traced(f, x)):
+        np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_convolution(monkeypatch):
+    def f(x, w):
+        return lax.conv(x, w, (1, 1), "SAME")
+
+    same_bits(both(monkeypatch, *traced(f, f32(2, 3, 9, 9), f32(4, 3, 3, 3))))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "uint64", "int8", "uint8", "float16"])
+def test_dtypes(dtype, monkeypatch):
+    with enable_x64():
+        x = (np.arange(1, 201) % 7).astype(dtype).reshape(10, 20)
+        same_bits(both(monkeypatch, *traced(lambda x: (x * x, x.max(), x.min(0), x // 3), x)))
+
+
+@examples(15)
+@given(programs("EXACT"))
+def test_random_programs(program):
+    with enable_x64(), pytest.MonkeyPatch.context() as monkeypatch:
+        same_bits(both(monkeypatch, *traced(program, *program.inputs())))
+
+
+def run(text, *arrays, threads=32):
+    """The arrays after a kernel was run by the emulator, and by this processor."""
+    found = []
+    for kind in (Emulator, Processors):
+        copies = [a.copy() for a in arrays]
+        kind(f"@kernel\ndef k({text}").launch("k", 1, threads, copies)
+        found.append(copies)
+    return found
+
+
+INTEGERS = {
+    "floor": "x // y",
+    "rest": "x % y",
+    "floor by a constant": "x // 7",
+    "rest of a constant": "x % 7",
+    "negative constant": "x // -7",
+    "bits": "(x & y) | (x ^ 5)",
+    "shifts": "(x << 3) + (y >> 2)",
+    "choice": "x if x < y else -y",
+    "both": "int64(x < y and y != 3)",
+    "either": "int64(x < 0 or y >= 3)",
+    "not": "int64(not x < y)",
+    "narrowed": "int64(int8(x)) * int64(uint16(y))",
+    "least": "min(min(x, y), 2) - max(x, y)",
+    "size": "abs(x)",
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_integers(name):
+    text = (
+        f"a, b, c):\n    i = cuda.threadIdx.x\n    x, y = a[i], b[i]\n    c[i] = {INTEGERS[name]}\n"
+    )
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-300, 300, 32) for _ in range(2))
+    b[b == 0] = 1
+    emulator, processor = run(text, a, b, np.zeros(32, np.int64))
+    np.testing.assert_array_equal(processor[2], emulator[2])
+
+
+def test_division_by_zero_gives_zero():
+    text = "a, c):\n    i = cuda.threadIdx.x\n    c[i] = a[i] // (a[i] - a[i])\n"
+    a = np.arange(-4, 28)
+    c = np.ones(32, np.int64)
+    Processors(f"@kernel\ndef k({text}").launch("k", 1, 32, [a, c])
+    assert not c.any()
+
+
+def test_loops_that_are_left_and_names_that_change_places():
+    text = """a, c):
+    i = cuda.threadIdx.x
+    low, high = 0, 40
+    while low < high:
+        middle = (low + high) // 2
+        if a[middle] > i:
+            high = middle
+        else:
+            low = middle + 1
+    for k in range(5, 50):
+        if k > i:
+            break
+        low += k
+    c[i] = low
+"""
+    emulator, processor = run(text, np.arange(40) * 2, np.zeros(32, np.int64))
+    np.testing.assert_array_equal(processor[1], emulator[1])
+
+
+REFUSED = {
+    "no common type": "    c[0] = a[0] + uint64(3)\n",
+    "no statement": "    del a\n",
+    "no expression": "    c[0] = [1]\n",
+    "read before it is written": "    c[0] = x\n",
+    "no text defines f": "    c[0] = f(a[0])\n",
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_is_no_text_of_a_kernel(why):
+    with pytest.raises(CompileError, match=why.split()[-1]):
+        Module(f"@kernel\ndef k(a, c):\n{REFUSED[why]}", Gpu((32, 1), (2, 0, 3, 2))).kernel(
+            "k", ["int64", "int64"]
+        )
+
+
+def test_every_name_that_no_text_defines_is_compiled():
+    assert CALLS.keys() >= GIVEN
+
+
+def test_what_is_called_is_written_once_and_nothing_else():
+    program = cuda_program(traced(lambda x: fnp.exp(x) + fnp.exp(2 * x), f32(70))[0], simplified)
+    (kernel,) = program.kernels
+    text = Module(program.module_of(kernel), Gpu((256, 4), (2, 0, 3, 2))).kernel(
+        kernel.name, ["float32"] * 2
+    )
+    assert text.count("define internal float @exp_float32") == 1
+    assert text.count("call float @exp_float32") == 4  # of neighbours, and one by one
+    assert '!"maxntidx", i32 256' in text and '!"minctasm", i32 4' in text
