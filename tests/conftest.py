@@ -13,6 +13,7 @@ from typing import Any
 import beartype
 import hypothesis
 import jaxtyping
+import pytest
 
 # Programs compiled by tests are kept apart from the user's.
 os.environ.setdefault("FUNCGRAD_CACHE_DIR", tempfile.mkdtemp(prefix="funcgrad-tests-"))
@@ -71,3 +72,12 @@ def pytest_configure() -> None:
 def pytest_addoption(parser: object) -> None:
     """`--golden=update` rewrites the golden files from what the code does now."""
     parser.addoption("--golden", choices=["check", "update"], default="check")
+
+
+@pytest.fixture
+def cpus():
+    """Gives a function that makes the CPU count as so many devices."""
+    from funcgrad.config import config
+
+    yield lambda count: config.update("num_cpu_devices", count)
+    config.update("num_cpu_devices", None)

@@ -26,10 +26,12 @@ from .api.placement import clear_caches as clear_caches
 from .api.placement import device_get as device_get
 from .api.placement import device_put as device_put
 from .api.placement import effects_barrier as effects_barrier
+from .api.pmap import pmap as pmap
 from .api.reverse import grad as grad
 from .api.reverse import linear_transpose as linear_transpose
 from .api.reverse import value_and_grad as value_and_grad
 from .api.reverse import vjp as vjp
+from .api.sharding import shard_map as shard_map
 from .api.tracing import ensure_compile_time_eval as ensure_compile_time_eval
 from .api.tracing import eval_shape as eval_shape
 from .api.tracing import make_jaxpr as make_jaxpr
@@ -57,7 +59,11 @@ from .core.devices import local_device_count as local_device_count
 from .core.devices import local_devices as local_devices
 from .core.devices import process_count as process_count
 from .core.devices import process_index as process_index
+from .core.meshes import P as P
+from .core.meshes import make_mesh as make_mesh
+from .core.meshes import set_mesh as set_mesh
 from .core.shapes import ShapeDtypeStruct as ShapeDtypeStruct
+from .core.shardings import NamedSharding as NamedSharding
 from .ir.dtypes import float0 as float0
 from .typing import Array as Array
 
@@ -95,6 +101,7 @@ _modules = {
     "profiler",
     "random",
     "scipy",
+    "sharding",
     "stages",
     "test_util",
     "train",

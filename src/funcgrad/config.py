@@ -88,12 +88,13 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "profile": (False, _flag),
     "debug": (0, _level),
     "num_threads": (None, _count),
+    "num_cpu_devices": (None, _count),
     "cache": (True, _flag),
     "cache_dir": (None, _path),
     "cache_max_bytes": (2**30, _count),
 }
 # These say how and where programs run, not what they are: traces do not depend on them.
-_of_running = {"debug", "num_threads", "cache", "cache_dir", "cache_max_bytes"}
+_of_running = {"debug", "num_threads", "num_cpu_devices", "cache", "cache_dir", "cache_max_bytes"}
 _of_tracing = [name for name in _options if name not in _of_running]
 
 
@@ -134,6 +135,8 @@ class Config(threading.local):
         debug: stages that the compiler prints to stderr: 0 none, 1 a page on what it did, 2 also
             groups, 3 also loops and memory, 4 also the code.
         num_threads: threads that compiled programs use; None: one a processor of this process.
+        num_cpu_devices: how many devices the CPU counts as, for `shard_map` and `pmap`: each runs
+            its part of a program in a thread of its own; None: one.
         cache: compiled programs are kept on disk for the next process.
         cache_dir: the directory they are kept in; None: the user's directory for caches.
         cache_max_bytes: how much of it they may fill; those unused for longest go first.
@@ -154,6 +157,7 @@ class Config(threading.local):
     profile: bool
     debug: int
     num_threads: int | None
+    num_cpu_devices: int | None
     cache: bool
     cache_dir: str | None
     cache_max_bytes: int

@@ -17,7 +17,8 @@
     ├── TypePromotionError                   in ir.dtypes: dtypes that do not promote
     └── CheckpointError                      in train.checkpoints: damaged, foreign, of another tree
     RuntimeError
-    └── CompileError                         generated code that cannot be compiled or loaded
+    ├── CompileError                         generated code that cannot be compiled or loaded
+    └── RanksDivergeError                    in core.ranks: collectives that wait for each other
 
 Tracer errors take the tracer: they tell its type, where it came from, and what to do instead.
 """

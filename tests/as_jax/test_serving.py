@@ -49,7 +49,7 @@ PRINTED = {
         "False False"
     ),
     "import jax; from jax.sharding import *; m = jax.make_mesh((1,), ('i',)); "
-    "print(jax.device_put(1.5, NamedSharding(m, PartitionSpec('i'))))": "1.5",
+    "print(jax.device_put(1.5, NamedSharding(m, PartitionSpec())))": "1.5",
     "import jax; print(jax.pmap(lambda x: jax.lax.psum(x, 'i'), 'i')(jax.numpy.ones((1, 2))))": (
         "[[1. 1.]]"
     ),

@@ -60,30 +60,37 @@ def vmap(
     @wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
-        dims = _in_dims(in_axes, args, kwargs)
+        dims = in_dims(in_axes, args, kwargs)
         arrays = [x for x, d in zip(leaves, dims, strict=True) if d is not None]
         check_leaves((args, kwargs), arrays, f"the arguments of vmap({name_of(fun)}) ")
-        size = _axis_size(fun, args, kwargs, leaves, dims, axis_size)
-        dims = [_positive(d, x) for x, d in zip(leaves, dims, strict=True)]
+        size = mapped_size(fun, (args, kwargs), leaves, dims, axis_size)
+        dims = [positive(d, x) for x, d in zip(leaves, dims, strict=True)]
         flat = FlatFunction(fun, in_tree)
-        outs, out_dims = batch_flat(flat, AxisData(axis_name, size), leaves, dims)
-        wanted = _out_dims(out_axes, flat.out_tree)
+        outs, found = batch_flat(flat, AxisData(axis_name, size), leaves, dims)
+        wanted = out_dims(out_axes, flat.out_tree)
         done = [
-            _place(x, d, w, size, axis_name) for x, d, w in zip(outs, out_dims, wanted, strict=True)
+            _place(x, d, w, size, axis_name) for x, d, w in zip(outs, found, wanted, strict=True)
         ]
         return tree.unflatten(flat.out_tree, done)
 
     return mapped
 
 
-def _in_dims(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+def in_dims(
+    in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], what: str = "vmap"
+) -> list[Any]:
+    """The mapped axis of each leaf of the arguments.
+
+    Raises:
+        ValueError: in_axes is no prefix of the arguments.
+    """
     count = len(args)
     if isinstance(in_axes, tuple):
         given: Any = in_axes  # pyright: ignore[reportUnknownVariableType]
         count = len(given)
     if count != len(args):
         raise ValueError(
-            "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
+            f"{what} in_axes must be an int, None, or a tuple of entries corresponding to the "
             f"positional arguments passed to the function, but got len(in_axes)={count}, "
             f"len(args)={len(args)}.\n  {user_line()}"
         )
@@ -91,24 +98,33 @@ def _in_dims(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> lis
         dims = tree.flatten_prefix(in_axes, args)
     except ValueError as error:
         raise ValueError(
-            "vmap in_axes specification must be a tree prefix of the corresponding value, got "
+            f"{what} in_axes specification must be a tree prefix of the corresponding value, got "
             f"{in_axes!r}. {error}\n  {user_line()}"
         ) from error
     return [*dims, *[0] * len(tree.leaves(kwargs))]
 
 
-def _positive(dim: int | None, x: Any) -> int | None:
+def positive(dim: int | None, x: Any) -> int | None:
+    """An axis counted from the front."""
     return dim if dim is None or dim >= 0 else dim + aval_of(x).ndim
 
 
-def _axis_size(
+def mapped_size(
     fun: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    given: tuple[tuple[Any, ...], dict[str, Any]],
     leaves: Sequence[Any],
     dims: Sequence[Any],
     axis_size: int | None,
+    what: str = "vmap",
 ) -> int:
+    """The size of the mapped axis, which all arguments must agree on.
+
+    Args:
+        given: positional and keyword arguments, of which `leaves` are the leaves.
+    Raises:
+        ValueError: they do not agree, none has one, or an axis is out of range.
+    """
+    args, kwargs = given
     sizes: list[int | None] = []
     for i, x in enumerate(leaves):
         d: int | None = dims[i]
@@ -119,7 +135,7 @@ def _axis_size(
         if not -len(shape) <= d < len(shape):
             name = argument_names(fun, args, kwargs)[i]
             raise ValueError(
-                f"vmap was requested to map its argument {name} along axis {d}, which implies "
+                f"{what} was requested to map its argument {name} along axis {d}, which implies "
                 f"that its rank should be at least {d + 1 if d >= 0 else -d}, but is only "
                 f"{len(shape)} (its shape is {shape}).\n  {user_line()}"
             )
@@ -131,9 +147,10 @@ def _axis_size(
         return found.pop()
     if not found:
         raise ValueError(
-            f"vmap must have at least one non-None value in in_axes, or axis_size.\n  {user_line()}"
+            f"{what} must have at least one non-None value in in_axes, or axis_size."
+            f"\n  {user_line()}"
         )
-    lines = [f"vmap got inconsistent sizes for array axes to be mapped:\n  {user_line()}"]
+    lines = [f"{what} got inconsistent sizes for array axes to be mapped:\n  {user_line()}"]
     names = argument_names(fun, args, kwargs)
     for name, x, d, size in zip(names, leaves, dims, sizes, strict=True):
         if size is not None:
@@ -144,7 +161,12 @@ def _axis_size(
     raise ValueError("\n".join([*lines, "  Set in_axes to None for what is not mapped."]))
 
 
-def _out_dims(out_axes: Any, out_tree: Any) -> list[Any]:
+def out_dims(out_axes: Any, out_tree: Any, what: str = "vmap") -> list[Any]:
+    """The mapped axis of each leaf of the result.
+
+    Raises:
+        ValueError: out_axes is no prefix of it.
+    """
     whole = tree.unflatten(out_tree, [0] * out_tree.num_leaves)
     if isinstance(out_axes, list):
         out_axes = tuple(out_axes)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
@@ -152,7 +174,7 @@ def _out_dims(out_axes: Any, out_tree: Any) -> list[Any]:
         return tree.flatten_prefix(out_axes, whole)
     except ValueError as error:
         raise ValueError(
-            f"vmap out_axes is {out_axes!r}, which is no tree prefix of the result {out_tree}. "
+            f"{what} out_axes is {out_axes!r}, which is no tree prefix of the result {out_tree}. "
             f"{error}\n  {user_line()}"
         ) from error
 

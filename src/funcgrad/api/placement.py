@@ -10,6 +10,7 @@ from .. import tree
 from ..control.accelerators import by_default, home_at, placed
 from ..core.array import Array
 from ..core.primitive import registry
+from ..core.shardings import Sharding
 from ..core.trace import Tracer, as_array
 
 
@@ -17,12 +18,18 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) ->
     """The tree with its leaves on a device, as Arrays; without one, Arrays stay where they are.
 
     Args:
-        device: one of `devices()` or `devices("gpu")`; "cpu", "gpu"; None. Arrays that are put
-            somewhere stay there: what is computed with them is computed there.
+        device: one of `devices()` or `devices("gpu")`; "cpu", "gpu"; a sharding; None. Arrays that
+            are put somewhere stay there: what is computed with them is computed there. The devices
+            of the CPU share one memory, in which arrays are whole.
         donate: arrays that are moved elsewhere are deleted where they were.
     Raises:
         RuntimeError: the device is not present.
+        ValueError: an array does not divide as a sharding says.
     """
+    if isinstance(device, Sharding):
+        for leaf in tree.leaves(x):
+            device.shard_shape(np.shape(leaf))
+        device = device.device_list()[0]
     home = home_at(device)
 
     def put(leaf: Any) -> Any:

@@ -1,7 +1,7 @@
 """What stands for a name of JAX that funcgrad does not have.
 
-`from jax import pmap` at the top of a library must not keep the rest of it from working, so such a
-name is an object that can be imported, passed on, put into annotations and asked about by
+`from jax import export` at the top of a library must not keep the rest of it from working, so a
+missing name is an object that can be imported, passed on, put into annotations and asked about by
 `isinstance`; whatever would need the real thing raises `AbsentError` with the dotted name.
 """
 
@@ -13,8 +13,6 @@ from ..core.sources import user_line
 
 # The first prefix that fits says what to do instead.
 _remedies = {
-    "jax.pmap": "There is one device: map with jax.vmap.",
-    "jax.shard_map": "There is one device: map with jax.vmap, or call the function as it is.",
     "jax.experimental.pallas": "Write the computation with jax.numpy and jax.lax under jax.jit.",
     "jax.profiler": "Measure with a profiler of Python, or time jitted calls.",
     "jax.export": "Keep the Python function: funcgrad writes no StableHLO.",

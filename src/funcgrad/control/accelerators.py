@@ -364,7 +364,8 @@ def home_at(device: Any, backend: str | None = None) -> CudaHome | HostHome | No
         raise ValueError(
             f"device={device!r} and backend={backend!r} are both given: give one of them."
         )
-    if device == cpu_device or device == "cpu":
+    if device == "cpu" or (isinstance(device, Device) and device in known_devices.cpu_devices()):
+        # The devices of the CPU share one memory.
         return host_home
     if isinstance(device, str) and device in _PLATFORMS:
         return homes()[0]
@@ -372,7 +373,7 @@ def home_at(device: Any, backend: str | None = None) -> CudaHome | HostHome | No
         for home in homes():
             if home.device == device:
                 return home
-    present = [str(cpu_device), *(str(home.device) for home in _homes)]
+    present = [str(d) for d in [*known_devices.cpu_devices(), *(h.device for h in _homes)]]
     raise RuntimeError(
         f"Unknown device {device!r}: the devices present are [{', '.join(present)}]. Take one of "
         "funcgrad.devices() or funcgrad.devices('gpu'), or leave device out."

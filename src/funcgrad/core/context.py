@@ -20,12 +20,14 @@ class Context(threading.local):
         source: overrides the user's frame while a jaxpr is re-traced.
         name_stack: `named_scope` names joined by "/".
         axis_sizes: sizes of the axis names in scope, innermost last.
+        rank: which of the ranks of a program over several devices this thread is; see `core.ranks`.
     """
 
     trace: Any = None
     source: Any = None
     name_stack: str = ""
     axis_sizes: tuple[tuple[Any, int], ...] = ()
+    rank: Any = None
 
 
 context = Context()
@@ -63,7 +65,7 @@ def axis_size_of(name: Any) -> int:
     """Size of the named axis in scope.
 
     Raises:
-        NameError: no enclosing vmap or axis_env has that name.
+        NameError: no enclosing vmap, shard_map, pmap or axis_env has that name.
     """
     for known, size in reversed(context.axis_sizes):
         if known == name:
@@ -71,7 +73,8 @@ def axis_size_of(name: Any) -> int:
     names = [known for known, _ in context.axis_sizes]
     raise NameError(
         f"unbound axis name: {name!r}. The names in scope are {names}; "
-        "give vmap an axis_name, or make_jaxpr an axis_env."
+        "give vmap or pmap an axis_name, shard_map a mesh with that axis, or make_jaxpr an "
+        "axis_env."
     )
 
 

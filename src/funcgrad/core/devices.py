@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..config import config
+
 
 class Device(NamedTuple):
     """A place for arrays and computation."""
@@ -29,6 +31,11 @@ class Device(NamedTuple):
 cpu_device = Device("cpu")
 
 
+def cpu_devices() -> list[Device]:
+    """As many CPU devices as `config.num_cpu_devices` says: they share one memory."""
+    return [Device("cpu", k) for k in range(config.num_cpu_devices or 1)]
+
+
 Finder = Callable[[], "list[Device]"]
 _finders: dict[str, Finder] = {}
 _stats: dict[str, Callable[[int], dict[str, int]]] = {}
@@ -47,13 +54,13 @@ def register(
 
 
 def devices(backend: str | None = None) -> list[Device]:
-    """The CPU, or the devices of one platform: "cpu", "gpu" or "cuda".
+    """The CPU devices, or the devices of one platform: "cpu", "gpu" or "cuda".
 
     Raises:
         RuntimeError: the platform is not known, or not present; then it says why.
     """
     if backend in (None, "cpu"):
-        return [cpu_device]
+        return cpu_devices()
     if backend not in _finders:
         raise RuntimeError(f"Unknown backend {backend!r}: the backends are {['cpu', *_finders]}.")
     return _finders[backend]()

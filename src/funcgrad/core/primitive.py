@@ -7,7 +7,7 @@ the traces say what to do with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -94,6 +94,10 @@ class Primitive:
 
     def __repr__(self) -> str:
         return self.name
+
+    def axis_names(self, params: dict[str, Any]) -> Collection[Any]:
+        """The named axes that a call of one with `named_axes` is about."""
+        return ()
 
     def printed(self, params: dict[str, Any]) -> dict[str, Any]:
         """The params a printed jaxpr shows, in order."""

@@ -14,29 +14,32 @@ from .families import families
 if TYPE_CHECKING:
     from ..control.associative import associative_scan as associative_scan
     from ..control.collectives import all_gather as all_gather
-    from ..control.collectives import all_gather_p as all_gather_p
     from ..control.collectives import all_to_all as all_to_all
-    from ..control.collectives import all_to_all_p as all_to_all_p
     from ..control.collectives import axis_index as axis_index
-    from ..control.collectives import axis_index_p as axis_index_p
     from ..control.collectives import axis_size as axis_size
+    from ..control.collectives import pcast as pcast
     from ..control.collectives import pmax as pmax
-    from ..control.collectives import pmax_p as pmax_p
     from ..control.collectives import pmean as pmean
     from ..control.collectives import pmin as pmin
-    from ..control.collectives import pmin_p as pmin_p
     from ..control.collectives import ppermute as ppermute
-    from ..control.collectives import ppermute_p as ppermute_p
     from ..control.collectives import pshuffle as pshuffle
     from ..control.collectives import psum as psum
-    from ..control.collectives import psum_p as psum_p
     from ..control.collectives import psum_scatter as psum_scatter
     from ..control.collectives import pswapaxes as pswapaxes
+    from ..control.collectives import pvary as pvary
     from ..control.composite import composite as composite
     from ..control.composite import composite_p as composite_p
     from ..control.cond import cond as cond
     from ..control.cond import cond_p as cond_p
     from ..control.cond import switch as switch
+    from ..control.exchanges import all_gather_p as all_gather_p
+    from ..control.exchanges import all_to_all_p as all_to_all_p
+    from ..control.exchanges import axis_index_p as axis_index_p
+    from ..control.exchanges import pmax_p as pmax_p
+    from ..control.exchanges import pmin_p as pmin_p
+    from ..control.exchanges import ppermute_p as ppermute_p
+    from ..control.exchanges import psum_p as psum_p
+    from ..control.exchanges import pvary_p as pvary_p
     from ..control.folds import reduce as reduce
     from ..control.folds import reduce_p as reduce_p
     from ..control.folds import reduce_window as reduce_window

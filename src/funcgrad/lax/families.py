@@ -7,14 +7,17 @@ families = {
         associative_scan
     """,
     "control.collectives": """
-        all_gather all_gather_p all_to_all all_to_all_p axis_index axis_index_p axis_size pmax
-        pmax_p pmean pmin pmin_p ppermute ppermute_p pshuffle psum psum_p psum_scatter pswapaxes
+        all_gather all_to_all axis_index axis_size pcast pmax pmean pmin ppermute pshuffle psum
+        psum_scatter pswapaxes pvary
     """,
     "control.composite": """
         composite composite_p
     """,
     "control.cond": """
         cond cond_p switch
+    """,
+    "control.exchanges": """
+        all_gather_p all_to_all_p axis_index_p pmax_p pmin_p ppermute_p psum_p pvary_p
     """,
     "control.folds": """
         reduce reduce_p reduce_window reduce_window_p select_and_scatter_p

@@ -121,6 +121,9 @@ def fold(eqn: Eqn) -> list[Atom] | None:
         return None
     if any(dtypes.is_opaque(v.aval.dtype) for v in eqn.outvars):
         return None
+    # A collective over the ranks of a mesh is done where they are: its operand is one of several.
+    if eqn.primitive.named_axes and eqn.primitive.axis_names(eqn.params):
+        return None
     values = [to_ndarray(a.val) for a in eqn.invars if isinstance(a, Literal)]
     with np.errstate(all="ignore"):
         result = eqn.rule()(*values, **eqn.params)

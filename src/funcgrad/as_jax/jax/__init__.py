@@ -10,30 +10,21 @@ from ...api import placement
 from ...control import jitted
 from ...control.accelerators import home_at
 from ...core.array import Array as _Array
+from ...core.devices import cpu_device
 from ..names import version as __version__
 from .config import config as config
-from .mapped import pmap as pmap
-from .mapped import shard_map as shard_map
-from .sharding import Mesh, NamedSharding, device_of, devices_of
-from .sharding import PartitionSpec as P
+from .sharding import device_of, devices_of
 from .sharding import reshard as reshard
-from .sharding import set_mesh as set_mesh
 
 __version_info__ = tuple(int(part) for part in __version__.split("."))
 __all__ = [
-    "NamedSharding",
-    "P",
     "config",
     "default_device",
     "device_put",
     "jit",
     "live_arrays",
-    "make_mesh",
-    "pmap",
     "process_indices",
     "reshard",
-    "set_mesh",
-    "shard_map",
 ]
 
 
@@ -56,12 +47,14 @@ def device_put(
 
 
 def _sole(places: Any) -> Any:
-    """The one device that is named, if any is.
+    """The one device that is named, if any is; the devices of the CPU have one memory.
 
     Raises:
         ValueError: there are several.
     """
     named = list(dict.fromkeys(devices_of(places)))
+    if len(named) > 1 and all(getattr(d, "platform", d) == "cpu" for d in named):
+        return cpu_device
     if len(named) > 1:
         raise ValueError(
             f"{', '.join(map(str, named))} are named together, and what is put or runs is on one "
@@ -94,13 +87,6 @@ class default_device(_default):
 
     def __init__(self, device: Any) -> None:
         super().__init__(device_of(device))
-
-
-def make_mesh(
-    axis_shapes: Any, axis_names: Any, axis_types: Any = None, *, devices: Any = None
-) -> Mesh:
-    """A mesh of the one device."""
-    return Mesh.of_shape(axis_shapes, axis_names, axis_types, devices)
 
 
 def process_indices(_: str | None = None) -> list[int]:

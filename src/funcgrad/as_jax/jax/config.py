@@ -32,7 +32,6 @@ _fixed: dict[str, tuple[Any, ...]] = {
     "jax_enable_custom_prng": (False, True),
     "jax_random_seed_offset": (0,),
     "jax_legacy_prng_key": ("allow",),
-    "jax_num_cpu_devices": (1, -1),
     "jax_softmax_custom_jvp": (True,),
 }
 
@@ -50,6 +49,8 @@ class Config:
             AttributeError: funcgrad knows no such option.
             ValueError: the value asks for what funcgrad does not do.
         """
+        if name == "jax_num_cpu_devices" and val == -1:
+            val = None
         if name in _fixed and val not in _fixed[name]:
             raise ValueError(
                 f"jax.config.update({name!r}, {val!r}): here it can be "

@@ -1,0 +1,12 @@
+"""Meshes of devices, and which part of an array lies on which of them; as `jax.sharding`."""
+
+from __future__ import annotations
+
+from .core.meshes import AbstractMesh as AbstractMesh
+from .core.meshes import AxisType as AxisType
+from .core.meshes import Mesh as Mesh
+from .core.meshes import PartitionSpec as PartitionSpec
+from .core.meshes import set_mesh as set_mesh
+from .core.shardings import NamedSharding as NamedSharding
+from .core.shardings import Sharding as Sharding
+from .core.shardings import SingleDeviceSharding as SingleDeviceSharding
