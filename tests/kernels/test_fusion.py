@@ -100,3 +100,22 @@ def test_values_read_at_ever_more_places_get_memory():
 
     assert len(fg.jit(f).lower(x).stages.llvm) < 1_000_000
     np.testing.assert_allclose(fg.jit(f)(x), x * 1.5**20, rtol=1e-5)
+
+
+def test_folds_over_the_leading_loop_are_joined_only_where_there_are_chunks():
+    def f(x):
+        y = fnp.tanh(x)
+        narrow = x.astype(fnp.bfloat16).sum((0, 1))
+        return y.sum(0), (x * 2).max((0, 1)), fnp.prod(1 + x / len(x), 0), narrow
+
+    joined = {}
+    for rows in (1, 9, 40_000):
+        x = np.linspace(-1, 1.5, rows * 6 * 5).reshape(rows, 6, 5).astype(np.float32)
+        found = fg.jit(f)(x)
+        joined[rows] = "_join" in str(fg.jit(f).lower(x).explain())
+        wanted = (np.tanh(x).sum(0, dtype="f8"), (x * 2).max((0, 1)), np.prod(1 + x / rows, 0))
+        for a, b in zip(found, wanted, strict=False):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+        sums = x.astype(fnp.bfloat16).astype("f8").sum((0, 1))
+        np.testing.assert_allclose(np.asarray(found[3], "f8"), sums, rtol=0.02, atol=0.05 * rows)
+    assert joined == {1: False, 9: False, 40_000: True}

@@ -83,6 +83,25 @@ def combined(partial: Buffer, target: Buffer, op: str, name: str) -> Kernel:
     return Kernel(name, [partial, target], [target], [], body, 1, 1, None, cost, ["partial sums"])
 
 
+def join_in_place(body: list[Node], partial: Buffer, target: Buffer, chunk: Axis) -> None:
+    """Let the stores of a kernel's only chunk go where the joined result would.
+
+    No other chunk is at work on it then, so the leading loop is not to be divided.
+    """
+    for node in body:
+        if isinstance(node, For):
+            node.chunked = False
+            join_in_place(node.body, partial, target, chunk)
+        elif isinstance(node, Store) and node.target is partial:
+            first, *rest = node.index
+            if first.same(axis_index(chunk)):
+                node.index = tuple(rest)
+            else:  # one position in the whole buffer
+                place = {axis: step for axis, step in first.axes.items() if axis is not chunk}
+                node.index = (Affine(first.const, place, first.dynamic),)
+            node.target, node.value = target, cast(node.value, target.dtype)
+
+
 def loops_over(axes: list[Axis], body: list[Node], accs: list[Acc], vector: bool) -> list[Node]:
     """The body within loops over the axes; the innermost may be a vector loop."""
     nodes: list[Node] = body

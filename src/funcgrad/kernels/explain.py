@@ -99,10 +99,10 @@ def _followed(block: Block, at: int) -> str:
 def threads_text(kernel: Kernel) -> str:
     """Whether threads share a kernel, and why not."""
     parts = -(-kernel.extent // kernel.grain)
-    if kernel.extent <= 1:
-        return "serial: its loops are not to be divided"
     if kernel.cost <= SHARED_NANOSECONDS:
         return f"serial: less than {time_text(SHARED_NANOSECONDS)} of work"
+    if kernel.extent <= 1:
+        return "serial: its loops are not to be divided"
     return f"threads: {parts} chunks of {kernel.grain}" if parts > 1 else "serial: one chunk"
 
 

@@ -45,6 +45,7 @@ from .chunks import (
     chunk_count,
     combined,
     divisible,
+    join_in_place,
     loops_over,
     written_in,
 )
@@ -439,12 +440,30 @@ class Scheduler:
         whole = any(a.extent != 1 for a in self.outer) or len(loops) == 1
         if lead is not None and not (whole and divisible(lead, bool(self.partials))):
             lead = None
-        main = self._kernel(self.name, body, cost, lead, by_chunk=bool(self.partials))
-        result = [main]
+        if self.partials and self._is_one_chunk(lead, cost):
+            for partial, target, _ in self.partials:
+                join_in_place(body, partial, target, self.chunk)
+            return [self._kernel(self.name, body, cost, None)]
+        result = [self._kernel(self.name, body, cost, lead, by_chunk=bool(self.partials))]
         for k, (partial, target, op) in enumerate(self.partials):
             partial.shape = (self.chunk.extent, *partial.shape[1:])
             result.append(combined(partial, target, op, f"{self.name}_join{k}"))
         return result
+
+    def _is_one_chunk(self, lead: For | None, cost: float) -> bool:
+        """Whether partial results can be done without: there is one chunk, folding into memory.
+
+        On a GPU many threads share a chunk. Narrow results are folded in wider memory.
+        """
+        if not self.division.in_order or any(p.dtype != t.dtype for p, t, _ in self.partials):
+            return False
+        return lead is None or self._turns(lead, cost) >= lead.axis.extent
+
+    def _turns(self, lead: For, cost: float) -> int:
+        """How many turns of a loop are a chunk."""
+        chunks = chunk_count(cost, lead.axis.extent, self.division)
+        grain = max(-(-lead.axis.extent // chunks), 1)
+        return -(-grain // 64) * 64 if lead.vector else grain
 
     def _kernel(
         self,
@@ -467,10 +486,7 @@ class Scheduler:
             lead.chunked = True
             extent = lead.axis.extent
         if not grain:
-            chunks = 1 if lead is None else chunk_count(cost, extent, self.division)
-            grain = max(-(-extent // chunks), 1)
-            if lead is not None and lead.vector:
-                grain = -(-grain // 64) * 64
+            grain = 1 if lead is None else self._turns(lead, cost)
         self.chunk.extent = max(-(-extent // grain), 1)
         everything = written_in(body)
         Shared(everything).run(body)
