@@ -27,6 +27,7 @@ NAMES = (
     "bench_rows",
     "bench_contraction",
     "bench_derivatives",
+    "bench_branches",
     "bench_loops",
     "bench_indexing",
     "bench_calls",

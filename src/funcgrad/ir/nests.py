@@ -217,21 +217,30 @@ _COST = {
 }
 
 
+def own_cost(x: Expr) -> float:
+    """Rough cost of one operation in vector instructions, without what it works on."""
+    if isinstance(x, Load):
+        return 1.0 + 3.0 * sum(len(i.dynamic) for i in x.index)
+    if isinstance(x, Index):
+        return 0.5
+    if isinstance(x, Apply):
+        factor = 3.0 if x.op in ("div", "rem", "mul") and x.dtype.kind in "iu" else 1.0
+        return _COST.get(x.op, 1.0) * factor
+    return 0.0
+
+
 def expr_cost(x: Expr, seen: set[int] | None = None) -> float:
-    """Rough cost of one element in vector instructions; equal subexpressions count once."""
+    """Rough cost of one element in vector instructions; equal subexpressions count once.
+
+    Of the arms of a branch only the first counts, which is the costliest.
+    """
     seen = set() if seen is None else seen
     if id(x) in seen:
         return 0.0
     seen.add(id(x))
-    if isinstance(x, Load):
-        cost = 1.0 + (expr_cost(x.guard, seen) if x.guard is not None else 0.0)
-        return cost + sum(expr_cost(e, seen) + 3.0 for i in x.index for e, _ in i.dynamic)
-    if isinstance(x, Index):
-        return 0.5 + sum(expr_cost(e, seen) for e, _ in x.affine.dynamic)
-    if isinstance(x, Apply):
-        factor = 3.0 if x.op in ("div", "rem", "mul") and x.dtype.kind in "iu" else 1.0
-        return _COST.get(x.op, 1.0) * factor + sum(expr_cost(a, seen) for a in x.args)
-    return 0.0
+    if isinstance(x, Apply) and x.name == "branch":
+        return expr_cost(x.args[1], seen)
+    return own_cost(x) + sum(expr_cost(y, seen) for y in children(x))
 
 
 def expr_depth(x: Expr, memo: dict[int, int]) -> int:
@@ -254,20 +263,33 @@ def children(x: Expr) -> list[Expr]:
     return []
 
 
-def loads_of(*roots: Expr | None) -> list[Load]:
-    """Every load in the expressions, each once."""
-    found: list[Load] = []
+def parts_of(*roots: Expr | None) -> Iterator[Expr]:
+    """Every expression within some, each once."""
     seen: set[int] = set()
     stack = [r for r in roots if r is not None]
     while stack:
         x = stack.pop()
-        if id(x) in seen:
-            continue
-        seen.add(id(x))
-        if isinstance(x, Load):
-            found.append(x)
-        stack.extend(children(x))
-    return found
+        if id(x) not in seen:
+            seen.add(id(x))
+            yield x
+            stack.extend(children(x))
+
+
+def loads_of(*roots: Expr | None) -> list[Load]:
+    """Every load in the expressions, each once."""
+    return [x for x in parts_of(*roots) if isinstance(x, Load)]
+
+
+def conditions_of(*roots: Expr | None) -> list[Expr]:
+    """What the branches in the expressions depend on, without negations, each once."""
+    found: dict[Expr, None] = {}
+    for x in parts_of(*roots):
+        if isinstance(x, Apply) and x.name == "branch":
+            condition = x.args[0]
+            while isinstance(condition, Apply) and condition.op == "not":
+                (condition,) = condition.args
+            found[condition] = None
+    return list(found)
 
 
 def rewrite(x: Expr, leaf: Any, memo: dict[int, Expr]) -> Expr:

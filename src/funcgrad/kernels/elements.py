@@ -62,7 +62,7 @@ COSTLY, LAST = 8.0, 1 << 30
 
 
 class NotInPlace(Exception):
-    """A value needs what cannot be had in registers at this place."""
+    """A value needs what cannot be had in registers at this place; the text says what."""
 
 
 class Carrying(Protocol):
@@ -97,6 +97,8 @@ class Within:
         make: makes a loop of its operands, that runs only under a condition.
         guards: the conditions under which values are asked for, innermost last.
         constants: memory of what the programs capture.
+        most: places at which elements of arrays may still be asked for.
+        deepest: how many values behind each other were asked for.
     """
 
     def __init__(
@@ -115,8 +117,10 @@ class Within:
         self.guards: list[Expr | None] = [None]
         self.constants: dict[Buffer, np.ndarray[Any, Any]] = {}
         self.most = MOST
+        self.deepest = 0
         self.parts = Parts()
         self.loops: list[Carrying] = []
+        self.programs: list[Elements] = []
 
     def reader(self, buffer: Buffer, dtype: DType) -> Read:
         """What is in memory; the parts of a complex number lie side by side."""
@@ -200,8 +204,9 @@ class Elements:
     ) -> None:
         self.jaxpr = closed.jaxpr
         if closed.effects or any(e.effects for e in self.jaxpr.eqns):
-            raise NotInPlace
+            raise NotInPlace("it has effects")
         self.within, self.add, self.only, self.position = within, add, only, position
+        within.programs.append(self)
         self.given: dict[Var, Read] = dict(zip(self.jaxpr.invars, given, strict=True))
         for var, value in zip(self.jaxpr.constvars, closed.consts, strict=True):
             array = np.asarray(to_ndarray(value))
@@ -256,14 +261,16 @@ class Elements:
             return found[0]
         within = self.within
         within.most -= len(index) > len(within.axes)
+        within.deepest = max(within.deepest, len(guards))
         if within.most < 0 or len(guards) > DEEPEST:
-            raise NotInPlace
-        given = self.given.get(var) or self.regions.get(var) or self.region(var)
+            raise NotInPlace("its values are read at many places")
+        given = self.given.get(var)
         if given is not None:
             value = given(index, guard)
         else:
             guards.append(whole)
-            value = self.made(var, index)
+            result = self.regions.get(var) or self.region(var)
+            value = self.made(var, index) if result is None else result(index, None)
             guards.pop()
             if guard is not None:
                 value = select(guard, value, Const(0, value.dtype))
@@ -284,11 +291,12 @@ class Elements:
             return self._folded(rule, index, dtype)
         if isinstance(rule, Scatter):
             return self._scattered(rule, index)
-        raise NotInPlace
+        raise NotInPlace(f"{self.body.made_by[var].primitive.name} is not done element by element")
 
     def _folded(self, rule: Fold, index: IndexTuple, dtype: np.dtype[Any]) -> Expr:
-        if rule.op.startswith("arg") or np.prod(rule.extents, dtype=np.int64) > TERMS:
-            raise NotInPlace
+        count = np.prod(rule.extents, dtype=np.int64)
+        if rule.op.startswith("arg") or count > TERMS:
+            raise NotInPlace(f"{count} elements are folded into one")
         total: Expr | None = None
         for place in itertools.product(*map(range, rule.extents)):
             value = rule.at(index, tuple(map(Affine, place)))
@@ -299,7 +307,7 @@ class Elements:
 
     def _scattered(self, rule: Scatter, index: IndexTuple) -> Expr:
         if np.prod(rule.extents, dtype=np.int64) > FEW:
-            raise NotInPlace
+            raise NotInPlace("many elements are scattered")
         value = rule.base(index)
         for number in itertools.product(*map(range, rule.extents)):
             place = tuple(map(Affine, number))
@@ -333,7 +341,7 @@ class Elements:
             closed = self.within.simplify(what.parts["jaxpr"])
             return outputs_of(Elements(closed, given, self.within, self.add, self.only, position))
         if self.add is None:
-            raise NotInPlace
+            raise NotInPlace(f"a {what.kind} is inside")
         turns = self.within.make(what, given, self.within, self.only)
         self.add(position, turns.loop)
         return [turns.carry(k) for k in range(turns.count)] + [_stacked] * (
@@ -359,11 +367,11 @@ class Elements:
         def read(index: IndexTuple, guard: Expr | None) -> Expr:
             found = [(arm, arm.outs[k](index, None)) for arm in arms]
             # Only one arm is chosen, so that their order does not matter.
-            (_, value), *rest = sorted(found, key=lambda pair: _is_costly(pair[1]))
+            (_, value), *rest = sorted(found, key=lambda pair: expr_cost(pair[1]))
             for arm, own in rest:
                 apart = _is_costly(own) and not self.within.axes and own.dtype.kind != "c"
                 if self.add is None or not apart:
-                    value = select(arm.chosen, own, value)
+                    value = Apply("select", (arm.chosen, own, value), value.dtype, "branch")
                 else:
                     real = self.within.parts.real
                     value = arm.put(real(own), real(value), self.add)

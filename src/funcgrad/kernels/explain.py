@@ -13,6 +13,7 @@ from ..ir.printing import Names, names_of
 from .checking import inner_blocks
 from .chunks import SHARED_NANOSECONDS
 from .costs import Cost, block_cost, step_cost
+from .emit.arms import branched, ways_through
 from .emit.source import short
 from .memory import Plan, carried, direct_outputs, updates_in_place
 from .notes import eqn_line, eqn_notes
@@ -71,6 +72,9 @@ def _step_lines(block: Block, at: int, names: Names, told: set[int]) -> Iterator
         else:
             yield f"  {spent}; {threads_text(kernel)}"
         yield from ("  " + line for line in eqn_notes(block, step, names))
+        ways = ways_through(branched(kernel.body, kernel.written))
+        if ways > 1:
+            yield f"  {ways} ways through it: a branch before its loops chooses one"
         if step.group is not None and step.group.why and id(step.group) not in told:
             yield f"  a kernel of its own: {'; '.join(step.group.why)}"
         told.add(id(step.group))
@@ -85,8 +89,11 @@ def _step_lines(block: Block, at: int, names: Names, told: set[int]) -> Iterator
         yield f"  called out: NumPy does it, in Python; {size_text(step_cost(step).bytes)}"
     elif isinstance(step, Scan):
         yield f"  {count(step.length, 'turn')} of a loop inside the program; {spent}"
+    elif isinstance(step, While):
+        yield f"  inside the program; {spent} a turn"
     else:
-        yield f"  inside the program; {spent}{' a turn' if isinstance(step, While) else ''}"
+        yield f"  inside the program; {spent}"
+        yield f"  a branch between kernels, not within one: {step.why}"
     yield ""
 
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..ir.loops import Axis, Expr, Load
-from ..ir.nests import Buffer, expr_cost, expr_depth, loads_of, offset_of
+from ..ir.nests import Buffer, conditions_of, expr_cost, expr_depth, loads_of, offset_of
 from .chunks import mentions
 from .items import Nest, Program, Step
+from .rules import FEW_WAYS
+from .sharing import Shared
 
 _SMALL = 256
 _MANY = 48
@@ -32,6 +34,7 @@ class Member(NamedTuple):
         order: all axes, outermost first.
         natural: how many outer loops it wants to share, and `most`: how many it can.
         loads: what it reads, and `reads`: the buffers; `levels`: the longest chain of operations.
+        conditions: of its branches, equal ones of a program as one expression.
     """
 
     nest: Nest
@@ -42,6 +45,7 @@ class Member(NamedTuple):
     loads: tuple[Load, ...]
     reads: frozenset[Buffer]
     levels: int
+    conditions: frozenset[Expr] = frozenset()
 
     @property
     def iterations(self) -> int:
@@ -76,6 +80,11 @@ class Group:
         return tuple(a.extent for a in self.members[0].order)
 
     @property
+    def conditions(self) -> frozenset[Expr]:
+        """Those of the branches of all members."""
+        return frozenset(x for m in self.members for x in m.conditions)
+
+    @property
     def targets(self) -> set[Buffer]:
         """The buffers it writes."""
         return {m.nest.target for m in self.members}
@@ -108,12 +117,15 @@ def contiguous_axis(nest: Nest) -> Axis | None:
     return max(score, key=lambda a: score[a]) if score else None
 
 
-def member_of(nest: Nest) -> Member:
+def member_of(nest: Nest, shared: Shared) -> Member:
     """The nest with the order of its loops."""
     memo: dict[int, int] = {}
+    conditions = frozenset(map(shared, conditions_of(*(x for x in roots(nest) if x is not None))))
     levels = max((expr_depth(r, memo) for r in roots(nest) if r is not None), default=1)
     loads = tuple(loads_of(*roots(nest)))
-    return Member(nest, *form_of(nest), loads, frozenset(x.source for x in loads), levels)
+    return Member(
+        nest, *form_of(nest), loads, frozenset(x.source for x in loads), levels, conditions
+    )
 
 
 def form_of(nest: Nest) -> tuple[str, tuple[Axis, ...], int, int]:
@@ -180,6 +192,7 @@ class Fuser:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.shared = Shared(())
         self.items: list[Group | Step] = []
         self.position: dict[Buffer, int] = {}
 
@@ -197,7 +210,7 @@ class Fuser:
                 self.items.append(item)
                 self.position.update(dict.fromkeys(item.outputs, at))
             else:
-                self.place(member_of(item))
+                self.place(member_of(item, self.shared))
         at = 1
         while at < len(self.items):
             at += not self.merge(at)
@@ -284,6 +297,9 @@ class Fuser:
         viewed = {self.root(b) for b in member.reads} & group.targets - member.reads
         if viewed:
             return "it reads one of its values under another shape"
+        conditions = group.conditions
+        if conditions and len(conditions | member.conditions) > max(FEW_WAYS, len(conditions)):
+            return f"it has {len(conditions)} conditions of branches already"
         small = member.iterations <= _SMALL and _is_small(group)
         depth = self._common_depth(group, member)
         if depth == 0 and not small and not self._same_loops(group, member):

@@ -63,12 +63,17 @@ class Nest:
 
 @dataclass(eq=False)
 class Step:
-    """An eqn that is no nest: products, a kernel by hand or of the user, a region, a call-out."""
+    """An eqn that is no nest: products, a kernel by hand or of the user, a region, a call-out.
+
+    Attributes:
+        why: why a branch is none within a kernel.
+    """
 
     what: Gemm | ByHand | Native | Region | None
     eqn: Eqn
     inputs: list[Buffer]
     outputs: list[Buffer]
+    why: str = ""
 
 
 @dataclass(eq=False)

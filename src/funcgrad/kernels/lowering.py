@@ -9,6 +9,8 @@ else, is costly and read twice, or would be computed more often than it has elem
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,7 @@ from ..ir.loops import (
     split_index,
     value_of,
 )
-from ..ir.nests import Buffer, expr_cost, loads_of, offset_of
+from ..ir.nests import Buffer, expr_cost, loads_of
 from ..ir.printing import letters, names_of
 from .contract import as_fold, count_of, wants_fold
 from .emit.llvm_ops import supported
@@ -51,7 +53,8 @@ from .items import ByHand, LibraryBuilder, Nest, Program, Step
 from .linking import storage_shape
 from .parts import NoParts, Parts, part_dtype
 from .products import Products, products
-from .rules import TooManyPlaces, as_map, domain_of, index_key, seen
+from .rules import FEW_WAYS, PLAIN, Chosen, TooManyPlaces, as_map, domain_of, index_key, seen
+from .views import backwards, strided
 
 _CHEAP = 4.0
 _DEEPEST = 40
@@ -64,11 +67,22 @@ _MOST_COMPLEX = 50_000
 _OF_PARTS = {"add", "set"}
 
 
+# What the results of a branch are, element by element; None where that cannot be said.
+Choose = Callable[["Definitions", Region, Eqn], list[Any] | None]
+
+
 class Definitions:
     """The values of one jaxpr while it is lowered."""
 
-    def __init__(self, jaxpr: Jaxpr, library: LibraryBuilder, halves: bool = False) -> None:
+    def __init__(
+        self,
+        jaxpr: Jaxpr,
+        library: LibraryBuilder,
+        halves: bool = False,
+        choose: Choose | None = None,
+    ) -> None:
         self.jaxpr = jaxpr
+        self.choose = choose
         self.library = library
         self.halves = halves  # 16-bit floats have kernels of products
         self.buffers: dict[Var, Buffer] = {}
@@ -85,6 +99,11 @@ class Definitions:
         self.inlined: set[Var] = set()
         # Values that are one number everywhere, which nobody has to read.
         self.uniform: dict[Var, Const] = {}
+        # What was read before may be another expression now: see `choices`.
+        self.round = 0
+        # Of results of branches, what they are made of; of other branches, why they are steps.
+        self.chosen: dict[Var, Chosen] = {}
+        self.why: dict[int, str] = {}
         self._guards: list[Expr | None] = [None]
         self._places: Counter[Var] = Counter()
         self._memo: dict[Any, tuple[Expr, Any]] = {}
@@ -144,6 +163,11 @@ class Definitions:
             return self.read(atom, index, guard)
 
         return Operand(shape, dtype, read)
+
+    @property
+    def guard(self) -> Expr | None:
+        """The condition under which values are asked for."""
+        return self._guards[-1]
 
     def read(self, var: Var, index: IndexTuple, guard: Expr | None) -> Expr:
         """The element of a variable: a load, or the expression of its definition."""
@@ -235,7 +259,8 @@ class Definitions:
             return [as_map(None, v.aval) for v in eqn.outvars]
         lowered: Any = eqn.primitive.lower(operands, [v.aval for v in eqn.outvars], **eqn.params)
         if isinstance(lowered, Region):
-            return [lowered] * count
+            found = self.choose(self, lowered, eqn) if self.choose is not None and held else None
+            return found or [lowered] * count
         if eqn.effects or not held or lowered is None:
             return [None] * count
         if isinstance(lowered, Native):
@@ -249,55 +274,19 @@ class Definitions:
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype, self.halves):
                 lowered = as_fold(lowered, left, right)
             else:
-                lowered = products(lowered, eqn.invars, self.strided)
+                lowered = products(lowered, eqn.invars, partial(strided, self))
         several: Any = lowered if lowered.__class__ is list else [lowered] * count
         return [as_map(rule, v.aval) for rule, v in zip(several, eqn.outvars, strict=False)]
 
     def _by_hand(self, what: Library, eqn: Eqn) -> Any:
         """The kernel of the library, reading through reversals if it can, or what stands in."""
         plain = [(a, ()) for a in eqn.invars]
-        for sides in ([self._reversed(a) for a in eqn.invars], plain):
-            sources, backwards = zip(*sides, strict=True)
-            kernel = self.library(what, eqn, backwards)
+        for sides in ([backwards(self, a) for a in eqn.invars], plain):
+            sources, back = zip(*sides, strict=True)
+            kernel = self.library(what, eqn, back)
             if kernel is not None:
-                return ByHand(kernel, sources, backwards)
+                return ByHand(kernel, sources, back)
         return what.otherwise
-
-    def _reversed(self, atom: Atom) -> tuple[Atom, tuple[int, ...]]:
-        """What an operand is with some axes backwards, and these axes; itself where it is not."""
-        rule = None if isinstance(atom, Literal) else self.rules.get(atom)
-        if isinstance(rule, Map):
-            index = tuple(axis_index(Axis(n)) for n in atom.aval.shape)
-            value = rule.at(index)
-            if isinstance(value, Load) and value.guard is None and value.dtype == atom.aval.dtype:
-                source, shape = self.owner.get(value.source), value.source.shape
-                ends = zip(value.index, index, shape, strict=False)
-                back = [i.same(n - 1 - k) and not i.same(k) for i, k, n in ends]
-                pairs = zip(value.index, index, back, strict=False)
-                same = shape == atom.aval.shape and all(b or i.same(k) for i, k, b in pairs)
-                if source is not None and same:
-                    return source, tuple(a for a, b in enumerate(back) if b)
-        return atom, ()
-
-    def strided(self, atom: Atom) -> tuple[Atom, tuple[int, ...]] | None:
-        """What an operand is a view of: a variable, and the strides of the operand's axes in it."""
-        shape = atom.aval.shape
-        if isinstance(atom, Literal):
-            return None
-        rule = self.rules.get(atom)
-        axes = tuple(Axis(n, "i") for n in shape)
-        index = tuple(axis_index(a) for a in axes)
-        if isinstance(rule, Map):
-            trial = rule.at(index)
-            if not isinstance(trial, Load) or trial.guard is not None:
-                return None
-            source = self.owner.get(trial.source)
-            offset = offset_of(trial.source, trial.index)
-        else:
-            source, offset = atom, flat_index(index, shape)
-        if source is None or offset.const or offset.dynamic or source.aval.dtype != atom.aval.dtype:
-            return None
-        return source, tuple(offset.axes.get(a, 0) for a in axes)
 
     # What stays in memory.
 
@@ -306,6 +295,7 @@ class Definitions:
         readers = self._readers()
         domain: dict[Var, int] = {}
         depth: dict[Var, int] = {}
+        ways: dict[Var, int] = {}
         for eqn in reversed(self.jaxpr.eqns):
             for var in eqn.outvars:
                 found = readers.get(var)
@@ -321,10 +311,14 @@ class Definitions:
                     domain.get(out, size) if out in self.inlined else size for out, _, size in found
                 )
                 times = sum(how or 0 for _, how, _ in found)
-                deep = 1 + max(depth.get(out, 0) for out, _, _ in found)
-                if deep <= _DEEPEST and self._worth_inlining(var, times, most):
+                own = self.chosen.get(var, PLAIN)
+                deep = own.levels + max(depth.get(out, 0) for out, _, _ in found)
+                around = max(ways.get(out, self.chosen.get(out, PLAIN).ways) for out, _, _ in found)
+                few = not (own.ways and around) or own.ways + around <= FEW_WAYS
+                if few and deep <= _DEEPEST and self._worth_inlining(var, times, most):
                     self.inlined.add(var)
                     domain[var], depth[var] = max(most, 1), deep
+                    ways[var] = own.ways + around
 
     def _readers(self) -> dict[Var, list[tuple[Var, int | None, int]]]:
         """Who reads each variable, how often an element (None: as memory), over how many."""
@@ -454,6 +448,7 @@ class Definitions:
     def _all_items(self) -> list[Nest | Step | Var] | None:
         """The items of all eqns; None if a value had to be given memory first."""
         self._memo.clear()
+        self.round += 1
         self._places.clear()
         self._guards[1:] = []
         self.views.clear()
@@ -495,4 +490,5 @@ class Definitions:
                     inputs[k] = copy.target
             return [*items, Step(rule.gemm, eqn, inputs, outputs)]
         sources = rule.sources if isinstance(rule, ByHand) else eqn.invars
-        return [*items, Step(rule, eqn, [self.buffer_of(a) for a in sources], outputs)]
+        inputs = [self.buffer_of(a) for a in sources]
+        return [*items, Step(rule, eqn, inputs, outputs, self.why.get(id(eqn), ""))]

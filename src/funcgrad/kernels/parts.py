@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import dtypes
-from ..ir.loops import Apply, Const, Expr, apply, cast, const, select
+from ..ir.loops import Apply, Const, Expr, apply, cast, const
 from ..ir.nests import rewrite
 from .emit.complex_pairs import Pair, expand_complex, expand_to_real
 
@@ -59,7 +59,9 @@ class Parts:
         if x.op == "select":
             which = self.real(x.args[0])
             yes, no = self.pair(x.args[1]), self.pair(x.args[2])
-            return select(which, yes[0], no[0]), select(which, yes[1], no[1])
+            pairs = ((which, yes[k], no[k]) for k in range(2))
+            real, imag = (Apply("select", pair, dtype, x.name) for pair in pairs)
+            return real, imag
         pairs = tuple(self.pair(a) for a in x.args)
         if x.op == "cast":
             return cast(pairs[0][0], dtype), cast(pairs[0][1], dtype)

@@ -79,7 +79,7 @@ class LoopText(KernelSource):
         if kernel.chunk is not None:
             self.axes[kernel.chunk] = (self.names("chunk"), 0)
         self.prepare()
-        self.run(kernel.body)
+        self.run(self.body)
         rows = " ".join(f"{self.buffers[b]}:{short(b)}" for b in kernel.scratch)
         head = self.header(kernel.name) + (f"# on the stack: {rows}\n" if rows else "")
         return head + "\n".join(self.scopes[0].lines)

@@ -18,6 +18,7 @@ from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
 from .chains import earliest, first_reader, shares_well, turns_of
+from .choices import chooser
 from .chunks import CPU, Division
 from .contract import gemm_kernel, gemm_outline
 from .fuse import Fuser, Group, reads_of
@@ -124,12 +125,17 @@ class While:
 
 @dataclass(eq=False)
 class Branch:
-    """The block that the index (the first of `reads`, clamped) chooses."""
+    """The block that the index (the first of `reads`, clamped) chooses.
+
+    Attributes:
+        why: why it is no branch within a kernel.
+    """
 
     blocks: list[Block]
     reads: list[Buffer]
     writes: list[Buffer]
     eqn: Eqn
+    why: str
 
 
 BlockStep = Launch | LibraryCall | HostCall | Scan | While | Branch
@@ -224,7 +230,8 @@ class Builder:
 
     def block(self, closed: ClosedJaxpr) -> Block:
         """A closed jaxpr as a block; its captured values become constants."""
-        program = Definitions(closed.jaxpr, self.library, self.division.outlines).program()
+        halves, choose = self.division.outlines, chooser(self.simplify)
+        program = Definitions(closed.jaxpr, self.library, halves, choose).program()
         count = len(closed.consts)
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
@@ -363,7 +370,8 @@ class Builder:
 
     def _branch(self, item: Step, parts: dict[str, Any]) -> BlockStep:
         blocks = [self.block(self.simplify(b)) for b in parts["branches"]]
-        return Branch(blocks, item.inputs, item.outputs, item.eqn)
+        why = item.why or "its values are of dtypes that kernels do not have"
+        return Branch(blocks, item.inputs, item.outputs, item.eqn, why)
 
     def _call(self, item: Step, parts: dict[str, Any]) -> BlockStep:
         block = self.block(self.simplify(parts["jaxpr"]))

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Var
 from ..ir.loops import Affine, Const, DType, Expr, Fold, IndexTuple, Map, Scatter, cast
 from .linking import storage_shape
+
+
+class Chosen(NamedTuple):
+    """What the result of a branch is made of.
+
+    Attributes:
+        levels: operations behind each other; of any other value one counts.
+        ways: conditions it depends on, one for each arm but the last.
+    """
+
+    levels: int = 1
+    ways: int = 0
+
+
+PLAIN = Chosen()
+# Conditions of branches in one kernel, which is written out for all their answers.
+FEW_WAYS = 2
 
 
 class TooManyPlaces(Exception):

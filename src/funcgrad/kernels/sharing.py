@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ir.loops import Affine, Apply, Const, Expr, Index, IndexTuple, Load
 from ..ir.nests import Acc, Accumulate, Advance, Buffer, For, Leave, Node, Store
-from .lowering import index_key
+from .rules import index_key
 
 
 class Shared:

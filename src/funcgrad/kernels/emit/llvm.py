@@ -8,7 +8,6 @@ A vector loop is full turns and one masked turn for the rest, so no lane leaves 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Sequence
 
 from ...ir.loops import COMPARISONS, Apply, Axis, Const, Expr, Index, Load, cast
@@ -28,8 +27,9 @@ from ...ir.nests import (
     neighbours,
 )
 from ..chunks import mentions
+from .arms import COSTLY, branched, uses_of
+from .llvm_arms import Arms
 from .llvm_folds import Bound, Value
-from .llvm_memory import Memory
 from .llvm_ops import constant_text, is_small_float, memory_type, register_type, typed
 from .maths import expand
 from .streams import FENCE
@@ -38,7 +38,7 @@ from .writer import Writer
 _HEAVY = 150.0
 
 
-class KernelEmitter(Memory):
+class KernelEmitter(Arms):
     """Writes one kernel.
 
     Args:
@@ -59,7 +59,10 @@ class KernelEmitter(Memory):
         self.vector_bits = vector_bits
         self.streamed = streamed
         self.written = {*kernel.written, *kernel.scratch}
-        self.functions: dict[str, str] = {}
+
+    def apart(self) -> KernelEmitter:
+        """An emitter of the same kernel with a function of its own."""
+        return KernelEmitter(self.kernel, self.vector_bits)
 
     def text(self) -> tuple[str, dict[str, str]]:
         """The function, and the declarations it needs."""
@@ -74,7 +77,9 @@ class KernelEmitter(Memory):
         if chunk is not None:
             number = self.w.value(f"udiv i64 %lo, {self.kernel.grain}", 0)
             self.axes[chunk] = Bound(number, 0)
-        self.run(self.kernel.body)
+        body = branched(self.kernel.body, self.written)
+        self.uses = uses_of(body)
+        self.run(body)
         if self.streamed:
             self.w.line(f"call void {self.w.declare(*FENCE)}()")
         params = "ptr %args, i64 %lo, i64 %hi"
@@ -339,6 +344,10 @@ class KernelEmitter(Memory):
             return Value(name, arg.lanes, arg.level)
         if x.op == "select" and x.name == "rare":
             return self.rarely(x)
+        if x.op == "select" and x.name == "branch" and expr_cost(x) >= COSTLY:
+            found = self.either(x)
+            if found is not None:
+                return found
         args = [self.value(a) for a in x.args]
         expanded = expand_widened(x)
         if expanded is not None:
@@ -353,69 +362,6 @@ class KernelEmitter(Memory):
             return Value(name, lanes, level)
         names = [self.widen(a, y.dtype, lanes) for a, y in zip(args, x.args, strict=True)]
         return Value(self.ops.apply(x.op, names, x.args[0].dtype, lanes, level), lanes, level)
-
-    def rarely(self, x: Apply) -> Value:
-        """A select whose first arm is computed only where some lane asks for it."""
-        condition, moderate = self.value(x.args[0]), self.value(x.args[2])
-        lanes = max(condition.lanes, moderate.lanes)
-        names = [self.widen_kind(condition, "i1") if lanes > 1 else condition.name]
-        asked = names[0]
-        if lanes > 1:
-            at = self.w.declare(f"llvm.vector.reduce.or.v{lanes}i1", f"i1 (<{lanes} x i1>)")
-            asked = self.w.value(f"call i1 {at}(<{lanes} x i1> {asked})")
-        kind = typed(register_type(x.dtype), lanes)
-        usual = self.widen(moderate, x.dtype, lanes)
-        with self.w.detour(asked, [(kind, usual)]) as arm:
-            previous, self.arm = self.arm, len(self.w.open) - 1
-            self.push()
-            great = self.outlined(x.args[1], lanes)
-            if great is None:
-                great = self.widen(self.value(x.args[1]), x.dtype, lanes)
-            arm.next.append(
-                self.ops.select(
-                    names[0], great, usual, x.dtype, lanes, len(self.w.open), lanes == 1
-                )
-            )
-            self.pop()
-            self.arm = previous
-        return Value(arm.results[0], lanes, len(self.w.open))
-
-    def outlined(self, x: Expr, lanes: int) -> str | None:
-        """A call of a function of its own for an expression of values that are there already.
-
-        What is needed rarely stands once in a program, however often the sine does.
-        """
-        given: list[tuple[Expr, Value]] = []
-        seen: set[int] = set()
-        stack = [x]
-        while stack:
-            y = stack.pop()
-            if id(y) in seen or isinstance(y, Const):
-                continue
-            seen.add(id(y))
-            known = self.find(id(y))
-            if known is not None:
-                given.append((y, known))
-            elif isinstance(y, Apply):
-                stack += y.args
-            else:
-                return None
-        body = KernelEmitter(self.kernel, self.vector_bits)
-        body.lanes = lanes
-        kinds = [typed(register_type(y.dtype), lanes) for y, _ in given]
-        for k, (y, _) in enumerate(given):
-            body.keep(id(y), Value(f"%p{k}", lanes, 0), y, 0)
-        result = typed(register_type(x.dtype), lanes)
-        body.w.line(f"ret {result} {body.widen(body.value(x), x.dtype, lanes)}")
-        params = ", ".join(f"{kind} %p{k}" for k, kind in enumerate(kinds))
-        text = body.w.function("RARE", params, result, "#0")
-        name = f"rare_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-        self.functions.update(body.functions)
-        self.functions[name] = text.replace("@RARE(", f"@{name}(", 1)
-        self.w.declared.update(body.w.declared)
-        values = [self.widen(v, y.dtype, lanes) for y, v in given]
-        args = ", ".join(f"{kind} {v}" for kind, v in zip(kinds, values, strict=True))
-        return self.w.value(f"call {result} @{name}({args})")
 
     def call(self, x: Apply) -> Value:
         """A call of a C function, lane by lane."""

@@ -32,6 +32,7 @@ from ...ir.nests import (
     offset_of,
     statements,
 )
+from .arms import branched
 from .llvm_ops import is_small_float
 from .maths import expand
 from .source_helpers import C_FUNCTIONS, HELPERS, called, saturating
@@ -296,6 +297,7 @@ class KernelSource(Writer):
         self.kernel = kernel
         self.notes = notes
         self.written = {*kernel.written, *kernel.scratch}
+        self.body = branched(kernel.body, self.written)
 
     def function(self, name: str) -> str:
         """The function, with a comment in front that says what it computes."""
@@ -312,14 +314,14 @@ class KernelSource(Writer):
             chunk = self.names("chunk")
             self.line(f"{chunk} = lo // {kernel.grain}")
             self.axes[kernel.chunk] = (chunk, 0)
-        self.run(kernel.body)
+        self.run(self.body)
         body = "".join(f"    {line}\n" for line in self.scopes[0].lines) or "    return\n"
         return f"{self.header(name)}@kernel\ndef {name}({', '.join(params)}):\n{body}"
 
     def prepare(self) -> None:
         """Look through the kernel: what is used how often, and what is stored where."""
-        self.count([x for n in statements(self.kernel.body) for x in expressions(n)])
-        self._hint(self.kernel.body)
+        self.count([x for n in statements(self.body) for x in expressions(n)])
+        self._hint(self.body)
 
     def header(self, name: str) -> str:
         """Types of the buffers, and the eqns."""

@@ -1,0 +1,53 @@
+"""What an operand is a view of: the memory that is read instead of a copy of it.
+
+In: the definitions of a jaxpr and one of its values. Out: another value, and how it is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ir.jaxpr import Atom, Literal, Var
+from ..ir.loops import Axis, Load, Map, axis_index, flat_index
+from ..ir.nests import offset_of
+
+if TYPE_CHECKING:
+    from .lowering import Definitions
+
+
+def backwards(values: Definitions, atom: Atom) -> tuple[Atom, tuple[int, ...]]:
+    """What an operand is with some axes backwards, and these axes; itself where it is not."""
+    rule = None if isinstance(atom, Literal) else values.rules.get(atom)
+    if isinstance(rule, Map):
+        index = tuple(axis_index(Axis(n)) for n in atom.aval.shape)
+        value = rule.at(index)
+        if isinstance(value, Load) and value.guard is None and value.dtype == atom.aval.dtype:
+            source, shape = values.owner.get(value.source), value.source.shape
+            ends = zip(value.index, index, shape, strict=False)
+            back = [i.same(n - 1 - k) and not i.same(k) for i, k, n in ends]
+            pairs = zip(value.index, index, back, strict=False)
+            same = shape == atom.aval.shape and all(b or i.same(k) for i, k, b in pairs)
+            if source is not None and same:
+                return source, tuple(a for a, b in enumerate(back) if b)
+    return atom, ()
+
+
+def strided(values: Definitions, atom: Atom) -> tuple[Var, tuple[int, ...]] | None:
+    """What an operand is a view of: a variable, and the strides of the operand's axes in it."""
+    shape = atom.aval.shape
+    if isinstance(atom, Literal):
+        return None
+    rule = values.rules.get(atom)
+    axes = tuple(Axis(n, "i") for n in shape)
+    index = tuple(axis_index(a) for a in axes)
+    if isinstance(rule, Map):
+        trial = rule.at(index)
+        if not isinstance(trial, Load) or trial.guard is not None:
+            return None
+        source = values.owner.get(trial.source)
+        offset = offset_of(trial.source, trial.index)
+    else:
+        source, offset = atom, flat_index(index, shape)
+    if source is None or offset.const or offset.dynamic or source.aval.dtype != atom.aval.dtype:
+        return None
+    return source, tuple(offset.axes.get(a, 0) for a in axes)
