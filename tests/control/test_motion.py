@@ -68,6 +68,18 @@ def test_a_sum_of_products_is_one_product_behind_the_scan():
             np.testing.assert_allclose(slope[1, 2], (ends[0] - ends[1]) / 2e-6, rtol=1e-7)
 
 
+def test_what_a_turn_gives_anyway_is_not_stacked_twice():
+    """Both weight gradients are products of one stack of gradients."""
+
+    def slopes(*args):
+        return fg.grad(lambda *args: recurrent(*args).sum(), (0, 1))(*args)
+
+    text = str(fg.jit(slopes).lower(normal(3, 4), normal(4, 4), normal(7, 3)).stages.simplified)
+    (last,) = [line for line in text.splitlines() if "= scan[" in line][-1:]
+    # The carry, and one stack of what the weights are multiplied by.
+    assert last.count(":f32[7,4]") == 1
+
+
 PAIRS = 2048
 
 

@@ -192,10 +192,10 @@ def _summed_behind(eqn: Eqn) -> list[Eqn] | None:
     params, jaxpr = eqn.params, body.jaxpr
     consts, carry, length = params["num_consts"], params["num_carry"], params["length"]
     gone = {s.position for s in sums}
-    outer_slices = dict(
-        zip(jaxpr.invars[consts + carry :], eqn.invars[consts + carry :], strict=True)
-    )
-    stacked: dict[Var, Atom] = {**outer_slices}
+    # Slices and results are in memory for all turns as it is.
+    ys = zip(jaxpr.outvars[carry:], eqn.outvars[carry:], strict=True)
+    xs = zip(jaxpr.invars[consts + carry :], eqn.invars[consts + carry :], strict=True)
+    stacked: dict[Var, Atom] = {v: y for v, y in ys if isinstance(v, Var)} | dict(xs)
     extra: list[Var] = []
     for s in sums:
         for v in variables(s.term.invars):
@@ -240,6 +240,7 @@ def _sums(eqn: Eqn, jaxpr: Jaxpr) -> list[Sum]:
             uses[atom] = uses.get(atom, 0) + 1
     slices = set(jaxpr.invars[consts + carry :])
     inside = {*made_by, *slices}
+    there = slices | set(variables(jaxpr.outvars[carry:]))
     found: list[Sum] = []
     room = Room(eqn)
     for k, (var, out) in enumerate(zip(jaxpr.invars[consts:], jaxpr.outvars[:carry], strict=False)):
@@ -255,8 +256,7 @@ def _sums(eqn: Eqn, jaxpr: Jaxpr) -> list[Sum]:
         term = made_by.get(others[0]) if len(others) == 1 else None
         while term is not None and uses.get(term.outvars[0], 0) == 1:
             if _sums_up(term, inside):
-                # Slices are in memory for all turns as it is.
-                stacked = [v.aval for v in {*variables(term.invars)} - slices]
+                stacked = [v.aval for v in {*variables(term.invars)} - there]
                 if room.takes(stacked, not _batched(term)):
                     found.append(Sum(k, addition, term, linear))
                 break

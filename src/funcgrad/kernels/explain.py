@@ -139,7 +139,8 @@ def _loop_copies(step: Scan | While) -> Iterator[str]:
     for k, (source, output) in enumerate(carried(step)):
         b = step.reads[first + k]
         yield f"{b} into what a loop carries, {size_text(b.bytes)}"
-        if not updates_in_place(step.block, source, output):
+        # The turns of a scan write by turns in two places, of a while always in the same.
+        if isinstance(step, While) and not updates_in_place(step.block, source, output):
             yield f"{output} after each turn, {size_text(output.bytes)}"
 
 

@@ -138,6 +138,21 @@ def carried(step: Scan | While) -> list[tuple[Buffer, Buffer]]:
     return list(zip(step.block.inputs[first:], step.block.outputs, strict=False))[: len(step.rooms)]
 
 
+def stacked_carries(step: Scan) -> dict[int, int]:
+    """The carried values of which all are kept: the stack where each turn's value is a row.
+
+    Such a value lives in that row while its turn runs, for the turn before puts it there.
+    """
+    body = step.block
+    inputs = body.inputs[step.constants : step.constants + step.carry]
+    found: dict[int, int] = {}
+    for row, b in enumerate(body.outputs[step.carry :] if step.length else ()):
+        root = body.root(b)
+        if root in inputs and root.bytes == b.bytes:
+            found.setdefault(inputs.index(root), row)
+    return found
+
+
 def updates_in_place(block: Block, source: Buffer, output: Buffer) -> bool:
     """Whether a block may write an output where an input lies, of the same size.
 

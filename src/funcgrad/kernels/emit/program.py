@@ -17,7 +17,7 @@ from ...ir.nests import Buffer, Kernel
 from ..chunks import SHARED_NANOSECONDS
 from ..custom import symbol_of
 from ..library import LibraryKernel, Stage
-from ..memory import Plan, carried, direct_outputs, updates_in_place
+from ..memory import Plan, carried, direct_outputs, stacked_carries, updates_in_place
 from ..program import (
     Block,
     BlockStep,
@@ -111,7 +111,7 @@ class ProgramEmitter:
             elif at - 1 not in follows:
                 self.step(block, step)
         for k, b in enumerate(block.outputs):
-            if direct.get(block.root(b)) != k:
+            if direct.get(block.root(b)) != k and targets[k] != self.pointer(block, b):
                 self.copy(targets[k], self.pointer(block, b), b.bytes)
 
     def follows(self, block: Block) -> dict[int, int]:
@@ -309,12 +309,15 @@ class ProgramEmitter:
         body, c, n = step.block, step.constants, step.carry
         reads = [self.pointer(block, b) for b in step.reads]
         writes = [self.pointer(block, b) for b in step.writes]
-        for k, b in enumerate(body.inputs[:c]):
-            self.pointers[b] = reads[k]
-        for k, b in enumerate(body.inputs[c : c + n]):
-            self.pointers[b] = writes[k]
-            self.copy(writes[k], reads[c + k], b.bytes)
-        with self.w.loop("0", str(step.length), "1") as loop:
+        self.pointers.update(zip(body.inputs[:c], reads, strict=False))
+        kept, places = stacked_carries(step), self._places(step, writes)
+        first = str(step.length - 1 if step.reverse else 0)
+        for k, b in enumerate(step.rooms):
+            row = self._slice(writes[n + kept[k]], first, b.bytes) if k in kept else places[k][0]
+            self.copy(row, reads[c + k], b.bytes)
+        exchanged = [k for k, (p, q) in enumerate(places) if p != q and k not in kept]
+        pairs = [("ptr", p) for k in exchanged for p in places[k]]
+        with self.w.loop("0", str(step.length), "1", pairs) as loop:
             at = loop.index
             if step.reverse:
                 at = self.w.value(f"sub i64 {step.length - 1}, {at}")
@@ -324,20 +327,48 @@ class ProgramEmitter:
                 self._slice(p, at, b.bytes)
                 for p, b in zip(writes[n:], body.outputs[n:], strict=True)
             ]
-            self._turn(step, body, writes[:n], rows)
-            loop.next = []
+            for k, p, q in zip(exchanged, loop.carried[::2], loop.carried[1::2], strict=True):
+                places[k] = p, q
+            for k, row in kept.items():
+                size = step.rooms[k].bytes
+                places[k] = rows[row], self._next_row(step, loop.index, rows[row], size, writes[k])
+            for b, (now, _) in zip(body.inputs[c:], places, strict=False):
+                self.pointers[b] = now
+            self.run(body, [*(then for _, then in places), *rows])
+            loop.next = [p for k in exchanged for p in reversed(places[k])]
+
+    def _places(self, step: Scan, writes: Sequence[str]) -> list[tuple[str, str]]:
+        """Where a turn finds what it carries and where it puts it, in the first turn.
+
+        The two are exchanged after each turn, so that the last one writes where the value belongs.
+        """
+        found: list[tuple[str, str]] = []
+        for last, pair, room in zip(writes, carried(step), step.rooms, strict=False):
+            if updates_in_place(step.block, *pair):
+                found.append((last, last))
+                continue
+            other = self.pointer(step.block, room)
+            found.append((other, last) if step.length % 2 else (last, other))
+        return found
+
+    def _next_row(self, step: Scan, turn: str, row: str, size: int, last: str) -> str:
+        """Where a carried value of which all are kept goes: to the next row, or behind the loop."""
+        after = self.w.value(f"getelementptr i8, ptr {row}, i64 {-size if step.reverse else size}")
+        done = self.w.value(f"icmp eq i64 {turn}, {step.length - 1}")
+        return self.w.value(f"select i1 {done}, ptr {last}, ptr {after}")
 
     def _slice(self, pointer: str, at: str, size: int) -> str:
         offset = self.w.value(f"mul i64 {at}, {size}")
         return self.w.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
 
-    def _turn(self, step: Scan | While, body: Block, carry: list[str], rows: list[str]) -> None:
+    def _turn(self, step: While, carry: list[str]) -> None:
         """One turn of a loop: what it carries on goes to its room, then replaces the old."""
+        body = step.block
         rooms = [
             old if updates_in_place(body, *pair) else self.pointer(body, room)
             for old, pair, room in zip(carry, carried(step), step.rooms, strict=True)
         ]
-        self.run(body, [*rooms, *rows])
+        self.run(body, rooms)
         for room, old, b in zip(rooms, carry, step.rooms, strict=True):
             if room != old:
                 self.copy(old, room, b.bytes)
@@ -358,7 +389,7 @@ class ProgramEmitter:
             self.run(step.condition, [flag])
             held = self.w.value(f"load i8, ptr {flag}")
             leave(self.w.value(f"icmp eq i8 {held}, 0"))
-            self._turn(step, step.block, writes, [])
+            self._turn(step, writes)
 
     def branch(self, block: Block, step: Branch) -> None:
         """The chosen block of several."""
