@@ -51,6 +51,7 @@ from .config import enable_x64 as enable_x64
 from .config import numpy_dtype_promotion as numpy_dtype_promotion
 from .config import numpy_rank_promotion as numpy_rank_promotion
 from .control.jitted import jit as jit
+from .core import composed
 from .core.devices import Device as Device
 from .core.devices import default_backend as default_backend
 from .core.devices import device_count as device_count
@@ -80,6 +81,9 @@ if TYPE_CHECKING:
     from .profiler import profile as profile
 
 __version__ = "0.1.0"
+
+# What GPUs compute in the place of C functions is written in the names above.
+composed.loaders.append(lambda: importlib.import_module(f"{__name__}.compositions"))
 
 # Loaded when first asked for: they are not needed to start.
 _modules = {

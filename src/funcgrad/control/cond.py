@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import tree
 from ..config import config
+from ..core.array import to_ndarray
 from ..core.axes import move_axis, to_front
 from ..core.evaluate import eval_closed, run_numpy
 from ..core.primitive import AxisData
@@ -24,7 +25,7 @@ from ..core.trace import Tracer, as_array, value_of
 from ..core.zeros import UndefinedPrimal, Zero
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.jaxpr import ClosedJaxpr, Eqn, Var
+from ..ir.jaxpr import ClosedJaxpr, Eqn, Literal, Var
 from ..ir.loops import Operand, Region
 from ..passes.dce import dce
 from ..primitives.casting import convert_element_type
@@ -76,6 +77,17 @@ class Cond(ControlPrimitive):
         self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
     ) -> Region:
         return Region("branch", params)
+
+    def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
+        """The branch, where the index is known."""
+        index = eqn.invars[0]
+        if not isinstance(index, Literal):
+            return None
+        branches: Branches = eqn.params["branches"]
+        number = min(max(int(to_ndarray(index.val)), 0), len(branches) - 1)
+        jaxpr = branches[number].jaxpr
+        new = jaxpr.replace(invars=[Var(index.aval), *jaxpr.invars])
+        return ClosedJaxpr(new, branches[number].consts)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         branches: Branches = params["branches"]

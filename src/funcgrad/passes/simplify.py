@@ -1,10 +1,10 @@
 """Simplify: the program a jaxpr says, with less to do.
 
-In order, over each eqn: inline calls (but those that `is_whole(eqn)` keeps for machines with a
-kernel of the whole), fold eqns of literals, forward eqns that give back an
-operand, share equal eqns; then drop the dead ones, and transpose no products. A primitive states
-the facts used here: `inlined(eqn)` gives the program of a call, `forwards(eqn)` the atom an eqn
-equals.
+In order, over each eqn: inline calls (for GPUs not those that `is_whole(eqn)` keeps for a kernel
+of the whole, but also programs composed for primitives that a GPU has no kernel of), fold eqns of
+literals, forward eqns that give back an operand, share equal eqns; then drop the dead ones, and
+transpose no products. A primitive states the facts used here: `inlined(eqn)` gives the program of
+a call, `forwards(eqn)` the atom an eqn equals.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.array import Array, to_ndarray
+from ..core.composed import composition_of
 from ..ir import dtypes
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from .cse import SharedEqns
@@ -26,7 +27,8 @@ def simplify(closed: ClosedJaxpr, whole: bool = False) -> ClosedJaxpr:
     """An equivalent program with the same inputs and outputs.
 
     Args:
-        whole: calls for which some machines have a kernel of the whole are left as they are.
+        whole: for a GPU: calls for which it has a kernel of the whole are left as they are, and
+            primitives that it has none of become programs of others.
     """
     builder = _Builder(whole)
     jaxpr = closed.jaxpr
@@ -62,14 +64,15 @@ class _Builder:
         return [self.read(a) for a in jaxpr.outvars]
 
     def add(self, eqn: Eqn) -> None:
-        invars = [self.read(a) for a in eqn.invars]
+        eqn = eqn.replace(invars=[self.read(a) for a in eqn.invars])
         inlined = getattr(eqn.primitive, "inlined", None)
         stays = self.whole and getattr(eqn.primitive, "is_whole", _never)(eqn)
         body: ClosedJaxpr | None = inlined(eqn) if inlined is not None and not stays else None
+        if self.whole and inlined is None and fold(eqn) is None:
+            body = composition_of(eqn)
         if body is not None:
-            self.inline(body, invars, eqn.outvars)
+            self.inline(body, eqn.invars, eqn.outvars)
             return
-        eqn = eqn.replace(invars=invars)
         replaced = fold(eqn) or forward(eqn) or self.shared.find(eqn)
         if replaced is not None:
             self.env.update(zip(eqn.outvars, replaced, strict=True))

@@ -1,0 +1,16 @@
+"""What GPUs compute in the place of C functions, LAPACK and FFTs: programs of other primitives.
+
+In: operands of a primitive whose rule on CPUs calls a library. Out: the same values, by loops and
+products that have kernels. The one idea: a program is simplified, fused and compiled like a user's,
+so nothing of it is written for a GPU, and the emulator proves it like all others.
+"""
+
+from __future__ import annotations
+
+from . import choices as choices
+from . import factors as factors
+from . import fourier as fourier
+from . import gammas as gammas
+from . import reflections as reflections
+from . import rotations as rotations
+from . import sampling as sampling

@@ -1,0 +1,79 @@
+"""What is only said in other words: platforms, names, sorts of complex numbers, expansions.
+
+In: operands. Out: the same values by primitives that have kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import numpy as fnp
+from ..control import folds
+from ..core.composed import compose
+from ..ir import dtypes
+from ..primitives.complexes import complex as joined
+from ..primitives.contraction import dot_general_p
+from ..primitives.sorting import sort_p
+
+PLATFORM = "cuda"
+
+
+@compose("platform_index")
+def platform_index(*, platforms: tuple[tuple[str, ...] | None, ...]) -> Any:
+    """Where the platform stands that this program is for."""
+    for i, names in enumerate(platforms):
+        if names is None or PLATFORM in names:
+            return np.int32(i)
+    raise RuntimeError(
+        f"platform_dependent has branches for {platforms}, and none for {PLATFORM!r}, which the "
+        "program is compiled for. Give a branch for it, or a default."
+    )
+
+
+@compose("name")
+def named(x: Any, **params: Any) -> Any:
+    """The operand: names are for what saves values, which is done."""
+    return x
+
+
+@compose("dce_sink")
+def sink(x: Any, **params: Any) -> list[Any]:
+    """Nothing."""
+    return []
+
+
+@compose("sort")
+def sort(*operands: Any, num_keys: int, **params: Any) -> Any:
+    """Complex operands are sorted by both parts, the real ones first."""
+    if not any(x.dtype.kind == "c" for x in operands):
+        return NotImplemented
+    parts = [[x.real, x.imag] if x.dtype.kind == "c" else [x] for x in operands]
+    keys = sum(map(len, parts[:num_keys]))
+    found = iter(sort_p.bind(*(x for part in parts for x in part), num_keys=keys, **params))
+    return [joined(next(found), next(found)) if len(p) == 2 else next(found) for p in parts]
+
+
+@compose("dot_general")
+def dot_general(x: Any, y: Any, *, preferred_element_type: Any, **params: Any) -> Any:
+    """Products of complex numbers are four of their parts."""
+    if "c" not in (x.dtype.kind, y.dtype.kind):
+        return NotImplemented
+    wanted = preferred_element_type
+    wanted = None if wanted is None else dtypes.to_floating_dtype(np.dtype(wanted))
+    given = {**params, "preferred_element_type": wanted}
+    real, imaginary = (dot_general_p.bind(x.real, v, **given) for v in (y.real, y.imag))
+    real = real - dot_general_p.bind(x.imag, y.imag, **given)
+    return joined(real, imaginary + dot_general_p.bind(x.imag, y.real, **given))
+
+
+@compose("symmetric_product")
+def symmetric_product(a: Any, c: Any, *, alpha: float, beta: float) -> Any:
+    """alpha a aᵀ + beta c."""
+    dtype = a.dtype.type
+    return dtype(alpha) * (a @ fnp.swapaxes(a, -1, -2)) + dtype(beta) * c
+
+
+for primitive in (folds.reduce_p, folds.reduce_window_p, folds.select_and_scatter_p):
+    compose(primitive.name)(primitive.expand)
