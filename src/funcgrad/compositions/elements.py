@@ -132,7 +132,11 @@ def fraction_slope(
         return n, found[:3], moved[:3], (found[3], moved[3])
 
     one, zero = fnp.ones_like(p), fnp.zeros_like(p)
-    first, by_p = jvp(lambda p: _away(denominator(0.0, p)), (p,), (one,))
+
+    def beginning(p: Scalar) -> Scalar:
+        return _away(denominator(0.0, p))
+
+    first, by_p = jvp(beginning, (p,), (one,))
     start = (zero, (first, zero, first), (by_p, zero, by_p), (zero, one))
     _, (_, _, value), (_, _, slope), _ = while_loop(goes_on, turn, start)
     return value, slope

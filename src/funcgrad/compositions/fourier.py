@@ -27,6 +27,11 @@ SHORT, LONGEST = 64, 256
 Parts = tuple[Any, Any]
 
 
+def whole(count: int) -> Any:
+    """0, 1, ..., count - 1."""
+    return np.arange(count)
+
+
 def turns(count: Any, length: int, sign: int, dtype: Any) -> tuple[Any, Any]:
     """exp(sign 2πi count / length) of whole counts, in two parts."""
     angle = 2 * np.pi * (np.asarray(count) % length) / length
@@ -57,7 +62,7 @@ def along_last(x: Parts, sign: int) -> Parts:
     dtype = x[0].dtype
     short = n if n <= SHORT else _split(n)
     if n <= SHORT or (short == 1 and n <= LONGEST):
-        places: Any = np.arange(n)
+        places = whole(n)
         return times(x, turns(np.outer(places, places), n, sign, dtype), fnp.matmul)
     if short == 1:
         return _by_convolution(x, sign)
@@ -65,7 +70,7 @@ def along_last(x: Parts, sign: int) -> Parts:
     long = n // short
     x = each(x, lambda v: fnp.swapaxes(v.reshape(*lead, short, long), -1, -2))
     x = along_last(x, sign)
-    rows, columns = (np.arange(k) for k in (long, short))
+    rows, columns = whole(long), whole(short)
     factors = turns(np.outer(rows, columns), n, sign, dtype)
     x = times(x, factors, fnp.multiply)
     x = along_last(each(x, lambda v: fnp.swapaxes(v, -1, -2)), sign)
@@ -76,7 +81,7 @@ def _by_convolution(x: Parts, sign: int) -> Parts:
     """With jk = (j² + k² - (k - j)²)/2, the transform is a convolution with a chirp."""
     n, dtype = x[0].shape[-1], x[0].dtype
     size = 1 << (2 * n - 2).bit_length()
-    places: Any = np.arange(n)
+    places = whole(n)
     chirp = turns(places * places, 2 * n, sign, np.float64)
     kernel = np.zeros(size, np.complex128)
     kernel[:n] = chirp[0] - 1j * chirp[1]

@@ -21,6 +21,7 @@ from ..core.trace import Tracer
 from ..core.zeros import Zero
 from ..errors import UnexpectedTracerError
 from ..ir.avals import ShapedArray
+from ..ir.jaxpr import ClosedJaxpr, Eqn
 from ..transforms.batch import batch_flat
 from .flat import name_of
 from .jit import simplified
@@ -38,6 +39,10 @@ class Composite(ControlPrimitive):
 
     def impl(self, *arrays: Any, **params: Any) -> list[np.ndarray[Any, Any]]:
         return run_numpy(simplified(params["jaxpr"]), list(arrays))
+
+    def inlined(self, eqn: Eqn) -> ClosedJaxpr:
+        """The definition, which simplification puts in place of the eqn."""
+        return eqn.params["jaxpr"]
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         if all(isinstance(t, Zero) for t in tangents):

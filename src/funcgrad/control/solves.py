@@ -19,7 +19,7 @@ from ..core.primitive import AxisData, add_tangents
 from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal, Zero, instantiate
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.jaxpr import ClosedJaxpr, Effects
+from ..ir.jaxpr import ClosedJaxpr, Effects, Eqn, Var
 from ..primitives.arithmetic import neg
 from ..transforms.batch import batch_jaxpr
 from ..transforms.jvp import jvp_flat
@@ -63,6 +63,15 @@ class SolvePrimitive(ControlPrimitive):
     def impl(self, *arrays: Any, **params: Any) -> list[np.ndarray[Any, Any]]:
         captured, b = grouped(arrays, params)
         return run_numpy(simplified(params["jaxprs"].solve), [*captured.solve, *b])
+
+    def inlined(self, eqn: Eqn) -> ClosedJaxpr:
+        """The solution alone, which simplification puts in place of the eqn."""
+        closed: ClosedJaxpr = eqn.params["jaxprs"].solve
+        captured, b = grouped(range(len(eqn.invars)), eqn.params)
+        invars = [Var(a.aval) for a in eqn.invars]
+        for position, var in zip([*captured.solve, *b], closed.jaxpr.invars, strict=True):
+            invars[position] = var
+        return ClosedJaxpr(closed.jaxpr.replace(invars=invars), closed.consts)
 
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any

@@ -233,11 +233,12 @@ class FakeDriver:
         assert blocks and threads <= 1024 and len(params) == len(pointers)
 
         def work():
-            known = {}
-            arrays = [
-                known.setdefault((p, kind), self.at(p, n * kind.itemsize).view(kind))
-                for p, (n, kind) in zip(pointers, params, strict=True)
-            ]
+            # One array for one address, as large as the largest of those that begin there.
+            sizes = {}
+            for p, (n, kind) in zip(pointers, params, strict=True):
+                sizes[p, kind] = max(n, sizes.get((p, kind), 0))
+            known = {(p, k): self.at(p, n * k.itemsize).view(k) for (p, k), n in sizes.items()}
+            arrays = [known[p, kind] for p, (_, kind) in zip(pointers, params, strict=True)]
             aligned = self.aligned and not any(p % 16 for p in pointers)
             Emulator(text, aligned).launch(kernel.name, blocks, threads, arrays)
 
