@@ -316,12 +316,12 @@ def homes() -> list[CudaHome]:
     with _lock:
         if not _homes:
             from ..kernels.cuda import cublaslt
-            from ..kernels.cuda.compiled import compile_kernel
+            from ..kernels.cuda.compiled import compile_kernels
             from ..kernels.cuda.runtime.driver import NvidiaDriver
             from ..kernels.cuda.runtime.place import Place
 
             driver = NvidiaDriver()
-            places = [Place(driver, k, i, compile_kernel) for k, i in enumerate(driver.devices())]
+            places = [Place(driver, k, i, compile_kernels) for k, i in enumerate(driver.devices())]
             for place in places:
                 place.matmuls = cublaslt.available()
             _homes.extend(map(CudaHome, places))

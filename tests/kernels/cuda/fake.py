@@ -46,8 +46,11 @@ class FakeDriver:
         self.whose = {}
         self.failing = set()
 
-    def compile(self, program, kernel, target):
-        """Instead of machine code, the number of a kernel's text."""
+    def compile(self, program, kernels, target):
+        """Instead of machine code, the numbers of kernels' texts."""
+        return [self._compile(program, kernel, target) for kernel in kernels]
+
+    def _compile(self, program, kernel, target):
         number = len(self.kernels)
         block = program.block
         sizes = [block.root(b) for b in kernel.params]

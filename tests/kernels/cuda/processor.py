@@ -263,7 +263,9 @@ class Processors:
     def _function(self, name, kinds):
         found = self.loaded.get((name, kinds))
         if found is None:
-            text = Module(f"{self.text}\n{TEXTS}", Processor(self.aligned)).kernel(name, kinds)
+            text = Module(f"{self.text}\n{TEXTS}", Processor(self.aligned)).kernel(
+                name, kinds, name
+            )
             code = toolchain.compile_text(text, 0)
             loaded = toolchain.load(code, _symbols(), (name,))
             shape = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (len(kinds) + 1))

@@ -17,6 +17,9 @@ from funcgrad.kernels.cuda import adapter, cublaslt
 needs_extra = pytest.mark.skipif(
     bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.REMEDY}"
 )
+needs_numba = pytest.mark.skipif(
+    bool(adapter.missing(adapter.NUMBA)), reason="the other compiler is numba.cuda"
+)
 DTYPES = ("float32", "float64", "bfloat16", "int32")
 TARGETS = ("sm_80", "sm_90")
 
@@ -148,6 +151,50 @@ def test_attention_keeps_its_sums_in_registers(width, dtype, target):
     for kernel in kernels:
         assert not kernel.spills and ".local" not in kernel.ptx, kernel
         assert kernel.registers <= 255 and kernel.cubin.shared <= 48 << 10
+
+
+@needs_extra
+def test_kernels_that_differ_in_names_alone_are_compiled_once(monkeypatch):
+    made = []
+    assembly = adapter._assembly
+    monkeypatch.setattr(adapter, "_assembly", lambda *given: made.append(1) or assembly(*given))
+
+    def f(x):
+        for _ in range(3):
+            x = fnp.cumsum(x, 1)
+        return x
+
+    kernels = compiled(f, "sm_90").kernels
+    assert len(kernels) == 3 and len(made) == 1
+    assert len({k.name for k in kernels}) == 3 and len({k.cubin.entry for k in kernels}) == 1
+
+
+# What of a kernel's instructions tells how floats are rounded.
+ROUNDED = re.compile(
+    r"\t((?:add|sub|mul|fma|div|sqrt|min|max|cvt|ex2|abs|neg)[.\w]*\.f(?:16|32|64))"
+)
+
+
+@needs_extra
+@needs_numba
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("template", "dtype"),
+    [("map", "float32"), ("map", "bfloat16"), ("rows", "float32"), ("column", "float64"),
+     ("cumulative", "float32"), ("many updates", "float32"), ("sort", "float32")],
+)  # fmt: skip
+def test_numba_cuda_makes_the_same_of_a_text(template, dtype):
+    ours = compiled(TEMPLATES[template], "sm_90", dtype).kernels
+    config.update("lowering", "source")
+    try:
+        theirs = compiled(TEMPLATES[template], "sm_90", dtype).kernels
+    finally:
+        config.update("lowering", "fast")
+    for own, other in zip(ours, theirs, strict=True):
+        assert own.source == other.source
+        assert set(ROUNDED.findall(own.ptx)) == set(ROUNDED.findall(other.ptx))
+        assert own.cubin.shared == other.cubin.shared
+        assert own.registers <= other.registers + 16
 
 
 @needs_extra

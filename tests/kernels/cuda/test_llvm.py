@@ -194,7 +194,7 @@ REFUSED = {
 def test_what_is_no_text_of_a_kernel(why):
     with pytest.raises(CompileError, match=why.split()[-1]):
         Module(f"@kernel\ndef k(a, c):\n{REFUSED[why]}", Gpu((32, 1), (2, 0, 3, 2))).kernel(
-            "k", ["int64", "int64"]
+            "k", ["int64", "int64"], "k"
         )
 
 
@@ -206,7 +206,7 @@ def test_what_is_called_is_written_once_and_nothing_else():
     program = cuda_program(traced(lambda x: fnp.exp(x) + fnp.exp(2 * x), f32(70))[0], simplified)
     (kernel,) = program.kernels
     text = Module(program.module_of(kernel), Gpu((256, 4), (2, 0, 3, 2))).kernel(
-        kernel.name, ["float32"] * 2
+        kernel.name, ["float32"] * 2, "k"
     )
     assert text.count("define internal float @exp_float32") == 1
     assert text.count("call float @exp_float32") == 4  # of neighbours, and one by one

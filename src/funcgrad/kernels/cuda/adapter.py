@@ -9,15 +9,17 @@ No driver is asked for anything, so that kernels are made on machines without a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
 from importlib import import_module, metadata, util
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ...config import config
 from ...errors import CompileError
 from ..runtime import cache as store
+from ..runtime.machine import available_cores
 from .llvm.gpu import Gpu
 from .llvm.module import Module
 
@@ -32,6 +34,7 @@ VERSIONED = (
     "nvidia-nvjitlink nvidia-nvjitlink-cu12",
 )
 REMEDY = "pip install 'funcgrad[cuda13]'"
+Made = TypeVar("Made")
 TARGETS = re.compile(r"sm_(\d+)(\d)")
 OLDEST = (8, 0)
 
@@ -112,31 +115,46 @@ def require(numba: bool = False) -> None:
         )
 
 
-def cubin(
-    text: str, name: str, kinds: Sequence[str], bounds: tuple[int, int], target: str
-) -> Cubin:
-    """A kernel compiled for a target, or found on disk.
+class Source(NamedTuple):
+    """A kernel to compile.
 
-    Args:
+    Attributes:
         text: a module of `device` functions and the kernel.
         kinds: types that its pointers point to.
         bounds: threads of a block, and how many blocks a multiprocessor shall have room for.
+    """
+
+    text: str
+    name: str
+    kinds: tuple[str, ...]
+    bounds: tuple[int, int]
+
+
+def cubins(sources: Sequence[Source], target: str) -> list[Cubin]:
+    """Kernels compiled for a target, or found on disk.
+
     Raises:
         ModuleNotFoundError: a package is missing.
-        CompileError: the text cannot be compiled.
+        CompileError: a text cannot be compiled.
     """
     version = capability(target)
     by_numba = config.lowering == "source"
     versions = [*_versions(), *([_version("numba-cuda")] if by_numba else ())]
-    key = store.key_of("cuda", text, name, list(kinds), bounds, target, versions)
-    entry = store.get(key)
-    if entry is None:
+    keys = [store.key_of("cuda", *source, target, versions) for source in sources]
+    found: dict[str, Cubin] = {}
+    for key in dict.fromkeys(keys):
+        entry = store.get(key)
+        if entry is not None:
+            meta: dict[str, Any] = {**entry.meta, "code": entry.object_bytes}
+            found[key] = Cubin(**meta)
+    absent = {k: s for k, s in zip(keys, sources, strict=True) if k not in found}
+    if absent:
         require(by_numba)
-        made = _compiled(text, name, kinds, bounds, version)
-        store.put(key, made.code, made._replace(code=b"")._asdict() | {"code": ""})
-        return made
-    meta: dict[str, Any] = {**entry.meta, "code": entry.object_bytes}
-    return Cubin(**meta)
+        make = _by_numba if by_numba else _by_nvvm
+        for key, made in zip(absent, make(list(absent.values()), version), strict=True):
+            store.put(key, made.code, made._replace(code=b"")._asdict() | {"code": ""})
+            found[key] = made
+    return [found[key] for key in keys]
 
 
 @cache
@@ -171,23 +189,48 @@ def _numba() -> Any:
     return import_module(f"{__package__}.with_numba")
 
 
-def _compiled(
-    text: str, name: str, kinds: Sequence[str], bounds: tuple[int, int], version: tuple[int, int]
-) -> Cubin:
+def _by_numba(sources: Sequence[Source], version: tuple[int, int]) -> list[Cubin]:
+    def made(source: Source) -> Cubin:
+        return _linked(_numba().kernel_ptx(*source, version), version)
+
+    return [_checked(source, partial(made, source)) for source in sources]
+
+
+def _by_nvvm(sources: Sequence[Source], version: tuple[int, int]) -> list[Cubin]:
+    """Kernels by our own compiler: side by side, and those that are alike once."""
+
+    def made(text: str) -> Cubin:
+        return _linked(_assembly(text, version), version)
+
+    pending: dict[str, Future[Cubin]] = {}
+    with ThreadPoolExecutor(min(len(sources), available_cores())) as pool:
+        texts: list[str] = []
+        for source in sources:
+            text = _checked(source, partial(nvvm_text, source))
+            texts.append(text)
+            if text not in pending:
+                pending[text] = pool.submit(made, text)
+        return [
+            _checked(source, pending[text].result)
+            for source, text in zip(sources, texts, strict=True)
+        ]
+
+
+def _checked(source: Source, make: Callable[[], Made]) -> Made:
+    """What is made of a kernel; an error shows its text."""
     try:
-        if config.lowering == "source":
-            ptx = _numba().kernel_ptx(text, name, kinds, bounds, version)
-        else:
-            ptx = _assembly(nvvm_text(text, name, kinds, bounds), version)
-        return _linked(ptx, version)
+        return make()
     except Exception as error:
-        raise CompileError(f"The GPU's kernel {name} does not compile: {error}\n{text}") from error
+        told = f"The GPU's kernel {source.name} does not compile: {error}\n{source.text}"
+        raise CompileError(told) from error
 
 
-def nvvm_text(text: str, name: str, kinds: Sequence[str], bounds: tuple[int, int]) -> str:
-    """A kernel in the language of libNVVM."""
+def nvvm_text(source: Source) -> str:
+    """A kernel in the language of libNVVM; the same for kernels that differ in names alone."""
     nvvm: Any = import_module("cuda.bindings.nvvm")
-    return Module(text, Gpu(bounds, nvvm.ir_version())).kernel(name, kinds)
+    module = Module(source.text, Gpu(source.bounds, nvvm.ir_version()))
+    symbol = re.sub(r"\d+", "", source.name)
+    return module.kernel(source.name, source.kinds, symbol)
 
 
 def _assembly(text: str, version: tuple[int, int]) -> str:

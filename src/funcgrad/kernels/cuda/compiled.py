@@ -6,6 +6,7 @@ machine code, and what it takes of a multiprocessor. It can be read, not called.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from . import adapter
@@ -58,17 +59,30 @@ class CompiledKernel:
         )
 
 
-def compile_kernel(program: CudaProgram, kernel: CudaKernel, target: str) -> Cubin:
-    """A kernel of a program as machine code."""
+def compile_kernels(
+    program: CudaProgram, kernels: Sequence[CudaKernel], target: str
+) -> list[Cubin]:
+    """Kernels of a program as machine code."""
+    own = [k for k in kernels if not isinstance(k.launch, CustomLaunch)]
+    found = iter(adapter.cubins([_source(program, k) for k in own], target))
+    return [
+        _custom(k.launch, target) if isinstance(k.launch, CustomLaunch) else next(found)
+        for k in kernels
+    ]
+
+
+def _source(program: CudaProgram, kernel: CudaKernel) -> adapter.Source:
     launch = kernel.launch
-    if isinstance(launch, CustomLaunch):
-        arrays = [(d, len(s), k < launch.reads) for k, (s, d) in enumerate(launch.arrays)]
-        given = launch.function.function, launch.text, launch.name
-        return adapter.custom_cubin(*given, arrays, launch.threads, target)
-    kinds = [memory_type(b.dtype) for b in kernel.params]
+    kinds = tuple(memory_type(b.dtype) for b in kernel.params)
     least = max(_RESIDENT // launch.threads, 1) if launch.kind == "map" else 1
     bounds = launch.threads, least
-    return adapter.cubin(program.module_of(kernel), kernel.name, kinds, bounds, target)
+    return adapter.Source(program.module_of(kernel), kernel.name, kinds, bounds)
+
+
+def _custom(launch: CustomLaunch, target: str) -> Cubin:
+    arrays = [(d, len(s), k < launch.reads) for k, (s, d) in enumerate(launch.arrays)]
+    given = launch.function.function, launch.text, launch.name
+    return adapter.custom_cubin(*given, arrays, launch.threads, target)
 
 
 class CudaCompiled:
@@ -85,11 +99,11 @@ class CudaCompiled:
         self.target = target
         self.fun_name = fun_name
         self._program = program
-        self.kernels = [self._compiled(k) for k in program.kernels]
-
-    def _compiled(self, kernel: CudaKernel) -> CompiledKernel:
-        cubin = compile_kernel(self._program, kernel, self.target)
-        return CompiledKernel(self._program.module_of(kernel), kernel, cubin)
+        made = compile_kernels(program, program.kernels, target)
+        self.kernels = [
+            CompiledKernel(program.module_of(kernel), kernel, cubin)
+            for kernel, cubin in zip(program.kernels, made, strict=True)
+        ]
 
     @property
     def refusals(self) -> list[Refusal]:

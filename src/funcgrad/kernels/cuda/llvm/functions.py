@@ -50,7 +50,7 @@ class Function(Arithmetic):
         """The function, for arguments of these types."""
         params: list[str] = []
         for name, x in zip((a.arg for a in self.node.args.args), arguments, strict=True):
-            given = f"%a.{name}"
+            given = f"%a{len(params)}"
             if isinstance(x, Pointer):
                 self.arrays[name] = x._replace(code=given)
                 params.append(f"{self.target.pointer(x.kind.llvm, x.space)} {given}")
@@ -105,7 +105,7 @@ class Function(Arithmetic):
         """Give a name its value."""
         place = self.names.get(name)
         if place is None:
-            place = self.names[name] = self.room(x.kind, f"%n.{name}")
+            place = self.names[name] = self.room(x.kind, f"%n{len(self.names)}")
         self.store(place, x)
 
     def room(self, kind: Kind, code: str) -> Pointer:
@@ -137,12 +137,12 @@ class Function(Arithmetic):
         kind = KINDS[dotted(node.args[1])]
         kinds = f"[{size} x {kind.llvm}]"
         if shared:
-            whole = self.module.shared(f"{self.symbol}.{name}", kinds)
+            whole = self.module.shared(kinds)
             start, space = self.target.first(whole, kinds, "shared"), "shared"
         else:
-            self.rooms.append(f"  %r.{name} = alloca {kinds}, align 16")
-            start, space = f"%p.{name}", "local"
-            whole = f"{self.target.pointer(kinds, space)} %r.{name}"
+            room, start, space = self.fresh("%room"), self.fresh("%first"), "local"
+            self.rooms.append(f"  {room} = alloca {kinds}, align 16")
+            whole = f"{self.target.pointer(kinds, space)} {room}"
             self.rooms.append(f"  {start} = getelementptr inbounds {kinds}, {whole}, i64 0, i64 0")
         self.arrays[name] = Pointer(kind, start, space)
 

@@ -90,21 +90,22 @@ class Module:
         self.marks: list[str] = []
         self._ranges: dict[int, str] = {}
 
-    def kernel(self, name: str, kinds: Sequence[str]) -> str:
+    def kernel(self, name: str, kinds: Sequence[str], symbol: str) -> str:
         """The module of a kernel.
 
         Args:
             kinds: types that its pointers point to.
+            symbol: what it is called there.
         Raises:
             CompileError: the text has what this compiler does not know.
         """
         given = [Pointer(KINDS[kind], "", "global") for kind in kinds]
-        body = _Kernel(self, _parsed(self.texts[name]), name)
+        body = _Kernel(self, _parsed(self.texts[name]), symbol)
         self.parts.append(body.write(given))
         types = [self.target.pointer(p.kind.llvm, p.space) for p in given]
         declared = [f"declare {line}\n" for line in self.declared.values()]
         parts = [*self.arrays, *self.parts, *declared, *self.marks]
-        return self.target.module(parts, name, types)
+        return self.target.module(parts, symbol, types)
 
     def function(self, name: str, given: Sequence[Argument]) -> tuple[str, list[Kind], str]:
         """The symbol of a function for arguments of some types, and what it gives."""
@@ -123,8 +124,9 @@ class Module:
         """A function that is LLVM's or a library's."""
         self.declared[name] = line
 
-    def shared(self, name: str, kinds: str) -> str:
+    def shared(self, kinds: str) -> str:
         """An array that the threads of a block share."""
+        name = f"shared{len(self.arrays)}"
         self.arrays.append(self.target.shared(name, kinds))
         return f"@{name}"
 

@@ -78,7 +78,7 @@ class CudaExecutable:
         self.reusable = reusable(program.block)
         self._sizes = [b.bytes for b in program.block.outputs]
         own = [k for k in program.kernels if not isinstance(k.launch, MatmulLaunch)]
-        self._handles = {k.name: place.kernel(program, k) for k in own}
+        self._handles = place.kernels(program, own)
         # One for all products of the program: they come one after the other.
         self.workspace = place.pool.take(WORKSPACE) if len(own) < len(program.kernels) else None
         values = all_constants(program.block)

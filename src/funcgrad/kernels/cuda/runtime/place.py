@@ -22,7 +22,7 @@ from .pool import Memory, Pool
 from .staging import Fetch, Staging
 
 NDArray = np.ndarray[Any, Any]
-Compiler = Callable[[CudaProgram, CudaKernel, str], Cubin]
+Compiler = Callable[[CudaProgram, Sequence[CudaKernel], str], list[Cubin]]
 # What CUDA allows in the one dimension that grids have here.
 MOST_BLOCKS = 2**31 - 1
 
@@ -113,15 +113,16 @@ class Place:
         with self.lock:
             return self.staging.fetch(memory.address, size)
 
-    def kernel(self, program: CudaProgram, kernel: CudaKernel) -> Any:
-        """The handle of a kernel, compiled and loaded if it is new."""
-        key = program.module_of(kernel), kernel.name
-        found = self._kernels.get(key)
-        if found is None:
-            cubin = self._compiler(program, kernel, self.info.target)
+    def kernels(self, program: CudaProgram, kernels: Sequence[CudaKernel]) -> dict[str, Any]:
+        """By name: the handles of kernels; what is new is compiled and loaded."""
+        keys = {k.name: (program.module_of(k), k.name) for k in kernels}
+        new = [k for k in kernels if keys[k.name] not in self._kernels]
+        if new:
+            made = self._compiler(program, new, self.info.target)
             self.enter()
-            found = self._kernels[key] = self.driver.load(cubin.code, cubin.entry)
-        return found
+            for kernel, cubin in zip(new, made, strict=True):
+                self._kernels[keys[kernel.name]] = self.driver.load(cubin.code, cubin.entry)
+        return {name: self._kernels[key] for name, key in keys.items()}
 
     def prepare_choices(self) -> None:
         """Load the kernels that set choices: while a stream records, nothing is loaded."""
