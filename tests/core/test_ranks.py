@@ -99,6 +99,19 @@ def test_an_error_while_results_are_made_ends_all():
         run(LINE, lambda k: context.rank.meet(("i",), Call("x", (("i",),), ""), k, together))
 
 
+def test_a_thread_that_cannot_start_ends_all(monkeypatch):
+    start = threading.Thread.start
+
+    def refused(thread):
+        if thread.name == "funcgrad-rank-2":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(RuntimeError, match="can't start"):
+        run(LINE, meet)
+
+
 def test_ranks_within_ranks():
     def outer(k):
         inner = run([{"j": 0}, {"j": 1}], lambda j: meet((k, j), ("j",)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..control.accelerators import by_default, home_at, placed
+from ..control.meshed import mesh_home
 from ..core.array import Array
 from ..core.primitive import registry
-from ..core.shardings import Sharding
+from ..core.shardings import NamedSharding, Sharding
 from ..core.trace import Tracer, as_array
 
 
@@ -29,6 +31,10 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) ->
     if isinstance(device, Sharding):
         for leaf in tree.leaves(x):
             device.shard_shape(np.shape(leaf))
+        if isinstance(device, NamedSharding):
+            over = mesh_home(device.mesh)
+            if over is not None and over.homes[1:]:
+                return tree.map(partial(over.divided, sharding=device), x)
         device = device.device_list()[0]
     home = home_at(device)
 

@@ -8,21 +8,22 @@ that run the program meet, and `together` makes the results of a group from its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from ..core.axes import move_axis, to_front
-from ..core.context import axis_size_of, context
+from ..core.context import axis_size_of, context, extend_axes
 from ..core.primitive import AxisData, NotDifferentiable, Primitive
 from ..core.ranks import Call
 from ..core.sources import user_line
+from ..core.staging import stage
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.jaxpr import Atom, Eqn
-from ..ir.loops import Lowered, Operand, View
+from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn
+from ..ir.loops import Exchange, Lowered, Operand, View
 from ..primitives.arithmetic import mul
 from ..primitives.creation import full, iota
 from ..primitives.indexing import index_take
@@ -96,6 +97,12 @@ class Collective(Primitive):
         raise TypeError(f"{self.name} over {axis.name!r} has no batching rule.")
 
 
+def _staged(program: Callable[[Any], list[Any]], eqn: Eqn, name: Any, size: int) -> ClosedJaxpr:
+    """A program in place of a collective over an axis."""
+    with extend_axes((name, size)):
+        return stage(program, [a.aval for a in eqn.invars], eqn.primitive.name)
+
+
 class Fold(Collective):
     """psum, pmax, pmin: one value for the whole axis.
 
@@ -108,6 +115,9 @@ class Fold(Collective):
     def together(self, values: list[NDArray], **params: Any) -> list[NDArray]:
         # In the order of the ranks, so that every run gives the same bits.
         return [np.array(reduce(self.ufunc, values))] * len(values)
+
+    def exchange(self, params: dict[str, Any]) -> Exchange:
+        return Exchange("reduce", params["axes"], self.name.removeprefix("p"))
 
     def fold(self, x: Any) -> Any:
         """x folded along axis 0."""
@@ -175,6 +185,22 @@ class AllGather(Collective):
         join = np.concatenate if params["tiled"] else np.stack
         return [join(values, axis=params["all_gather_dimension"])] * len(values)
 
+    def exchange(self, params: dict[str, Any]) -> Exchange:
+        return Exchange("gather", (params["axis_name"],))
+
+    def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
+        """Gathered in front, where the parts lie one behind the other, then put in place."""
+        params, at, size = eqn.params, eqn.params["all_gather_dimension"], eqn.params["axis_size"]
+        if not at:
+            return None
+
+        def program(x: Any) -> list[Any]:
+            front = {**params, "all_gather_dimension": 0, "tiled": False}
+            out = move_axis(self.bind(x, **front), 0, at)
+            return [reshape(out, eqn.outvars[0].aval.shape)]
+
+        return _staged(program, eqn, params["axis_name"], size)
+
     def shape_rule(self, *avals: ShapedArray, **params: Any) -> Any:
         (x,) = avals
         at, size = params["all_gather_dimension"], params["axis_size"]
@@ -222,6 +248,22 @@ class ReduceScatter(Collective):
         at = params["scatter_dimension"]
         pieces = np.split(reduce(np.add, values), len(values), axis=at)
         return pieces if params["tiled"] else [np.squeeze(x, at) for x in pieces]
+
+    def exchange(self, params: dict[str, Any]) -> Exchange:
+        return Exchange("scatter", (params["axis_name"],))
+
+    def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
+        """With the axis in front, where the parts lie one behind the other."""
+        params, at = eqn.params, eqn.params["scatter_dimension"]
+        if not at:
+            return None
+
+        def program(x: Any) -> list[Any]:
+            front = {**params, "scatter_dimension": 0, "tiled": True}
+            out = move_axis(self.bind(move_axis(x, at, 0), **front), 0, at)
+            return [reshape(out, eqn.outvars[0].aval.shape)]
+
+        return _staged(program, eqn, params["axis_name"], params["axis_size"])
 
     def shape_rule(self, *avals: ShapedArray, **params: Any) -> Any:
         (x,) = avals
@@ -275,6 +317,9 @@ class PPermute(Collective):
             outs[target] = values[int(source)].copy()
         return outs
 
+    def exchange(self, params: dict[str, Any]) -> Exchange:
+        return Exchange("permute", (params["axis_name"],), pairs=params["perm"])
+
     def collect(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
     ) -> tuple[Any, Any]:
@@ -308,6 +353,24 @@ class AllToAll(Collective):
         return [
             np.concatenate(column, params["concat_axis"]) for column in zip(*pieces, strict=True)
         ]
+
+    def exchange(self, params: dict[str, Any]) -> Exchange:
+        return Exchange("all to all", (params["axis_name"],))
+
+    def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
+        """With the parts in front, one behind the other, then put in place."""
+        params, size = eqn.params, eqn.params["axis_size"]
+        split, concat = params["split_axis"], params["concat_axis"]
+        if not split and not concat:
+            return None
+
+        def program(x: Any) -> list[Any]:
+            shape = aval_of(x).shape
+            x = reshape(x, (*shape[:split], size, shape[split] // size, *shape[split + 1 :]))
+            x = self.bind(move_axis(x, split, 0), **{**params, "split_axis": 0, "concat_axis": 0})
+            return [reshape(move_axis(x, 0, concat), eqn.outvars[0].aval.shape)]
+
+        return _staged(program, eqn, params["axis_name"], size)
 
     def shape_rule(self, *avals: ShapedArray, **params: Any) -> Any:
         (x,) = avals
@@ -381,6 +444,9 @@ class AxisIndex(Collective):
 
     name = "axis_index"
     jvp_term = NotDifferentiable("integer result", zero=True)
+
+    def exchange(self, params: dict[str, Any]) -> Exchange:
+        return Exchange("index", (params["axis_name"],))
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         name, rank = params["axis_name"], context.rank

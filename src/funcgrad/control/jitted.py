@@ -27,6 +27,7 @@ from .accelerators import CudaHome, HostHome, home_at, host_home, placed
 from .direct import Known, not_known
 from .flat import FlatFunction, check_leaves, name_of, signature_of
 from .jit import executable, jit_p, leading_tracers, run, simplified
+from .meshed import mesh_home, mesh_within
 from .recompiles import recompiles
 
 _limit = 4096
@@ -36,7 +37,7 @@ _tracing = threading.local()
 class Entry:
     """A traced program with the tree of its result."""
 
-    __slots__ = ("captured", "closed", "donated", "out_avals", "out_tree", "params")
+    __slots__ = ("captured", "closed", "donated", "mesh", "out_avals", "out_tree", "params")
 
     def __init__(
         self, closed: ClosedJaxpr, captured: list[Any], out_tree: Any, params: dict[str, Any]
@@ -46,6 +47,9 @@ class Entry:
         self.out_tree = out_tree
         self.params = params
         self.out_avals = closed.out_avals
+        # Only a mesh of GPUs says where the program runs.
+        found = mesh_within(closed.jaxpr)
+        self.mesh = None if found is None or found.ranks[0].platform == "cpu" else found
 
     def evaluate(self, leaves: Sequence[Any]) -> list[Array] | None:
         """The results on arrays, by the shortest way; None where it takes the longer one."""
@@ -126,6 +130,8 @@ class JitFunction:
 
     def _home_of(self, leaves: list[Any], entry: Entry) -> Home | None:
         """The device on which arrays make the program run; its own, if it was given one."""
+        if entry.mesh is not None:
+            return mesh_home(entry.mesh)
         if self._home is None:
             return home_of([*leaves, *entry.closed.consts]) if remote.known else None
         if self._home is host_home and not remote.known:

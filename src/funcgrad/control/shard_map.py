@@ -73,6 +73,15 @@ class ShardMap(ControlPrimitive):
             for a, spec in zip(params["jaxpr"].out_avals, params["out_specs"], strict=True)
         ]
 
+    def evaluate(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        from .meshed import mesh_home
+
+        home = mesh_home(params["mesh"])
+        if home is not None:
+            return home.evaluate(self, args, params)
+        # The mesh says that it is done on the CPU, wherever the arrays are.
+        return self.evaluate_here(args, params)
+
     def impl(self, *arrays: Any, **params: Any) -> list[NDArray]:
         return on_host(
             params["jaxpr"], params["mesh"], params["in_specs"], params["out_specs"], arrays

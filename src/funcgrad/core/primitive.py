@@ -17,7 +17,7 @@ from ..config import config
 from ..ir import narrow
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import Effects, Source, no_effects
-from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, apply
+from ..ir.loops import Exchange, Expr, IndexTuple, Lowered, Map, Operand, apply
 from . import remote
 from .array import Array, to_ndarray
 from .axes import to_front
@@ -255,6 +255,10 @@ class Primitive:
         None: the compiled program calls the host, which runs `impl`. One `Library` may stand for
         all outputs.
         """
+        return None
+
+    def exchange(self, params: dict[str, Any]) -> Exchange | None:
+        """What a collective does with the memory of the ranks; None for all else."""
         return None
 
     def examples(self) -> Iterator[Example]:

@@ -209,10 +209,15 @@ def run_ranks(
         threading.Thread(target=begin, args=(k,), name=f"funcgrad-rank-{k}", daemon=True)
         for k in range(1, count)
     ]
-    for thread in threads:
-        thread.start()
-    one(0)
-    for thread in threads:
+    started: list[threading.Thread] = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+        one(0)
+    except BaseException as error:  # the system gives no more threads, or an interrupt
+        meetings.fail(0, error)
+    for thread in started:
         _joined(thread, meetings)
     error = meetings.error
     if isinstance(error, RanksDivergeError):

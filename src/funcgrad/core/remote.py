@@ -16,6 +16,7 @@ from ..config import config, elsewhere
 from ..ir.avals import ShapedArray, size_of
 from .array import Array
 from .devices import Device
+from .shardings import Sharding, SingleDeviceSharding
 from .sources import user_line
 
 
@@ -150,8 +151,26 @@ class RemoteArray(Array):
         return size_of(self.aval.shape) * self.aval.dtype.itemsize
 
     def devices(self) -> set[Device]:
-        """The device that holds the array."""
-        return {self.home.device}
+        """The devices that hold the array, or a part of it."""
+        return getattr(self.home, "device_set", None) or {self.home.device}
+
+    @property
+    def sharding(self) -> Sharding:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Which part of the array lies on which device."""
+        found: Sharding | None = getattr(self.alive(), "sharding", None)
+        return found or SingleDeviceSharding(self.home.device)
+
+    @property
+    def addressable_shards(self) -> list[Any]:
+        """The parts of the array, each with `device`, `index`, `replica_id` and `data`.
+
+        Raises:
+            AttributeError: the array is on one device.
+        """
+        shards = getattr(self.home, "shards", None)
+        if shards is None:
+            raise AttributeError(f"{self.aval.long()} is on {self.home.device} alone.")
+        return shards(self.alive(), self.aval)
 
     @property
     def device(self) -> Device:

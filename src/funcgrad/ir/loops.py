@@ -446,6 +446,24 @@ class Native(NamedTuple):
     extents: tuple[int, ...]
 
 
+class Exchange(NamedTuple):
+    """A collective of ranks on memory that lies flat, the parts of ranks one behind the other.
+
+    Attributes:
+        kind: "reduce", all get what is folded; "gather", all get all parts; "scatter", each gets
+            its part of what is folded; "permute", along pairs; "all to all", part k goes to rank
+            k; "index", the place along an axis.
+        axes: over which the ranks meet.
+        op: "sum", "max" or "min".
+        pairs: who sends to whom.
+    """
+
+    kind: str
+    axes: tuple[Any, ...]
+    op: str = "sum"
+    pairs: tuple[tuple[int, int], ...] = ()
+
+
 class Region(NamedTuple):
     """Control flow over programs: `kind` is loop, while or branch; params say the rest."""
 

@@ -12,7 +12,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax, nn
 from funcgrad.config import config, enable_x64
-from funcgrad.kernels.cuda import adapter, cublaslt
+from funcgrad.kernels.cuda import adapter, cublaslt, nccl
 
 needs_extra = pytest.mark.skipif(
     bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.REMEDY}"
@@ -283,7 +283,9 @@ def test_doctor_says_what_mends_it(capsys, monkeypatch):
     assert "mended by: pip install 'funcgrad[cuda13]'" in told
     assert "driver" in told and "/dev/nvidia0" in told
     assert "nvmath-python" in told
+    assert re.search(r"nccl4py +missing: .*\n +mended by: pip install 'funcgrad\[nccl13\]'", told)
     monkeypatch.setattr(cublaslt, "PACKAGE", "numpy")
+    monkeypatch.setattr(nccl, "PACKAGE", "numpy")
     monkeypatch.setattr(adapter, "VERSIONED", ("numpy",))
     monkeypatch.setattr(adapter, "NUMBA", {"numpy": "numpy"})
     monkeypatch.setattr(adapter, "missing", lambda: [])

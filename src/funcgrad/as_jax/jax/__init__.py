@@ -13,7 +13,7 @@ from ...core.array import Array as _Array
 from ...core.devices import cpu_device
 from ..names import version as __version__
 from .config import config as config
-from .sharding import device_of, devices_of
+from .sharding import Sharding, device_of, devices_of
 from .sharding import reshard as reshard
 
 __version_info__ = tuple(int(part) for part in __version__.split("."))
@@ -43,7 +43,8 @@ def device_put(
         ValueError: several devices for one tree.
     """
     home_at(next(iter(devices_of(src)), None))
-    return placement.device_put(x, _sole(device), donate=donate)
+    place = device if isinstance(device, Sharding) else _sole(device)
+    return placement.device_put(x, place, donate=donate)
 
 
 def _sole(places: Any) -> Any:

@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from . import adapter, cublaslt
+from . import adapter, cublaslt, nccl
 
 _KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 
@@ -34,6 +34,9 @@ def report() -> tuple[str, bool]:
     version = adapter.version_of(cublaslt.PACKAGE)
     lack = "missing: products are done by kernels of our own"
     rows.append((cublaslt.PACKAGE, version or lack, "" if version else adapter.REMEDY))
+    version = adapter.version_of(nccl.PACKAGE)
+    lack = "missing: programs run on one GPU, collectives of several do not"
+    rows.append((nccl.PACKAGE, version or lack, "" if version else nccl.REMEDY))
     driver = _driver()
     if driver:
         rows.append(("driver", driver, ""))

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple, Self
 
 from ...ir.jaxpr import ClosedJaxpr, Eqn
-from ...ir.loops import Apply, Expr, Library
+from ...ir.loops import Apply, Exchange, Expr, Library
 from ...ir.nests import Buffer, children, expressions
 from ...ir.printing import names_of
 from ...ir.sources import describe
@@ -31,6 +31,7 @@ from .convolutions import convolution_launches, problem_for
 from .cublaslt import note
 from .custom import CustomLaunch, custom_launch
 from .matmuls import Epilogue, epilogues, matmul_launch
+from .nccl import DTYPES
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
 from .scans import ScanSource
@@ -359,15 +360,38 @@ def _calls(roots: Sequence[Expr]) -> set[str]:
     return found
 
 
+def exchange_of(step: BlockStep) -> Exchange | None:
+    """What ranks do together in a step, if it is a collective."""
+    return step.eqn.primitive.exchange(step.eqn.params) if isinstance(step, HostCall) else None
+
+
+def numbers_of(step: HostCall) -> tuple[int, str] | None:
+    """How many numbers of which dtype the operand of a collective has; None if NCCL has not it."""
+    if not step.reads:
+        return None
+    aval, exchange = step.eqn.invars[0].aval, exchange_of(step)
+    if aval.dtype.kind == "c":
+        # Sums of complex numbers are sums of their parts.
+        known = exchange is not None and exchange.op == "sum"
+        return (2 * aval.size, f"float{aval.dtype.itemsize * 4}") if known else None
+    return (aval.size, aval.dtype.name) if aval.dtype.name in DTYPES else None
+
+
 def _refusal(block: Block, step: BlockStep) -> list[Refusal]:
     assert not isinstance(step, Launch)
     if isinstance(step, Scan | While | Branch):
         return []
     if isinstance(step, HostCall) and step.eqn.primitive.of_host:
         return []
+    exchange = exchange_of(step)
+    moves = exchange is not None and exchange.kind not in ("reduce", "scatter")
+    if moves or (exchange is not None and isinstance(step, HostCall) and numbers_of(step)):
+        return []
     why = "it is no loop over elements, and has no kernel of its own"
     if isinstance(step, HostCall) and step.native is not None:
         why = "the kernel runs on the CPU; give custom_kernel one for GPUs (cuda=)"
+    if exchange is not None:
+        why = "NCCL has no arithmetic of this dtype: convert it, and the result back"
     eqn: Eqn = step.eqn
     line = eqn_line(eqn, names_of(block.jaxpr))
     return [Refusal(eqn.primitive.name, why, line, describe(eqn.source))]

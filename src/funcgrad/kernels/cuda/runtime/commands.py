@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....ir.loops import Exchange
 from ....ir.nests import Buffer
 from ...memory import carried, direct_outputs, updates_in_place
 from ...program import Block, BlockStep, Branch, HostCall, Scan, While, all_constants
 from ...runtime.scripts import rule_of, words_of
 from ..custom import CustomLaunch
-from ..program import CudaKernel, CudaProgram
+from ..program import CudaKernel, CudaProgram, exchange_of, numbers_of
 
 _ALIGNMENT = 256
 
@@ -100,7 +101,23 @@ class Leave(NamedTuple):
         return found[0], found[1]
 
 
-Command = Run | Copy | Repeat | Until | Choose | Leave
+class Meet(NamedTuple):
+    """A collective of the ranks that run this program.
+
+    Attributes:
+        source: of the operand, of which one rank has so many numbers of a dtype, in `bytes`; an
+            index has none.
+    """
+
+    exchange: Exchange
+    source: Slot | None
+    target: Slot
+    numbers: int
+    dtype: str
+    bytes: int
+
+
+Command = Run | Copy | Repeat | Until | Choose | Leave | Meet
 
 
 @dataclass(eq=False)
@@ -165,6 +182,10 @@ class Walk:
         """Let the host compute."""
         raise TypeError(f"{type(self).__name__} defines no leave")
 
+    def meet(self, command: Meet) -> None:
+        """Meet the other ranks."""
+        raise TypeError(f"{type(self).__name__} defines no meet")
+
     def read(self, slot: Slot, size: int) -> int:
         """An integer of so many bytes, which decides what comes next."""
         raise TypeError(f"{type(self).__name__} defines no read")
@@ -186,6 +207,8 @@ class Walk:
             self.copy(command)
         elif isinstance(command, Leave):
             self.leave(command)
+        elif isinstance(command, Meet):
+            self.meet(command)
         elif isinstance(command, Repeat):
             turns = range(command.length)
             for turn in reversed(turns) if command.reverse else turns:
@@ -202,10 +225,11 @@ class Walk:
 
 
 def _count(body: Sequence[Command]) -> int:
-    return sum(1 + sum(map(_count, _inner(c))) for c in body)
+    return sum(1 + sum(map(_count, inner_commands(c))) for c in body)
 
 
-def _inner(command: Command) -> list[list[Command]]:
+def inner_commands(command: Command) -> list[list[Command]]:
+    """The commands inside of a loop or of branches."""
     if isinstance(command, Repeat):
         return [command.body]
     if isinstance(command, Until):
@@ -231,6 +255,11 @@ def _lines(body: Sequence[Command], depth: int, who: str) -> list[str]:
         elif isinstance(command, Leave):
             reads, writes = (", ".join(_place(s) for s, _ in x) for x in command[2:])
             found.append(f"{margin}the host computes {command.name}({reads}) -> ({writes})")
+        elif isinstance(command, Meet):
+            names = ", ".join(map(repr, command.exchange.axes))
+            given = "" if command.source is None else _place(command.source)
+            what = f"{command.exchange.kind} over {names}"
+            found.append(f"{margin}the ranks meet: {what}({given}) -> ({_place(command.target)})")
         elif isinstance(command, Until):
             found.append(f"{margin}again until the {who} reads 0 from {_place(command.flag)}")
             found += _lines(command.condition, depth + 1, who)
@@ -300,6 +329,9 @@ class _Writer:
             return self.loop(block, step)
         if isinstance(step, Branch):
             return self.branch(block, step)
+        exchange = exchange_of(step)
+        if isinstance(step, HostCall) and exchange is not None:
+            return [self.meet(block, step, exchange)]
         if isinstance(step, HostCall) and id(step) not in self.program.steps:
             return [self.leave(block, step)]
         if isinstance(step, HostCall):
@@ -309,6 +341,16 @@ class _Writer:
             if kernel.launch.blocks:
                 found.append(Run(kernel, tuple(self.of(block, b) for b in kernel.params)))
         return found
+
+    def meet(self, block: Block, step: HostCall, exchange: Exchange) -> Meet:
+        """A collective of ranks."""
+        (write,) = step.writes
+        target = self.of(block, write)
+        if not step.reads:
+            return Meet(exchange, None, target, 1, write.dtype.name, write.bytes)
+        (read,) = step.reads
+        count, dtype = numbers_of(step) or (read.bytes, "uint8")
+        return Meet(exchange, self.of(block, read), target, count, dtype, read.bytes)
 
     def leave(self, block: Block, step: HostCall) -> Leave:
         """A rule that the host runs."""

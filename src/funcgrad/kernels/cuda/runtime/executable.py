@@ -74,6 +74,8 @@ class CudaExecutable:
         if program.refused:
             raise NoKernelError(name, program.refused)
         self.place = place
+        # What is taken here, is taken of the device that is current.
+        place.enter()
         self.commands: Commands = commands_of(program)
         self.reusable = reusable(program.block)
         self._sizes = [b.bytes for b in program.block.outputs]
@@ -104,24 +106,31 @@ class CudaExecutable:
         Args:
             reused: pairs out of `reusable`: the result is written into the argument's memory.
         """
+        with self.place.lock:
+            outputs, running = self.begin(inputs, reused)
+            if self.replays:
+                self._replay(running.bases)
+            else:
+                running.all(self.commands.body)
+        return outputs
+
+    def begin(
+        self, inputs: Sequence[Memory], reused: Sequence[tuple[int, int]] = ()
+    ) -> tuple[list[Memory], Running]:
+        """Memory for the results, and a run that can begin; the lock of the place is held."""
         place, whose = self.place, dict(reused)
         place.enter()
-        with place.lock:
-            outputs = [
-                inputs[whose[k]] if k in whose else place.pool.take(size)
-                for k, size in enumerate(self._sizes)
-            ]
-            bases = {
-                "input": [m.address for m in inputs],
-                "output": [m.address for m in outputs],
-                "constant": [m.address for m in self._constants],
-                "arena": [self._arena.address if self._arena is not None else 0],
-            }
-            if self.replays:
-                self._replay(bases)
-            else:
-                _Run(self, bases).all(self.commands.body)
-        return outputs
+        outputs = [
+            inputs[whose[k]] if k in whose else place.pool.take(size)
+            for k, size in enumerate(self._sizes)
+        ]
+        bases = {
+            "input": [m.address for m in inputs],
+            "output": [m.address for m in outputs],
+            "constant": [m.address for m in self._constants],
+            "arena": [self._arena.address if self._arena is not None else 0],
+        }
+        return outputs, Running(self, bases)
 
     def _replay(self, bases: dict[str, list[int]]) -> None:
         """Run the commands, record them where these addresses were met once, or repeat them.
@@ -133,7 +142,7 @@ class CudaExecutable:
         if key not in self._met:
             self._remember(key)
             if not self.decides:
-                _Run(self, bases).all(self.commands.body)
+                Running(self, bases).all(self.commands.body)
                 return
         self._met.move_to_end(key)
         if graph is None:
@@ -166,7 +175,7 @@ class CudaExecutable:
         return "\n".join(filter(None, [self.commands.page(self.decides), came]))
 
 
-class _Run(Walk):
+class Running(Walk):
     """Commands put into the stream of a device."""
 
     def __init__(self, executable: CudaExecutable, bases: dict[str, list[int]]) -> None:
@@ -179,6 +188,11 @@ class _Run(Walk):
     def address(self, slot: Slot) -> int:
         """Where a buffer begins in this turn."""
         return self.bases[slot.region][slot.number] + self.offset(slot)
+
+    @property
+    def where(self) -> int:
+        """The stream as other libraries name it."""
+        return self.place.driver.address_of(self.stream)
 
     def launch(self, command: Run) -> None:
         launch = command.kernel.launch
@@ -223,7 +237,7 @@ class _Run(Walk):
         return int(found[0])
 
 
-class _Recorded(_Run):
+class _Recorded(Running):
     """Commands put into a stream that records: the device chooses the ways."""
 
     def one(self, command: Command) -> None:

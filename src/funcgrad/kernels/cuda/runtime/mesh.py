@@ -1,0 +1,148 @@
+"""A program on several devices: its commands go to all of them in turn, and NCCL joins them.
+
+In: a `CudaProgram`, places, and where each rank is in the mesh. Out: `MeshExecutable`, called with
+memory of each place. The one idea: all ranks run one list of commands, so one thread goes through
+it once and gives each command to every device; nobody waits but the streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from ..nccl import Amount, Nccl, Side
+from ..program import CudaProgram, Refusal
+from .commands import Command, Meet, Repeat, inner_commands
+from .executable import CudaExecutable, NoKernelError, Running
+from .place import Place
+from .pool import Memory
+
+
+class MeshExecutable:
+    """A program that the devices of a mesh can run.
+
+    Args:
+        places: the devices, row-major; `coordinates`: of each its place along each axis.
+    Raises:
+        NoKernelError: it has a step without a kernel, or ranks meet where data decide whether.
+    """
+
+    def __init__(
+        self,
+        program: CudaProgram,
+        places: Sequence[Place],
+        coordinates: Sequence[dict[Any, int]],
+        name: str,
+        nccl: Nccl,
+    ) -> None:
+        self.parts = [CudaExecutable(program, place, name) for place in places]
+        self.nccl = nccl
+        self._coordinates = coordinates
+        self._body = self.parts[0].commands.body
+        _check(self._body, name)
+        self._zeros: dict[tuple[int, int], Memory] = {}
+        self._indices: dict[tuple[int, Any], Memory] = {}
+
+    def __call__(self, inputs: Sequence[Sequence[Memory]]) -> list[list[Memory]]:
+        """Put the program into the streams of its devices; of each rank, its results' memory."""
+        with ExitStack() as stack:
+            for part in self.parts:
+                stack.enter_context(part.place.lock)
+            made = [part.begin(given) for part, given in zip(self.parts, inputs, strict=True)]
+            self._all([running for _, running in made], self._body)
+        return [outputs for outputs, _ in made]
+
+    def _all(self, ranks: Sequence[Running], body: Sequence[Command]) -> None:
+        for command in body:
+            if isinstance(command, Meet):
+                self._meet(ranks, command)
+            elif isinstance(command, Repeat) and meets(command.body):
+                turns = range(command.length)
+                for turn in reversed(turns) if command.reverse else turns:
+                    for rank in ranks:
+                        rank.turns[command.loop] = turn
+                    self._all(ranks, command.body)
+            else:
+                for rank in ranks:
+                    rank.place.enter()
+                    rank.one(command)
+
+    def _meet(self, ranks: Sequence[Running], command: Meet) -> None:
+        exchange = command.exchange
+        if exchange.kind == "index":
+            for number, rank in enumerate(ranks):
+                known = self._index(number, exchange.axes[0])
+                rank.place.enter()
+                target = rank.address(command.target)
+                rank.place.driver.copy(target, known.address, command.bytes, rank.stream)
+            return
+        assert command.source is not None
+        sides = [
+            Side(rank.address(command.source), rank.address(command.target), rank.where)
+            for rank in ranks
+        ]
+        groups = self._groups(exchange.axes)
+        if exchange.kind == "permute":
+            self._clear(ranks, command, groups)
+        places = [rank.place.number for rank in ranks]
+        told = [(tuple(places[k] for k in group), [sides[k] for k in group]) for group in groups]
+        self.nccl.meet(exchange, told, Amount(command.numbers, command.dtype, command.bytes))
+
+    def _groups(self, axes: tuple[Any, ...]) -> list[tuple[int, ...]]:
+        """The ranks that meet over some axes, in their order, the last axis fastest."""
+        found: dict[tuple[Any, ...], list[int]] = {}
+        for k, place in enumerate(self._coordinates):
+            found.setdefault(tuple(v for n, v in place.items() if n not in axes), []).append(k)
+        for group in found.values():
+            group.sort(key=lambda k: [self._coordinates[k][name] for name in axes])
+        return [tuple(group) for group in found.values()]
+
+    def _clear(
+        self, ranks: Sequence[Running], command: Meet, groups: Sequence[tuple[int, ...]]
+    ) -> None:
+        """Zeros for ranks to which nobody sends."""
+        reached = {end for _, end in command.exchange.pairs}
+        for group in groups:
+            for at, number in enumerate(group):
+                if at not in reached:
+                    rank = ranks[number]
+                    zeros = self._zero(number, command.bytes).address
+                    rank.place.enter()
+                    target = rank.address(command.target)
+                    rank.place.driver.copy(target, zeros, command.bytes, rank.stream)
+
+    def _zero(self, number: int, size: int) -> Memory:
+        found = self._zeros.get((number, size))
+        if found is None:
+            place = self.parts[number].place
+            found = self._zeros[number, size] = place.upload(np.zeros(size, np.uint8))
+        return found
+
+    def _index(self, number: int, axis: Any) -> Memory:
+        found = self._indices.get((number, axis))
+        if found is None:
+            value = np.array([self._coordinates[number][axis]], np.int32)
+            found = self._indices[number, axis] = self.parts[number].place.upload(value)
+        return found
+
+
+def meets(body: Sequence[Command]) -> bool:
+    """Whether ranks meet anywhere in these commands."""
+    return any(
+        isinstance(c, Meet) or any(meets(inner) for inner in inner_commands(c)) for c in body
+    )
+
+
+def _check(body: Sequence[Command], name: str) -> None:
+    """Raise NoKernelError if ranks meet where data decide whether they do."""
+    for command in body:
+        inner = inner_commands(command)
+        if isinstance(command, Repeat):
+            _check(command.body, name)
+        elif any(map(meets, inner)):
+            what = "a loop or a branch that data decide has a collective inside"
+            why = "each device would decide for itself whether it comes to it"
+            raise NoKernelError(name, [Refusal("collective", why, what, "")])
