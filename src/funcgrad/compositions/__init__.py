@@ -11,6 +11,7 @@ from . import choices as choices
 from . import factors as factors
 from . import fourier as fourier
 from . import gammas as gammas
+from . import integrals as integrals
 from . import reflections as reflections
 from . import rotations as rotations
 from . import sampling as sampling

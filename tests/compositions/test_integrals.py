@@ -1,0 +1,51 @@
+"""Bessel functions, the beta integral and others as GPUs compute them, beside SciPy's."""
+
+import numpy as np
+import pytest
+
+from .running import both
+
+DRAW = np.random.default_rng(5)
+LINE = np.concatenate([DRAW.uniform(-60, 60, 200), DRAW.normal(size=200) * 1e-3, [0.0, -0.0]])
+ENDS = np.array([np.inf, -np.inf, np.nan, 1e300, -1e300, 1e-300])
+POWERS = 10 ** DRAW.uniform(-3, 4, (2, 200))
+# Both ends of (0, 1), and between.
+UNIT = np.concatenate([DRAW.uniform(0, 1, 200), 10 ** DRAW.uniform(-300, 0, 200)])
+UNIT = np.concatenate([UNIT, 1 - 10 ** DRAW.uniform(-15, 0, 100), [0.0, 1.0, -1.0, 2.0, np.nan]])
+ORDERS = DRAW.integers(-30, 60, 300) * 1.0
+# Name, operands, and the most that results may be off, relative to their size.
+CASES = {
+    "bessel_i0e": (([*LINE, *ENDS],), 4e-15),
+    "bessel_i1e": (([*LINE, *ENDS],), 4e-15),
+    "regularized_incomplete_beta": ((*POWERS, DRAW.beta(*np.maximum(POWERS, 0.05))), 1e-11),
+    # SciPy subtracts logarithms as large as 1e5.
+    "betaln": ((*POWERS,), 1e-9),
+    "expi": (([*LINE, *ENDS],), 2e-13),
+    "erfcx": (([*LINE, *ENDS],), 2e-13),
+    "log_ndtr": (([*LINE, *ENDS],), 2e-13),
+    "dawsn": (([*LINE, *ENDS],), 2e-14),
+    "spence": ((abs(LINE),), 1e-14),
+    "ndtri": ((UNIT,), 1e-14),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_programs_are_as_exact_as_is_said(name):
+    args, most = CASES[name]
+    (found,), (wanted,) = both(name, *map(np.asarray, args))
+    np.testing.assert_allclose(found, wanted, most, 1e-300)
+
+
+def test_bessel_functions_of_whole_order():
+    """Near zeros, errors are relative to 1."""
+    x = np.concatenate([DRAW.uniform(-80, 80, 200), 10 ** DRAW.uniform(-3, 3, 98), [0.0, 0.0]])
+    (found,), (wanted,) = both("bessel_jn", ORDERS, x)
+    np.testing.assert_allclose(found, wanted, 0, 3e-14)
+    (found,), _ = both("bessel_jn", np.array([0.5, 0.0]), np.array([1.0, np.nan]))
+    assert np.isnan(found).all()
+
+
+def test_the_beta_integral_at_its_ends():
+    a, b, x = (v.reshape(-1) for v in np.meshgrid([1.0, 0.5, -1.0], [2.0, -2.0], [0.0, 1.0, 0.3]))
+    (found,), (wanted,) = both("regularized_incomplete_beta", a, b, x)
+    np.testing.assert_allclose(found, wanted, 1e-14)
