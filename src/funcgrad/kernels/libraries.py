@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
+from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
 from .items import Backwards, LibraryBuilder
-from .library import LibraryKernel, conv, pool, sort, top_k
+from .library import LibraryKernel, conv, lapack, pool, sort, top_k
 from .library.sort_plan import SortSpec
 from .runtime.toolchain import machine
 
@@ -59,9 +60,33 @@ def _top_k(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | Non
     return top_k.build(spec, machine())
 
 
+def _matrices(aval: ShapedArray) -> lapack.Matrices:
+    *lead, rows, columns = aval.shape
+    return lapack.Matrices(aval.dtype.name, prod(lead), rows, columns)
+
+
+def _lu(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    return None if any(backwards) else lapack.lu(_matrices(eqn.invars[0].aval))
+
+
+def _cholesky(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    return None if any(backwards) else lapack.cholesky(_matrices(eqn.invars[0].aval))
+
+
+def _triangular_solve(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    if any(backwards):
+        return None
+    a, b = (_matrices(atom.aval) for atom in eqn.invars)
+    how = ("left_side", "lower", "transpose_a", "unit_diagonal")
+    return lapack.triangular_solve(lapack.Triangular(b, a.rows, *(eqn.params[k] for k in how)))
+
+
 _builders: dict[str, LibraryBuilder] = {
+    "cholesky": _cholesky,
     "convolution": _convolution,
+    "lu": _lu,
     "pool": _pool,
     "sort": _sort,
     "top_k": _top_k,
+    "triangular_solve": _triangular_solve,
 }

@@ -267,6 +267,8 @@ class Definitions:
             return [lowered] * count
         if isinstance(lowered, Library):
             lowered = lowered.otherwise if complexes else self._by_hand(lowered, eqn)
+            if lowered is None:
+                return [None] * count
         if isinstance(lowered, Contract):
             left, right = operands
             if complexes and count_of(lowered, left, right) > _MOST_COMPLEX:

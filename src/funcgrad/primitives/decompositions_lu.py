@@ -7,6 +7,7 @@ Source: de Hoog, Anderssen & Lukas, Mathematics of Computation 80 (2011).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..core.primitive import Example, NotDifferentiable
 from ..core.sources import user_line
 from ..core.zeros import Zero, instantiate, zero_tangent
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Library, Operand
 from .arithmetic import add
 from .creation import broadcasted_iota
 from .factor import triangular_solve
@@ -68,6 +70,11 @@ class Lu(MatrixPrimitive):
         else:
             factor, pivots = x, np.zeros(avals[1].shape, _index)
         return [factor, pivots, permutation_of(pivots, x.shape[-2])]
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Library:
+        return Library("lu", params)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         (x,), (dx,) = primals, tangents
@@ -134,14 +141,16 @@ class LuPivotsToPermutation(MatrixPrimitive):
 
 def permutation_of(pivots: NDArray, size: int) -> NDArray:
     """The order of rows after the exchanges; pivots out of range are taken for the last row."""
-    order = np.empty((*pivots.shape[:-1], size), _index)
+    lead, steps = pivots.shape[:-1], pivots.shape[-1]
+    exchanged = np.clip(pivots, 0, size - 1).reshape(math.prod(lead), steps)
+    order = np.empty((len(exchanged), size), _index)
     order[...] = np.arange(size, dtype=_index)
-    for i in range(pivots.shape[-1]):
-        j = np.clip(pivots[..., i : i + 1], 0, size - 1)
-        there = np.take_along_axis(order, j, -1)
-        np.put_along_axis(order, j, order[..., i : i + 1], -1)
-        order[..., i : i + 1] = there
-    return order
+    each = np.arange(len(exchanged))
+    for i, j in enumerate(exchanged.T):
+        mine = order[:, i].copy()
+        order[:, i] = order[each, j]
+        order[each, j] = mine
+    return order.reshape(*lead, size)
 
 
 lu_p, lu_pivots_to_permutation_p = Lu(), LuPivotsToPermutation()

@@ -7,7 +7,7 @@ Source: Smith, Journal of Computational and Graphical Statistics 4 (1995).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from ..core.primitive import Example
 from ..core.sources import user_line
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Library, Operand
 from .arithmetic import neg
 from .complexes import conj
 from .contraction import batch_matmul
@@ -49,6 +50,11 @@ class Cholesky(MatrixPrimitive):
                 except np.linalg.LinAlgError:
                     continue
             return out
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Library:
+        return Library("cholesky", params)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         # With S = L⁻¹ dx L⁻ᴴ, dL = L (lower triangle of S, its diagonal halved).
@@ -107,6 +113,11 @@ class TriangularSolve(MatrixPrimitive):
                 diag=params["unit_diagonal"],
             )
         return out
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Library:
+        return Library("triangular_solve", params)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         a, _ = primals

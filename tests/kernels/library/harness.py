@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from typing import Any
 
 import numpy as np
 
 from funcgrad.kernels.library import LibraryKernel
-from funcgrad.kernels.runtime import toolchain
+from funcgrad.kernels.runtime import symbols, toolchain
 
 MARGIN = 64  # bytes around every array that a kernel may not touch
 
@@ -30,7 +31,8 @@ class Program:
         # Functions of the same text, which in a program are one, say the same of their loops.
         said = dict.fromkeys(line for line in lines if line.startswith("!"))
         text = "\n".join([*(line for line in lines if line not in said), *said])
-        self.code = toolchain.load(toolchain.compile_text(text, 1, target), {}, names)
+        called = symbols.resolve(re.findall(r"^declare \w+ @(fg_\w+)", text, re.MULTILINE))
+        self.code = toolchain.load(toolchain.compile_text(text, 1, target), called, names)
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         self.functions = {name: kind(self.code.address(name)) for name in names}
         self.scratch = [guarded(n) for n in kernel.scratch]

@@ -1,6 +1,7 @@
 """Addresses of the C functions that generated code may call, by the names it calls them by.
 
     fg_<routine>         a routine of BLAS with the arguments of cblas: fg_sgemm is cblas_sgemm
+    fg_lapack_<routine>  a routine of LAPACK with Fortran's arguments: fg_lapack_sgetrf is sgetrf_
     fg_special_<name>    a special function of float64 arguments, of scipy or of `special_text`
     fg_parallel_for      of the pool
     any other name       a function of the C library: pow, fmod, memcpy
@@ -75,6 +76,8 @@ def _address(name: str) -> int:
         return pool().parallel_for_address
     if name.startswith("fg_special_"):
         return _special(name.removeprefix("fg_special_"))
+    if name.startswith("fg_lapack_"):
+        return _of_library(blas(), f"scipy_{name.removeprefix('fg_lapack_')}_", name)
     if name.startswith("fg_"):
         return _of_library(blas(), f"scipy_cblas_{name.removeprefix('fg_')}", name)
     return _of_library(_process(), name, name)

@@ -1,0 +1,258 @@
+"""Factors of matrices and triangular systems, by the LAPACK that comes with the BLAS.
+
+LAPACK takes matrices by columns, and programs hold them by rows: what lies by rows is the transpose
+by columns. A triangle and a system with it are as well read from the other side, so Cholesky and
+triangular solves need no copy; for LU each matrix is transposed, and back.
+
+    chunk:  some matrices of the batch; of a triangular solve, parts of the right sides of one
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import LibraryKernel, Slot, Stage
+from .conv_code import Code, Value
+
+# A matrix larger than this is left to a LAPACK that has threads of its own, if it is the only one.
+LARGEST = 512 * 512
+# Right sides of a chunk at least, and the operations that make a chunk worth its start.
+SIDES, WORK = 32, 1 << 16
+# Operations in a nanosecond of one core, and nanoseconds of a call, roughly: they decide only
+# whether threads are worth it.
+SPEED, CALL = 10.0, 500.0
+
+_LETTER = {"float32": "s", "float64": "d"}
+_ROWS, _LEFT, _RIGHT, _UPPER, _LOWER, _AS_IS, _TRANSPOSED = 101, 141, 142, 121, 122, 111, 112
+_GENERAL, _UNIT = 131, 132
+_TILE = 8
+
+
+class Matrices(NamedTuple):
+    """A batch of matrices by rows, one behind the other."""
+
+    dtype: str
+    many: int
+    rows: int
+    columns: int
+
+    @property
+    def size(self) -> int:
+        """Elements of one of them."""
+        return self.rows * self.columns
+
+
+class Triangular(NamedTuple):
+    """op(a) x = b, or x op(a) = b; `b` says what the right sides are, `n` how large a is."""
+
+    b: Matrices
+    n: int
+    left: bool
+    lower: bool
+    transposed: bool
+    unit: bool
+
+
+def _is_served(x: Matrices) -> bool:
+    if x.dtype not in _LETTER or not x.many * x.size:
+        return False
+    return x.size <= LARGEST or x.many > 1
+
+
+def lu(x: Matrices) -> LibraryKernel | None:
+    """The kernel of (x) to (L and U in one matrix, pivots from 0, permutation).
+
+    Returns:
+        None for dtypes other than float32 and float64, for nothing, and for one large matrix.
+    """
+    if not _is_served(x):
+        return None
+    code, least = Code(x.dtype, 128), min(x.rows, x.columns)
+    source, out, pivots, order, scratch = (code.argument(k) for k in range(5))
+    call = Call(code, f"fg_lapack_{_LETTER[x.dtype]}getrf")
+    m, n = call.integer(x.rows), call.integer(x.columns)
+    info = call.integer(0)
+    with code.writer.loop("%lo", "%hi", 1) as chunk:
+        start = code.mul(chunk.index, x.size)
+        here, there = code.at(scratch, start), code.at(out, start)
+        exchanged = call.at(pivots, code.mul(chunk.index, least))
+        _transpose(code, code.at(source, start), here, x.rows, x.columns)
+        call(m, n, here, m, exchanged, info)
+        _transpose(code, here, there, x.columns, x.rows)
+        _permutation(code, call, exchanged, least, call.at(order, code.mul(chunk.index, x.rows)), x)
+    slots: tuple[Slot, ...] = (("in", 0), ("out", 0), ("out", 1), ("out", 2), ("scratch", 0))
+    flops = least * least * (max(x.rows, x.columns) - least / 3.0)
+    scratch_bytes = x.many * x.size * code.size
+    return _kernel(code, "lu", slots, x.many, flops, (scratch_bytes,))
+
+
+def _permutation(
+    code: Code, call: Call, exchanged: str, least: int, order: str, x: Matrices
+) -> None:
+    """Pivots count from 0, and the order of rows that they make."""
+    writer = code.writer
+    with code.loop(0, x.rows) as i:
+        writer.line(f"store i32 {call.narrow(i)}, ptr {call.at(order, i)}")
+    with code.loop(0, least) as i:
+        place = call.at(exchanged, i)
+        pivot = writer.value(f"sub i32 {call.load(place)}, 1")
+        writer.line(f"store i32 {pivot}, ptr {place}")
+        mine, other = call.at(order, i), call.at(order, writer.value(f"zext i32 {pivot} to i64"))
+        first, second = call.load(mine), call.load(other)
+        writer.line(f"store i32 {second}, ptr {mine}")
+        writer.line(f"store i32 {first}, ptr {other}")
+
+
+def cholesky(x: Matrices) -> LibraryKernel | None:
+    """The kernel of (x) to L with L Lᵀ = x; NaN in the triangle where x is not definite.
+
+    Returns:
+        None for dtypes other than float32 and float64, for nothing, and for one large matrix.
+    """
+    if not _is_served(x):
+        return None
+    code = Code(x.dtype, 128)
+    source, out = code.argument(0), code.argument(1)
+    call = Call(code, f"fg_lapack_{_LETTER[x.dtype]}potrf")
+    # The lower triangle by rows is the upper one by columns.
+    upper, n, info = call.letter("U"), call.integer(x.rows), call.integer(0)
+    with code.writer.loop("%lo", "%hi", 1) as chunk:
+        start = code.mul(chunk.index, x.size)
+        here, there = code.at(source, start), code.at(out, start)
+        with code.loop(0, x.rows) as i:
+            row = code.mul(i, x.columns)
+            last = code.add(row, i, 1)
+            with code.loop(row, last) as k:
+                code.store(code.load(here, k), there, k)
+            if x.rows > 1:
+                code.fill(code.at(there, last), code.sub(code.add(row, x.columns), last))
+        call(upper, n, there, n, info)
+        failed = code.writer.value(f"icmp ne i32 {call.load(info)}, 0")
+        with code.writer.when(failed), code.loop(0, x.rows) as i:
+            row = code.mul(i, x.columns)
+            with code.loop(row, code.add(row, i, 1)) as k:
+                code.store("0x7FF8000000000000", there, k)
+    return _kernel(code, "cholesky", (("in", 0), ("out", 0)), x.many, x.rows**3 / 3.0)
+
+
+def triangular_solve(system: Triangular) -> LibraryKernel | None:
+    """The kernel of (a, b) to x.
+
+    Returns:
+        None for dtypes other than float32 and float64, for nothing, and for one large system.
+    """
+    b, n = system.b, system.n
+    if not _is_served(b) or (n * n > LARGEST and b.many == 1):
+        return None
+    code = Code(b.dtype, 128)
+    a, source, out = (code.argument(k) for k in range(3))
+    sides = b.columns if system.left else b.rows
+    flops = float(n * n * sides)
+    parts = max(1, min(sides // SIDES, int(flops) // WORK))
+    width = -(-sides // parts)
+    parts = -(-sides // width)
+    call = Call(code, f"fg_{_LETTER[b.dtype]}trsm")
+    with code.writer.loop("%lo", "%hi", 1) as chunk:
+        number, part = code.split(chunk.index, [b.many, parts])
+        first = code.mul(part, width)
+        count = width if parts == 1 else code.least(width, code.sub(sides, first))
+        start = code.mul(number, b.size)
+        rows: Value = b.rows if system.left else count
+        columns: Value = count if system.left else b.columns
+        begin = code.add(start, first if system.left else code.mul(first, b.columns))
+        here, there = code.at(source, begin), code.at(out, begin)
+        with code.loop(0, rows) as i:
+            row = code.mul(i, b.columns)
+            code.copy(code.at(there, row), code.at(here, row), columns, 1, 1)
+        how = [
+            _ROWS,
+            _LEFT if system.left else _RIGHT,
+            _LOWER if system.lower else _UPPER,
+            _TRANSPOSED if system.transposed else _AS_IS,
+            _UNIT if system.unit else _GENERAL,
+        ]
+        sizes = call.narrow(rows), call.narrow(columns)
+        triangle = code.at(a, code.mul(number, n * n))
+        call.by_value(how, sizes, (triangle, n), (there, b.columns))
+    slots: tuple[Slot, ...] = (("in", 0), ("in", 1), ("out", 0))
+    return _kernel(code, "triangular_solve", slots, b.many * parts, flops / parts)
+
+
+def _kernel(
+    code: Code,
+    name: str,
+    slots: tuple[Slot, ...],
+    extent: int,
+    flops: float,
+    scratch: tuple[int, ...] = (),
+) -> LibraryKernel:
+    each = CALL + flops / SPEED
+    grain = max(1, int(WORK / SPEED / each))
+    stage = Stage(name, slots, extent, grain, extent * each)
+    text = code.function(name)
+    return LibraryKernel({name: text}, code.declarations, (stage,), scratch, extent * flops)
+
+
+def _transpose(code: Code, source: str, into: str, rows: int, columns: int) -> None:
+    """A matrix by rows written by columns, in squares that stay in cache."""
+    with code.loop(0, rows, _TILE) as high, code.loop(0, columns, _TILE) as left:
+        below = code.least(code.add(high, _TILE), rows)
+        right = code.least(code.add(left, _TILE), columns)
+        with code.loop(left, right) as j, code.loop(high, below) as i:
+            value = code.load(source, code.add(code.mul(i, columns), j))
+            code.store(value, into, code.add(code.mul(j, rows), i))
+
+
+class Call:
+    """Calls of one routine, whose numbers and letters are in memory, as Fortran has them."""
+
+    def __init__(self, code: Code, name: str) -> None:
+        self._code, self._name = code, name
+
+    def integer(self, value: int) -> str:
+        """Memory that holds an integer."""
+        place = self._code.writer.first("alloca i32, align 4")
+        self._code.writer.line(f"store i32 {value}, ptr {place}")
+        return place
+
+    def letter(self, value: str) -> str:
+        """Memory that holds a letter."""
+        place = self._code.writer.first("alloca i8, align 1")
+        self._code.writer.line(f"store i8 {ord(value)}, ptr {place}")
+        return place
+
+    def at(self, pointer: str, offset: Value) -> str:
+        """The address of an integer."""
+        return self._code.writer.value(f"getelementptr i32, ptr {pointer}, i64 {offset}")
+
+    def load(self, place: str) -> str:
+        """The integer at an address."""
+        return self._code.writer.value(f"load i32, ptr {place}, align 4")
+
+    def narrow(self, value: Value) -> str:
+        """An integer as LAPACK and BLAS take it."""
+        if isinstance(value, int):
+            return str(value)
+        return self._code.writer.value(f"trunc i64 {value} to i32")
+
+    def __call__(self, *pointers: str) -> None:
+        """Call it; lengths of letters, which follow in Fortran, are 1 and nobody reads them."""
+        kinds = ", ".join(["ptr"] * len(pointers))
+        function = self._code.writer.declare(self._name, f"void ({kinds})")
+        given = ", ".join(f"ptr {p}" for p in pointers)
+        self._code.writer.line(f"call void {function}({given})")
+
+    def by_value(
+        self,
+        how: list[int],
+        sizes: tuple[str, str],
+        triangle: tuple[str, int],
+        sides: tuple[str, int],
+    ) -> None:
+        """Call a routine of cblas that solves with a triangle."""
+        kind = self._code.kind
+        kinds = ", ".join(["i32"] * 7 + [kind, "ptr", "i32", "ptr", "i32"])
+        function = self._code.writer.declare(self._name, f"void ({kinds})")
+        numbers = ", ".join(f"i32 {x}" for x in (*how, *sizes))
+        memory = ", ".join(f"ptr {p}, i32 {lead}" for p, lead in (triangle, sides))
+        self._code.writer.line(f"call void {function}({numbers}, {kind} 1.0, {memory})")

@@ -1,0 +1,135 @@
+"""Factors and triangular systems in compiled programs: what defines them, who gets no kernel."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad import lax
+from funcgrad.kernels.library import lapack
+from funcgrad.primitives.decompositions_lu import permutation_of
+from funcgrad.scipy.linalg import cho_solve
+
+from .harness import Program
+
+EPS = {"float32": 1e-5, "float64": 1e-13}
+dtypes = st.sampled_from(["float32", "float64"])
+
+
+def normal(shape: Any, dtype: str, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+@settings(max_examples=40, deadline=None)
+@given(dtypes, st.integers(1, 4), st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
+def test_lu(dtype: str, count: int, m: int, n: int, seed: int) -> None:
+    x, k = normal((count, m, n), dtype, seed), min(m, n)
+    kernel = lapack.lu(lapack.Matrices(dtype, count, m, n))
+    assert kernel is not None
+    outs = [(x.shape, dtype), ((count, k), np.int32), ((count, m), np.int32)]
+    factor, pivots, order = Program(kernel).several([x], outs)
+    lower = np.tril(factor[:, :, :k], -1) + np.eye(m, k, dtype=dtype)
+    upper = np.triu(factor[:, :k])
+    moved = np.take_along_axis(x, order[..., None], 1)
+    np.testing.assert_allclose(lower @ upper, moved, rtol=0, atol=40 * EPS[dtype])
+    assert abs(lower).max() <= 1  # which makes it the factor with partial pivoting
+    np.testing.assert_array_equal(order, permutation_of(pivots, m))
+
+
+@settings(max_examples=40, deadline=None)
+@given(dtypes, st.integers(1, 4), st.integers(1, 60), st.integers(0, 99))
+def test_cholesky(dtype: str, count: int, n: int, seed: int) -> None:
+    x = normal((count, n, n), dtype, seed)
+    x = x @ x.transpose(0, 2, 1) + np.eye(n, dtype=dtype)
+    read = np.tril(x) + np.triu(np.full((n, n), np.nan, dtype), 1)  # only one triangle is
+    kernel = lapack.cholesky(lapack.Matrices(dtype, count, n, n))
+    assert kernel is not None
+    found = Program(kernel)([read], x.shape, dtype)
+    assert (np.triu(found, 1) == 0).all()
+    again = found @ found.transpose(0, 2, 1)
+    np.testing.assert_allclose(again, x, rtol=0, atol=EPS[dtype] * abs(x).max() * n)
+
+
+def test_what_is_not_definite_is_nan_and_the_others_of_its_batch_are_not() -> None:
+    bad = [-np.eye(3), np.full((3, 3), np.nan), np.diag([1.0, 0, 1]), np.diag([1, np.inf, -1])]
+    x = np.stack([np.eye(3), *bad, 4 * np.eye(3)]).astype("f4")
+    found = np.asarray(fg.jit(lax.linalg.cholesky)(x))
+    wanted = np.tril(np.full((3, 3), np.nan))
+    np.testing.assert_array_equal(found[0], np.eye(3))
+    np.testing.assert_array_equal(found[-1], 2 * np.eye(3))
+    for one in found[1:-1]:
+        np.testing.assert_array_equal(one, wanted)
+
+
+@pytest.mark.parametrize(("n", "sides", "count"), [(1, 1, 1), (7, 3, 2), (33, 130, 1), (20, 65, 3)])
+@pytest.mark.parametrize("how", list(itertools.product([False, True], repeat=4)), ids=str)
+@pytest.mark.parametrize("dtype", EPS)
+def test_triangular_solve(dtype: str, how: Any, n: int, sides: int, count: int) -> None:
+    left, lower, transposed, unit = how
+    b = normal((count, n, sides) if left else (count, sides, n), dtype)
+    a = normal((count, n, n), dtype, 1) / n + 2 * np.eye(n, dtype=dtype)
+    triangle = (np.tril if lower else np.triu)(a)
+    if unit:
+        triangle[:, range(n), range(n)] = 1
+    a = np.where(triangle == 0, np.asarray(np.nan, dtype), a)  # what is not read may be anything
+    system = lapack.Triangular(lapack.Matrices(dtype, *b.shape), n, *how)
+    kernel = lapack.triangular_solve(system)
+    assert kernel is not None
+    x = Program(kernel)([a, b], b.shape, dtype)
+    op = triangle.transpose(0, 2, 1) if transposed else triangle
+    again = op @ x if left else x @ op
+    np.testing.assert_allclose(again, b, rtol=0, atol=20 * EPS[dtype])
+
+
+def test_large_single_matrices_are_left_to_a_lapack_with_threads() -> None:
+    large = lapack.Matrices("float32", 1, 600, 600)
+    assert lapack.lu(large) is None
+    assert lapack.cholesky(large) is None
+    assert lapack.triangular_solve(lapack.Triangular(large, 600, *[True] * 4)) is None
+    assert lapack.lu(large._replace(many=2)) is not None
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3, 3), (2, 0, 0)])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_programs_of_nothing_and_of_complex_numbers_agree_with_numpy(
+    shape: Any, dtype: Any
+) -> None:
+    x = normal(shape, "float32").astype(dtype)
+    for f in (lax.linalg.lu, lax.linalg.cholesky, lambda x: lax.linalg.triangular_solve(x, x)):
+        for found, wanted in zip(*map(fg.tree.leaves, (fg.jit(f)(x), f(x))), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_solve_is_one_program_without_call_outs() -> None:
+    a, b = normal((20, 20), "float32"), normal((20, 2), "float32")
+    a += 9 * np.eye(20, dtype="f4")
+    for f in (
+        fnp.linalg.solve,
+        lambda a, b: fg.grad(lambda a: fnp.linalg.slogdet(a)[1])(a),
+        lambda a, b: cho_solve((fnp.linalg.cholesky(a @ a.T), True), b),
+        fg.vmap(fnp.linalg.solve, (None, 1)),
+    ):
+        lowered = fg.jit(f).lower(a, b)
+        assert "called out: nothing" in lowered.explain()
+        np.testing.assert_allclose(lowered.compile()(a, b), f(a, b), rtol=1e-4, atol=1e-5)
+
+
+def test_results_are_the_same_for_any_number_of_threads() -> None:
+    x = normal((300, 24, 24), "float32") + 9 * np.eye(24, dtype="f4")
+    inverse = fg.jit(fnp.linalg.inv)
+    found = []
+    try:
+        for threads in (1, 2, 4):
+            fg.config.update("num_threads", threads)
+            found.append(np.asarray(inverse(x)))
+    finally:
+        fg.config.update("num_threads", None)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
