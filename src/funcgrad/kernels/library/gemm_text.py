@@ -298,7 +298,7 @@ def turn_text(code: Code, name: str) -> str:
             here, into = panel.carried
             columns = code.least(code.sub(n, panel.index), width)
             squares = code.mul(code.div(columns, lanes), lanes)
-            with code.loop(0, whole, lanes) as i, code.loop(0, squares, lanes) as j:
+            with code.loop(0, squares, lanes) as j, code.loop(0, whole, lanes) as i:
                 square = code.at(here, code.add(code.mul(j, column), i))
                 code.transpose(
                     square, column, code.at(into, code.add(code.mul(i, width), j)), width
