@@ -10,6 +10,7 @@ from __future__ import annotations
 from . import choices as choices
 from . import factors as factors
 from . import fourier as fourier
+from . import functions as functions
 from . import gammas as gammas
 from . import integrals as integrals
 from . import reflections as reflections

@@ -1,0 +1,112 @@
+"""The exponential of matrices, and products by groups.
+
+In: matrices [..., n, n], or operands of a product with the sizes of groups. Out: what the CPU
+gives. The one idea: a rational function near 0, squared as often as the matrix was halved; and a
+product by groups is one product with an axis of groups more, where all but a group's rows are 0.
+
+Source: Higham, SIAM J. Matrix Anal. Appl. 26 (2005).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import numpy as fnp
+from ..control.loops import while_loop
+from ..core.composed import compose
+from ..primitives.contraction import dot_general_p
+from ..primitives.decompositions_lu import solve_square
+from ..primitives.ragged_numbers import Mode, RaggedDotDimensionNumbers
+
+# Of the rational function of degree 13: exact to rounding for matrices of so large a norm.
+_DEGREE, _REACH = 13, 5.37
+_COEFFICIENTS = [
+    math.factorial(2 * _DEGREE - k)
+    / (math.factorial(_DEGREE - k) * math.factorial(k))
+    * math.factorial(_DEGREE)
+    / math.factorial(2 * _DEGREE)
+    for k in range(_DEGREE + 1)
+]
+
+
+@compose("expm")
+def expm(x: Any) -> Any:
+    """The exponentials; NaN for matrices that are not finite."""
+    n, real = x.shape[-1], x.real.dtype
+    finite = fnp.all(fnp.isfinite(x), (-2, -1), keepdims=True)
+    safe = fnp.where(finite, x, 0)
+    norm = fnp.max(fnp.sum(abs(safe), -2, keepdims=True), -1, keepdims=True)
+    halvings = fnp.ceil(fnp.log2(fnp.maximum(norm / real.type(_REACH), 1)))
+    small = safe * fnp.exp2(-halvings).astype(x.dtype)
+    square = small @ small
+    powers = [fnp.broadcast_to(fnp.eye(n, dtype=x.dtype), x.shape), square]
+    powers += [square @ square]
+    powers += [powers[2] @ square]
+    odd, even = (_even_part(powers, _COEFFICIENTS[k::2]) for k in (1, 0))
+    odd = small @ odd
+    found = solve_square(even - odd, even + odd)
+
+    def turn(state: Any) -> Any:
+        k, found = state
+        return k + 1, fnp.where(k < halvings, found @ found, found)
+
+    most = fnp.max(halvings)
+    found = while_loop(lambda s: s[0] < most, turn, (real.type(0), found))[1]
+    return fnp.where(finite, found, fnp.nan)
+
+
+def _even_part(powers: list[Any], coefficients: list[float]) -> Any:
+    """Σ cₖ x²ᵏ up to x¹², of the powers 1, x², x⁴ and x⁶."""
+    scaled = [p * p.dtype.type(c) for p, c in zip(powers, coefficients[:4], strict=True)]
+    high = [p * p.dtype.type(c) for p, c in zip(powers[1:], coefficients[4:], strict=True)]
+    return sum(scaled) + powers[3] @ sum(high)
+
+
+@compose("expm_frechet")
+def expm_frechet(x: Any, e: Any) -> Any:
+    """The derivative at x along e, a block of the exponential of [[x, e], [0, x]]."""
+    n = x.shape[-1]
+    below = fnp.concatenate([fnp.zeros_like(x), x], -1)
+    return expm(fnp.concatenate([fnp.concatenate([x, e], -1), below], -2))[..., :n, n:]
+
+
+@compose("ragged_dot_general")
+def ragged_dot_general(
+    lhs: Any,
+    rhs: Any,
+    sizes: Any,
+    *,
+    ragged_dot_dimension_numbers: RaggedDotDimensionNumbers,
+    **params: Any,
+) -> Any:
+    """A product for each group, of all rows but with those of others 0."""
+    numbers = ragged_dot_dimension_numbers
+    (lc, rc), (lb, rb) = numbers.dot_dimension_numbers
+    if numbers.mode() is Mode.BATCH:
+        return dot_general_p.bind(lhs, rhs, dimension_numbers=((lc, rc), (lb, rb)), **params)
+    masked = fnp.where(_own_rows(lhs, sizes, numbers), lhs, lhs.dtype.type(0))
+    lc, lb = (tuple(a + 1 for a in axes) for axes in (lc, lb))
+    if numbers.mode() is Mode.FREE:
+        lc, rc = (0, *lc), (*numbers.rhs_group_dimensions, *rc)
+    out = dot_general_p.bind(masked, rhs, dimension_numbers=((lc, rc), (lb, rb)), **params)
+    return out if numbers.mode() is Mode.FREE else fnp.moveaxis(out, len(lb), 0)
+
+
+def _own_rows(lhs: Any, sizes: Any, numbers: RaggedDotDimensionNumbers) -> Any:
+    """Whether places along the ragged axis are a group's: groups, then the axes of lhs."""
+    (ragged,) = numbers.lhs_ragged_dimensions
+    sizes = sizes.astype(np.int32)
+    ends = fnp.moveaxis(fnp.cumsum(sizes, -1, dtype=np.int32), -1, 0)
+    starts = ends - fnp.moveaxis(sizes, -1, 0)
+    outer = numbers.prefix(lhs.ndim) if sizes.ndim > 1 else ()
+    order = sorted(range(len(outer)), key=outer.__getitem__)
+    shape = [sizes.shape[-1], *(lhs.shape[a] if a in outer else 1 for a in range(lhs.ndim))]
+    starts, ends = (
+        fnp.transpose(v, (0, *(k + 1 for k in order))).reshape(shape) for v in (starts, ends)
+    )
+    places = fnp.arange(lhs.shape[ragged], dtype=np.int32)
+    places = places.reshape([-1 if a == ragged else 1 for a in range(lhs.ndim)])
+    return (places >= starts) & (places < ends)
