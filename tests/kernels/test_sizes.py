@@ -124,3 +124,25 @@ def test_a_sum_that_shares_no_loop_is_whole_where_others_read_it():
     total = (x * 2).sum((0, 1, 2))
     for value, expected in zip(got, (total, np.exp(x[0, 0, 0]), total * 3, x * 3), strict=True):
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5)
+
+
+PAIRED = {
+    "chain": lambda x: fnp.tanh(x) * fg.nn.sigmoid(x) + fnp.exp(-x * x),
+    "gradient": fg.vmap(fg.grad(lambda x: fnp.tanh(x) * fg.nn.sigmoid(x) + fnp.sin(x * 1e3))),
+    "half": lambda x: fnp.log1p(fnp.exp(x.astype(fnp.float16))),
+    "compared": lambda x: fnp.where(fnp.sin(x) > x, fnp.exp(x), -x),
+}
+
+
+@pytest.mark.parametrize("fun", PAIRED.values(), ids=PAIRED)
+@pytest.mark.parametrize("size", [127, 128, 255, 256, 257, 511, 6333])
+def test_long_rows_give_the_bits_of_short_ones(fun, size):
+    x = np.random.default_rng(size).standard_normal(size).astype(np.float32) * 5
+    x[::37] = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-42, -100.0][size % 7]
+    whole = np.asarray(fg.jit(fun)(x))
+    parts = np.concatenate(
+        [np.asarray(fg.jit(fun)(part)) for part in np.array_split(x, -(-size // 50))]
+    )
+    # NaN is NaN, whatever its sign.
+    whole, parts = (np.where(np.isnan(y), np.nan, y).view(np.uint8) for y in (whole, parts))
+    np.testing.assert_array_equal(whole, parts)

@@ -243,6 +243,13 @@ def expr_cost(x: Expr, seen: set[int] | None = None) -> float:
     return own_cost(x) + sum(expr_cost(y, seen) for y in children(x))
 
 
+def body_cost(loop: For) -> float:
+    """Rough cost of one element in the statements of a loop, those of inner loops aside."""
+    seen: set[int] = set()
+    flat = [n for n in loop.body if not isinstance(n, For)]
+    return sum(expr_cost(x, seen) for n in flat for x in expressions(n))
+
+
 def expr_depth(x: Expr, memo: dict[int, int]) -> int:
     """The longest chain of operations in an expression."""
     found = memo.get(id(x))

@@ -21,6 +21,7 @@ from ...ir.nests import (
     Leave,
     Node,
     Store,
+    body_cost,
     expr_cost,
     expressions,
     loads_of,
@@ -35,7 +36,8 @@ from .maths import expand
 from .streams import FENCE
 from .writer import Writer
 
-_HEAVY = 150.0
+# Costs of bodies: in pairs of vectors from one elementary function on, and up to where it is heavy.
+_PAIRED, _HEAVY = 8.0, 150.0
 
 
 class KernelEmitter(Arms):
@@ -221,11 +223,7 @@ class KernelEmitter(Arms):
 
     def _is_heavy(self, node: For) -> bool:
         """Whether a body is so long that a mask costs less than to write it twice."""
-        if node.accs:
-            return False
-        seen: set[int] = set()
-        flat = [n for n in node.body if not isinstance(n, For)]
-        return sum(expr_cost(x, seen) for n in flat for x in expressions(n)) > _HEAVY
+        return not node.accs and body_cost(node) > _HEAVY
 
     def _masked_turns(self, node: For, start: str, stop: str) -> None:
         """All turns under a mask, which only the last one needs."""
@@ -296,6 +294,8 @@ class KernelEmitter(Arms):
             return 1
         lanes = self.vector_bits // (8 * _widest(found.body, found.axis)) * found.times
         extent = found.axis.extent
+        if found is node and extent >= 16 * lanes and _pays_in_pairs(node):
+            lanes *= 2
         while lanes > 1 and lanes > extent:
             lanes //= 2
         return lanes
@@ -305,10 +305,7 @@ class KernelEmitter(Arms):
             return 1
         if any(acc.positional for acc in node.accs) or any(isinstance(n, For) for n in node.body):
             return 1
-        seen: set[int] = set()
-        cost = sum(
-            expr_cost(x, seen) for n in node.body if not isinstance(n, For) for x in expressions(n)
-        )
+        cost = body_cost(node)
         return 4 if cost <= 6 and len(node.accs) == 1 else 2 if cost <= 24 else 1
 
     # Expressions.
@@ -397,6 +394,17 @@ def expand_widened(x: Apply) -> Expr | None:
         wide = expand(x.op, tuple(cast(a, "float32") for a in x.args))
         return None if wide is None else cast(wide, x.dtype)
     return expand(x.op, x.args) if x.dtype.kind == "f" else None
+
+
+def _pays_in_pairs(node: For) -> bool:
+    """Whether two vectors at once are quicker: one waits for itself, and loads every constant.
+
+    Elementary functions are long chains of operations, each with a constant. Very long bodies have
+    chains enough, and more values than registers.
+    """
+    if node.accs or node.times > 1 or not all(isinstance(n, Store) for n in node.body):
+        return False
+    return _PAIRED <= body_cost(node) <= _HEAVY
 
 
 def _vector_within(node: For) -> For | None:

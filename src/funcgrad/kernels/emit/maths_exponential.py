@@ -228,7 +228,7 @@ def logistic(x: Value) -> Value:
     f = x.format
     scale = f.digits + 1 if f is single else f.digits + 2
     low, high = (-104.5, 18.0) if f is single else (-746.0, 38.0)
-    s, q = exp_pieces(-x.clamped(low, high), scale)
+    s, q = exp_pieces((-x).clamped(-high, -low), scale)
     c = 2.0**-scale
     total = s + c
     return c / (total + fma(s, q, (s - total) + c))
