@@ -84,6 +84,19 @@ def test_programs_print_what_they_print_on_jax() -> None:
     assert dict(zip(PRINTED, found, strict=True)) == PRINTED
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("XLA_FLAGS", "--xla_other=1 --xla_force_host_platform_device_count=3"),
+        ("JAX_NUM_CPU_DEVICES", "3"),
+    ],
+)
+def test_the_devices_that_the_environment_asks_for(monkeypatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    script = "import jax; print(jax.device_count(), jax.make_mesh((3,), ('i',)).size)"
+    assert run("-c", script) == "3 3"
+
+
 # Of modules that write XLA's and MLIR's programs, which funcgrad will never have.
 ABSENT = {
     "pl.pallas_call(1)": "jax.experimental.pallas.pallas_call was called",

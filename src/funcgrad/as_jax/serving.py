@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import threading
 from collections.abc import Generator
@@ -9,6 +11,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from ..config import config
 from .finder import Finder, Served, roots
 
 _lock = threading.RLock()
@@ -49,6 +52,15 @@ def serve() -> Generator[None]:
                 _remove()
 
 
+def _devices_asked_for() -> int | None:
+    """How many devices JAX's variables say that the CPU counts as, if they do."""
+    flag = re.search(
+        r"--xla_force_host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", "")
+    )
+    asked = os.environ.get("JAX_NUM_CPU_DEVICES", flag[1] if flag else "")
+    return int(asked) if asked.isdecimal() and int(asked) else None
+
+
 def _install() -> None:
     global _before
     for name, module in list(sys.modules.items()):
@@ -59,6 +71,9 @@ def _install() -> None:
                 "them. Enter serve() before anything imports jax, or start the program with "
                 "`python -m funcgrad.as_jax`."
             )
+    count = _devices_asked_for()
+    if count is not None and config.num_cpu_devices is None:
+        config.update("num_cpu_devices", count)
     _before = frozenset(sys.modules)
     sys.meta_path.insert(0, _finder)
 
