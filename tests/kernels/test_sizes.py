@@ -146,3 +146,26 @@ def test_long_rows_give_the_bits_of_short_ones(fun, size):
     # NaN is NaN, whatever its sign.
     whole, parts = (np.where(np.isnan(y), np.nan, y).view(np.uint8) for y in (whole, parts))
     np.testing.assert_array_equal(whole, parts)
+
+
+STRIDED = {
+    "planes": lambda x: (x[..., 0] * 2 + x[..., 1], x[..., 2]),
+    "backwards": lambda x: fnp.flip(x, (0, 1)) + 1,
+    "turned": lambda x: fnp.transpose(x, (2, 1, 0)) * 2,
+    "every other": lambda x: x[:, ::2].sum(1) - x[::3].max(0)[0],
+    "bool": lambda x: fnp.where((x > 0)[..., 1], x[..., 0], 1),
+    "half": lambda x: x.astype(fnp.bfloat16)[..., 1] * 2,
+}
+
+
+@pytest.mark.parametrize("fun", STRIDED.values(), ids=STRIDED)
+@pytest.mark.parametrize("rows", [1, 7, 8, 40, 67])
+def test_elements_at_even_distances(fun, rows):
+    x = np.random.default_rng(rows).standard_normal((rows, 33, 3)).astype(np.float32)
+    found = fg.jit(fun)(x)
+    with fg.disable_jit():
+        wanted = fun(fnp.asarray(x))
+    for a, b in zip(fg.tree_util.tree_leaves(found), fg.tree_util.tree_leaves(wanted), strict=True):
+        np.testing.assert_allclose(
+            np.asarray(a, np.float64), np.asarray(b, np.float64), rtol=1e-5, atol=1e-5
+        )

@@ -81,6 +81,8 @@ class Memory(Folds):
             return self._load_one(buffer, offset, guard, floor)
         if self.mask is not None:
             floor = len(self.w.open)
+        if not varying and stride != 1 and guard is None and self.mask is None:
+            return self._load_apart(buffer, offset, stride, floor)
         if varying or stride != 1:
             return self._gather(buffer, offset, guard, floor)
         at = self.index(offset, False)
@@ -107,6 +109,18 @@ class Memory(Folds):
             zero = constant_text(0, buffer.dtype) if buffer.dtype.kind != "b" else "0"
             loaded = self.w.value(f"select i1 {guard.name}, {kind} {loaded}, {kind} {zero}", level)
         return Value(self.from_memory(loaded, buffer.dtype, 1, level), 1, level)
+
+    def _load_apart(self, buffer: Buffer, offset: Affine, stride: int, floor: int) -> Value:
+        """Lanes at even distances, which are known: no vector of addresses is taken apart again."""
+        at = self.index(offset, False)
+        level, kind = max(at.level, floor), memory_type(buffer.dtype)
+        first, lanes = self.address(buffer, kind, at.name, level), typed(kind, self.lanes)
+        align, name = buffer.dtype.itemsize, "poison"
+        for k in range(self.lanes):
+            place = self.w.value(f"getelementptr {kind}, ptr {first}, i64 {k * stride}", level)
+            item = self.w.value(f"load {kind}, ptr {place}, align {align}", level)
+            name = self.w.value(f"insertelement {lanes} {name}, {kind} {item}, i64 {k}", level)
+        return Value(self.from_memory(name, buffer.dtype, self.lanes, level), self.lanes, level)
 
     def _gather(self, buffer: Buffer, offset: Affine, guard: Value | None, floor: int) -> Value:
         at = self.index(offset, True)
