@@ -20,9 +20,10 @@ from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, size_of
-from ..ir.jaxpr import Eqn
+from ..ir.jaxpr import ClosedJaxpr, Eqn
 from ..ir.loops import Contract, Lowered, Operand
 from .kinds import draw, integers, reals
+from .narrow_products import widened
 from .reduction import accumulator
 
 Axes = tuple[int, ...]
@@ -119,6 +120,15 @@ class DotGeneral(Primitive):
             precision = precision[::-1]  # pyright: ignore[reportUnknownVariableType]
         params = {**eqn.params, "dimension_numbers": numbers, "precision": precision}
         return eqn.replace(invars=eqn.invars[::-1], params=params)
+
+    def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
+        """For large products of narrow numbers, the same of the floats they are added up in."""
+        dtypes_of = (atom.aval.dtype for atom in (*eqn.outvars, *eqn.invars))
+        return widened(eqn, work_dtype(*dtypes_of))
+
+    def is_whole(self, eqn: Eqn) -> bool:
+        """Where there are kernels of whole eqns, some multiply narrow numbers."""
+        return True
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         lhs, rhs = arrays
