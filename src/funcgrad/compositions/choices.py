@@ -13,11 +13,17 @@ from .. import numpy as fnp
 from ..control import folds
 from ..core.composed import compose
 from ..ir import dtypes
+from ..ir.jaxpr import Eqn
 from ..primitives.complexes import complex as joined
 from ..primitives.contraction import dot_general_p
 from ..primitives.sorting import sort_p
 
 PLATFORM = "cuda"
+
+
+def has_complex(eqn: Eqn) -> bool:
+    """Whether an operand is complex."""
+    return any(a.aval.dtype.kind == "c" for a in eqn.invars)
 
 
 @compose("platform_index")
@@ -44,22 +50,18 @@ def sink(x: Any, **params: Any) -> list[Any]:
     return []
 
 
-@compose("sort")
+@compose("sort", where=has_complex)
 def sort(*operands: Any, num_keys: int, **params: Any) -> Any:
     """Complex operands are sorted by both parts, the real ones first."""
-    if not any(x.dtype.kind == "c" for x in operands):
-        return NotImplemented
     parts = [[x.real, x.imag] if x.dtype.kind == "c" else [x] for x in operands]
     keys = sum(map(len, parts[:num_keys]))
     found = iter(sort_p.bind(*(x for part in parts for x in part), num_keys=keys, **params))
     return [joined(next(found), next(found)) if len(p) == 2 else next(found) for p in parts]
 
 
-@compose("dot_general")
+@compose("dot_general", where=has_complex)
 def dot_general(x: Any, y: Any, *, preferred_element_type: Any, **params: Any) -> Any:
     """Products of complex numbers are four of their parts."""
-    if "c" not in (x.dtype.kind, y.dtype.kind):
-        return NotImplemented
     wanted = preferred_element_type
     wanted = None if wanted is None else dtypes.to_floating_dtype(np.dtype(wanted))
     given = {**params, "preferred_element_type": wanted}

@@ -34,7 +34,7 @@ _EXACT = bernoulli(12)
 _BERNOULLI = [float(b) for b in _EXACT]
 # From this order on, near x = a, the integral is the normal one with a correction.
 _LARGE, _NEAR = 30.0, 0.3
-_ORDERS, _POWERS = 10, 20
+_ORDERS, _POWERS = 9, 17
 
 
 # Digamma and zeta.
@@ -168,7 +168,8 @@ def _temme() -> list[list[float]]:
         count = len(before) - 2
         sign = -1 if k % 2 else 1
         rows.append([sign * gammas[k] * first[n] + (n + 2) * before[n + 2] for n in range(count)])
-    return [[float(x) for x in row[:_POWERS]] for row in rows]
+    # An order more is a factor of 1/30, as one and a half powers of η are, which is below 0.33.
+    return [[float(x) for x in row[: _POWERS - 3 * k // 2]] for k, row in enumerate(rows)]
 
 
 def _stirling_numbers(count: int) -> list[Fraction]:

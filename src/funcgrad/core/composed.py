@@ -15,19 +15,27 @@ from ..ir.jaxpr import ClosedJaxpr, Eqn
 from .staging import stage
 
 Composition = Callable[..., Any]
-_compositions: dict[str, Composition] = {}
-# Called before the first question; they import the modules that register programs.
+_compositions: dict[str, tuple[Composition, Callable[[Eqn], bool]]] = {}
+# Called before each question; they import the modules that register programs.
 loaders: list[Callable[[], Any]] = []
 
 
-def compose(*names: str) -> Callable[[Composition], Composition]:
-    """Register a program for primitives of these names.
+def always(eqn: Eqn) -> bool:
+    """Whatever the operands are."""
+    return True
 
-    It takes an eqn's operands and params, and gives the results; NotImplemented where it has none.
+
+def compose(
+    *names: str, where: Callable[[Eqn], bool] = always
+) -> Callable[[Composition], Composition]:
+    """Register a program for primitives of these names: of an eqn's operands and params.
+
+    Args:
+        where: whether it is for an eqn.
     """
 
     def register(composition: Composition) -> Composition:
-        _compositions.update(dict.fromkeys(names, composition))
+        _compositions.update(dict.fromkeys(names, (composition, where)))
         return composition
 
     return register
@@ -35,22 +43,20 @@ def compose(*names: str) -> Callable[[Composition], Composition]:
 
 def composition_of(eqn: Eqn) -> ClosedJaxpr | None:
     """The program in the place of an eqn, if there is one."""
-    while loaders:
-        loaders.pop()()
-    composition = _compositions.get(eqn.primitive.name)
-    if composition is None or (eqn.outvars and not any(v.aval.size for v in eqn.outvars)):
+    for load in loaders:
+        load()
+    composition, where = _compositions.get(eqn.primitive.name, (None, always))
+    if composition is None or not where(eqn):
         return None
-    there = True
+    if eqn.outvars and not any(v.aval.size for v in eqn.outvars):
+        return None
 
     def run(*args: Any) -> Sequence[Any]:
-        nonlocal there
         found = composition(*args, **eqn.params)
-        there = found is not NotImplemented
-        if not there:
-            return []
         return found if eqn.primitive.multiple_results else [found]
 
     # Steps between may be wider than the arrays that a program is given.
     with enable_x64():
         closed = stage(run, [a.aval for a in eqn.invars], eqn.primitive.name)
-    return closed if there else None
+    eqns = [e.replace(source=eqn.source) for e in closed.jaxpr.eqns]
+    return ClosedJaxpr(closed.jaxpr.replace(eqns=eqns), closed.consts)

@@ -83,6 +83,11 @@ def test_libraries_of_the_cpu_are_programs_of_the_device(gpu):
     found = fg.grad(lambda a: fg.scipy.special.gammainc(a, a + 1).sum())(there)
     want = fg.grad(lambda a: fg.scipy.special.gammainc(a, a + 1).sum())(x)
     np.testing.assert_allclose(found, want, rtol=1e-4)
+    with fg.default_device("gpu"):
+        s = fnp.linalg.svd(x, compute_uv=False)
+        drawn = fg.random.gamma(fg.random.key(0), 0.3, (5,))
+    np.testing.assert_allclose(s, np.linalg.svd(x, compute_uv=False), rtol=1e-5)
+    np.testing.assert_allclose(drawn, fg.random.gamma(fg.random.key(0), 0.3, (5,)), rtol=1e-4)
 
 
 def test_arrays_of_two_devices_do_not_meet(gpus):
