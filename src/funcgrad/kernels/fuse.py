@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..ir.loops import Axis, Expr, Load
-from ..ir.nests import Buffer, conditions_of, expr_cost, expr_depth, loads_of, offset_of
+from ..ir.loops import Axis, Expr, Index, Load
+from ..ir.nests import Buffer, children, conditions_of, expr_cost, expr_depth, loads_of, offset_of
 from .chunks import mentions
 from .items import Nest, Program, Step
 from .rules import FEW_WAYS
@@ -355,7 +355,25 @@ def _is_small(group: Group) -> bool:
 
 def cost_of(member: Member) -> float:
     """Rough nanoseconds on one core."""
-    seen: set[int] = set()
+    seen = uniform(member.nest) if member.conditions else set[int]()
     cost = sum(expr_cost(r, seen) for r in roots(member.nest) if r is not None) + 1.0
     serial = member.form in ("running", "scatter")
     return member.iterations * cost * (1.0 if serial else 0.06)
+
+
+def uniform(nest: Nest) -> set[int]:
+    """The expressions of a nest that are the same for all elements, and computed once."""
+    varies: dict[int, bool] = {}
+
+    def go(x: Expr) -> bool:
+        found = varies.get(id(x))
+        if found is None:
+            index = x.index if isinstance(x, Load) else [x.affine] if isinstance(x, Index) else []
+            inner = [go(y) for y in children(x)]
+            found = varies[id(x)] = any(inner) or any(i.axes for i in index)
+        return found
+
+    for root in roots(nest):
+        if root is not None:
+            go(root)
+    return {k for k, found in varies.items() if not found}

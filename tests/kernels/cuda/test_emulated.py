@@ -69,6 +69,14 @@ TABLE = {
         ["tiles"], lambda x, y: x.T - y, f32(50, 70), f32(70, 50)
     ),
     "transposition of few columns": (["map"], lambda x: x.T + 1, f32(5, 70)),
+    "branch of elements": (
+        ["map"], lambda x, p: lax.cond(p[0] > 0, fnp.sin, lambda x: x * p[1], x + 1) * 2,
+        f32(130), f32(2),
+    ),
+    "branch of eight": (
+        ["map"], lambda x, k: lax.switch(k[1] % 8, [fnp.sin, *[fnp.cos, fnp.abs, fnp.exp] * 2,
+        lambda x: -x], x), f32(130), i32(2),
+    ),
     "slices": (["map"], lambda x: x[3:-2] - x[:-5], f32(130)),
     "concatenation": (["map"], lambda x, y: fnp.concatenate([x, 2 * y]), f32(70), f32(66)),
     "gather": (["map"], lambda x, i: x[i] * 2, f32(50, 12), i32(40)),

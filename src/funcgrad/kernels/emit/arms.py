@@ -24,6 +24,7 @@ from ...ir.nests import (
     Store,
     children,
     conditions_of,
+    expr_cost,
     expressions,
     own_cost,
     parts_of,
@@ -106,6 +107,26 @@ def _indices(x: Expr) -> Sequence[Affine]:
 
 def _roots(body: Sequence[Node]) -> list[Expr]:
     return [x for n in statements(body) for x in expressions(n)]
+
+
+def constants_of(body: Sequence[Node], written: Collection[Buffer]) -> list[Expr]:
+    """The costly expressions that are the same in all turns of all loops.
+
+    A program of its own would make them before its loops; here they are within the choice.
+    """
+    same: dict[int, bool] = {}
+
+    def is_same(x: Expr) -> bool:
+        found = same.get(id(x))
+        if found is None:
+            found = not isinstance(x, Acc) and not any(i.axes for i in _indices(x))
+            found &= not isinstance(x, Load) or x.source not in written
+            found = same[id(x)] = all([found, *map(is_same, children(x))])
+        return found
+
+    parts = list(parts_of(*_roots(body)))
+    costly = [x for x in parts if is_same(x) and expr_cost(x) >= COSTLY]
+    return costly[::-1]
 
 
 def uses_of(body: Sequence[Node]) -> dict[int, int]:

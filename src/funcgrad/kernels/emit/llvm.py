@@ -28,7 +28,7 @@ from ...ir.nests import (
     neighbours,
 )
 from ..chunks import mentions
-from .arms import COSTLY, branched, uses_of
+from .arms import COSTLY, branched, constants_of, uses_of
 from .llvm_arms import Arms
 from .llvm_folds import Bound, Value
 from .llvm_ops import constant_text, is_small_float, memory_type, register_type, typed
@@ -61,6 +61,7 @@ class KernelEmitter(Arms):
         self.vector_bits = vector_bits
         self.streamed = streamed
         self.written = {*kernel.written, *kernel.scratch}
+        self.chooses = False  # whether there are branches before its loops
 
     def apart(self) -> KernelEmitter:
         """An emitter of the same kernel with a function of its own."""
@@ -80,7 +81,7 @@ class KernelEmitter(Arms):
             number = self.w.value(f"udiv i64 %lo, {self.kernel.grain}", 0)
             self.axes[chunk] = Bound(number, 0)
         body = branched(self.kernel.body, self.written)
-        self.uses = uses_of(body)
+        self.uses, self.chooses = uses_of(body), body is not self.kernel.body
         self.run(body)
         if self.streamed:
             self.w.line(f"call void {self.w.declare(*FENCE)}()")
@@ -119,6 +120,9 @@ class KernelEmitter(Arms):
 
     def loop(self, node: For) -> None:
         """A loop, with the folds that start at it closed behind it."""
+        if self.chooses and self.vector is None and node.axis.extent > 1:
+            for x in constants_of([node], self.written):
+                self.value(x)
         started = [a for a in node.accs if a not in self.accs]
         for acc in started:
             across = self.vector is None and _vectorised(node, acc)
