@@ -5,8 +5,15 @@ import numpy as np
 import funcgrad as fg
 from funcgrad.control.jit import simplified_for_gpu as simplified
 from funcgrad.core.evaluate import run_numpy
+from funcgrad.kernels.cuda.custom import CustomLaunch
 from funcgrad.kernels.cuda.emulated import emulate
+from funcgrad.kernels.cuda.llvm.gpu import Gpu
+from funcgrad.kernels.cuda.llvm.module import Module
 from funcgrad.kernels.cuda.program import cuda_program
+from funcgrad.kernels.cuda.words import memory_type
+
+# Of NVVM's language, as CUDA 13 has it.
+VERSION = (2, 0, 3, 2)
 
 
 def traced(f, *args):
@@ -30,6 +37,17 @@ def in_memory(value):
     return (
         value.view(value.real.dtype).reshape(-1) if value.dtype.kind == "c" else value.reshape(-1)
     )
+
+
+def compiled(program):
+    """The kernels of a program in NVVM's language; what makes PTX of it is not asked."""
+    found = []
+    for kernel in program.kernels:
+        if not isinstance(kernel.launch, CustomLaunch):
+            kinds = [memory_type(b.dtype) for b in kernel.params]
+            module = Module(program.module_of(kernel), Gpu((kernel.launch.threads, 1), VERSION))
+            found.append(module.kernel(kernel.name, kinds, "k"))
+    return found
 
 
 def both_ways(closed, inputs):

@@ -20,7 +20,7 @@ from funcgrad.kernels.cuda.words import GIVEN
 from ..drawn import examples, programs
 from ..landmarks import LANDMARKS
 from .processor import Processors
-from .running import traced
+from .running import VERSION, compiled, traced
 from .test_emulated import TABLE, f32
 
 # Many blocks of threads that wait for each other: seconds here. Others have the same kinds.
@@ -187,15 +187,16 @@ REFUSED = {
     "no expression": "    c[0] = [1]\n",
     "read before it is written": "    c[0] = x\n",
     "no text defines f": "    c[0] = f(a[0])\n",
+    "t is int64, then float64": "    t = a[0]\n    t = float64(1)\n",
+    "t is read before": "    if a[0]:\n        t = 1\n    if a[1]:\n        t = 2.0\n    c[0] = t",
 }
 
 
 @pytest.mark.parametrize("why", REFUSED)
 def test_what_is_no_text_of_a_kernel(why):
-    with pytest.raises(CompileError, match=why.split()[-1]):
-        Module(f"@kernel\ndef k(a, c):\n{REFUSED[why]}", Gpu((32, 1), (2, 0, 3, 2))).kernel(
-            "k", ["int64", "int64"], "k"
-        )
+    module = Module(f"@kernel\ndef k(a, c):\n{REFUSED[why]}", Gpu((32, 1), VERSION))
+    with pytest.raises(CompileError, match=why):
+        module.kernel("k", ["int64", "int64"], "k")
 
 
 def test_every_name_that_no_text_defines_is_compiled():
@@ -203,11 +204,22 @@ def test_every_name_that_no_text_defines_is_compiled():
 
 
 def test_what_is_called_is_written_once_and_nothing_else():
-    program = cuda_program(traced(lambda x: fnp.exp(x) + fnp.exp(2 * x), f32(70))[0], simplified)
-    (kernel,) = program.kernels
-    text = Module(program.module_of(kernel), Gpu((256, 4), (2, 0, 3, 2))).kernel(
-        kernel.name, ["float32"] * 2, "k"
-    )
+    closed, _ = traced(lambda x: fnp.exp(x) + fnp.exp(2 * x), f32(70))
+    (text,) = compiled(cuda_program(closed, simplified))
     assert text.count("define internal float @exp_float32") == 1
     assert text.count("call float @exp_float32") == 4  # of neighbours, and one by one
-    assert '!"maxntidx", i32 256' in text and '!"minctasm", i32 4' in text
+    assert '!"maxntidx", i32 256' in text and '!"minctasm", i32 1' in text
+
+
+def test_names_get_other_types_where_their_body_is_closed():
+    text = """a, c):
+    i = cuda.threadIdx.x
+    if a[i] > 3:
+        t = a[i] * 2
+        c[i] = t
+    if a[i] <= 3:
+        t = float64(a[i]) / float64(2)
+        c[i] = int64(t * float64(8))
+"""
+    emulator, processor = run(text, np.arange(32), np.zeros(32, np.int64))
+    np.testing.assert_array_equal(processor[1], emulator[1])

@@ -15,7 +15,7 @@ from funcgrad.kernels.cuda.emulated import emulate
 from funcgrad.kernels.cuda.program import cuda_program
 
 from ...primitives.rules import load_all
-from .running import in_memory
+from .running import compiled, in_memory
 
 load_all()
 
@@ -52,6 +52,7 @@ def test_examples(name):
             if name in REFUSED and program.refused:
                 continue
             assert not program.refused, program.refused
+            assert len(compiled(program)) == len(program.kernels)
             inputs = [
                 x.numpy() if hasattr(x, "numpy") else np.asarray(to_ndarray(x), a.dtype)
                 for x, a in zip(example.args, avals, strict=True)

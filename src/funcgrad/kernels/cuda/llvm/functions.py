@@ -8,14 +8,15 @@ of the thread, which LLVM makes registers of.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 from ....errors import CompileError
 from .arithmetic import Arithmetic
 from .natural import naturals
-from .values import BOOL, INT64, KINDS, Kind, Pointer, Value, constant, literal
+from .values import BOOL, INT64, KINDS, UINT64, Kind, Pointer, Value, constant, literal
 
 if TYPE_CHECKING:
     from .module import Module
@@ -36,6 +37,11 @@ class Function(Arithmetic):
         self.node = node
         self.symbol = symbol
         self.names: dict[str, Pointer] = {}
+        # In which of the bodies that are open a name got its place.
+        self.homes: dict[str, tuple[int, ...]] = {}
+        self.open: tuple[int, ...] = ()
+        self.again: set[str] = set()
+        self._bodies = 0
         self.arrays: dict[str, Pointer] = {}
         self.naturals = naturals(node)
         self.rooms: list[str] = []
@@ -102,11 +108,33 @@ class Function(Arithmetic):
     # Names and memory.
 
     def keep(self, name: str, x: Value) -> None:
-        """Give a name its value."""
+        """Give a name its value; where bodies are closed, their names may get other types."""
         place = self.names.get(name)
+        if place is not None and place.kind != x.kind:
+            if not self._is_home(name):
+                self.again.add(name)
+                place = None
+            elif place.kind != INT64 or not x.kind.is_integer or x.kind == UINT64:
+                raise CompileError(f"{name} is {place.kind.name}, then {x.kind.name}")
         if place is None:
-            place = self.names[name] = self.room(x.kind, f"%n{len(self.names)}")
+            place = self.names[name] = self.room(x.kind, self.fresh("%n"))
+            self.homes[name] = self.open
         self.store(place, x)
+
+    def _is_home(self, name: str) -> bool:
+        """Whether the body in which a name got its place is still open."""
+        home = self.homes[name]
+        return self.open[: len(home)] == home
+
+    def within(self, body: Sequence[ast.stmt], first: Callable[[], None] | None = None) -> None:
+        """The statements of a loop or a branch, after what comes first there."""
+        outside = self.open
+        self._bodies += 1
+        self.open = (*outside, self._bodies)
+        if first is not None:
+            first()
+        self.run(body)
+        self.open = outside
 
     def room(self, kind: Kind, code: str) -> Pointer:
         """Memory of the thread for a number."""
@@ -206,12 +234,12 @@ class Function(Arithmetic):
         then, other, end = (self.fresh(stem) for stem in ("then", "else", "end"))
         self.fork(self.number(node.test), then, other if node.orelse else end)
         self.start(then)
-        self.run(node.body)
+        self.within(node.body)
         left = self.done
         self.go(end)
         if node.orelse:
             self.start(other)
-            self.run(node.orelse)
+            self.within(node.orelse)
             left = left and self.done
             self.go(end)
         if not (left and node.orelse):
@@ -226,9 +254,15 @@ class Function(Arithmetic):
         self._turn(node.body, head, end)
         self.start(end)
 
-    def _turn(self, body: Sequence[ast.stmt], then: str, end: str) -> None:
+    def _turn(
+        self,
+        body: Sequence[ast.stmt],
+        then: str,
+        end: str,
+        first: Callable[[], None] | None = None,
+    ) -> None:
         self.ends.append(end)
-        self.run(body)
+        self.within(body, first)
         self.ends.pop()
         self.go(then)
 
@@ -247,8 +281,7 @@ class Function(Arithmetic):
         at = self.load(turn, start.natural)
         self.fork(self.compare(ast.Lt(), at, stop), body, end)
         self.start(body)
-        self.keep(node.target.id, at)
-        self._turn(node.body, again, end)
+        self._turn(node.body, again, end, partial(self.keep, node.target.id, at))
         self.start(again)
         further = self.made(f"add nsw {self.load(turn).typed}, 1")
         self.put(f"store i64 {further}, {self.address(turn)}")
@@ -288,7 +321,7 @@ class Function(Arithmetic):
 
     def _name(self, node: ast.Name) -> Value:
         place = self.names.get(node.id)
-        if place is None:
+        if place is None or (node.id in self.again and not self._is_home(node.id)):
             raise CompileError(f"{node.id} is read before it is written")
         return self.load(place, node.id in self.naturals)
 
