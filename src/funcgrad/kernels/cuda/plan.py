@@ -454,9 +454,11 @@ def wide_of(launch: CudaLaunch) -> int:
     others = len(launch.grid) > 1
     while wide > 1 and (axis.extent % wide if others else axis.extent < wide):
         wide //= 2
-    fits = any(
-        is_side_by_side(offset_of(a.buffer, a.place), axis, wide) for a in accesses(launch.body)
-    )
+    # What is read under a guard is read one by one.
+    loads = loads_of(*(n.value for n in stores))
+    places = [(x.source, x.index) for x in loads if x.guard is None and x.source.size]
+    places += [(n.target, n.index) for n in stores]
+    fits = any(is_side_by_side(offset_of(*place), axis, wide) for place in places)
     return wide if fits else 1
 
 
