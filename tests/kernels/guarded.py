@@ -210,6 +210,23 @@ def landmarks() -> None:
         check(function, inputs, name)
 
 
+def strided() -> None:
+    functions = {
+        "columns": lambda x: x[:, 1] * x[:, 2] + x[:, 0],
+        "last column": lambda x: x[:, 2] * 2,
+        "first column": lambda x: x[:, 0] * 2,
+        "backwards": lambda x: x[::-1, ::-1] * 2,
+        "every second backwards": lambda x: x[::-2, 1] * 2,
+        "stack": lambda x: fnp.stack([x[:, 0], x[:, 2], x[:, 1] * 2], -1),
+        "complex": lambda x: fnp.abs(lax.complex(x[:, 0], x[:, 1]) * lax.complex(x[:, 2], x[:, 1])),
+        "folds": lambda x: (x.sum(1), x.argmax(0), x.argmax(1)),
+    }
+    for count in (1, 2, 7, 8, 9, 16, 17, 31, 100):
+        x = np.random.default_rng(0).standard_normal((count, 3)).astype(np.float32)
+        for name, function in functions.items():
+            check(function, [x], (name, count))
+
+
 def trespass() -> None:
     """What the guards are for: this must stop the process."""
     pages = Pages([12], 1)
@@ -221,9 +238,12 @@ def main(what: str, count: int) -> None:
     if what in ("exact", "smooth"):
         drawn_programs(what.upper(), count)
     else:
-        {"gradients": lambda: gradients(count), "landmarks": landmarks, "trespass": trespass}[
-            what
-        ]()
+        {
+            "gradients": lambda: gradients(count),
+            "landmarks": landmarks,
+            "strided": strided,
+            "trespass": trespass,
+        }[what]()
 
 
 if __name__ == "__main__":

@@ -102,13 +102,15 @@ def join_in_place(body: list[Node], partial: Buffer, target: Buffer, chunk: Axis
             node.target, node.value = target, cast(node.value, target.dtype)
 
 
-def loops_over(axes: list[Axis], body: list[Node], accs: list[Acc], vector: bool) -> list[Node]:
-    """The body within loops over the axes; the innermost may be a vector loop."""
+def loops_over(
+    axes: list[Axis], body: list[Node], accs: list[Acc], vector: bool, times: int = 1
+) -> list[Node]:
+    """The body within loops over the axes; the innermost may be a vector loop, `times` as wide."""
     nodes: list[Node] = body
     for k, axis in enumerate(reversed(axes)):
         if axis.extent == 1 and not (accs and k == len(axes) - 1):
             continue
-        loop: Node = For(axis, nodes, list(accs), vector)
+        loop: Node = For(axis, nodes, list(accs), vector, times=times if vector else 1)
         nodes, vector = [loop], False
     return nodes
 

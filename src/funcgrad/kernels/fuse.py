@@ -23,6 +23,8 @@ _MANY = 48
 _LONGEST = 160
 _WINDOW = 12
 _REGISTER_FOLD = 64
+# Rows that lie side by side, of which the places of extremes are found together.
+_ABREAST = 16
 
 
 class Member(NamedTuple):
@@ -136,6 +138,9 @@ def form_of(nest: Nest) -> tuple[str, tuple[Axis, ...], int, int]:
     if nest.kind != "fold":
         return nest.kind, kept, 0, 0
     near = contiguous_axis(nest)
+    if nest.op.startswith("arg") and near in kept and near.extent >= _ABREAST:
+        rest = tuple(a for a in kept if a is not near)
+        return "register", (*rest, near, *folded), len(rest), len(rest)
     if near is None or near in folded or not kept or nest.op.startswith("arg"):
         order = (*(a for a in folded if a is not near), *(a for a in folded if a is near))
         if nest.op.startswith("arg"):
@@ -319,7 +324,7 @@ class Fuser:
     def _common_depth(self, group: Group, member: Member) -> int:
         everyone = [*group.members, member]
         limit = min(*(m.most for m in everyone), max(m.natural for m in everyone))
-        if len(group.members) > 1:
+        if len(group.members) > 1 and not self._joins(group, member):
             # What shares fewer loops already cannot share more.
             limit = min(limit, group.depth)
         extents = tuple(a.extent for a in member.order)
@@ -333,6 +338,19 @@ class Fuser:
             if all(aligned(m, member, depth) for m in group.members):
                 return depth
         return 0
+
+    def _joins(self, group: Group, member: Member) -> bool:
+        """Whether a nest lays side by side what the group makes at one place in all its loops.
+
+        Then all share all loops but the last, which is short: nobody needs memory in between.
+        """
+        extents = tuple(a.extent for a in member.order[:-1])
+        return member.nest.op == "side by side" and all(
+            m.form == "map"
+            and tuple(a.extent for a in m.order) == extents
+            and all(aligned(n, m, len(extents)) for n in group.members)
+            for m in group.members
+        )
 
     def _same_loops(self, group: Group, member: Member) -> bool:
         """Whether all have the same loops, and read each other only at the same place."""

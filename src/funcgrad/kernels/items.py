@@ -41,7 +41,7 @@ class Nest:
         kept: an axis for each axis of the target.
         folded: axes of a fold, or of the updates of a scatter.
         value: the element, or what is folded, run over or combined.
-        op: how values are folded.
+        op: how values are folded; `side by side` of a map that joins the parts of complex numbers.
         apart: no two updates of a scatter meet one element.
     """
 

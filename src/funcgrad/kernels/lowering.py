@@ -419,7 +419,8 @@ class Definitions:
         parts = [Load(b, index[:-1], b.dtype, None) for b in planes]
         first = apply("eq", value_of(index[-1]), const(0, np.int64))
         value = select(first, *parts)
-        return Nest("map", target, kept, (), value, "", self.made_by[var], target.dtype)
+        eqn, op = self.made_by[var], "side by side"
+        return Nest("map", target, kept, (), value, op, eqn, target.dtype)
 
     def _copied(self, source: Buffer, order: tuple[int, ...], eqn: Eqn) -> Nest:
         """The nest that copies a buffer with its axes in this order."""

@@ -58,7 +58,7 @@ def _base(nest: Nest) -> Part:
     place = tuple(axis_index(a) for a in nest.kept)
     nodes = loops_over(list(nest.kept), [Store(nest.target, place, nest.base)], [], vector=True)
     cost = nest.target.size * (expr_cost(nest.base) + 1.0) * _LANE
-    return Part(unrolled(collapse(nodes)), cost)
+    return Part(unrolled(collapse(nodes), False), cost)
 
 
 def _updates(nest: Nest) -> Part:
@@ -72,7 +72,7 @@ def _updates(nest: Nest) -> Part:
     cost = sum(expr_cost(x, seen) for x in roots if x is not None) + 1.0
     for axis in nest.folded:
         cost *= axis.extent
-    return Part(unrolled(collapse(nodes)), cost * (_LANE if vector else _ALONE))
+    return Part(unrolled(collapse(nodes), False), cost * (_LANE if vector else _ALONE))
 
 
 def _steps(nest: Nest) -> bool:

@@ -126,7 +126,7 @@ class Scheduler:
             return self._running(nest)
         for member in self.group.members:
             self.add(member)
-        return self._chunked(unrolled(collapse(self._body())))
+        return self._chunked(unrolled(collapse(self._body()), self.division.in_order))
 
     # Phases.
 
@@ -175,12 +175,9 @@ class Scheduler:
             return True
         if phase != made.phase or made.value is None:
             return False
-        loads = [x for x in self._loads(member.nest.value) if x.source in self.made]
+        loads = [x for x in loads_of(member.nest.value) if x.source in self.made]
         mine = [x for x in loads if self.made[x.source] is made]
         return all(self._in_place(x.index, made, axes) for x in mine)
-
-    def _loads(self, x: Expr) -> list[Load]:
-        return loads_of(x)
 
     def _in_place(self, index: IndexTuple, made: Made, axes: dict[Axis, Affine]) -> bool:
         """Whether an index, in the terms of a phase, is where the phase makes the value."""
@@ -328,7 +325,9 @@ class Scheduler:
             body: list[Node] = [Accumulate(acc, value, self._position(nest, tuple(folded)))]
             nodes = loops_over(folded, body, [acc], vector=member.form == "row")
             nodes.append(Store(place, index, result))
-            nodes = loops_over([own[a] for a in kept], nodes, [], vector=member.form == "register")
+            # Extremes and their places are kept of as many columns as fill lines of memory.
+            beside, times = member.form == "register", 4 if acc.positional else 1
+            nodes = loops_over([own[a] for a in kept], nodes, [], vector=beside, times=times)
         self.phases[at].after += nodes
         self.loaded.add(place)
         self.made[nest.target] = Made(None, at, at + 1, place, dropped, tuple(own[a] for a in kept))
@@ -395,7 +394,8 @@ class Scheduler:
         accs, body = running_turn(nest.op, nest.dtype, value, keep)
         nodes = loops_over([along], body, accs, vector=False)
         vector = nest.axis != len(nest.kept) - 1
-        return self._chunked(unrolled(collapse(loops_over(others, nodes, [], vector=vector))))
+        whole = collapse(loops_over(others, nodes, [], vector=vector))
+        return self._chunked(unrolled(whole, self.division.in_order))
 
     def _three(self, bodies: Sequence[list[Node]], grain: int, cost: float) -> list[Kernel]:
         """Folds of chunks, what each chunk starts from, and the chunks."""

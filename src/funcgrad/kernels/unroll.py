@@ -13,10 +13,24 @@ from dataclasses import replace
 from typing import Any
 
 from ..ir.loops import Affine, Apply, Axis, Const, Expr, Index, IndexTuple, Load, boolean, int64
-from ..ir.nests import For, Node, Store, children, expressions, rewrite, rewrite_index
+from ..ir.nests import (
+    Accumulate,
+    For,
+    Node,
+    Statement,
+    Store,
+    children,
+    expressions,
+    loads_of,
+    offset_of,
+    rewrite,
+    rewrite_index,
+)
 
 # Turns that are written out, and how many expressions they may have in all.
 FEW, MOST = 4, 400
+# Turns of a loop around narrow ones that are worth vectors of their own.
+WIDE = 16
 
 _COMPARED = {
     "eq": operator.eq,
@@ -28,21 +42,77 @@ _COMPARED = {
 }
 
 
-def unrolled(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes with such loops written out."""
+def unrolled(nodes: Sequence[Node], lanes: bool) -> list[Node]:
+    """The nodes with such loops written out.
+
+    Args:
+        lanes: whether also loops are whose turns are alike, where the loop around them can then
+            do several of its turns at once: of three columns, a column fills a vector.
+    """
     found: list[Node] = []
     for node in nodes:
         if not isinstance(node, For):
             found.append(node)
             continue
-        body = unrolled(node.body)
+        body = unrolled(node.body, lanes)
+        if lanes and _is_outer(node) and any(_is_narrow(n) for n in body):
+            body = [m for n in body for m in (_written_out(n) if _is_narrow(n) else [n])]
         stores = [n for n in body if isinstance(n, Store) and not n.combine]
         if len(stores) == len(body) and _is_short(node) and _differs(stores, node.axis):
-            for number in range(node.axis.extent):
-                found += _turn(stores, node.axis, number)
+            found += _turns(stores, node.axis)
         else:
-            found.append(replace(node, body=body))
+            inner = any(isinstance(n, For) and n.vector for n in node.body)
+            vector = node.vector or (lanes and inner and _apart(node, body))
+            found.append(replace(node, body=body, vector=vector))
     return found
+
+
+def _is_outer(loop: For) -> bool:
+    """Whether a loop has turns enough for vectors, and nothing inside but narrow loops."""
+    loops = [n for n in loop.body if isinstance(n, For)]
+    return loop.axis.extent >= WIDE and not loop.accs and all(map(_is_narrow, loops))
+
+
+def _is_narrow(node: Node) -> bool:
+    """Whether a node is a vector loop that would fill few lanes, over stores or folds alone."""
+    if not isinstance(node, For) or not node.vector or node.axis.extent > FEW or node.times > 1:
+        return False
+    kinds = {type(n) for n in node.body}
+    size = _size(node.body) * node.axis.extent
+    apart = all(not n.combine for n in node.body if isinstance(n, Store))
+    folds = kinds == {Accumulate} and all(not acc.positional for acc in node.accs)
+    return (folds or (kinds == {Store} and not node.accs and apart)) and 0 < size <= MOST
+
+
+def _written_out(loop: Node) -> list[Node]:
+    assert isinstance(loop, For)
+    if not loop.accs:
+        return [*_turns([n for n in loop.body if isinstance(n, Store)], loop.axis)]
+    folds = [n for n in loop.body if isinstance(n, Accumulate)]
+    body: list[Node] = []
+    for number in range(loop.axis.extent):
+        axes, memo = {loop.axis: Affine(number)}, dict[int, Expr]()
+        body += [Accumulate(n.acc, _settled(n.value, memo, axes, {})) for n in folds]
+    return [For(Axis(1, loop.axis.name), body, loop.accs)]
+
+
+def _apart(loop: For, body: Sequence[Node]) -> bool:
+    """Whether neighbouring turns may be done at once, when the vector loops within are gone.
+
+    The turns of those were apart from each other, so those around them are, unless they meet in
+    a row that each of them has for itself.
+    """
+    stores = [n for n in body if isinstance(n, Store) and not n.combine]
+    folds = [n for n in body if isinstance(n, For) and n.axis.extent == 1 and n.accs]
+    flat = [*stores, *(n for f in folds for n in f.body)]
+    if loop.accs or not stores or len(stores) + len(folds) < len(body):
+        return False
+    written = {s.target for s in stores}
+    statements = [n for n in flat if not isinstance(n, For)]
+    read = {load.source for s in statements for load in loads_of(*expressions(s))}
+    offsets = [offset_of(s.target, s.index) for s in stores]
+    here = len(statements) == len(flat) and not written & read
+    return here and all(loop.axis in i.axes and not i.dynamic for i in offsets)
 
 
 def _is_short(loop: For) -> bool:
@@ -51,17 +121,37 @@ def _is_short(loop: For) -> bool:
 
 def _differs(stores: Sequence[Store], axis: Axis) -> bool:
     """Whether what is computed depends on conditions on the axis."""
-    seen: set[int] = set()
-    stack = [x for s in stores for x in expressions(s)]
-    differs = False
+    inside = _inside(stores)
+    differs = any(
+        isinstance(a, Index) and axis in a.affine.axes
+        for x in inside
+        if isinstance(x, Apply) and x.op in _COMPARED
+        for a in x.args
+    )
+    return differs and len(inside) * axis.extent <= MOST
+
+
+def _size(nodes: Sequence[Node]) -> int:
+    """How many expressions statements have, 0 where there is a loop among them."""
+    found = [n for n in nodes if not isinstance(n, For)]
+    return len(_inside(found)) if len(found) == len(nodes) else 0
+
+
+def _inside(nodes: Sequence[Statement]) -> list[Expr]:
+    """Every expression of statements, each once."""
+    seen: dict[int, Expr] = {}
+    stack = [x for n in nodes for x in expressions(n)]
     while stack:
         x = stack.pop()
         if id(x) not in seen:
-            seen.add(id(x))
+            seen[id(x)] = x
             stack += children(x)
-            if isinstance(x, Apply) and x.op in _COMPARED:
-                differs |= any(isinstance(a, Index) and axis in a.affine.axes for a in x.args)
-    return differs and len(seen) * axis.extent <= MOST
+    return [*seen.values()]
+
+
+def _turns(stores: Sequence[Store], axis: Axis) -> list[Store]:
+    """The stores of all turns."""
+    return [s for number in range(axis.extent) for s in _turn(stores, axis, number)]
 
 
 def _turn(stores: Sequence[Store], axis: Axis, number: int) -> list[Store]:

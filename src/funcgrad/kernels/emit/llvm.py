@@ -26,6 +26,7 @@ from ...ir.nests import (
     expressions,
     loads_of,
     neighbours,
+    statements,
 )
 from ..chunks import mentions
 from .arms import COSTLY, branched, constants_of, uses_of
@@ -101,16 +102,24 @@ class KernelEmitter(Arms):
     def run(self, body: list[Node]) -> None:
         """Write statements in order; of neighbouring stores, all values before the first."""
         made = 0
+        together: dict[Store, list[Store]] = {}
         for k, node in enumerate(body):
             if isinstance(node, Store) and k >= made:
                 stores = neighbours(body, k)
                 made = k + len(stores)
                 for store in stores:
                     self.value(store.value)
+                if self.vector is not None:
+                    groups = self.interleaved(stores)
+                    together = {s: group for group in groups for s in group}
             if isinstance(node, For):
                 self.loop(node)
             elif isinstance(node, Store):
-                self.store(node)
+                group = together.get(node)
+                if group is None:
+                    self.store(node)
+                elif node is group[0]:
+                    self.store_interleaved(group)
             elif isinstance(node, Advance):
                 self.advance(node)
             elif isinstance(node, Accumulate):
@@ -197,6 +206,8 @@ class KernelEmitter(Arms):
     def _vector_loop(self, node: For) -> None:
         lanes = self.lanes_of(node)
         self.vector, self.lanes = node.axis, lanes
+        inside = [x for s in statements(node.body) for x in expressions(s)]
+        self.note_steps(loads_of(*inside))
         unroll = self._unroll(node, lanes)
         start, stop = self._range(node)
         extent = node.axis.extent

@@ -17,8 +17,6 @@ from ...ir.nests import Acc, Accumulate, Advance, Buffer, identity_of
 from .llvm_ops import Ops, constant_text, is_float, memory_type, register_type, suffix, typed
 from .writer import Writer, splat
 
-_LAST = str(2**63 - 1)
-
 
 class Value(NamedTuple):
     """A value in registers: name, lanes, and how many open loops it depends on."""
@@ -33,6 +31,11 @@ class Bound(NamedTuple):
 
     name: str
     level: int
+
+
+def _place_type(acc: Acc) -> str:
+    """How the positions of a fold are kept: as narrow as what they end as, if that is quick."""
+    return "i32" if acc.dtype.itemsize == 4 else "i64"
 
 
 class Folds(ABC):
@@ -130,6 +133,23 @@ class Folds(ABC):
         """A value of a register type on all lanes."""
         return v.name if v.lanes > 1 else self._splat(v, kind)
 
+    @abstractmethod
+    def row(self, pointer: str, kind: str, align: int, mask: str | None, level: int) -> str:
+        """Neighbouring elements in memory, 0 on masked lanes."""
+        ...
+
+    @abstractmethod
+    def store_row(
+        self, buffer: Buffer, offset: Affine, pointer: str, stored: str, mask: str | None
+    ) -> None:
+        """Write lanes side by side in memory, as they are stored."""
+        ...
+
+    @abstractmethod
+    def masked(self, guard: Value | None) -> tuple[str, int]:
+        """The mask as a vector of i1, and its level."""
+        ...
+
     def widen(self, v: Value, dtype: DType, lanes: int) -> str:
         """A value on `lanes` lanes."""
         if lanes == 1 or v.lanes == lanes:
@@ -189,13 +209,14 @@ class Folds(ABC):
         kind = register_type(dtype)
         names = [first if lanes == 1 else f"splat ({kind} {first})"]
         if acc.positional:
-            names.append(_LAST if lanes == 1 else f"splat (i64 {_LAST})")
+            # Where nothing is more extreme than what a fold starts from, the first place wins.
+            names.append("0" if lanes == 1 else "zeroinitializer")
         return names
 
     def _types(self, acc: Acc) -> list[str]:
         lanes = self.acc_lanes[acc][0]
         types = [typed(register_type(acc.value_dtype), lanes)]
-        return [*types, typed("i64", lanes)] if acc.positional else types
+        return [*types, typed(_place_type(acc), lanes)] if acc.positional else types
 
     def carried(self, accs: Sequence[Acc]) -> list[tuple[str, str]]:
         """Types and present values of what a loop carries."""
@@ -270,8 +291,28 @@ class Folds(ABC):
         better = self._better(acc, x, y, lanes, level)
         kind = acc.value_dtype
         value = self.ops.select(better, y[0], x[0], kind, lanes, level, lanes == 1)
-        place = self.ops.select(better, y[1], x[1], np.dtype(np.int64), lanes, level, lanes == 1)
+        place = self._chosen_place(acc, better, y[1], x[1], lanes, level)
         return [value, place]
+
+    def _chosen_place(self, acc: Acc, better: str, y: str, x: str, lanes: int, level: int) -> str:
+        wide, bits = typed(_place_type(acc), lanes), typed("i1", lanes)
+        return self.w.value(f"select {bits} {better}, {wide} {y}, {wide} {x}", level)
+
+    def _passed(self, acc: Acc, x: list[str], y: list[str], lanes: int, level: int) -> list[str]:
+        """What a fold knows after y, which comes later than x: that wins where both are equal."""
+        dtype, bits = acc.value_dtype, typed("i1", lanes)
+        args = (dtype, lanes, level)
+        if is_float(dtype):
+            # Not at most as extreme: more extreme, or NaN.
+            less = self.ops.apply("le" if acc.op == "argmax" else "ge", [y[0], x[0]], *args)
+            ones = "true" if lanes == 1 else "splat (i1 true)"
+            more = self.w.value(f"xor {bits} {less}, {ones}", level)
+            number = self.ops.apply("eq", [x[0], x[0]], *args)
+            better = self.w.value(f"and {bits} {more}, {number}", level)
+        else:
+            better = self.ops.apply("gt" if acc.op == "argmax" else "lt", [y[0], x[0]], *args)
+        value = self.ops.select(better, y[0], x[0], *args, lanes == 1)
+        return [value, self._chosen_place(acc, better, y[1], x[1], lanes, level)]
 
     def _better(self, acc: Acc, x: list[str], y: list[str], lanes: int, level: int) -> str:
         """Whether y wins over x: it is more extreme, or equal and earlier; NaN is most extreme."""
@@ -285,7 +326,7 @@ class Folds(ABC):
         def logic(name: str, a: str, b: str) -> str:
             return self.w.value(f"{name} {bits} {a}, {b}", level)
 
-        wide = typed("i64", lanes)
+        wide = typed(_place_type(acc), lanes)
         earlier = self.w.value(f"icmp slt {wide} {y[1]}, {x[1]}", level)
         better = logic("or", op(more, y[0], x[0]), logic("and", op("eq", y[0], x[0]), earlier))
         if not is_float(dtype):
@@ -301,21 +342,34 @@ class Folds(ABC):
         acc = node.acc
         lanes = self.acc_lanes[acc][0]
         value = self.widen(self.value(node.value), acc.value_dtype, lanes)
-        new = [value]
-        if node.position is not None:
-            place = self.index(node.position, True)
-            wide = self.splat_i64(place) if lanes > 1 and place.lanes == 1 else place
-            new.append(wide.name)
-        old = self.accs[acc]
-        joined = self._joined(acc, old, new, lanes)
+        old, level = self.accs[acc], len(self.w.open)
+        if node.position is None:
+            joined = self._joined(acc, old, [value], lanes)
+        else:
+            joined = self._passed(acc, old, [value, self._place(acc, node.position)], lanes, level)
         if self.mask is not None:
-            level = len(self.w.open)
-            kinds = [acc.value_dtype, np.dtype(np.int64)]
+            types, bits = self._types(acc), typed("i1", lanes)
             joined = [
-                self.ops.select(self.mask, j, o, kind, lanes, level, False)
-                for j, o, kind in zip(joined, old, kinds, strict=False)
+                self.w.value(f"select {bits} {self.mask}, {kind} {j}, {kind} {o}", level)
+                for j, o, kind in zip(joined, old, types, strict=True)
             ]
         self.accs[acc] = joined
+
+    def _place(self, acc: Acc, position: Affine) -> str:
+        """A position on all lanes of a fold, as it is kept."""
+        lanes, kind = self.acc_lanes[acc][0], _place_type(acc)
+        place = self.index(position, False)
+        name = place.name
+        if kind != "i64" and not name.lstrip("-").isdigit():
+            name = self.w.value(f"trunc i64 {name} to {kind}", place.level)
+        step = position.axes.get(self.vector, 0) if self.vector is not None else 0
+        if lanes == 1:
+            return name
+        name = self._splat(Value(name, 1, place.level), kind)
+        if not step:
+            return name
+        steps = ", ".join(f"{kind} {step * k}" for k in range(lanes))
+        return self.w.value(f"add {typed(kind, lanes)} {name}, <{steps}>", place.level)
 
     def advance(self, node: Advance) -> None:
         """Replace what the loop carries."""
@@ -346,7 +400,7 @@ class Folds(ABC):
         names = self.accs.pop(acc)
         lanes, across = self.acc_lanes.pop(acc)
         level = len(self.w.open)
-        types = [register_type(acc.value_dtype), "i64"]
+        types = [register_type(acc.value_dtype), _place_type(acc)]
         while across and lanes > 1:
             half = lanes // 2
             order = ", ".join(f"i32 {half + k}" for k in range(half))
@@ -364,7 +418,8 @@ class Folds(ABC):
                 break
         result = names[-1]
         if acc.positional:
-            result = self.ops.cast(result, np.dtype(np.int64), acc.dtype, lanes, level)
+            held = np.dtype(np.int32 if _place_type(acc) == "i32" else np.int64)
+            result = self.ops.cast(result, held, acc.dtype, lanes, level)
         self.results[acc] = Value(result, lanes, level)
 
     def _shuffle(self, name: str, kind: str, lanes: int, half: int, picked: str) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from ...ir.loops import Affine, Load
 from ...ir.nests import Buffer, Store, offset_of
-from .llvm_folds import Folds, Value
+from .llvm_folds import Value
 from .llvm_ops import constant_text, memory_type, typed
+from .llvm_strided import Strided
 from .streams import ALIGNMENT, in_rows_of
 
 
-class Memory(Folds):
+class Memory(Strided):
     """What the emitter of a kernel does with memory."""
 
     def index(self, affine: Affine, as_vector: bool) -> Value:
@@ -56,7 +57,7 @@ class Memory(Folds):
 
     # Memory.
 
-    def _masked(self, guard: Value | None) -> tuple[str, int]:
+    def masked(self, guard: Value | None) -> tuple[str, int]:
         """The mask as a vector of i1, and its level."""
         lanes = typed("i1", self.lanes)
         if guard is None:
@@ -81,19 +82,22 @@ class Memory(Folds):
             return self._load_one(buffer, offset, guard, floor)
         if self.mask is not None:
             floor = len(self.w.open)
-        if not varying and stride != 1 and guard is None and self.mask is None:
-            return self._load_apart(buffer, offset, stride, floor)
         if varying or stride != 1:
+            rows = self.load_strided(buffer, offset, guard, floor)
+            if rows is not None:
+                return rows
+            if not varying and guard is None and self.mask is None:
+                return self._load_apart(buffer, offset, stride, floor)
             return self._gather(buffer, offset, guard, floor)
         at = self.index(offset, False)
         kind = memory_type(buffer.dtype)
         level = max(at.level, floor)
         mask: str | None = None
         if guard is not None or self.mask is not None:
-            mask, mask_level = self._masked(guard)
+            mask, mask_level = self.masked(guard)
             level = max(level, mask_level)
         pointer = self.address(buffer, kind, at.name, max(at.level, floor))
-        name = self._row(pointer, kind, buffer.dtype.itemsize, mask, level)
+        name = self.row(pointer, kind, buffer.dtype.itemsize, mask, level)
         return Value(self.from_memory(name, x.dtype, self.lanes, level), self.lanes, level)
 
     def _load_one(self, buffer: Buffer, offset: Affine, guard: Value | None, floor: int) -> Value:
@@ -125,7 +129,7 @@ class Memory(Folds):
     def _gather(self, buffer: Buffer, offset: Affine, guard: Value | None, floor: int) -> Value:
         at = self.index(offset, True)
         at = at if at.lanes > 1 else self.splat_i64(at)
-        mask, mask_level = self._masked(guard)
+        mask, mask_level = self.masked(guard)
         level = max(at.level, floor, mask_level)
         kind = memory_type(buffer.dtype)
         n, vector = self.lanes, typed(kind, self.lanes)
@@ -167,7 +171,7 @@ class Memory(Folds):
         kind = memory_type(buffer.dtype)
         vector = typed(kind, n)
         at = self.index(offset, True)
-        mask, _ = self._masked(guard)
+        mask, _ = self.masked(guard)
         base = self.pointers[buffer]
         pointers = self.w.value(f"getelementptr {kind}, ptr {base}, <{n} x i64> {at.name}")
         full = self.w.declare(
@@ -195,19 +199,26 @@ class Memory(Folds):
                 self._write_row(node, pointer, name, offset, None)
             return
         plain = guard is None and self.mask is None
-        self._write_row(node, pointer, name, offset, None if plain else self._masked(guard)[0])
+        self._write_row(node, pointer, name, offset, None if plain else self.masked(guard)[0])
 
     def _write_row(
         self, node: Store, pointer: str, name: str, offset: Affine, mask: str | None
     ) -> None:
         buffer, n = node.target, self.lanes
         kind, align = memory_type(buffer.dtype), buffer.dtype.itemsize
-        vector, level = typed(kind, n), len(self.w.open)
+        level = len(self.w.open)
         if node.combine:
-            old = self._row(pointer, kind, align, mask, level)
+            old = self.row(pointer, kind, align, mask, level)
             held = self.from_memory(old, buffer.dtype, n, level)
             name = self.ops.apply(node.combine, [held, name], buffer.dtype, n, level)
-        stored = self.to_memory(name, node.value.dtype, n)
+        self.store_row(buffer, offset, pointer, self.to_memory(name, node.value.dtype, n), mask)
+
+    def store_row(
+        self, buffer: Buffer, offset: Affine, pointer: str, stored: str, mask: str | None
+    ) -> None:
+        """Write lanes side by side in memory, as they are stored."""
+        n, kind, align = self.lanes, memory_type(buffer.dtype), buffer.dtype.itemsize
+        vector = typed(kind, n)
         if mask is None:
             how = f"align {align}"
             if buffer in self.streamed and self.in_step and in_rows_of(offset, self.vector, n):
@@ -221,7 +232,7 @@ class Memory(Folds):
             f"call void {full}({vector} {stored}, ptr {pointer}, i32 {align}, <{n} x i1> {mask})"
         )
 
-    def _row(self, pointer: str, kind: str, align: int, mask: str | None, level: int) -> str:
+    def row(self, pointer: str, kind: str, align: int, mask: str | None, level: int) -> str:
         """Neighbouring elements in memory, 0 on masked lanes."""
         n, vector = self.lanes, typed(kind, self.lanes)
         if mask is None:
