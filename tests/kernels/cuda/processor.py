@@ -124,6 +124,7 @@ CALLS = gpu.CALLS | {
     "to_float16": to_half,
     "fg_special_gammaln": partial(plain, "lgamma", 1),
     "libdevice.expf": partial(plain, "expf", 1),
+    "exp2_quick": partial(plain, "exp2f", 1),
     "libdevice.fmod": rest,
     "libdevice.fmodf": rest,
     **{
@@ -169,7 +170,71 @@ def {name}(a0, a1, a2, a3, b0, b1, c0, c1, c2, c3):
     cuda.syncwarp()
     return c0, c1, c2, c3
 """
-TEXTS = "".join(
+# Tiles: what lanes name is left for the others of their warp; copies are made at once.
+TILES = """
+@device
+def fetch_matrices(tiles, place):
+    places = cuda.shared.array(1024, int64)
+    lane = cuda.threadIdx.x % 32
+    first = cuda.threadIdx.x - lane
+    places[cuda.threadIdx.x] = place
+    cuda.syncwarp()
+    at = first + lane // 4
+    a, b = tiles[places[at] + lane % 4], tiles[places[at + 8] + lane % 4]
+    c, d = tiles[places[at + 16] + lane % 4], tiles[places[at + 24] + lane % 4]
+    cuda.syncwarp()
+    return a, b, c, d
+
+
+@device
+def fetch_turned(tiles, place):
+    places = cuda.shared.array(1024, int64)
+    lane = cuda.threadIdx.x % 32
+    first = cuda.threadIdx.x - lane
+    places[cuda.threadIdx.x] = place
+    cuda.syncwarp()
+    found = cuda.local.array(4, uint32)
+    shift = uint32(16 * (lane // 4 % 2))
+    for k in range(4):
+        at = first + 8 * k + lane % 4 * 2
+        low, high = tiles[places[at] + lane // 8], tiles[places[at + 1] + lane // 8]
+        low, high = uint32(low >> shift), uint32(high >> shift)
+        found[k] = uint32((low & uint32(0xFFFF)) | uint32(high << uint32(16)))
+    cuda.syncwarp()
+    return found[0], found[1], found[2], found[3]
+
+
+@device
+def copy_16(tiles, place, source, at, there):
+    for k in range(4):
+        tiles[place + k] = uint32(0)
+        if there:
+            low, high = uint32(source[at + 2 * k]), uint32(source[at + 2 * k + 1])
+            tiles[place + k] = uint32(low | uint32(high << uint32(16)))
+
+
+@device
+def wait_copies():
+    pass
+
+
+@device
+def pack_float16(low, high):
+    return uint32(uint32(to_float16(low)) | uint32(uint32(to_float16(high)) << uint32(16)))
+
+
+@device
+def pack_bfloat16(low, high):
+    found = uint32(0)
+    for k in range(2):
+        x = low if k == 0 else high
+        bits = int64(as_uint32(x))
+        near = uint32((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) if x == x else uint32(0x7FFF)
+        found = uint32(found | uint32(near << uint32(16 * k)))
+    return found
+"""
+WRITTEN = "fetch_matrices fetch_turned copy_16 wait_copies pack_float16 pack_bfloat16".split()
+TEXTS = TILES + "".join(
     PRODUCT.format(name=name, **{x: number.format(x) for x in "xyuv"})
     for name, number in PRODUCTS.items()
 )
@@ -189,7 +254,7 @@ class Processor(gpu.Gpu):
         if name == "aligned" and not self.aligned:
             return lambda body, given: [Value(KINDS["bool_"], "false", False)]
         # Products of a warp are functions of a text here.
-        return None if name in PRODUCTS else CALLS.get(name)
+        return None if name in PRODUCTS or name in WRITTEN else CALLS.get(name)
 
     def pointer(self, kind, space):
         return "ptr"

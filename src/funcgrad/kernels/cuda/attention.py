@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.nests import Buffer
+from ..emit.llvm_ops import is_small_float
 from ..emit.source_ops import Text
 from .products import ProductLaunch
 from .words import ALL_LANES, CudaLibrary, memory_type
@@ -57,11 +58,38 @@ class Attention:
         self.columns, self.values = value[2:]
 
     @property
-    def is_triangle(self) -> bool:
-        """Whether pairs above the diagonal, and only those, do not count."""
-        plain = self.computation.pattern.window is None
+    def by_tensor_cores(self) -> bool:
+        """Whether operands are 16-bit floats."""
+        return is_small_float(self.given["query"].dtype)
+
+    @property
+    def reach(self) -> tuple[int | None, int | None]:
+        """How far a query sees to the left and to the right; None: to the end."""
+        pattern = self.computation.pattern
+        left, right = pattern.window or (None, None)
+        if not pattern.causal:
+            return left, right
+        return left, 0 if right is None else min(right, 0)
+
+    @property
+    def is_band(self) -> bool:
+        """Whether positions alone say which pairs count, and every query sees some key.
+
+        A query that sees none has the mean of all values, so that nothing can be left out.
+        """
+        left, _ = self.reach
         others = {"bias", "mask", "query_lengths", "key_lengths"} & set(self.given)
-        return bool(self.computation.pattern.causal and plain and not others)
+        return not others and (left is None or self.rows <= self.columns + left)
+
+    def strides(self, name: str) -> tuple[int, int, int, int, int]:
+        """Elements from one to the next batch, head, member of a group, row and number."""
+        by_key = name.removeprefix("d_") in ("key", "value")
+        rows = self.columns if by_key else self.rows
+        width = self.width if name.removeprefix("d_") in ("query", "key") else self.values
+        matrix = rows * width
+        if by_key:
+            return self.heads * matrix, matrix, 0, width, 1
+        return self.heads * self.group * matrix, self.group * matrix, matrix, width, 1
 
 
 def attention_launches(
@@ -71,18 +99,29 @@ def attention_launches(
     names = [*computation.names]
     if computation.kernel == "attention":
         a = Attention(computation, dict(zip(names, reads, strict=True)))
-        text = Forward(a, library, writes)
-        blocks = a.batch * a.heads * a.group * -(-a.rows // SIDE)
-        launch = ProductLaunch(
-            name, "attention", blocks, THREADS, [*reads, *writes], text.whole(name)
-        )
-        return [launch], []
+        return [_forward(a, name, [*reads, *writes], library)], []
     from .attention_gradient import gradient_launches
 
     names += ["out", "top", "total", "ct"]
     a = Attention(computation, dict(zip(names, reads, strict=True)))
     moved = dict(zip(computation.moving, writes, strict=True))
     return gradient_launches(a, name, moved, library)
+
+
+def _forward(a: Attention, name: str, params: list[Buffer], library: CudaLibrary) -> ProductLaunch:
+    """The launch of the values."""
+    rows, threads, out = SIDE, THREADS, params[-3]
+    if a.by_tensor_cores:
+        from .attention_matrices import cut_of
+        from .attention_matrices_forward import ForwardMatrices
+
+        cut = cut_of(a, "forward")
+        rows, threads = cut.rows, cut.threads
+        text = ForwardMatrices(a, library, cut).whole(name)
+    else:
+        text = Forward(a, library, out.dtype).whole(name)
+    blocks = a.batch * a.heads * a.group * -(-a.rows // rows)
+    return ProductLaunch(name, "attention", blocks, threads, params, text)
 
 
 class Tiles:
@@ -260,6 +299,23 @@ class Tiles:
                     value = f"{value} if counts_{i}_{j} else {self.number(MASKED)}"
                 self.line(f"{s} = {value}", depth)
 
+    def range_of(self, own: str, rows: int, tile: int) -> tuple[str, str]:
+        """Where the tiles that count begin and end, for a block that has queries or keys.
+
+        Args:
+            own: "r" or "c", which of them; `rows`: how many.
+        """
+        a, (left, right) = self.a, self.a.reach if self.a.is_band else (None, None)
+        extent, first = (a.columns, "row") if own == "r" else (a.rows, "first")
+        # A key is seen by queries as far to the right as they see to the left.
+        left, right = (left, right) if own == "r" else (right, left)
+        begin, end = "0", str(extent)
+        if left is not None:
+            begin = f"max(0, {first} - {left}) // {tile} * {tile}" if left else first
+        if right is not None:
+            end = f"min({extent}, {first} + {rows + right})"
+        return begin, end
+
     def _tests(self) -> list[str]:
         """When the pair of query `r` and key `c` counts."""
         pattern, given = self.a.computation.pattern, self.a.given
@@ -305,9 +361,9 @@ class Tiles:
 class Forward(Tiles):
     """Writes the kernel of the values."""
 
-    def __init__(self, a: Attention, library: CudaLibrary, writes: list[Buffer]) -> None:
+    def __init__(self, a: Attention, library: CudaLibrary, dtype: np.dtype[Any]) -> None:
         super().__init__(a, library)
-        self.writes = writes
+        self.dtype = dtype
 
     def whole(self, name: str) -> str:
         a = self.a
@@ -324,10 +380,8 @@ class Forward(Tiles):
             self.line(f"best_{i} = {self.number(-np.inf)}")
             self.line(f"sum_{i} = {self.number(0)}")
         self.clear("found", across, 1)
-        self.line("first = 0")
-        self.line(
-            f"end = min({a.columns}, row + {SIDE})" if a.is_triangle else f"end = {a.columns}"
-        )
+        begin, end = self.range_of("r", SIDE, SIDE)
+        self.line(f"first, end = {begin}, {end}")
         self.line("while first < end:")
         self.scores(2)
         self.ends("s", 2, -np.inf)
@@ -373,7 +427,5 @@ class Forward(Tiles):
                 if ACROSS * (j + 1) > a.values:
                     self.line(f"if {place} < {a.values}:", 2)
                     depth = 3
-                code = self.ops.stored(
-                    Text(f"found_{i}_{j} / sum_{i}", False), self.writes[0].dtype
-                )
+                code = self.ops.stored(Text(f"found_{i}_{j} / sum_{i}", False), self.dtype)
                 self.line(f"out[(rows_at + r) * {a.values} + {place}] = {code}", depth)

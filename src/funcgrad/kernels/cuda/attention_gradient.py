@@ -12,6 +12,8 @@ from __future__ import annotations
 from ...ir.nests import Buffer
 from ..emit.source_ops import Text
 from .attention import ACROSS, DEPTH, EACH, FLOAT32, PITCH, SIDE, THREADS, Attention, Tiles
+from .attention_matrices import cut_of
+from .attention_matrices_gradient import GradientMatrices
 from .plan import WARP
 from .products import ProductLaunch
 from .words import CudaLibrary
@@ -30,23 +32,30 @@ def gradient_launches(
     given = [b for n, b in a.given.items() if n != "out"]
     found: list[ProductLaunch] = []
 
-    def add(step: str, blocks: int, params: list[Buffer], text: str) -> None:
-        found.append(ProductLaunch(f"{name}_{step}", "attention", blocks, THREADS, params, text))
+    def add(step: str, params: list[Buffer], times: int, extent: int) -> None:
+        """A launch whose blocks share the positions of so many heads."""
+        own = f"{name}_{step}"
+        if a.by_tensor_cores:
+            cut = cut_of(a, step)
+            rows, threads = cut.rows, cut.threads
+            text = getattr(GradientMatrices(a, library, cut, moved), step)(own)
+        else:
+            rows, threads = SIDE, THREADS
+            text = getattr(Gradient(a, library, moved), step)(own)
+        blocks = times * -(-extent // rows)
+        found.append(ProductLaunch(own, "attention", blocks, threads, params, text))
 
     if {"query", "key"} & set(moved):
-        each = THREADS // WARP
         params = [a.given["out"], a.given["ct"], delta]
         text = Gradient(a, library, moved).delta(f"{name}_delta", delta.size)
-        add("delta", -(-delta.size // each), params, text)
+        blocks = -(-delta.size // (THREADS // WARP))
+        found.append(ProductLaunch(f"{name}_delta", "attention", blocks, THREADS, params, text))
     if "query" in moved:
-        text = Gradient(a, library, moved).queries(f"{name}_queries")
-        blocks = heads * a.group * -(-a.rows // SIDE)
-        add("queries", blocks, [*given, delta, moved["query"]], text)
+        add("queries", [*given, delta, moved["query"]], heads * a.group, a.rows)
     outs = [moved[n] for n in ("key", "value") if n in moved]
     if outs:
-        text = Gradient(a, library, moved).keys(f"{name}_keys")
         needs = [delta] if "key" in moved else []
-        add("keys", heads * -(-a.columns // SIDE), [*given, *needs, *outs], text)
+        add("keys", [*given, *needs, *outs], heads, a.columns)
     return found, [delta]
 
 
@@ -142,10 +151,8 @@ class Gradient(Tiles):
         self.rows_at()
         self._of_rows(["top", "total", "delta"], 1)
         self.clear("found", self.across(a.width), 1)
-        self.line("first = 0")
-        self.line(
-            f"end = min({a.columns}, row + {SIDE})" if a.is_triangle else f"end = {a.columns}"
-        )
+        begin, end = self.range_of("r", SIDE, SIDE)
+        self.line(f"first, end = {begin}, {end}")
         self.line("while first < end:")
         self.scores(2)
         self._weights(2)
@@ -170,8 +177,9 @@ class Gradient(Tiles):
             self.clear("of_value", self.across(a.values), 1)
         self.line(f"for group in range({a.group}):")
         self.rows_at(2)
-        self.line("row = first" if a.is_triangle else "row = 0", 2)
-        self.line(f"while row < {a.rows}:", 2)
+        begin, end = self.range_of("c", SIDE, SIDE)
+        self.line(f"row, end = {begin}, {end}", 2)
+        self.line("while row < end:", 2)
         self._of_rows(["top", "total", *(["delta"] if of_key else [])], 3)
         self.scores(3)
         self._weights(3)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .emulated_matrices import Copies, fetched, multiplied, packed
 from .lanes import WARP, EmulationError, Local, Memory, NDArray, Team
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
@@ -83,14 +84,6 @@ def _to_half(x: Any) -> Any:
     return _bits(np.uint16, _as(np.float16, x))
 
 
-def _half(kind: Any, words: Any, half: int) -> Any:
-    """The float in a half of words of 32 bits; without a kind, a bfloat16."""
-    bits = (words >> np.uint32(16 * half)).astype(np.uint16)
-    if kind is not None:
-        return bits.view(kind).astype(np.float32)
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
-
-
 def _gammaln(x: Any) -> Any:
     special: Any = import_module("scipy.special")
     return special.gammaln(x)
@@ -112,6 +105,9 @@ GIVEN: dict[str, Callable[..., Any]] = {
     "bool": partial(_as, np.bool_),
     "math.sqrt": np.sqrt,
     "libdevice.expf": np.exp,
+    "exp2_quick": np.exp2,
+    "pack_float16": partial(packed, np.float16),
+    "pack_bfloat16": partial(packed, None),
     "fg_special_gammaln": _gammaln,
     "cuda.fma": _fma,
 }
@@ -154,6 +150,7 @@ class Emulator:
         ]
         with np.errstate(all="ignore"):
             run.call(node, memories)
+        run.copies.check_done()
 
 
 class _Run:
@@ -162,6 +159,7 @@ class _Run:
     def __init__(self, module: Emulator, team: Team) -> None:
         self.module = module
         self.team = team
+        self.copies = Copies()
         self.mask = np.ones(team.lanes, bool)
         self.waiting = np.zeros(team.lanes, bool)  # those that have left the loop around
         self.names: dict[str, Any] = {}
@@ -394,30 +392,33 @@ class _Run:
 
     def do_mma_float16(self, *registers: Any) -> tuple[NDArray, ...]:
         """A product by tensor cores: of each warp, from the registers of its lanes."""
-        return self._multiplied(np.float16, registers)
+        self._shuffled(0, self.team.lane)
+        return multiplied(np.float16, self.team.lanes, registers)
 
     def do_mma_bfloat16(self, *registers: Any) -> tuple[NDArray, ...]:
         """Likewise."""
-        return self._multiplied(None, registers)
-
-    def _multiplied(self, kind: Any, registers: Sequence[Any]) -> tuple[NDArray, ...]:
-        """Where each register of a lane belongs is in the manual of PTX; sums are float32."""
         self._shuffled(0, self.team.lane)
-        found = [np.broadcast_to(r, self.mask.shape).reshape(-1, WARP) for r in registers]
-        group, turn = np.arange(WARP) // 4, np.arange(WARP) % 4
-        a = np.zeros((len(found[0]), 16, 16), np.float32)
-        b, c = (np.zeros((len(found[0]), 16, 8), np.float32) for _ in range(2))
-        for half in range(2):
-            for k in range(4):
-                row, step = group + 8 * (k % 2), 2 * turn + 8 * (k // 2) + half
-                a[:, row, step] = _half(kind, found[k], half)
-            for k in range(2):
-                b[:, 2 * turn + 8 * k + half, group] = _half(kind, found[4 + k], half)
-        places = [(group + 8 * (k // 2), 2 * turn + k % 2) for k in range(4)]
-        for k, (row, column) in enumerate(places):
-            c[:, row, column] = found[6 + k]
-        d = a @ b + c
-        return tuple(d[:, row, column].reshape(-1) for row, column in places)
+        return multiplied(None, self.team.lanes, registers)
+
+    def do_fetch_matrices(self, tiles: Memory, place: Any) -> tuple[NDArray, ...]:
+        """Four matrices of 8 × 8 from shared memory, whose rows the lanes of a warp name."""
+        self._shuffled(0, self.team.lane)
+        return fetched(self.team, tiles, place, self.mask, turned=False)
+
+    def do_fetch_turned(self, tiles: Memory, place: Any) -> tuple[NDArray, ...]:
+        """Likewise, rows for columns."""
+        self._shuffled(0, self.team.lane)
+        return fetched(self.team, tiles, place, self.mask, turned=True)
+
+    def do_copy_16(self, tiles: Memory, place: Any, source: Memory, at: Any, there: Any) -> None:
+        """16 bytes, or zeros, on their way to shared memory."""
+        if not self.module.aligned:
+            raise EmulationError("16 bytes are copied at once where memory is not aligned")
+        self.copies.begin(tiles, place, source, at, self.mask, there)
+
+    def do_wait_copies(self) -> None:
+        """What lanes have begun to copy is there."""
+        self.copies.end(self.mask)
 
     def do_aligned(self, memory: Memory) -> bool:
         """Whether an array begins where many elements can be moved at once."""

@@ -64,4 +64,24 @@ INSTRUCTIONS = {
     "minimum_float32": Instruction("min.NaN.f32 $0, $1, $2;", ("float32",), _FLOATS),
     "mma_float16": _matrices("f16"),
     "mma_bfloat16": _matrices("bf16"),
+    # The first of two is the lower half of the word.
+    "pack_float16": Instruction("cvt.rn.f16x2.f32 $0, $2, $1;", ("uint32",), _FLOATS),
+    "pack_bfloat16": Instruction("cvt.rn.bf16x2.f32 $0, $2, $1;", ("uint32",), _FLOATS),
+    "exp2_quick": Instruction("ex2.approx.ftz.f32 $0, $1;", ("float32",), ("float32",)),
 }
+
+# What is given an address in shared memory: it is worked out by whoever compiles.
+
+
+def _fetched(how: str) -> Instruction:
+    """Four matrices of 8 × 8 halves: each lane names a row, and gets two elements of each."""
+    text = f"ldmatrix.sync.aligned.m8n8.x4{how}.shared.b16 {{$0,$1,$2,$3}}, [$4];"
+    return Instruction(text, ("uint32",) * 4, ("uint32",), together=True)
+
+
+FETCHES = {"fetch_matrices": _fetched(""), "fetch_turned": _fetched(".trans")}
+# From an address in global memory to one in shared memory, so many bytes of 16, zeros for others.
+COPY = Instruction(
+    "cp.async.cg.shared.global [$0], [$1], 16, $2;", (), ("uint32", "uint64", "uint32"), True
+)
+WAIT = Instruction("cp.async.wait_all;", (), (), True)

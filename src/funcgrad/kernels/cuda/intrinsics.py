@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from .instructions import INSTRUCTIONS, Instruction
+from .matrix_instructions import matrix_instructions
 from .words import ATOMICS
 
 # A thread moves so many bytes in one instruction.
@@ -34,6 +35,7 @@ def intrinsics(extending: Any, types: Any) -> dict[str, Any]:
         "as_uint64": make.bits(f64, u64),
         **{name: make.assembled(code) for name, code in INSTRUCTIONS.items()},
         "aligned": make.pointer_test(),
+        **matrix_instructions(extending.intrinsic, types, ir),
     }
     for op, name in ATOMICS:
         found[f"atomic_{op}_{name}"] = make.atomic(op, getattr(types, name))

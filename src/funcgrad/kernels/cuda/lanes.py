@@ -97,6 +97,7 @@ class Memory:
         self.writes = Record(array.size)
         self.reads = Record(array.size)
         self.changes = Record(array.size)
+        self.flying = np.zeros(array.size if shared else 0, bool)  # copies not waited for
 
     def _places(self, index: Any, lanes: NDArray) -> NDArray:
         index = np.broadcast_to(np.asarray(index), self.team.lane.shape)[lanes]
@@ -116,6 +117,8 @@ class Memory:
         at = self._places(index, lanes)
         if self.shared and np.any(self.writes.lane[at] == _NOBODY):
             raise EmulationError(f"{self.name} is read where nobody wrote")
+        if self.shared and self.flying[at].any():
+            raise EmulationError(f"{self.name} is read where a copy has not been waited for")
         if self._changing(at, lanes):
             raise EmulationError(f"{self.name} is read by a lane while another one writes it")
         self.reads.note(self.team, at, lanes, self.reads.meets(self.team, at, lanes))

@@ -13,6 +13,7 @@ from typing import Any
 from ..instructions import INSTRUCTIONS, REGISTERS, Instruction
 from ..words import ATOMICS
 from .functions import Argument, Function
+from .matrices import MATRICES
 from .module import Call, Place
 from .values import (
     BOOL,
@@ -294,6 +295,7 @@ class Gpu:
 _PLACES: dict[str, Place] = {name: partial(place, name=name) for name in _REGISTERS}
 CALLS: dict[str, Call] = {
     **{name: partial(_assembled, code) for name, code in INSTRUCTIONS.items()},
+    **MATRICES,
     **{f"atomic_{op}_{name}": partial(_atomic, op, KINDS[name]) for op, name in ATOMICS},
     **{f"load_{n}": partial(_moved, n, True) for n in (2, 4, 8)},
     **{f"store_{n}": partial(_moved, n, False) for n in (2, 4, 8)},
