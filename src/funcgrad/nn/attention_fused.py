@@ -85,7 +85,8 @@ class Attention(_Attending):
         operands = self.operands(args)
         if self.blocks is None:
             return list(direct(self.pattern, operands))
-        return list(tiled(self.pattern, *self.blocks, operands))
+        out, top, total = tiled(self.pattern, *self.blocks, operands)
+        return [out.astype(operands["query"].dtype), top, total]
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         outs = fused(self, *primals)
@@ -118,7 +119,10 @@ class AttentionTangent(_Attending):
         found, given = args[count : count + 3], args[count + 3 :]
         if self.blocks is not None:
             moving = dict(zip(self.moving, given, strict=True))
-            return list(tangents(self.pattern, *self.blocks, operands, tuple(found), moving))  # pyright: ignore[reportArgumentType]
+            out, top, total = found
+            wide = out.astype(top.dtype), top, total
+            d_out, d_total = tangents(self.pattern, *self.blocks, operands, wide, moving)
+            return [d_out.astype(out.dtype), d_total]
 
         def attend(*moved: Any) -> tuple[Any, Any]:
             new = dict(zip(self.moving, moved, strict=True))

@@ -91,6 +91,22 @@ def test_values_and_gradients(name):
 
 
 @pytest.mark.slow
+def test_long_sequences_are_the_same_kernels(monkeypatch):
+    """What the CPU does tile by tile; results and cotangents are halves there too."""
+    monkeypatch.setattr("funcgrad.nn.attention.TILE", 64)
+    xs = operands(rows=70, columns=66, width=24, values=24, dtype="bfloat16")
+
+    def loss(*xs):
+        out = nn.dot_product_attention(*xs, is_causal=True).astype(np.float32)
+        return fnp.sin(out).sum(), out
+
+    program = agrees(fg.grad(loss, (0, 1, 2), has_aux=True), *xs)
+    assert [k.launch.kind for k in program.kernels].count("attention") == 4
+    forward = next(k for k in program.kernels if k.launch.kind == "attention")
+    assert {b.dtype.name for b in forward.params[:4]} == {"bfloat16"}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [16, 80])
 def test_many_heads_have_larger_blocks(width):
     program = agrees(

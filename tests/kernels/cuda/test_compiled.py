@@ -155,9 +155,7 @@ def test_attention_keeps_its_sums_in_registers(width, heads, dtype, target):
     kernels = [k for k in made.kernels if k.kind == "attention"]
     assert len(kernels) == 4
     for kernel in kernels:
-        # Older GPUs want more registers for the same products.
-        few = 128 if (width, target) == (128, "sm_80") and kernel.name.endswith("keys") else 0
-        assert kernel.spills <= few and ".local" not in kernel.ptx, kernel
+        assert not kernel.spills and ".local" not in kernel.ptx, kernel
         assert kernel.registers <= 255
         # A GPU of sm_90 keeps 1 KiB of each block for itself.
         assert kernel.cubin.shared <= 49 << 10

@@ -219,11 +219,17 @@ class Function(Arithmetic):
         elif isinstance(target, ast.Tuple):
             # All are computed before any is replaced.
             for one, x in zip(target.elts, self.several(value), strict=True):
-                assert isinstance(one, ast.Name)
-                self.keep(one.id, x)
+                if isinstance(one, ast.Name):
+                    self.keep(one.id, x)
+                else:
+                    self._replace(one, x)
         else:
-            assert isinstance(target, ast.Subscript)
-            self.store(self._place(target), self.number(value))
+            self._replace(target, self.number(value))
+
+    def _replace(self, target: ast.expr, x: Value) -> None:
+        """Give an element its value."""
+        assert isinstance(target, ast.Subscript)
+        self.store(self._place(target), x)
 
     def _augassign(self, node: ast.AugAssign) -> None:
         assert isinstance(node.target, ast.Name)
