@@ -28,7 +28,8 @@ def _asm(code: Instruction, args: str, result: str) -> str:
 def _fetched(code: Instruction, body: Function, given: Sequence[Any]) -> list[Value]:
     """What a lane gets of four matrices."""
     kinds = [KINDS[k] for k in code.results]
-    args = f"i32 {_address(body, *given, 'i32')}"
+    tiles, place = given
+    args = f"i32 {_address(body, tiles, place, 'i32')}"
     return body.parts(body.made(_asm(code, args, "{i32, i32, i32, i32}")), kinds)
 
 
