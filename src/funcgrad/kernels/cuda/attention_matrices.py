@@ -404,8 +404,8 @@ class Matrices(Tiles):
             self.line(f"for j in range({padded(width) // 8}):", 4)
             self.line(f"k = {padded(width) // 2} * i + 4 * j + 2 * half", 5)
             codes = f"{sums}[k]{scale}, {sums}[k + 1]{scale}"
-            self.line(f"word = pack_{self.dtype}({codes})", 5)
-            halves = ["uint16(word)", "uint16(word >> uint32(16))"]
+            self.line(f"both = pack_{self.dtype}({codes})", 5)
+            halves = ["uint16(both)", "uint16(both >> uint32(16))"]
             tests = [f"8 * j + 2 * turn{' + 1' * k} < {width}" for k in range(2)]
             guard = width % STEP != 0
             if fast:
