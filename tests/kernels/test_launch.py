@@ -74,6 +74,22 @@ def test_results_share_no_memory_with_arguments_or_each_other():
     assert not any(np.shares_memory(p, q) for i, p in enumerate(memory) for q in memory[i + 1 :])
 
 
+@pytest.mark.parametrize("size", [3, 1 << 20])
+def test_numpy_arrays_and_numbers_are_read_as_they_lie_and_results_are_memory_of_their_own(size):
+    x = np.arange(size, dtype=np.float32)
+    f = fg.jit(lambda x, n: (x, x[::-1], x * n))
+    f(x, 2.0)
+    for given in (x, x[::-1], x.astype(">f4"), x.astype(np.float64)):
+        same, turned, doubled = map(np.asarray, f(given, 2.0))
+        assert not np.shares_memory(same, given)
+        np.testing.assert_array_equal(same, given)
+        np.testing.assert_array_equal(turned, given[::-1])
+        np.testing.assert_array_equal(doubled, 2 * given)
+    kept = np.asarray(f(x, np.float32(2))[0])
+    x[0] = 7
+    assert kept[0] == 0 and float(f(x, 2)[0][0]) == 7
+
+
 def test_memory_of_a_result_is_used_again_only_when_nobody_holds_it():
     f = fg.jit(lambda x: x + 1)
     x = fnp.zeros(1 << 19)

@@ -9,6 +9,7 @@ import pytest
 
 import funcgrad
 import funcgrad.numpy as fnp
+from funcgrad.core.primitive import registry
 from funcgrad.kernels.canonical import Canonical, NoText
 
 SCRIPT = """
@@ -91,6 +92,21 @@ def test_call_outs_of_python_functions_are_not_kept():
     with pytest.raises(NoText):
         text_of(f, np.ones(3, np.float32))
     np.testing.assert_allclose(funcgrad.jit(f)(np.ones(3, np.float32)), np.sin(1.0), rtol=1e-6)
+
+
+def test_primitives_from_elsewhere_are_not_kept_since_their_rules_may_change():
+    tanh = registry["tanh"]
+
+    class Elsewhere(type(tanh)):
+        pass
+
+    try:
+        other = Elsewhere()
+    finally:
+        registry["tanh"] = tanh
+    with pytest.raises(NoText):
+        text_of(other.bind, np.ones(3, np.float32))
+    assert text_of(tanh.bind, np.ones(3, np.float32))
 
 
 def test_primitives_and_programs_in_params_have_text():

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
 from typing import Any
 
+import numpy as np
+
 from .. import tree
 from ..config import config
 from ..core import remote
-from ..core.array import Array
+from ..core.array import Array, to_ndarray
 from ..core.context import context
 from ..core.remote import Home, RemoteArray, home_of
 from ..core.sources import user_line
@@ -31,6 +33,7 @@ from .meshed import mesh_home, mesh_within
 from .recompiles import recompiles
 
 _limit = 4096
+_plain = (np.ndarray, np.generic, bool, int, float, complex)
 _tracing = threading.local()
 
 
@@ -56,11 +59,18 @@ class Entry:
         if self.captured:
             return None
         arrays: list[Any] = []
-        for x in leaves:
-            if type(x) is not Array:
-                return None
-            value = x._value  # pyright: ignore[reportPrivateUsage]
-            if value is None:
+        for x, aval in zip(leaves, self.closed.in_avals, strict=True):
+            if type(x) is Array:
+                value = x._value  # pyright: ignore[reportPrivateUsage]
+                if value is None:
+                    return None
+            elif isinstance(x, _plain):
+                plain: Any = x  # pyright: ignore[reportUnknownVariableType]
+                # Compiled programs copy what they give out, so they read memory as it lies.
+                as_it_lies = config.lowering == "fast" and type(plain) is np.ndarray
+                same = as_it_lies and plain.dtype == aval.dtype and plain.dtype.isnative
+                value = plain if same else to_ndarray(plain)
+            else:
                 return None
             arrays.append(value)
         return [Array(y, a) for y, a in zip(run(self.closed, arrays), self.out_avals, strict=True)]
@@ -119,7 +129,8 @@ class JitFunction:
         home = self._home_of(leaves, entry) if evaluated else None
         outs = entry.evaluate(leaves) if evaluated and home is None else None
         if outs is not None:
-            self._learn(args, kwargs, entry)
+            if all(type(x) is Array for x in leaves):
+                self._learn(args, kwargs, entry)
         elif home is not None and not entry.captured:
             outs = home.run(entry.closed, leaves, self._donated_leaves(args, kwargs))
         else:

@@ -2,7 +2,8 @@
 
 In: a simplified jaxpr. Out: text, and the arrays it captures and the native functions it calls, in
 the order in which the text meets them; or nothing, where a part of it (a Python function of a
-call-out) has no text of its own. The one idea: everything that the compiler reads is in it, floats
+call-out, or a rule of a primitive from
+elsewhere) has no text of its own. The one idea: everything that the compiler reads is in it, floats
 as their bits, and nothing else is.
 """
 
@@ -20,6 +21,8 @@ from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from ..ir.sources import describe
 from .custom import NumbaKernel
+
+_PACKAGE = __name__.split(".", 1)[0] + "."
 
 
 class NoText(Exception):
@@ -65,7 +68,7 @@ class Canonical:
 
     def eqn(self, eqn: Eqn) -> None:
         """An eqn; the programs in its params follow it."""
-        if eqn.effects:
+        if eqn.effects or not _is_ours(eqn.primitive):
             raise NoText
         outs = " ".join(f"{self.name(v)}{aval(v.aval)}" for v in eqn.outvars)
         ins = " ".join(map(self.atom, eqn.invars))
@@ -100,7 +103,7 @@ class Canonical:
             self.jaxpr(x)
             self.lines.append("}")
             return "{}"
-        if isinstance(x, Primitive):
+        if isinstance(x, Primitive) and _is_ours(x):
             return f"primitive {x.name}"
         if isinstance(x, (bool, int, str, type(None))):
             return repr(x)
@@ -118,6 +121,11 @@ class Canonical:
             scalar: np.ndarray[Any, Any] = np.asarray(x)  # pyright: ignore[reportUnknownArgumentType]
             return f"{scalar.dtype}'{scalar.tobytes().hex()}"
         raise NoText
+
+
+def _is_ours(primitive: Primitive) -> bool:
+    """Whether its rules are part of the package, on whose files the store's keys depend."""
+    return type(primitive).__module__.startswith(_PACKAGE)
 
 
 @lru_cache(maxsize=4096)
