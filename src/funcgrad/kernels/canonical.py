@@ -2,9 +2,8 @@
 
 In: a simplified jaxpr. Out: text, and the arrays it captures and the native functions it calls, in
 the order in which the text meets them; or nothing, where a part of it (a Python function of a
-call-out, or a rule of a primitive from
-elsewhere) has no text of its own. The one idea: everything that the compiler reads is in it, floats
-as their bits, and nothing else is.
+call-out, a rule of a primitive from elsewhere) has no text of its own. The one idea: everything
+that the compiler reads is in it, floats as their bits, and nothing else is.
 """
 
 from __future__ import annotations
