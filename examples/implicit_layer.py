@@ -20,7 +20,7 @@ import numpy as np
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax, nn, optim, random
-from funcgrad.scipy.sparse.linalg import gmres
+from funcgrad.scipy.sparse.linalg import bicgstab
 
 WIDTH = 32
 COUNTS = (1, 2, 4, 8, 16, 32)
@@ -58,7 +58,7 @@ def equilibrium(params, x):
         return lax.while_loop(far, closer, (z, fnp.inf, 0))[0]
 
     def solve_linear(product, b):
-        return gmres(product, b, tol=1e-12)[0]
+        return bicgstab(product, b, tol=1e-12)[0]
 
     return lax.custom_root(residual, fnp.zeros((x.shape[0], WIDTH), x.dtype), solve, solve_linear)
 

@@ -20,8 +20,9 @@ from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from ..ir.sources import describe
 from .custom import NumbaKernel
+from .runtime.cache import COMPILER
 
-_PACKAGE = __name__.split(".", 1)[0] + "."
+_COMPILER = tuple(f"{__name__.split('.', 1)[0]}.{folder}." for folder in COMPILER)
 
 
 class NoText(Exception):
@@ -123,8 +124,8 @@ class Canonical:
 
 
 def _is_ours(primitive: Primitive) -> bool:
-    """Whether its rules are part of the package, on whose files the store's keys depend."""
-    return type(primitive).__module__.startswith(_PACKAGE)
+    """Whether its rules are in the files that the store's keys depend on."""
+    return type(primitive).__module__.startswith(_COMPILER)
 
 
 @lru_cache(maxsize=4096)

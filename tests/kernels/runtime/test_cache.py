@@ -363,7 +363,8 @@ def test_the_keys_depend_on_all_files_that_define_primitives() -> None:
     modules = {kind.__module__ for kind in below(Primitive)}
     ours = {name for name in modules if name.startswith("funcgrad.")}
     assert len(ours) > 30
-    assert {name.split(".")[1] for name in ours} <= {*cache.COMPILER}
+    # Programs with primitives of `as_jax`, whose rules are its users', are not kept.
+    assert {name.split(".")[1] for name in ours} - {"as_jax"} <= {*cache.COMPILER}
 
 
 def test_an_edited_file_of_the_compiler_changes_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
