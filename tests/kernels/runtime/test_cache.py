@@ -23,6 +23,8 @@ from funcgrad.config import config
 from funcgrad.core.primitive import Primitive
 from funcgrad.kernels.runtime import cache, toolchain
 
+from ...primitives.rules import load_all
+
 KEY = "0123456789abcdef" * 4
 OTHER = "f" * 64
 META = {"outputs": [["float32", [2, 3]]], "arena": 64}
@@ -360,6 +362,7 @@ def test_the_keys_depend_on_all_files_that_define_primitives() -> None:
             yield found
             yield from below(found)
 
+    load_all()
     modules = {kind.__module__ for kind in below(Primitive)}
     ours = {name for name in modules if name.startswith("funcgrad.")}
     assert len(ours) > 30
