@@ -17,8 +17,10 @@ from funcgrad.kernels.cuda import adapter, cublaslt, nccl
 needs_extra = pytest.mark.skipif(
     bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.REMEDY}"
 )
+# Our own compiler needs no numba-cuda; only what compares the two does.
 needs_numba = pytest.mark.skipif(
-    bool(adapter.missing(adapter.NUMBA)), reason="the other compiler is numba.cuda"
+    bool(adapter.missing(adapter.NUMBA)),
+    reason="the other compiler, numba.cuda, is not installed: funcgrad[cuda13]",
 )
 DTYPES = ("float32", "float64", "bfloat16", "int32")
 TARGETS = ("sm_80", "sm_90")
