@@ -192,6 +192,20 @@ REFUSED = {
 }
 
 
+def test_a_function_gives_one_type():
+    text = "@device\ndef f(x):\n    if x:\n        return 1\n    return 0.5\n\n\n"
+    module = Module(f"{text}@kernel\ndef k(a):\n    a[0] = f(a[1])\n", Gpu((32, 1), VERSION))
+    with pytest.raises(CompileError, match="what f gives is int64, then float64"):
+        module.kernel("k", ["int64"], "k")
+
+
+def test_a_place_divided_by_what_may_be_negative_may_be_negative():
+    text = "a, c):\n    i = cuda.threadIdx.x\n    c[i] = (i // a[i]) % 10\n"
+    a = np.full(32, -3)
+    emulator, processor = run(text, a, np.zeros(32, np.int64))
+    np.testing.assert_array_equal(processor[1], emulator[1])
+
+
 @pytest.mark.parametrize("why", REFUSED)
 def test_what_is_no_text_of_a_kernel(why):
     module = Module(f"@kernel\ndef k(a, c):\n{REFUSED[why]}", Gpu((32, 1), VERSION))
@@ -220,6 +234,15 @@ def test_names_get_other_types_where_their_body_is_closed():
     if a[i] <= 3:
         t = float64(a[i]) / float64(2)
         c[i] = int64(t * float64(8))
+    if a[i] == 5:
+        for t in range(3):
+            c[i] = t
+    if a[i] == 6:
+        t = uint32(a[i])
+        c[i] = int64(t)
+    else:
+        t = uint32(7)
+        c[i] = int64(uint32(t << uint32(31)))
 """
     emulator, processor = run(text, np.arange(32), np.zeros(32, np.int64))
     np.testing.assert_array_equal(processor[1], emulator[1])

@@ -191,7 +191,10 @@ class _Run:
             return tuple(map(self.merge, old, new))
         if isinstance(new, Memory | Local):
             return new
-        return _where(self.mask, new, old)
+        # Lanes at rest may hold what the name was in another body.
+        before, after = np.asarray(old).dtype, np.asarray(new).dtype
+        kind = before if before == np.int64 and after.kind in "iu" else after
+        return _where(self.mask, _as(kind, new), _as(kind, old))
 
     # Statements.
 

@@ -157,7 +157,8 @@ class Arithmetic(Lines):
         if y.constant:
             return found
         zero = self.made(f"icmp eq {y.typed}, 0")
-        return self.result(x.kind, f"select i1 {zero}, {x.kind.llvm} 0, {found.typed}", x.natural)
+        code = f"select i1 {zero}, {x.kind.llvm} 0, {found.typed}"
+        return self.result(x.kind, code, found.natural)
 
     def _one_for_zero(self, y: Value) -> Value:
         zero = self.made(f"icmp eq {y.typed}, 0")

@@ -110,14 +110,18 @@ class Function(Arithmetic):
     def keep(self, name: str, x: Value) -> None:
         """Give a name its value; where bodies are closed, their names may get other types."""
         place = self.names.get(name)
+        closed = place is not None and not self._is_home(name)
         if place is not None and place.kind != x.kind:
-            if not self._is_home(name):
+            if closed:
                 self.again.add(name)
                 place = None
-            elif place.kind != INT64 or not x.kind.is_integer or x.kind == UINT64:
-                raise CompileError(f"{name} is {place.kind.name}, then {x.kind.name}")
+            else:
+                _meet(name, place.kind, x.kind)
         if place is None:
             place = self.names[name] = self.room(x.kind, self.fresh("%n"))
+            closed = True
+        if closed:
+            # A body of its own, even where it keeps the place of one before.
             self.homes[name] = self.open
         self.store(place, x)
 
@@ -197,6 +201,8 @@ class Function(Arithmetic):
         given = [] if node.value is None else self.several(node.value)
         if self.kinds is None:
             self.kinds = [v.kind for v in given]
+        for v, kind in zip(given, self.kinds, strict=True):
+            _meet(f"what {self.node.name} gives", kind, v.kind)
         given = [self.cast(v, k) for v, k in zip(given, self.kinds, strict=True)]
         if not given:
             self.put("ret void")
@@ -453,6 +459,12 @@ def dotted(node: ast.expr) -> str:
         return f"{dotted(node.value)}.{node.attr}"
     assert isinstance(node, ast.Name), ast.unparse(node)
     return node.id
+
+
+def _meet(what: str, first: Kind, then: Kind) -> None:
+    """What was of one type gets a value of another one; places hold all integers but large ones."""
+    if first != then and (first != INT64 or not then.is_integer or then == UINT64):
+        raise CompileError(f"{what} is {first.name}, then {then.name}")
 
 
 def _names(node: ast.expr, name: str) -> bool:
