@@ -48,6 +48,16 @@ def test_meshes(square):
     assert fg.tree.leaves({"w": P("a", None), "b": P()}) == [P(), P("a", None)]
 
 
+def test_meshes_of_arrays_of_devices(square):
+    flat = np.array(fg.devices())
+    assert flat.shape == (4,) and flat.dtype == object and flat[3] is not None
+    assert Mesh(flat.reshape(2, 2), ("a", "b")) == square == Mesh([flat[:2], flat[2:]], ("a", "b"))
+    assert Mesh(flat, ("i",)) == Mesh(fg.devices(), "i")
+    assert {flat[0]: 1}[fg.devices()[0]] == 1 and flat[0] != flat[1]
+    with pytest.raises(ValueError, match="shape"):
+        Mesh([fg.devices()[:2], fg.devices()[2:3]], ("a", "b"))
+
+
 def test_shardings(square):
     s = NamedSharding(square, P("a", "b"))
     assert s.shard_shape((4, 6)) == (2, 3) and not s.is_fully_replicated and s.num_devices == 4

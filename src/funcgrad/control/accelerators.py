@@ -21,14 +21,14 @@ from ..core import devices as known_devices
 from ..core.array import Array, to_ndarray
 from ..core.devices import Device, cpu_device
 from ..core.primitive import Primitive
-from ..core.remote import Home, RemoteArray, default_home, finders
+from ..core.remote import HOST, Home, RemoteArray, default_home, finders
 from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import Tracer, as_array
 from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import ClosedJaxpr
 from .direct import matched
-from .jit import jit_p, run, simplified_for_gpu
+from .jit import captured, jit_p, run, simplified_for_gpu
 
 if TYPE_CHECKING:
     from ..kernels.cuda.program import CudaProgram
@@ -64,15 +64,11 @@ class CudaHome:
 
     def put(self, x: Any, committed: bool) -> RemoteArray:
         """A value on this device."""
-        if type(x) is RemoteArray and x.home is self:
-            memory = x.alive()
-            memory.shared = True
-            return RemoteArray(memory, x.aval, self, committed)
-        if type(x) is RemoteArray and isinstance(x.home, CudaHome):
-            from ..kernels.cuda.runtime.interchange import moved
-
-            return RemoteArray(moved(self.place, x.home.place, x.alive()), x.aval, self, committed)
         aval = aval_of(x)
+        if type(x) is RemoteArray:
+            memory = x.home.brought(x.alive(), self.place)
+            if memory is not None:
+                return RemoteArray(memory, aval, self, committed)
         from ..kernels.runtime.scripts import words_of
 
         flat = words_of(to_ndarray(x))
@@ -106,6 +102,13 @@ class CudaHome:
     def address(self, memory: Any) -> int:
         """Where the memory begins."""
         return memory.address
+
+    def brought(self, memory: Any, place: Place) -> Any:
+        """The memory itself on this device; a copy of it on another one."""
+        from ..kernels.cuda.runtime.interchange import moved
+
+        memory.shared = True
+        return memory if place is self.place else moved(place, self.place, memory)
 
     # Other libraries.
 
@@ -206,7 +209,7 @@ class CudaHome:
             for x, a in zip(args, arrays, strict=True)
         ]
         memories = program(held, pairs)
-        given = [*args, *closed.consts]
+        given = [*args, *captured(closed)]
         committed = any(type(x) is RemoteArray and x.committed for x in given)
         outs = [
             RemoteArray(m, a, self, committed) for m, a in zip(memories, out_avals, strict=True)
@@ -265,10 +268,13 @@ class HostHome:
         """Where the memory begins."""
         return memory.ctypes.data
 
+    def brought(self, memory: Any, place: Place) -> None:
+        """None: what the host has, it uploads."""
+
     @property
     def number(self) -> tuple[int, int]:
         """DLPack's kind of device, and its number."""
-        return (1, 0)
+        return HOST
 
     def interface(self, memory: Any, aval: ShapedArray) -> dict[str, Any]:
         """Arrays on the CPU have none."""

@@ -19,10 +19,11 @@ from ..config import config
 from ..core.axes import move_axis
 from ..core.evaluate import eval_closed, run_numpy
 from ..core.primitive import AxisData
+from ..core.remote import RemoteArray
 from ..core.trace import Tracer
 from ..core.zeros import UndefinedPrimal, Zero
 from ..ir.avals import ShapedArray
-from ..ir.jaxpr import ClosedJaxpr, Eqn
+from ..ir.jaxpr import ClosedJaxpr, Eqn, all_consts
 from ..passes.dce import dce
 from ..passes.simplify import simplify
 from ..transforms.batch import batch_jaxpr
@@ -130,6 +131,9 @@ class Jit(ControlPrimitive):
     def impl(self, *arrays: Any, **params: Any) -> list[np.ndarray[Any, Any]]:
         return run(params["jaxpr"], arrays)
 
+    def held(self, params: dict[str, Any]) -> Sequence[Any]:
+        return captured(params["jaxpr"])
+
     def stage(self, trace: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         if params["inline"]:
             return eval_closed(params["jaxpr"], *args)
@@ -211,6 +215,17 @@ def rebuilt(params: dict[str, Any], closed: ClosedJaxpr) -> dict[str, Any]:
 
 
 jit_p = Jit()
+
+_captured: weakref.WeakKeyDictionary[ClosedJaxpr, list[Any]] = weakref.WeakKeyDictionary()
+
+
+def captured(closed: ClosedJaxpr) -> list[Any]:
+    """The arrays of devices that a program and those inside of it have captured."""
+    found = _captured.get(closed)
+    if found is None:
+        found = [x for x in all_consts(closed) if type(x) is RemoteArray]
+        _captured[closed] = found
+    return found
 
 
 def leading_tracers(closed: ClosedJaxpr) -> tuple[ClosedJaxpr, list[Any]]:

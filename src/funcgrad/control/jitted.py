@@ -28,7 +28,7 @@ from ..stages import Lowered, Traced
 from .accelerators import CudaHome, HostHome, home_at, host_home, placed
 from .direct import Known, not_known
 from .flat import FlatFunction, check_leaves, name_of, signature_of
-from .jit import executable, jit_p, leading_tracers, run, simplified
+from .jit import captured, executable, jit_p, leading_tracers, run, simplified
 from .meshed import mesh_home, mesh_within
 from .recompiles import recompiles
 
@@ -144,7 +144,7 @@ class JitFunction:
         if entry.mesh is not None:
             return mesh_home(entry.mesh)
         if self._home is None:
-            return home_of([*leaves, *entry.closed.consts]) if remote.known else None
+            return home_of(leaves, captured(entry.closed)) if remote.known else None
         if self._home is host_home and not remote.known:
             return None
         leaves[:] = [placed(x, self._home) for x in leaves]
@@ -240,7 +240,7 @@ class JitFunction:
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
         leaves, entry = self._entry(args, kwargs)
-        home = self._home or (home_of([*leaves, *entry.closed.consts]) if remote.known else None)
+        home = self._home or (home_of(leaves, captured(entry.closed)) if remote.known else None)
         return Traced(
             entry.closed,
             self._name,

@@ -33,6 +33,7 @@ from .shard_map import shard_map_p
 if TYPE_CHECKING:
     from ..kernels.cuda.nccl import Nccl
     from ..kernels.cuda.runtime.mesh import MeshExecutable
+    from ..kernels.cuda.runtime.place import Place
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,14 @@ class MeshHome:
                 return x.alive().parts[0]
             return self.homes[0].put(Array(x.numpy(), x.aval), True)
         return x
+
+    def brought(self, memory: Pieces, place: Place) -> Any:
+        """One of the parts, where each is the whole; None: the host puts it together."""
+        if not memory.sharding.is_fully_replicated:
+            return None
+        near = [p for p in memory.parts if getattr(p.home, "place", None) is place]
+        part = (near or memory.parts)[0]
+        return part.home.brought(part.alive(), place)
 
     # Programs.
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ..config import config
 
 
-class Device(NamedTuple):
-    """A place for arrays and computation."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Device:
+    """A place for arrays and computation.
+
+    It is no tuple, so that NumPy makes arrays of devices, which meshes are of.
+    """
 
     platform: str
     id: int = 0

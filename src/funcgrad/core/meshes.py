@@ -311,16 +311,10 @@ def default_devices() -> list[Device]:
 
 
 def _objects(given: Any) -> np.ndarray[Any, Any]:
-    """An array of devices, of the shape of nested lists.
-
-    Filled one by one: a Device is a tuple, and NumPy would take it apart.
-    """
-    if isinstance(given, (list, tuple)) and not isinstance(given, Device):
-        parts = [_objects(d) for d in given]  # pyright: ignore[reportUnknownVariableType]
-        return np.stack(parts) if parts else np.empty(0, object)
-    single = np.empty((), object)
-    single[()] = given
-    return single
+    """An array of devices, of the shape of nested lists."""
+    if isinstance(given, (list, tuple)) and given:
+        return np.stack([_objects(d) for d in given])  # pyright: ignore[reportUnknownVariableType]
+    return np.array(given, object)
 
 
 # What lies where.

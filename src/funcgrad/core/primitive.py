@@ -142,10 +142,14 @@ class Primitive:
     def evaluate(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Run `impl` on values that are not tracers, or let the device do it that has them."""
         if remote.known:
-            home = remote.home_of(args)
+            home = remote.home_of(args, self.held(params))
             if home is not None:
                 return home.evaluate(self, args, params)
         return self.evaluate_here(args, params)
+
+    def held(self, params: dict[str, Any]) -> Sequence[Any]:
+        """Arrays that a call has beside its operands: those that its program captured."""
+        return ()
 
     def evaluate_here(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Run `impl` on values that are not tracers."""

@@ -52,6 +52,13 @@ class Home(Protocol):
         """Where the memory begins."""
         ...
 
+    def brought(self, memory: Any, place: Any) -> Any:
+        """The memory as a device has it, copied there if it is elsewhere, past the host.
+
+        None where that cannot be.
+        """
+        ...
+
     def interface(self, memory: Any, aval: ShapedArray) -> dict[str, Any]:
         """An array as `__cuda_array_interface__` says it."""
         ...
@@ -74,6 +81,8 @@ class Home(Protocol):
         ...
 
 
+# DLPack's kind and number of the CPU.
+HOST = (1, 0)
 # Whether there ever was an array elsewhere, or a default device: until then nobody need look.
 known: list[Any] = elsewhere
 # Who finds the home of a device that is named; None: the CPU, to which nothing is committed.
@@ -229,19 +238,26 @@ class RemoteArray(Array):
         return repr(self) if self.memory is None else str(self.numpy())
 
 
-def home_of(values: Sequence[Any]) -> Home | None:
+def home_of(values: Sequence[Any], held: Sequence[Any] = ()) -> Home | None:
     """Where an operation on these values happens; None: on the CPU.
 
     It happens where an array was put, if any was; else on the default device.
 
+    Args:
+        held: what the operation has captured; it decides where none of the values does, and is
+            brought to them where they do, from one GPU to another.
     Raises:
         ValueError: two of them were put on different devices.
     """
     committed = [x for x in values if type(x) is RemoteArray and x.committed]
+    beside = [x for x in held if type(x) is RemoteArray and x.committed]
+    if not committed:
+        committed, beside = beside, []
     if not committed:
         return default_home()
     home = committed[0].home
-    for x in committed[1:]:
+    to_host = home.number == HOST
+    for x in [*committed[1:], *(x for x in beside if to_host)]:
         if x.home is not home:
             raise ValueError(
                 f"Received incompatible devices: an array of {committed[0].aval.long()} is on "

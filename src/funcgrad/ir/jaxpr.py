@@ -201,6 +201,19 @@ def subjaxprs(params: dict[str, Any]) -> list[Jaxpr]:
     return found
 
 
+def all_consts(closed: ClosedJaxpr) -> list[Any]:
+    """What a program has captured, and what the programs inside of it have."""
+    found = list(closed.consts)
+    for eqn in closed.jaxpr.eqns:
+        for value in eqn.params.values():
+            whole: Any = value
+            items: tuple[Any, ...] = tuple(whole) if isinstance(value, (tuple, list)) else (whole,)
+            for item in items:
+                if isinstance(item, ClosedJaxpr):
+                    found += all_consts(item)
+    return found
+
+
 def convert_constvars(jaxpr: Jaxpr) -> Jaxpr:
     """The jaxpr with its constvars turned into leading invars."""
     return jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars])

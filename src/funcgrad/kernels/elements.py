@@ -44,7 +44,7 @@ from ..ir.loops import (
 )
 from ..ir.nests import Acc, Advance, Buffer, For, Leave, expr_cost
 from .items import LibraryBuilder
-from .linking import storage_shape
+from .linking import captured, storage_shape
 from .lowering import Definitions
 from .parts import Parts
 from .rules import index_key, seen
@@ -115,7 +115,7 @@ class Within:
         self.library = library
         self.simplify = simplify
         self.guards: list[Expr | None] = [None]
-        self.constants: dict[Buffer, np.ndarray[Any, Any]] = {}
+        self.constants: dict[Buffer, Any] = {}
         self.most = MOST
         self.deepest = 0
         self.parts = Parts()
@@ -209,11 +209,9 @@ class Elements:
         within.programs.append(self)
         self.given: dict[Var, Read] = dict(zip(self.jaxpr.invars, given, strict=True))
         for var, value in zip(self.jaxpr.constvars, closed.consts, strict=True):
-            array = np.asarray(to_ndarray(value))
             shape, dtype = storage_shape(var.aval)
             buffer = Buffer(shape, dtype, "const")
-            same = array.dtype == dtype
-            within.constants[buffer] = array if same else np.ascontiguousarray(array).view(dtype)
+            within.constants[buffer] = captured(value, dtype)
             self.given[var] = within.reader(buffer, var.aval.dtype)
         self.body = Definitions(self.jaxpr, within.library)
         self.body.operand = self.operand  # the rules' reads are answered here

@@ -24,7 +24,7 @@ from ..ir.sources import describe
 from .custom import NativeCall, again, array_at
 from .emit.program import ProgramEmitter
 from .libraries import library_kernel
-from .linking import linked, outputs_of
+from .linking import in_memory, linked, outputs_of
 from .memory import Plan, plan, reusable
 from .program import Block, Builder, HostCall, Launch, LibraryCall, Scan, While, all_constants
 from .runtime import toolchain
@@ -120,7 +120,7 @@ def executable_of_text(
 
 def constants_of(stages: Stages) -> list[np.ndarray[Any, Any]]:
     """The arrays a program captures, in the order of its table."""
-    return list(all_constants(stages.block).values())
+    return [in_memory(value, b.dtype) for b, value in all_constants(stages.block).items()]
 
 
 def described(stages: Stages, text: str) -> dict[str, Any]:

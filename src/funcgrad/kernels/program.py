@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.array import to_ndarray
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
@@ -26,6 +25,7 @@ from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
 from .layouts import arrange
 from .library import LibraryKernel
 from .library.gemm import Gemm
+from .linking import captured
 from .lowering import Definitions
 from .recurrence import recurrence
 from .schedule import Scheduler
@@ -146,7 +146,7 @@ class Block:
     """Steps in order.
 
     Attributes:
-        constants: values that must be in memory: captured arrays, literals.
+        constants: values that must be in memory: captured arrays, literals; see `captured`.
         views: buffers that are the memory of another one.
         chains: of some steps that make a product in blocks, how many turns of the kernel that
             comes next read one block; the two run as one step. See `chains`.
@@ -156,7 +156,7 @@ class Block:
     inputs: list[Buffer]
     outputs: list[Buffer]
     steps: list[BlockStep]
-    constants: dict[Buffer, np.ndarray[Any, Any]]
+    constants: dict[Buffer, Any]
     views: dict[Buffer, Buffer]
     items: list[Group | Step] = field(default_factory=lambda: [])
     chains: dict[int, int] = field(default_factory=lambda: {})
@@ -235,10 +235,7 @@ class Builder:
         count = len(closed.consts)
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
-            array = to_ndarray(value)
-            # A scalar cannot be seen as two words; made contiguous, it has an axis.
-            same = array.dtype == buffer.dtype
-            constants[buffer] = array if same else np.ascontiguousarray(array).view(buffer.dtype)
+            constants[buffer] = captured(value, buffer.dtype)
         arrange(program)
         items = Fuser(program).run()
         inputs = program.inputs[count:]
@@ -400,8 +397,8 @@ def steps_of(block: Block) -> list[BlockStep]:
     return [*block.steps, *(step for inner in block.inner() for step in steps_of(inner))]
 
 
-def all_constants(block: Block) -> dict[Buffer, np.ndarray[Any, Any]]:
-    """The constants of a block and of all blocks within."""
+def all_constants(block: Block) -> dict[Buffer, Any]:
+    """The constants of a block and of all blocks within, as `captured` gives them."""
     found = dict(block.constants)
     for inner in block.inner():
         found.update(all_constants(inner))

@@ -38,7 +38,7 @@ def recurrence(
     library: LibraryBuilder,
     simplify: Simplify,
     fresh: Callable[[], str],
-) -> tuple[list[Kernel], dict[Buffer, np.ndarray[Any, Any]]] | None:
+) -> tuple[list[Kernel], dict[Buffer, Any]] | None:
     """The kernels of a loop, and constants they read; None where its carry is not in registers.
 
     Args:
@@ -54,7 +54,7 @@ def recurrence(
     outs = [storage_shape(a)[0] for a in avals]
     used = [s for s, b in zip(outs, step.outputs, strict=True) if b in wanted]
     for shape in _leading(outs):
-        constants: dict[Buffer, np.ndarray[Any, Any]] = {}
+        constants: dict[Buffer, Any] = {}
         try:
             made = [
                 _Loop(step, what, Within(axes, library, simplify, Turns), wanted, shape)

@@ -113,8 +113,14 @@ def test_arrays_that_a_function_holds_decide_too(gpus, wrap):
     y = f(np.float32([3, 4]))
     assert on(y) == ("GPU:1", True)
     np.testing.assert_array_equal(y, [4, 9])
+    x = fg.device_put(np.float32([3, 4]), one)
+    if wrap is fg.jit:
+        # As in JAX: what a program has captured comes to where its arguments were put.
+        assert on(f(x)) == ("GPU:0", True)
+        np.testing.assert_array_equal(f(x), [4, 9])
+        return
     with pytest.raises(ValueError, match="incompatible devices"):
-        f(fg.device_put(np.float32([3, 4]), one))
+        f(x)
 
 
 def test_the_cpu_is_a_device_to_commit_to(gpu):

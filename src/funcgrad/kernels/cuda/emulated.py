@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.nests import Buffer
+from ..linking import in_memory
 from ..program import all_constants
 from ..runtime.scripts import words_of
 from .custom import CustomLaunch
@@ -45,7 +46,9 @@ def emulate(program: CudaProgram, arrays: Sequence[Any], aligned: bool = True) -
     inputs = zip(arrays, program.block.inputs, strict=True)
     memory = {
         "input": [words(given, buffer).view(np.uint8) for given, buffer in inputs],
-        "constant": [words(constants[b], b).view(np.uint8) for b in commands.constants],
+        "constant": [
+            words(in_memory(constants[b], b.dtype), b).view(np.uint8) for b in commands.constants
+        ],
         "output": [np.full(b.bytes, _POISON, np.uint8) for b in outputs],
         "arena": [np.full(commands.arena, _POISON, np.uint8)],
     }

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ...core.remote import RemoteArray
 from ...ir.printing import names_of
 from ...ir.sources import describe
 from ..explain import count, size_text
 from ..notes import eqn_line
-from ..program import Block, Branch, HostCall, While
+from ..program import Block, Branch, HostCall, While, all_constants
 from .program import CudaProgram
 
 
@@ -44,9 +45,7 @@ def transfers(
     if stay:
         total = size_text(sum(g.bytes for g in stay))
         lines.append(f"  {count(len(stay), 'argument')} of {total} on {device} already")
-    constants = sum(b.bytes for block, _ in _blocks(program.block) for b in block.constants)
-    if constants:
-        lines.append(f"  constants: {size_text(constants)} from the host, once")
+    lines += _constants(program.block, device)
     outputs = program.block.outputs
     total = size_text(sum(b.bytes for b in outputs))
     lines.append(f"  {count(len(outputs), 'result')} of {total}, on {device} until the host reads")
@@ -54,6 +53,17 @@ def transfers(
     if decides and not any(calls for calls, _ in waits):
         return lines
     return lines + [line for _, line in waits]
+
+
+def _constants(block: Block, device: str) -> Iterator[str]:
+    """What a program has captured, by where it lies."""
+    sizes: dict[str, int] = {}
+    for b, value in all_constants(block).items():
+        origin = str(value.device) if type(value) is RemoteArray else "the host"
+        sizes[origin] = sizes.get(origin, 0) + b.bytes
+    for origin, size in sizes.items():
+        how = "there already" if origin == device else "once"
+        yield f"  constants: {size_text(size)} from {origin}, {how}"
 
 
 def _blocks(block: Block) -> Iterator[tuple[Block, int]]:

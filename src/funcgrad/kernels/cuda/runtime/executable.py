@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from ....core.remote import RemoteArray
+from ....ir.nests import Buffer
+from ...linking import in_memory
 from ...memory import reusable
 from ...program import all_constants
 from ..cublaslt import WORKSPACE
@@ -84,7 +87,7 @@ class CudaExecutable:
         # One for all products of the program: they come one after the other.
         self.workspace = place.pool.take(WORKSPACE) if len(own) < len(program.kernels) else None
         values = all_constants(program.block)
-        self._constants = [place.upload(words(values[b], b)) for b in self.commands.constants]
+        self._constants = [_captured(place, values[b], b) for b in self.commands.constants]
         self._arena = place.pool.take(self.commands.arena) if self.commands.arena else None
         self._met: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         # A program of one command gains nothing from being recorded.
@@ -173,6 +176,15 @@ class CudaExecutable:
         which = ", ".join(str(k) for k, size in enumerate(self.brought) if size)
         came = f"the last call brought {last} bytes for the arguments {which}" if last else ""
         return "\n".join(filter(None, [self.commands.page(self.decides), came]))
+
+
+def _captured(place: Place, value: Any, buffer: Buffer) -> Any:
+    """Memory of a captured array: its own where it is on the device, else a copy, made once."""
+    if type(value) is RemoteArray:
+        found = value.home.brought(value.alive(), place)
+        if found is not None:
+            return found
+    return place.upload(words(in_memory(value, buffer.dtype), buffer))
 
 
 class Running(Walk):
