@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
 from typing import Any
 
-import numpy as np
-
 from .. import tree
 from ..config import config
 from ..core import remote
-from ..core.array import Array, to_ndarray
+from ..core.array import Array
 from ..core.context import context
 from ..core.remote import Home, RemoteArray, home_of
 from ..core.sources import user_line
@@ -26,14 +24,13 @@ from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr
 from ..stages import Lowered, Traced
 from .accelerators import CudaHome, HostHome, home_at, host_home, placed
-from .direct import Known, not_known
+from .direct import Known, memory_of, not_known
 from .flat import FlatFunction, check_leaves, name_of, signature_of
 from .jit import captured, executable, jit_p, leading_tracers, run, simplified
 from .meshed import mesh_home, mesh_within
 from .recompiles import recompiles
 
 _limit = 4096
-_plain = (np.ndarray, np.generic, bool, int, float, complex)
 _tracing = threading.local()
 
 
@@ -58,21 +55,10 @@ class Entry:
         """The results on arrays, by the shortest way; None where it takes the longer one."""
         if self.captured:
             return None
-        arrays: list[Any] = []
-        for x, aval in zip(leaves, self.closed.in_avals, strict=True):
-            if type(x) is Array:
-                value = x._value  # pyright: ignore[reportPrivateUsage]
-                if value is None:
-                    return None
-            elif isinstance(x, _plain):
-                plain: Any = x  # pyright: ignore[reportUnknownVariableType]
-                # Compiled programs copy what they give out, so they read memory as it lies.
-                as_it_lies = config.lowering == "fast" and type(plain) is np.ndarray
-                same = as_it_lies and plain.dtype == aval.dtype and plain.dtype.isnative
-                value = plain if same else to_ndarray(plain)
-            else:
-                return None
-            arrays.append(value)
+        # Compiled programs copy what they give out, so they read memory as it lies.
+        arrays = memory_of(leaves, self.closed.in_avals, config.lowering == "fast")
+        if arrays is None:
+            return None
         return [Array(y, a) for y, a in zip(run(self.closed, arrays), self.out_avals, strict=True)]
 
 
@@ -95,6 +81,7 @@ class JitFunction:
         self._name = name_of(fun)
         nums, names = static_arguments(fun, static_argnums, static_argnames, "static")
         self._static_nums, self._static_names = nums, names
+        self._has_static = bool(nums or names)
         self._donate_nums, self._donate_names = static_arguments(
             fun, donate_argnums, donate_argnames, "donate"
         )
@@ -108,6 +95,7 @@ class JitFunction:
         self._home = home
         self._entries: dict[Any, Entry] = {}
         self._known = Known(_limit)
+        self._known_by: dict[Any, Known] = {}
         # The wrapped function may carry the fields of a JitFunction inside: they are not ours.
         update_wrapper(self, fun, updated=())
 
@@ -118,26 +106,44 @@ class JitFunction:
         return self if instance is None else partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self._known.call(args, kwargs)
+        known, dynamic, named, static = self._known, args, kwargs, ()
+        if self._has_static and not config.disable_jit:
+            dynamic, named, static = self._split(args, kwargs)
+            known = self._known_with(static)
+        result = known.call(dynamic, named)
         if result is not not_known:
             return result
         if config.disable_jit:
             return self._fun(*args, **kwargs)
-        leaves, entry = self._entry(args, kwargs)
+        leaves, entry = self._entry(dynamic, named, static)
         trace = context.trace
         evaluated = trace is None or trace is eval_trace
+        donated = self._donated_leaves(args, kwargs)
+        given = [leaves[i] for i in donated]
         home = self._home_of(leaves, entry) if evaluated else None
         outs = entry.evaluate(leaves) if evaluated and home is None else None
         if outs is not None:
-            if all(type(x) is Array for x in leaves):
-                self._learn(args, kwargs, entry)
+            if _may_be_known():
+                out = (entry.out_avals, entry.out_tree)
+                known.learn(dynamic, named, executable(entry.closed), out, donated)
         elif home is not None and not entry.captured:
-            outs = home.run(entry.closed, leaves, self._donated_leaves(args, kwargs))
+            outs = home.run(entry.closed, leaves, donated)
         else:
             outs = jit_p.bind(*entry.captured, *leaves, **entry.params)
-        if self._donate_nums or self._donate_names:
-            self._donate(args, kwargs, outs)
+        if given and not any(isinstance(x, Tracer) for x in outs):
+            for x in given:
+                if isinstance(x, Array):
+                    x.delete()  # its handle is of no use any more
         return tree.unflatten(entry.out_tree, outs)
+
+    def _known_with(self, static: Any) -> Known:
+        """The signatures met with these static values."""
+        known = self._known_by.get(static)
+        if known is None:
+            if len(self._known_by) >= _limit:
+                del self._known_by[next(iter(self._known_by))]
+            known = self._known_by[static] = Known(_limit)
+        return known
 
     def _home_of(self, leaves: list[Any], entry: Entry) -> Home | None:
         """The device on which arrays make the program run; its own, if it was given one."""
@@ -150,21 +156,11 @@ class JitFunction:
         leaves[:] = [placed(x, self._home) for x in leaves]
         return self._home
 
-    def _learn(self, args: tuple[Any, ...], kwargs: dict[str, Any], entry: Entry) -> None:
-        """Remember a signature of arrays alone, for the short way."""
-        if self._static_nums or self._static_names or context.axis_sizes:
-            return
-        if config.lowering != "fast" or config.debug_nans or config.debug_infs or config.profile:
-            return
-        donated = self._donated_leaves(args, kwargs)
-        out = (entry.out_avals, entry.out_tree)
-        self._known.learn(args, kwargs, executable(entry.closed), out, donated)
-
     # Signatures and traced programs.
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Dynamic arguments, and the static ones as a hashable key."""
-        if not self._static_nums and not self._static_names:
+        if not self._has_static:
             return args, kwargs, ()
         nums = {i % len(args) for i in self._static_nums if -len(args) <= i < len(args)}
         dynamic = tuple(x for i, x in enumerate(args) if i not in nums)
@@ -179,8 +175,10 @@ class JitFunction:
         )
         return dynamic, dynamic_kwargs, static
 
-    def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Entry]:
-        dynamic, dynamic_kwargs, static = self._split(args, kwargs)
+    def _entry(
+        self, dynamic: tuple[Any, ...], dynamic_kwargs: dict[str, Any], static: Any
+    ) -> tuple[list[Any], Entry]:
+        """The dynamic leaves, and the program traced for their signature."""
         leaves, in_tree = tree.flatten((dynamic, dynamic_kwargs))
         try:
             avals = tuple([x.aval if type(x) is Array else aval_of(x) for x in leaves])
@@ -216,30 +214,25 @@ class JitFunction:
             self._entries[key] = entry
         return entry
 
-    def _donate(self, args: tuple[Any, ...], kwargs: dict[str, Any], outs: Sequence[Any]) -> None:
-        """Let go of the donated arrays; their handles are of no use any more."""
-        if any(isinstance(x, Tracer) for x in outs):
-            return
-        leaves = tree.leaves((args, kwargs) if kwargs else args)
-        for i in self._donated_leaves(args, kwargs):
-            if isinstance(leaves[i], Array):
-                leaves[i].delete()
-
     def _donated_leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int]:
-        """Which leaves of the arguments are donated."""
+        """Which of the dynamic leaves are donated."""
         nums = {i % len(args) for i in self._donate_nums if -len(args) <= i < len(args)}
         if not nums and not self._donate_names:
             return []
-        marks = tuple(_marked(x, i in nums) for i, x in enumerate(args))
-        named = {k: _marked(v, k in self._donate_names) for k, v in kwargs.items()}
-        flags = tree.leaves((marks, named) if kwargs else marks)
-        return [i for i, flag in enumerate(flags) if flag]
+        fixed = {i % len(args) for i in self._static_nums if -len(args) <= i < len(args)}
+        marks = tuple(_marked(x, i in nums) for i, x in enumerate(args) if i not in fixed)
+        named = {
+            k: _marked(v, k in self._donate_names)
+            for k, v in kwargs.items()
+            if k not in self._static_names
+        }
+        return [i for i, flag in enumerate(tree.leaves((marks, named))) if flag]
 
     # Stages.
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
-        leaves, entry = self._entry(args, kwargs)
+        leaves, entry = self._entry(*self._split(args, kwargs))
         home = self._home or (home_of(leaves, captured(entry.closed)) if remote.known else None)
         return Traced(
             entry.closed,
@@ -267,9 +260,17 @@ class JitFunction:
         """Forget the traced programs."""
         self._entries.clear()
         self._known.clear()
+        self._known_by.clear()
 
     def _cache_size(self) -> int:
         return len(self._entries)
+
+
+def _may_be_known() -> bool:
+    """Whether calls under the options and axes of now may take the short way."""
+    if config.debug_nans or config.debug_infs or config.profile:
+        return False
+    return config.lowering == "fast" and not context.axis_sizes
 
 
 def _marked(x: Any, flag: bool) -> Any:

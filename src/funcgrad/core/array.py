@@ -217,30 +217,38 @@ def _rebuild(value: np.ndarray[Any, Any], weak_type: bool) -> Array:
     return Array(value, ShapedArray(value.shape, value.dtype, weak_type))
 
 
-def to_ndarray(x: Any) -> np.ndarray[Any, Any]:
+def to_ndarray(x: Any, aval: ShapedArray | None = None) -> np.ndarray[Any, Any]:
     """A NumPy array nobody writes to: an Array's memory, or a copy in our dtypes.
 
+    Args:
+        aval: of x, if it is known.
     Raises:
         TypeError: x is not an array value.
     """
     if type(x) is Array:
         return x.numpy()
-    aval = aval_of(x)
+    aval = aval_of(x) if aval is None else aval
     if isinstance(x, np.ndarray):
         array: Any = x  # pyright: ignore[reportUnknownVariableType]
         native = array.dtype.isnative and array.dtype == aval.dtype
         if native and not array.flags.writeable and array.base is None:
             return array
-        with np.errstate(all="ignore"):
-            return array.astype(aval.dtype, order="C")
+        return array.astype(aval.dtype, order="C") if native else _cast(array, aval)
     if isinstance(x, int) and not isinstance(x, bool):
         return _integer(x, aval)
     if isinstance(x, (bool, float, complex, np.generic)):
-        with np.errstate(all="ignore"):
-            return np.asarray(x).astype(aval.dtype)
+        return _cast(np.asarray(x), aval)
     if isinstance(x, Array):
         return x.numpy()
     return to_ndarray(x.__jax_array__())
+
+
+def _cast(array: Any, aval: ShapedArray) -> np.ndarray[Any, Any]:
+    """A copy in the dtype of the aval; what is too large for it becomes infinite, silently."""
+    if array.dtype.kind in "biu":
+        return array.astype(aval.dtype, order="C")
+    with np.errstate(all="ignore"):
+        return array.astype(aval.dtype, order="C")
 
 
 def _integer(x: int, aval: ShapedArray) -> np.ndarray[Any, Any]:

@@ -193,6 +193,7 @@ class AnyArray(HasAval):
 
 AnyArray.__name__ = "Array"
 
+_numbers = frozenset((bool, int, float, complex))
 _scalar_avals: dict[tuple[type, Any], ShapedArray] = {}
 
 
@@ -203,24 +204,28 @@ def aval_of(x: Any) -> ShapedArray:
         TypeError: x is not a valid array type.
         ValueError: x is a masked array of NumPy.
     """
-    aval = getattr(x, "aval", None)
-    if aval is not None:
-        return aval
+    kind: Any = type(x)  # pyright: ignore[reportUnknownVariableType]
+    if kind in _numbers:
+        key = (kind, dtypes.canonicalize_dtype(kind))
+        found = _scalar_avals.get(key)
+        if found is None:
+            found = _scalar_avals[key] = ShapedArray((), key[1], kind is not bool)
+        return found
+    if kind is not np.ndarray:
+        aval = getattr(x, "aval", None)
+        if aval is not None:
+            return aval
     if isinstance(x, (np.ndarray, np.generic)):
         array: Any = x  # pyright: ignore[reportUnknownVariableType]
         refuse_masks(array)
         return ShapedArray(
             array.shape, dtypes.canonicalize_dtype(array.dtype, allow_extended_dtype=True)
         )
-    kind: Any = type(x)  # pyright: ignore[reportUnknownVariableType]
-    if kind in (bool, int, float, complex):
-        key = (kind, dtypes.canonicalize_dtype(kind))
-        found = _scalar_avals.get(key)
-        if found is None:
-            found = _scalar_avals[key] = ShapedArray((), key[1], kind is not bool)
-        return found
     if hasattr(x, "__jax_array__"):
         return aval_of(x.__jax_array__())
+    for number in (int, float, complex):
+        if isinstance(x, number):  # a member of an enumeration, for one
+            return aval_of(number())
     raise TypeError(
         f"Value {x!r} of type {kind.__name__} is not a valid array type. "
         "Give an array, a NumPy array, or a Python number."

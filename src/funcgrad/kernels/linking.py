@@ -72,7 +72,7 @@ def linked(
     found["fg_parallel_for"] = pool().parallel_for_address
     loaded = toolchain.load(code, found)
     reusable = [(k, i) for k, i in meta["reusable"]]
-    ends = program.in_avals, outputs_of([*program.out_avals, *more])
+    outputs = outputs_of([*program.out_avals, *more])
     sizes = meta["arena"], meta["cost"]
     no_room = partial(room.no_room, program)
-    return Executable(loaded, constants, *ends, *sizes, host, no_room, reusable)
+    return Executable(loaded, constants, outputs, *sizes, host, no_room, reusable)

@@ -1,7 +1,7 @@
 """A compiled program with its memory, ready to be called.
 
 In: machine code, and what a call needs: constants, shapes of the results, bytes of the arena.
-Out: `Executable`, called with NumPy arrays, or with Arrays of the avals it was made for.
+Out: `Executable`, called with NumPy arrays, or with whatever has the avals it was made for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from . import outputs as memory
 from . import pool as pools
 from . import toolchain
 from .launcher import FIRST_SLOT, MISMATCH, Forms, Plan
+from .wanted import Wanted
 
 _IN_LINE_NANOSECONDS = 30_000.0
 
@@ -35,7 +36,6 @@ class Workspace:
         outputs: int,
         arena: int,
         host: int,
-        avals: int,
         forms: int,
     ) -> None:
         slots = FIRST_SLOT + len(constants) + inputs + outputs
@@ -49,7 +49,7 @@ class Workspace:
             self.table[k] = array.ctypes.data
         start = ctypes.addressof(self.table)
         first = start + 8 * (FIRST_SLOT + len(constants))
-        plan = Plan(program, start, first, inputs, outputs, avals, forms)
+        plan = Plan(program, start, first, inputs, outputs, forms)
         self.plan, self.method, self.call = plan, plan.method, plan.call
 
 
@@ -88,7 +88,6 @@ class Executable:
         self,
         code: toolchain.LoadedCode,
         constants: Sequence[np.ndarray[Any, Any]],
-        avals: Sequence[ShapedArray],
         outputs: Sequence[Output],
         arena: int,
         cost: float,
@@ -98,8 +97,6 @@ class Executable:
     ) -> None:
         self._code = code
         self._constants = tuple(np.ascontiguousarray(c) for c in constants)
-        self._avals = tuple(avals)
-        self._expected: Any = (ctypes.c_void_p * len(avals))(*map(id, self._avals))
         self._empty = tuple((*_seen(o), _size(o)) for o in outputs)
         self._forms = Forms([(shape, dtype) for shape, dtype, _ in self._empty])
         self._arena = arena
@@ -126,8 +123,8 @@ class Executable:
     def _workspace(self, inputs: int) -> Workspace:
         host = ctypes.cast(self._callback, ctypes.c_void_p).value if self._callback else 0
         counts = (inputs, len(self._empty))
-        ends = ctypes.addressof(self._expected), self._forms.address
-        return Workspace(self._program, self._constants, *counts, self._arena, host or 0, *ends)
+        ends = host or 0, self._forms.address
+        return Workspace(self._program, self._constants, *counts, self._arena, *ends)
 
     def __call__(
         self, arrays: Sequence[np.ndarray[Any, Any]], reused: Sequence[tuple[int, int]] = ()
@@ -160,24 +157,29 @@ class Executable:
             code = work.call(given, outs)
         return self._finish(code, work, outs)
 
-    def on_arrays(
-        self, leaves: tuple[Any, ...], out_avals: tuple[ShapedArray, ...]
+    def on_leaves(
+        self, leaves: tuple[Any, ...], out_avals: tuple[ShapedArray, ...], wanted: Wanted
     ) -> list[Array] | None:
-        """Run a program that is `in_line` on Arrays; None if they are not of its avals.
+        """Run a program that is `in_line`; None if the leaves are not what is wanted.
 
         Args:
             leaves: as many as it has inputs, of any type.
             out_avals: what the results are, one for each of its outputs.
+            wanted: of the avals of its inputs.
         """
         try:
             work = self._free.pop()
         except IndexError:
             work = self._workspace(len(leaves))
-        while (outs := work.method(leaves, out_avals)) is leaves:
+        records = wanted.records
+        while (outs := work.method(leaves, out_avals, records)) is leaves:
             code = work.plan.code
-            if code == MISMATCH or not make_contiguous(leaves[-1 - code]):
+            contiguous = None if code == MISMATCH else made_contiguous(leaves[-1 - code])
+            if contiguous is None:
                 self._free.append(work)
                 return None
+            k = -1 - code
+            leaves = (*leaves[:k], contiguous, *leaves[k + 1 :])
         if len(self._free) < 4:
             self._free.append(work)
         return outs
@@ -206,12 +208,18 @@ class Executable:
         return outs
 
 
-def make_contiguous(x: Array) -> bool:
-    """Give an Array memory that programs read as it lies; False if it has none."""
-    value = x._value  # pyright: ignore[reportPrivateUsage]
+def made_contiguous(x: Any) -> Any:
+    """What stands for an Array or ndarray in memory that programs can read; None if it has none.
+
+    An Array keeps that memory, for the next call.
+    """
+    if type(x) is np.ndarray:
+        copied: Any = x.copy(order="C")
+        return copied
+    value = x._value
     if value is None:
-        return False
+        return None
     copy = np.array(value, order="C", copy=True)
     copy.flags.writeable = False
-    x._value = copy  # pyright: ignore[reportPrivateUsage]
-    return True
+    x._value = copy
+    return x

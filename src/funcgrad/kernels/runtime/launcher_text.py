@@ -1,0 +1,330 @@
+"""The text of the launcher: what is done in LLVM's language for each argument and result of a call.
+
+In: where Python and NumPy keep the fields of arrays. Out: the text of two functions, `fg_launch`
+and `fg_method`. The one idea: objects are read by the offsets of their fields, which costs a few
+loads, and made by the C API.
+"""
+
+from __future__ import annotations
+
+# What the code calls for: functions of Python and of NumPy's C API, and objects it looks for.
+_OUTSIDE = """
+@fg_array = external global i8
+@fg_ndarray = external global i8
+@fg_true = external global i8
+declare ptr @PyList_New(i64)
+declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
+declare ptr @PyType_GenericAlloc(ptr, i64)
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+"""
+
+# ndarray: data at 16, rank at 24, shape at 32, dtype at 56, flags at 64; bit 0: C-contiguous, bit
+# 8: aligned, bit 10: writeable. A number begins at 16. A tuple's items begin at 24; a list has the
+# address of its items there.
+# The plan: program, its table, the first slot of an input, the number of inputs, of outputs, memory
+# for numbers that are converted, the forms of the outputs and a place for the code.
+_FIELDS = """
+  %program = load ptr, ptr %plan
+  %table.at = getelementptr i8, ptr %plan, i64 8
+  %table = load ptr, ptr %table.at
+  %first.at = getelementptr i8, ptr %plan, i64 16
+  %first = load ptr, ptr %first.at
+  %count.at = getelementptr i8, ptr %plan, i64 24
+  %count = load i64, ptr %count.at
+  %outs.at = getelementptr i8, ptr %plan, i64 32
+  %outs = load i64, ptr %outs.at
+  %results = getelementptr ptr, ptr %first, i64 %count
+"""
+
+# Puts the addresses of the inputs into the table. If there are records of what is wanted, the
+# inputs are held against them; else they are ndarrays. Gives MISMATCH if one is nothing that is
+# wanted, -1 - k if input k is no memory that the program can read, else 0.
+_COLLECT = """
+define internal i64 @fg_collect(ptr %plan, ptr %inputs, ptr %wanted) {
+entry:
+  %overflow = alloca i32
+  %first.at = getelementptr i8, ptr %plan, i64 16
+  %first = load ptr, ptr %first.at
+  %count.at = getelementptr i8, ptr %plan, i64 24
+  %count = load i64, ptr %count.at
+  %numbers.at = getelementptr i8, ptr %plan, i64 40
+  %numbers = load ptr, ptr %numbers.at
+  %items = getelementptr i8, ptr %inputs, i64 24
+  %checked = icmp ne ptr %wanted, null
+  br label %input
+input:
+  %i = phi i64 [ 0, %entry ], [ %i1, %take ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %look, label %done
+look:
+  %item.at = getelementptr ptr, ptr %items, i64 %i
+  %item = load ptr, ptr %item.at
+  %inside = getelementptr i8, ptr %item, i64 16
+  br i1 %checked, label %kind, label %flags
+kind:
+  %record = getelementptr [8 x i64], ptr %wanted, i64 %i
+  %type.at = getelementptr i8, ptr %item, i64 8
+  %type = load ptr, ptr %type.at
+  %is.array = icmp eq ptr %type, @fg_array
+  br i1 %is.array, label %sort, label %plain
+sort:
+  %aval.at = getelementptr i8, ptr %item, i64 {aval}
+  %aval = load ptr, ptr %aval.at
+  %aval.wanted = load ptr, ptr %record
+  %same = icmp eq ptr %aval, %aval.wanted
+  br i1 %same, label %value, label %mismatch
+value:
+  %value.at = getelementptr i8, ptr %item, i64 {value}
+  %held = load ptr, ptr %value.at
+  %held.type.at = getelementptr i8, ptr %held, i64 8
+  %held.type = load ptr, ptr %held.type.at
+  %is.memory = icmp eq ptr %held.type, @fg_ndarray
+  br i1 %is.memory, label %flags, label %unfit
+plain:
+  %is.ndarray = icmp eq ptr %type, @fg_ndarray
+  br i1 %is.ndarray, label %dtype, label %number
+dtype:
+  %dtype.at = getelementptr i8, ptr %item, i64 56
+  %dtype.has = load ptr, ptr %dtype.at
+  %dtype.from = getelementptr i8, ptr %record, i64 8
+  %dtype.wanted = load ptr, ptr %dtype.from
+  %rank.at = getelementptr i8, ptr %item, i64 24
+  %rank = load i32, ptr %rank.at
+  %rank.from = getelementptr i8, ptr %record, i64 16
+  %rank.wanted = load i32, ptr %rank.from
+  %shape.at = getelementptr i8, ptr %item, i64 32
+  %shape = load ptr, ptr %shape.at
+  %shape.from = getelementptr i8, ptr %record, i64 24
+  %shape.wanted = load ptr, ptr %shape.from
+  %same.dtype = icmp eq ptr %dtype.has, %dtype.wanted
+  %same.rank = icmp eq i32 %rank, %rank.wanted
+  %alike = and i1 %same.dtype, %same.rank
+  br i1 %alike, label %extent, label %mismatch
+extent:
+  %d = phi i32 [ 0, %dtype ], [ %d1, %compare ]
+  %has.axis = icmp slt i32 %d, %rank
+  br i1 %has.axis, label %compare, label %flags
+compare:
+  %n.at = getelementptr i64, ptr %shape, i32 %d
+  %n = load i64, ptr %n.at
+  %n.from = getelementptr i64, ptr %shape.wanted, i32 %d
+  %n.wanted = load i64, ptr %n.from
+  %d1 = add i32 %d, 1
+  %same.extent = icmp eq i64 %n, %n.wanted
+  br i1 %same.extent, label %extent, label %mismatch
+number:
+  %readable.from = getelementptr i8, ptr %record, i64 32
+  %readable = load ptr, ptr %readable.from
+  %wider.from = getelementptr i8, ptr %record, i64 40
+  %wider = load ptr, ptr %wider.from
+  %is.readable = icmp eq ptr %type, %readable
+  %is.wider = icmp eq ptr %type, %wider
+  %in.place = or i1 %is.readable, %is.wider
+  br i1 %in.place, label %take, label %other
+other:
+  %other.from = getelementptr i8, ptr %record, i64 48
+  %other.wanted = load ptr, ptr %other.from
+  %how.from = getelementptr i8, ptr %record, i64 56
+  %how = load i64, ptr %how.from
+  %scaled = shl i64 %i, 4
+  %to = getelementptr i8, ptr %numbers, i64 %scaled
+  %is.other = icmp eq ptr %type, %other.wanted
+  br i1 %is.other, label %convert, label %mismatch
+convert:
+  switch i64 %how, label %mismatch [
+    i64 0, label %float
+    i64 1, label %complex
+    i64 2, label %integer
+    i64 3, label %integer
+    i64 4, label %bool
+  ]
+float:
+  %double = load double, ptr %inside
+  %single = fptrunc double %double to float
+  store float %single, ptr %to
+  br label %take
+complex:
+  %wide = load <2 x double>, ptr %inside, align 8
+  %narrow = fptrunc <2 x double> %wide to <2 x float>
+  store <2 x float> %narrow, ptr %to, align 8
+  br label %take
+integer:
+  %whole = call i64 @PyLong_AsLongLongAndOverflow(ptr %item, ptr %overflow)
+  store i64 %whole, ptr %to
+  %over = load i32, ptr %overflow
+  %exact = icmp eq i32 %over, 0
+  %low = trunc i64 %whole to i32
+  %back = sext i32 %low to i64
+  %short = icmp eq i64 %back, %whole
+  %may.be.long = icmp eq i64 %how, 3
+  %fits = or i1 %short, %may.be.long
+  %good.integer = and i1 %exact, %fits
+  br i1 %good.integer, label %take, label %mismatch
+bool:
+  %truth = icmp eq ptr %item, @fg_true
+  %byte = zext i1 %truth to i8
+  store i8 %byte, ptr %to
+  br label %take
+flags:
+  %array = phi ptr [ %item, %look ], [ %held, %value ], [ %item, %extent ]
+  %flags.at = getelementptr i8, ptr %array, i64 64
+  %has = load i32, ptr %flags.at
+  %both = and i32 %has, 257
+  %good = icmp eq i32 %both, 257
+  br i1 %good, label %memory, label %unfit
+memory:
+  %data.at = getelementptr i8, ptr %array, i64 16
+  %data = load ptr, ptr %data.at
+  br label %take
+take:
+  %address = phi ptr [ %data, %memory ], [ %inside, %number ], [ %to, %float ], [ %to, %complex ],
+                     [ %to, %integer ], [ %to, %bool ]
+  %slot = getelementptr ptr, ptr %first, i64 %i
+  store ptr %address, ptr %slot
+  %i1 = add i64 %i, 1
+  br label %input
+mismatch:
+  ret i64 {mismatch}
+unfit:
+  %k = sub i64 -1, %i
+  ret i64 %k
+done:
+  ret i64 0
+}
+"""
+
+# Runs a program on ndarrays, into a list of ndarrays, which come out read-only. Gives what
+# `fg_collect` or the program gave.
+_LAUNCH = """
+define i64 @fg_launch(ptr %plan, ptr %inputs, ptr %outputs) {
+entry:
+  %found = call i64 @fg_collect(ptr %plan, ptr %inputs, ptr null)
+  %fine = icmp eq i64 %found, 0
+  br i1 %fine, label %open, label %unfit
+unfit:
+  ret i64 %found
+open:{fields}  %targets.at = getelementptr i8, ptr %outputs, i64 24
+  %targets = load ptr, ptr %targets.at
+  br label %output
+output:
+  %j = phi i64 [ 0, %open ], [ %j1, %give ]
+  %left = icmp slt i64 %j, %outs
+  br i1 %left, label %give, label %run
+give:
+  %target.at = getelementptr ptr, ptr %targets, i64 %j
+  %target = load ptr, ptr %target.at
+  %room.at = getelementptr i8, ptr %target, i64 16
+  %room = load ptr, ptr %room.at
+  %result = getelementptr ptr, ptr %results, i64 %j
+  store ptr %room, ptr %result
+  %set.at = getelementptr i8, ptr %target, i64 64
+  %set = load i32, ptr %set.at
+  %read.only = and i32 %set, -1025
+  store i32 %read.only, ptr %set.at
+  %j1 = add i64 %j, 1
+  br label %output
+run:
+  %code = call i32 %program(ptr %table)
+  %wide = sext i32 %code to i64
+  ret i64 %wide
+}
+"""
+
+# A method of a bytes object that holds the plan, called as `method(inputs, avals, wanted)` with two
+# tuples and a bytes object: makes the results, Arrays of these avals, and runs the program on the
+# inputs, if they are what the bytes say is wanted. Gives a list of results, or the inputs if they
+# do not fit; then the plan's last place says why. The results are made before the inputs are looked
+# at, since making an object may run whatever a garbage collection runs.
+_METHOD = """
+define ptr @fg_method(ptr %self, ptr %args, i64 %size) {
+entry:
+  %plan = getelementptr i8, ptr %self, i64 32
+  %inputs = load ptr, ptr %args
+  %given.at = getelementptr i8, ptr %args, i64 8
+  %given = load ptr, ptr %given.at
+  %given.items = getelementptr i8, ptr %given, i64 24
+  %records.at = getelementptr i8, ptr %args, i64 16
+  %records = load ptr, ptr %records.at
+  %wanted = getelementptr i8, ptr %records, i64 32{fields}
+  %forms.at = getelementptr i8, ptr %plan, i64 48
+  %forms = load ptr, ptr %forms.at
+  %list = call ptr @PyList_New(i64 %outs)
+  %no.list = icmp eq ptr %list, null
+  br i1 %no.list, label %no.memory, label %open
+open:
+  %targets.at = getelementptr i8, ptr %list, i64 24
+  %targets = load ptr, ptr %targets.at
+  br label %output
+output:
+  %j = phi i64 [ 0, %open ], [ %j1, %wrap ]
+  %left = icmp slt i64 %j, %outs
+  br i1 %left, label %make, label %collect
+make:
+  %form = getelementptr [3 x i64], ptr %forms, i64 %j
+  %type = load ptr, ptr %form
+  %rank.at = getelementptr i8, ptr %form, i64 8
+  %rank = load i32, ptr %rank.at
+  %shape.at = getelementptr i8, ptr %form, i64 16
+  %shape = load ptr, ptr %shape.at
+  call void @Py_IncRef(ptr %type)
+  %array = call ptr @PyArray_NewFromDescr(ptr @fg_ndarray, ptr %type, i32 %rank, ptr %shape,
+                                          ptr null, ptr null, i32 0, ptr null)
+  %no.array = icmp eq ptr %array, null
+  br i1 %no.array, label %drop, label %hold
+hold:
+  %set.at = getelementptr i8, ptr %array, i64 64
+  %set = load i32, ptr %set.at
+  %read.only = and i32 %set, -1025
+  store i32 %read.only, ptr %set.at
+  %room.at = getelementptr i8, ptr %array, i64 16
+  %room = load ptr, ptr %room.at
+  %result = getelementptr ptr, ptr %results, i64 %j
+  store ptr %room, ptr %result
+  %new = call ptr @PyType_GenericAlloc(ptr @fg_array, i64 0)
+  %no.new = icmp eq ptr %new, null
+  br i1 %no.new, label %drop.array, label %wrap
+wrap:
+  %value.at = getelementptr i8, ptr %new, i64 {value}
+  store ptr %array, ptr %value.at
+  %aval.from = getelementptr ptr, ptr %given.items, i64 %j
+  %aval = load ptr, ptr %aval.from
+  call void @Py_IncRef(ptr %aval)
+  %aval.at = getelementptr i8, ptr %new, i64 {aval}
+  store ptr %aval, ptr %aval.at
+  %target = getelementptr ptr, ptr %targets, i64 %j
+  store ptr %new, ptr %target
+  %j1 = add i64 %j, 1
+  br label %output
+collect:
+  %found = call i64 @fg_collect(ptr %plan, ptr %inputs, ptr %wanted)
+  %fine = icmp eq i64 %found, 0
+  br i1 %fine, label %run, label %unfit
+run:
+  call i32 %program(ptr %table)
+  ret ptr %list
+unfit:
+  %found.at = getelementptr i8, ptr %plan, i64 56
+  store i64 %found, ptr %found.at
+  call void @Py_DecRef(ptr %list)
+  call void @Py_IncRef(ptr %inputs)
+  ret ptr %inputs
+drop.array:
+  call void @Py_DecRef(ptr %array)
+  br label %drop
+drop:
+  call void @Py_DecRef(ptr %list)
+  br label %no.memory
+no.memory:
+  ret ptr null
+}
+"""
+
+
+def program(layout: dict[str, int]) -> str:
+    """The whole text, with the offsets that a process found."""
+    text = _OUTSIDE + _COLLECT + _LAUNCH + _METHOD
+    for name, part in {**layout, "fields": _FIELDS}.items():
+        text = text.replace(f"{{{name}}}", str(part))
+    return text
