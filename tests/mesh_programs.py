@@ -13,6 +13,56 @@ Y = np.linspace(0.0, 1.0, 8, dtype=np.float32)
 RING = [(i, (i + 1) % 4) for i in range(4)]
 
 
+PAIRS = [[0, 2], [3, 1]]
+
+
+def grouped(fg, np_, over, two, square):
+    """Collectives of groups within an axis, or within two of them."""
+    lax, P = fg.lax, fg.P
+
+    def each(f, **options):
+        return over(f, P("i"), P("i"), check_vma=False, **options)
+
+    in_pairs = {"axis_index_groups": PAIRS}
+    for name in ("psum", "pmax", "pmin", "pmean"):
+        f = getattr(lax, name)
+        yield f"{name} of pairs", each(lambda x, f=f: f(x, "i", **in_pairs))(X)
+    uneven = [[1], [3, 0, 2]]
+    yield "psum of uneven groups", each(lambda x: lax.psum(x, "i", axis_index_groups=uneven))(X)
+    yield "psum of a number", each(lambda x: x * lax.psum(1, "i", **in_pairs))(X)
+    yield "gather of pairs", each(lambda x: lax.all_gather(x, "i", axis=1, **in_pairs))(X)
+    tiled = each(lambda x: lax.all_gather(x, "i", tiled=True, **in_pairs))
+    yield "gather of pairs, tiled", tiled(X)
+    scatter = each(lambda x: lax.psum_scatter(x, "i", scatter_dimension=1, tiled=True, **in_pairs))
+    yield "scatter in pairs", scatter(square)
+    yield "scatter in pairs, untiled", each(lambda x: lax.psum_scatter(x, "i", **in_pairs))(X)
+    exchange = each(lambda x: lax.all_to_all(x, "i", 1, 0, tiled=True, **in_pairs))
+    yield "exchange in pairs", exchange(square)
+    yield "swap in pairs", each(lambda x: lax.pswapaxes(x, "i", 0, **in_pairs))(X)
+    both = over(
+        lambda x: lax.psum(x, ("b", "a"), axis_index_groups=[[0, 3], [2, 1]]),
+        P(("a", "b")),
+        P(("a", "b")),
+        mesh=two,
+        check_vma=False,
+    )
+    yield "pairs over both axes", both(X)
+
+    def energy(x):
+        y = lax.psum_scatter(np_.sin(x), "i", scatter_dimension=1, tiled=True, **in_pairs)
+        y = y * lax.psum(y, "i", **in_pairs)
+        y = lax.all_to_all(
+            lax.all_gather(y * y, "i", tiled=True, **in_pairs), "i", 0, 0, tiled=True, **in_pairs
+        )
+        return lax.psum(np_.sum(y), "i")
+
+    slope = fg.grad(over(energy, P("i"), P(), check_vma=False))
+    yield "grad through pairs", slope(square / 64)
+    yield "jit of pairs", fg.jit(each(lambda x: lax.psum(x, "i", **in_pairs) * x))(X)
+    rows = X.reshape(4, 2, 3)
+    yield "pmap", fg.pmap(lambda x: lax.psum(x, "k", **in_pairs), axis_name="k")(rows)
+
+
 def programs(fg, np_):
     """Name and result of each; `fg` is jax or funcgrad."""
     lax, P = fg.lax, fg.P
@@ -71,6 +121,39 @@ def programs(fg, np_):
     yield "jvp", fg.jvp(whole, (W, X, Y), (W + 1, X * X, Y))[1]
     unchecked = over(loss, (P(), P("i"), P("i")), P(), **plain)
     yield "grad unchecked", fg.grad(unchecked)(W, X, Y)
+    varied = over(
+        lambda w, x: lax.psum(np_.sum(lax.pcast(w, "i", to="varying") * x), "i"), (P(), P("i")), P()
+    )
+    yield "grad of a value that was made varying", fg.grad(varied)(W, X)
+    turns = over(
+        lambda w, x: lax.psum(
+            lax.scan(
+                lambda c, v: (c + fg.jit(lambda w: lax.pcast(w, "i", to="varying"))(w) @ v, None),
+                lax.pcast(np_.float32(0), "i", to="varying"),
+                x,
+            )[0],
+            "i",
+        ),
+        (P(), P("i")),
+        P(),
+    )
+    yield "grad of varying values inside of loops", fg.grad(turns)(W, X)
+    descent = over(
+        lambda w, x: w - lax.psum(fg.grad(lambda v: np_.sum(v * x))(w), "i") / 4,
+        (P(), P("i")),
+        P(),
+        **plain,
+    )
+    yield "grad of a step of descent", fg.grad(lambda w, x: np_.sum(descent(w, x) ** 2))(W, X)
+    explicit = over(
+        lambda w, x: fg.grad(lambda v: np_.sum(lax.pcast(v, "i", to="varying") * x))(w),
+        (P(), P("i")),
+        P(),
+    )
+    yield "grad inside by a varying value", explicit(W, X)
+    whole_of = fg.grad(lambda w, x: np_.sum(explicit(w * w, np_.sin(x) * w) ** 2))
+    yield "grad of grad inside by a varying value", whole_of(W, X)
+    yield from grouped(fg, np_, over, two, square)
     inside = over(
         lambda w, x, y: lax.pmean(fg.grad(lambda w: np_.mean((x @ w - y) ** 2))(w), "i"),
         (P(), P("i"), P("i")),

@@ -17,7 +17,9 @@ def meet(value, names=("i",), what="psum"):
     def together(values):
         return [list(values)] * len(values)
 
-    return context.rank.meet(names, Call(what, (names,), "float32[]"), value, together)
+    return context.rank.meet(
+        context.rank.group(names), Call(what, (names,), "float32[]"), value, together
+    )
 
 
 def run(places, f):
@@ -96,7 +98,12 @@ def test_an_error_while_results_are_made_ends_all():
         raise MemoryError("too much")
 
     with pytest.raises(MemoryError, match="too much"):
-        run(LINE, lambda k: context.rank.meet(("i",), Call("x", (("i",),), ""), k, together))
+        run(
+            LINE,
+            lambda k: context.rank.meet(
+                context.rank.group(("i",)), Call("x", (("i",),), ""), k, together
+            ),
+        )
 
 
 def test_a_thread_that_cannot_start_ends_all(monkeypatch):

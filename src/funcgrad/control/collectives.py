@@ -31,6 +31,7 @@ from .exchanges import (
     pvary_p,
     reduce_scatter_p,
 )
+from .groups import checked, given
 
 
 def _each(fun: Callable[[Any], Any], x: Any) -> Any:
@@ -38,14 +39,6 @@ def _each(fun: Callable[[Any], Any], x: Any) -> Any:
         return fun(as_array(leaf))
 
     return tree.map(apply, x)
-
-
-def _no_groups(groups: Any, name: str) -> None:
-    if groups is not None:
-        raise ValueError(
-            f"{name}: axis_index_groups must be None, got {groups!r}. Give the mesh, or nested "
-            "vmaps, two axes, and name the one whose elements belong together."
-        )
 
 
 def _one(axis_name: AxisName, name: str) -> Any:
@@ -63,15 +56,26 @@ def _one(axis_name: AxisName, name: str) -> Any:
 def psum(x: Any, axis_name: AxisName, *, axis_index_groups: Any = None) -> Any:
     """Sum of a tree of arrays over one or several named axes.
 
+    Args:
+        axis_index_groups: lists of places along the axes: each is added up by itself. All
+            collectives but `ppermute` take them.
     Raises:
         NameError: an axis is not in scope.
+        ValueError: the groups do not have each place once.
     """
-    _no_groups(axis_index_groups, "psum")
     names = names_of(axis_name)
-    sizes = [axis_size_of(name) for name in names]
-    if isinstance(x, (int, float)) and not isinstance(x, bool):
-        return x * math.prod(sizes)
-    return _each(lambda leaf: psum_p.bind(_numeric(leaf), axes=names), x)
+    size, groups = _met(names, axis_index_groups, "psum", equal=False)
+    alike = groups is None or len({len(group) for group in groups}) == 1
+    if isinstance(x, (int, float)) and not isinstance(x, bool) and alike:
+        return x * size
+    return _each(lambda leaf: psum_p.bind(_numeric(leaf), axes=names, **given(groups)), x)
+
+
+def _met(names: tuple[Any, ...], groups: Any, what: str, equal: bool = True) -> tuple[int, Any]:
+    """How many elements of the axes meet, and in which groups."""
+    found = checked(groups, names, what, equal)
+    whole = math.prod(axis_size_of(name) for name in names)
+    return whole if found is None else len(found[0]), found
 
 
 def _numeric(x: Any) -> Any:
@@ -80,21 +84,23 @@ def _numeric(x: Any) -> Any:
 
 def pmean(x: Any, axis_name: AxisName, *, axis_index_groups: Any = None) -> Any:
     """Mean of a tree of arrays over named axes."""
-    total = psum(x, axis_name, axis_index_groups=axis_index_groups)
-    count = math.prod(axis_size_of(name) for name in names_of(axis_name))
+    count, groups = _met(names_of(axis_name), axis_index_groups, "pmean")
+    total = psum(x, axis_name, axis_index_groups=groups)
     return _each(lambda leaf: div(leaf, full((), count, aval_of(leaf).dtype)), total)
 
 
 def pmax(x: Any, axis_name: AxisName, *, axis_index_groups: Any = None) -> Any:
     """Maximum of a tree of arrays over named axes."""
-    _no_groups(axis_index_groups, "pmax")
-    return _each(lambda leaf: pmax_p.bind(leaf, axes=names_of(axis_name)), x)
+    names = names_of(axis_name)
+    _, groups = _met(names, axis_index_groups, "pmax", equal=False)
+    return _each(lambda leaf: pmax_p.bind(leaf, axes=names, **given(groups)), x)
 
 
 def pmin(x: Any, axis_name: AxisName, *, axis_index_groups: Any = None) -> Any:
     """Minimum of a tree of arrays over named axes."""
-    _no_groups(axis_index_groups, "pmin")
-    return _each(lambda leaf: pmin_p.bind(leaf, axes=names_of(axis_name)), x)
+    names = names_of(axis_name)
+    _, groups = _met(names, axis_index_groups, "pmin", equal=False)
+    return _each(lambda leaf: pmin_p.bind(leaf, axes=names, **given(groups)), x)
 
 
 def all_gather(
@@ -106,15 +112,22 @@ def all_gather(
     tiled: bool = False,
 ) -> Any:
     """The values of all elements of a named axis, stacked along `axis` (joined when tiled)."""
-    _no_groups(axis_index_groups, "all_gather")
     names = names_of(axis_name)
+    groups: Any = None
+    if axis_index_groups is not None:
+        _one(axis_name, "all_gather of groups")
+        groups = checked(axis_index_groups, names, "all_gather", equal=True)
 
     def gather_leaf(leaf: Any) -> Any:
         at = canonical_axis(axis, aval_of(leaf).ndim + (not tiled))
         for k, name in enumerate(reversed(names)):
-            size = axis_size_of(name)
             leaf = all_gather_p.bind(
-                leaf, axis_name=name, all_gather_dimension=at, axis_size=size, tiled=tiled
+                leaf,
+                axis_name=name,
+                all_gather_dimension=at,
+                axis_size=axis_size_of(name) if groups is None else len(groups[0]),
+                tiled=tiled,
+                **given(groups),
             )
             if k and not tiled:
                 shape = aval_of(leaf).shape
@@ -133,14 +146,18 @@ def psum_scatter(
     tiled: bool = False,
 ) -> Any:
     """Sum over a named axis, of which each element keeps its own part."""
-    _no_groups(axis_index_groups, "psum_scatter")
     axis_name = _one(axis_name, "psum_scatter")
-    size = axis_size_of(axis_name)
+    size, groups = _met((axis_name,), axis_index_groups, "psum_scatter")
 
     def scatter_leaf(leaf: Any) -> Any:
         at = canonical_axis(scatter_dimension, aval_of(leaf).ndim)
         return reduce_scatter_p.bind(
-            leaf, axis_name=axis_name, scatter_dimension=at, axis_size=size, tiled=tiled
+            leaf,
+            axis_name=axis_name,
+            scatter_dimension=at,
+            axis_size=size,
+            tiled=tiled,
+            **given(groups),
         )
 
     return _each(scatter_leaf, x)
@@ -172,8 +189,7 @@ def pshuffle(x: Any, axis_name: AxisName, perm: Sequence[int]) -> Any:
 
 def pswapaxes(x: Any, axis_name: AxisName, axis: int, *, axis_index_groups: Any = None) -> Any:
     """Swap a named axis with an array axis of the same size."""
-    _no_groups(axis_index_groups, "pswapaxes")
-    return all_to_all(x, axis_name, axis, axis)
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
 
 
 def all_to_all(
@@ -190,9 +206,8 @@ def all_to_all(
     Raises:
         ValueError: the split axis has another size than the named axis (untiled).
     """
-    _no_groups(axis_index_groups, "all_to_all")
     axis_name = _one(axis_name, "all_to_all")
-    size = axis_size_of(axis_name)
+    size, groups = _met((axis_name,), axis_index_groups, "all_to_all")
 
     def exchange(leaf: Any) -> Any:
         split = canonical_axis(split_axis, aval_of(leaf).ndim)
@@ -210,7 +225,12 @@ def all_to_all(
             leaf = transpose(leaf, tuple(order))
             split = concat
         return all_to_all_p.bind(
-            leaf, axis_name=axis_name, split_axis=split, concat_axis=concat, axis_size=size
+            leaf,
+            axis_name=axis_name,
+            split_axis=split,
+            concat_axis=concat,
+            axis_size=size,
+            **given(groups),
         )
 
     return _each(exchange, x)

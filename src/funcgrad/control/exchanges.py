@@ -29,6 +29,7 @@ from ..primitives.creation import full, iota
 from ..primitives.indexing import index_take
 from ..primitives.movement import reshape
 from ..primitives.reduction import reduce_max, reduce_min, reduce_sum
+from .groups import collected, given, within
 
 AxisName = Any
 NDArray = np.ndarray[Any, Any]
@@ -71,7 +72,8 @@ class Collective(Primitive):
         (x,) = arrays
         rest = tuple(sorted((k, v) for k, v in params.items() if k not in ("axes", "axis_name")))
         call = Call(self.name, (names, *rest), ShapedArray(x.shape, x.dtype).long())
-        return rank.meet(names, call, x, partial(self.together, **params))
+        members = within(params.get("axis_index_groups"), rank.group(names), rank.number)
+        return rank.meet(members, call, x, partial(self.together, **params))
 
     def together(self, values: list[NDArray], **params: Any) -> list[NDArray]:
         """The results of all ranks of a group, in new memory, from their values."""
@@ -81,6 +83,10 @@ class Collective(Primitive):
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
     ) -> tuple[Any, Any]:
         if axis.name in self.axis_names(params):
+            if args:
+                self.shape_rule(_element(args[0], dims[0]), **params)
+            if params.get("axis_index_groups") is not None:
+                return collected(self, axis, args[0], dims[0], params)
             return self.collect(axis, args, dims, **params)
         (x,), (dim,) = args, dims
         moved = move_axis(x, dim, 0) if dim is not None else x
@@ -97,10 +103,23 @@ class Collective(Primitive):
         raise TypeError(f"{self.name} over {axis.name!r} has no batching rule.")
 
 
+def _element(x: Any, dim: int | None) -> ShapedArray:
+    """What one element of a batch is."""
+    aval = aval_of(x)
+    if dim is None:
+        return aval
+    return aval.update(shape=(*aval.shape[:dim], *aval.shape[dim + 1 :]))
+
+
 def _staged(program: Callable[[Any], list[Any]], eqn: Eqn, name: Any, size: int) -> ClosedJaxpr:
     """A program in place of a collective over an axis."""
     with extend_axes((name, size)):
         return stage(program, [a.aval for a in eqn.invars], eqn.primitive.name)
+
+
+def _exchange(kind: str, params: dict[str, Any]) -> Exchange:
+    """A collective over one axis."""
+    return Exchange(kind, (params["axis_name"],), groups=params.get("axis_index_groups"))
 
 
 class Fold(Collective):
@@ -117,7 +136,8 @@ class Fold(Collective):
         return [np.array(reduce(self.ufunc, values))] * len(values)
 
     def exchange(self, params: dict[str, Any]) -> Exchange:
-        return Exchange("reduce", params["axes"], self.name.removeprefix("p"))
+        op = self.name.removeprefix("p")
+        return Exchange("reduce", params["axes"], op, groups=params.get("axis_index_groups"))
 
     def fold(self, x: Any) -> Any:
         """x folded along axis 0."""
@@ -186,7 +206,7 @@ class AllGather(Collective):
         return [join(values, axis=params["all_gather_dimension"])] * len(values)
 
     def exchange(self, params: dict[str, Any]) -> Exchange:
-        return Exchange("gather", (params["axis_name"],))
+        return _exchange("gather", params)
 
     def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
         """Gathered in front, where the parts lie one behind the other, then put in place."""
@@ -234,6 +254,7 @@ class AllGather(Collective):
             scatter_dimension=at,
             axis_size=params["axis_size"],
             tiled=params["tiled"],
+            **given(params.get("axis_index_groups")),
         )
         return [out]
 
@@ -250,7 +271,7 @@ class ReduceScatter(Collective):
         return pieces if params["tiled"] else [np.squeeze(x, at) for x in pieces]
 
     def exchange(self, params: dict[str, Any]) -> Exchange:
-        return Exchange("scatter", (params["axis_name"],))
+        return _exchange("scatter", params)
 
     def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
         """With the axis in front, where the parts lie one behind the other."""
@@ -301,6 +322,7 @@ class ReduceScatter(Collective):
             all_gather_dimension=params["scatter_dimension"],
             axis_size=params["axis_size"],
             tiled=params["tiled"],
+            **given(params.get("axis_index_groups")),
         )
         return [out]
 
@@ -355,7 +377,7 @@ class AllToAll(Collective):
         ]
 
     def exchange(self, params: dict[str, Any]) -> Exchange:
-        return Exchange("all to all", (params["axis_name"],))
+        return _exchange("all to all", params)
 
     def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
         """With the parts in front, one behind the other, then put in place."""

@@ -43,7 +43,7 @@ from .exchanges import Collective, psum_p
 from .flat import FlatFunction
 from .jit import executable, run_as_lowered, simplified
 from .tracing import ControlPrimitive, drop, merge, pick
-from .varying import varying
+from .varying import own, varying
 
 NDArray = np.ndarray[Any, Any]
 Specs = tuple[PartitionSpec, ...]
@@ -350,7 +350,8 @@ def sharded(
     """
     with inside(mesh):
         staged = stage(flat, avals, flat.name)
-    closed = same(ClosedJaxpr(convert_constvars(staged.jaxpr)))
+    names = frozenset(mesh.axis_names)
+    closed = same(ClosedJaxpr(own(convert_constvars(staged.jaxpr), names)))
     outs = tuple(out_specs(flat.out_tree, closed.out_avals))
     specs = (*[PartitionSpec()] * len(staged.consts), *in_specs)
     if check:

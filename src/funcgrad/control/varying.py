@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal
-from .exchanges import Fold, axis_index_p
+from .exchanges import Fold, axis_index_p, pvary_p
 from .tracing import split_at
 
 Axes = frozenset[Any]
@@ -21,6 +21,49 @@ _none: Axes = frozenset()
 def varying(closed: ClosedJaxpr, ins: Sequence[Axes]) -> list[Axes]:
     """The axes that the outputs of a simplified jaxpr may vary over."""
     return _of(closed.jaxpr, [*[_none] * len(closed.consts), *ins])
+
+
+def own(jaxpr: Jaxpr, names: Axes) -> Jaxpr:
+    """A jaxpr without `pvary` over some axes: each value is taken as the rank's own.
+
+    Derivatives inside of a body have been taken when it is traced. Those of the whole are taken
+    rank by rank, where a copy of what all have alike is one more value of each.
+    """
+    env: dict[Any, Atom] = {}
+
+    def read(atom: Atom) -> Atom:
+        return atom if isinstance(atom, Literal) else env.get(atom, atom)
+
+    def inner(value: Any) -> Any:
+        if isinstance(value, ClosedJaxpr):
+            made = own(value.jaxpr, names)
+            return value if made is value.jaxpr else ClosedJaxpr(made, value.consts)
+        if isinstance(value, Jaxpr):
+            return own(value, names)
+        if type(value) in (tuple, list):
+            items: list[Any] = list(value)
+            found = [inner(x) for x in items]
+            same = all(a is b for a, b in zip(found, items, strict=True))
+            return value if same else type(value)(found)
+        return value
+
+    eqns: list[Eqn] = []
+    for eqn in jaxpr.eqns:
+        params = eqn.params
+        if eqn.primitive is pvary_p:
+            params = {"axes": tuple(n for n in params["axes"] if n not in names)}
+            if not params["axes"]:
+                env[eqn.outvars[0]] = read(eqn.invars[0])
+                continue
+        else:
+            made = {k: inner(v) for k, v in params.items()}
+            params = params if all(made[k] is v for k, v in params.items()) else made
+        ins = [read(a) for a in eqn.invars]
+        same = params is eqn.params and all(a is b for a, b in zip(ins, eqn.invars, strict=True))
+        eqns.append(eqn if same else eqn.replace(invars=ins, params=params))
+    if len(eqns) == len(jaxpr.eqns) and all(a is b for a, b in zip(eqns, jaxpr.eqns, strict=True)):
+        return jaxpr
+    return jaxpr.replace(eqns=eqns, outvars=[read(a) for a in jaxpr.outvars])
 
 
 def _of(jaxpr: Jaxpr, ins: Sequence[Axes]) -> list[Axes]:
@@ -36,7 +79,7 @@ def _of(jaxpr: Jaxpr, ins: Sequence[Axes]) -> list[Axes]:
 
 def _eqn(eqn: Eqn, ins: list[Axes]) -> list[Axes]:
     params = eqn.params
-    if isinstance(eqn.primitive, Fold):
+    if isinstance(eqn.primitive, Fold) and params.get("axis_index_groups") is None:
         return [ins[0] - set(params["axes"])]
     if eqn.primitive is axis_index_p:
         return [frozenset([params["axis_name"]])]

@@ -170,9 +170,9 @@ class Rank:
             found = self._groups[names] = tuple(same)
         return found
 
-    def meet(self, names: tuple[Any, ...], call: Call, value: Any, f: Together) -> Any:
-        """The rank's result of a collective over some axes."""
-        return self._meetings.meet(self.number, self.group(names), call, value, f)
+    def meet(self, group: tuple[int, ...], call: Call, value: Any, f: Together) -> Any:
+        """The rank's result of a collective of a group of ranks."""
+        return self._meetings.meet(self.number, group, call, value, f)
 
 
 def run_ranks(

@@ -456,12 +456,14 @@ class Exchange(NamedTuple):
         axes: over which the ranks meet.
         op: "sum", "max" or "min".
         pairs: who sends to whom.
+        groups: places along the axes, of those that meet, in their order; None: all meet.
     """
 
     kind: str
     axes: tuple[Any, ...]
     op: str = "sum"
     pairs: tuple[tuple[int, int], ...] = ()
+    groups: tuple[tuple[int, ...], ...] | None = None
 
 
 class Region(NamedTuple):

@@ -38,6 +38,7 @@ def over(f, ins, outs, **options):
 
 
 RING = [(k, (k + 1) % 4) for k in range(4)]
+PAIRS = [[0, 2], [3, 1]]
 COLLECTIVES = {
     "sum": (lambda x: lax.psum(x * 2, "i"), P()),
     "max": (lambda x: lax.pmax(x, "i"), P()),
@@ -59,6 +60,22 @@ COLLECTIVES = {
     "exchange": (lambda x: lax.all_to_all(fnp.tile(x, (4, 1)), "i", 0, 0, tiled=True), P("i")),
     "exchange across": (
         lambda x: lax.all_to_all(fnp.tile(x, (2, 4)), "i", 1, 0, tiled=True),
+        P("i"),
+    ),
+    "pairs": (lambda x: lax.psum(x, "i", axis_index_groups=PAIRS), P("i")),
+    "uneven groups": (lambda x: lax.pmax(x, "i", axis_index_groups=[[1], [3, 0, 2]]), P("i")),
+    "gather of pairs": (
+        lambda x: lax.all_gather(x, "i", axis=1, axis_index_groups=PAIRS),
+        P("i"),
+    ),
+    "scatter in pairs": (
+        lambda x: lax.psum_scatter(x, "i", axis_index_groups=PAIRS, tiled=True),
+        P("i"),
+    ),
+    "exchange in pairs": (
+        lambda x: lax.all_to_all(
+            fnp.tile(x, (1, 2)), "i", 1, 0, axis_index_groups=PAIRS, tiled=True
+        ),
         P("i"),
     ),
     "bools": (lambda x: lax.ppermute(x > 0, "i", RING), P("i")),
@@ -95,6 +112,20 @@ def test_groups_are_tuples_of_devices(four):
         (["all_reduce"], [(0, 2), (1, 3)]),
         (["all_reduce"], [(0, 2, 1, 3)]),
     ]
+
+
+def test_each_group_within_an_axis_has_a_communicator(four):
+    f = over(lambda x: lax.psum(x, "i", axis_index_groups=PAIRS), P("i"), P("i"))
+    f(X)
+    fg.shard_map(
+        lambda x: lax.psum(x, "b", axis_index_groups=[[1], [0]]),
+        mesh=square(),
+        in_specs=P("a", None),
+        out_specs=P("a"),
+        check_vma=False,
+    )(X)
+    assert four.made == [(0, 2), (3, 1), (1,), (0,), (3,), (2,)]
+    assert [len(devices) for _, devices in four.log] == [2, 4]
 
 
 def loss(w, x, y):

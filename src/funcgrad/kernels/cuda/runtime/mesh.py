@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ....ir.loops import Exchange
 from ..nccl import Amount, Nccl, Side
 from ..program import CudaProgram, Refusal
 from .commands import Command, Meet, Repeat, inner_commands
@@ -84,21 +85,23 @@ class MeshExecutable:
             Side(rank.address(command.source), rank.address(command.target), rank.where)
             for rank in ranks
         ]
-        groups = self._groups(exchange.axes)
+        groups = self._groups(exchange)
         if exchange.kind == "permute":
             self._clear(ranks, command, groups)
         places = [rank.place.number for rank in ranks]
         told = [(tuple(places[k] for k in group), [sides[k] for k in group]) for group in groups]
         self.nccl.meet(exchange, told, Amount(command.numbers, command.dtype, command.bytes))
 
-    def _groups(self, axes: tuple[Any, ...]) -> list[tuple[int, ...]]:
-        """The ranks that meet over some axes, in their order, the last axis fastest."""
+    def _groups(self, exchange: Exchange) -> list[tuple[int, ...]]:
+        """The ranks that meet, in their order; over several axes the last one is fastest."""
+        axes = exchange.axes
         found: dict[tuple[Any, ...], list[int]] = {}
         for k, place in enumerate(self._coordinates):
             found.setdefault(tuple(v for n, v in place.items() if n not in axes), []).append(k)
         for group in found.values():
             group.sort(key=lambda k: [self._coordinates[k][name] for name in axes])
-        return [tuple(group) for group in found.values()]
+        parts = exchange.groups or [range(len(next(iter(found.values()))))]
+        return [tuple(group[i] for i in part) for group in found.values() for part in parts]
 
     def _clear(
         self, ranks: Sequence[Running], command: Meet, groups: Sequence[tuple[int, ...]]
