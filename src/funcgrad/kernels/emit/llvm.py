@@ -37,8 +37,9 @@ from .maths import expand
 from .streams import FENCE
 from .writer import Writer
 
-# Costs of bodies: in pairs of vectors from one elementary function on, and up to where it is heavy.
-_PAIRED, _HEAVY = 8.0, 150.0
+# Costs of bodies: several vectors at once from one elementary function on, and up to where it is
+# heavy.
+_CHAINED, _HEAVY = 8.0, 150.0
 
 
 class KernelEmitter(Arms):
@@ -309,8 +310,8 @@ class KernelEmitter(Arms):
             return 1
         lanes = self.vector_bits // (8 * _widest(found.body, found.axis)) * found.times
         extent = found.axis.extent
-        if found is node and extent >= 16 * lanes and _pays_in_pairs(node):
-            lanes *= 2
+        if found is node and extent >= 16 * lanes and _waits_for_itself(node):
+            lanes *= 4 if extent >= 64 * lanes else 2
         while lanes > 1 and lanes > extent:
             lanes //= 2
         return lanes
@@ -411,15 +412,15 @@ def expand_widened(x: Apply) -> Expr | None:
     return expand(x.op, x.args) if x.dtype.kind == "f" else None
 
 
-def _pays_in_pairs(node: For) -> bool:
-    """Whether two vectors at once are quicker: one waits for itself, and loads every constant.
+def _waits_for_itself(node: For) -> bool:
+    """Whether several vectors at once are quicker: one waits for itself, and loads every constant.
 
     Elementary functions are long chains of operations, each with a constant. Very long bodies have
     chains enough, and more values than registers.
     """
     if node.accs or node.times > 1 or not all(isinstance(n, Store) for n in node.body):
         return False
-    return _PAIRED <= body_cost(node) <= _HEAVY
+    return _CHAINED <= body_cost(node) <= _HEAVY
 
 
 def _vector_within(node: For) -> For | None:
