@@ -18,7 +18,6 @@ NEAR = ORDERS * np.concatenate([spread(-2, 1), np.clip(DRAW.normal(1, 0.2, 200),
 SAMPLED = spread(-2, 3.5, 100)
 # Name, operands, and the most that results may be off, relative to 1 or to their size.
 CASES = {
-    "digamma": ("digamma", (np.concatenate([DRAW.uniform(-20, 20, 300), spread(-8, 8)]),), 2e-14),
     "zeta": ("zeta", (1 + spread(-3, 1.5), spread(-2, 3)), 3e-15),
     "zeta left of 0": ("zeta", (DRAW.integers(2, 9, 200) * 1.0, DRAW.uniform(-9, 0, 200)), 3e-14),
     "polygamma": ("polygamma", (DRAW.integers(0, 12, 500) * 1.0, DRAW.uniform(-3, 9, 500)), 3e-14),
@@ -38,7 +37,7 @@ def test_programs_are_as_exact_as_is_said(case):
     np.testing.assert_array_equal(found[~finite], wanted[~finite])
     # Products of tiny numbers end where floats do.
     kept = finite & (abs(wanted) > 1e-280)
-    off = abs(found - wanted)[kept] / np.maximum(abs(wanted[kept]), name == "digamma")
+    off = abs(found - wanted)[kept] / abs(wanted[kept])
     # Beyond what e^y says of a y that is rounded.
     exponents = 1 + abs(np.log(abs(wanted[kept])))
     assert (off / exponents).max() < most, np.argmax(off / exponents)
@@ -65,11 +64,6 @@ def test_the_ends(name):
     a = np.where(np.isin(a, [1e-300, 1e300]), 3.0, a) if name not in GRIDS else a
     (found,), (wanted,) = both(name, a, x)
     np.testing.assert_allclose(found, wanted, 1e-12)
-
-
-def test_digamma_at_the_ends():
-    (found,), (wanted,) = both("digamma", np.array([*ENDS, -0.0, 1.4616321449683623]))
-    np.testing.assert_allclose(found, wanted, 1e-12, 1e-15)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])

@@ -1,10 +1,10 @@
-"""The gamma function's family: digamma, polygamma, zeta, and the incomplete gamma integrals.
+"""The gamma function's family: polygamma, zeta, and the incomplete gamma integrals.
 
 In: float64 numbers. Out: the same. The one idea: P(a, x) is a power series below a, 1 - P(a, x) a
 continued fraction above it, and for large a both are the normal distribution function with a
 correction that is a double series; derivatives by a are those of these programs.
 
-Sources: DLMF 5.11.2, 5.15.1, 25.11.28 (Euler and Maclaurin); 8.11.4, 8.9.2; Temme, SIAM J. Math.
+Sources: DLMF 5.15.1, 25.11.28 (Euler and Maclaurin); 8.11.4, 8.9.2; Temme, SIAM J. Math.
 Anal. 10 (1979), for large a; DiDonato & Morris, ACM Trans. Math. Softw. 12 (1986), for small a.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 from .. import numpy as fnp
 from ..api.forward import jvp
 from ..control.loops import while_loop
-from ..primitives.special import erfc, lgamma
+from ..primitives.special import digamma, erfc, lgamma
 from .elements import (
     bernoulli,
     elementwise,
@@ -37,25 +37,7 @@ _LARGE, _NEAR = 30.0, 0.3
 _ORDERS, _POWERS = 9, 17
 
 
-# Digamma and zeta.
-
-
-@elementwise("digamma")
-def digamma(x: Scalar) -> Scalar:
-    """ψ(x): reflected to x > 0, moved up to where the asymptotic series is exact."""
-    left = x <= 0.0
-    y = fnp.where(left, 1.0 - x, x)
-    back = 0.0
-    for k in range(10):
-        back = back + fnp.where(y < 10.0 - k, 1.0 / (y + k), 0.0)
-    y = fnp.where(y < 10.0, y + fnp.ceil(10.0 - y), y)
-    z = 1.0 / (y * y)
-    series = polynomial(z, [b / (2 * k) for k, b in enumerate(_BERNOULLI[:8], 1)])
-    value = fnp.log(y) - 0.5 / y - z * series - back
-    # cot has the period 1 here; the part of x beyond a whole number is exact.
-    reflected = value - math.pi / fnp.tan(math.pi * (x - fnp.round(x)))
-    value = fnp.where(left, reflected, value)
-    return fnp.where(left & is_whole(x), fnp.nan, value)
+# Zeta and polygamma.
 
 
 @elementwise("zeta")

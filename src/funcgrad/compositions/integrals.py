@@ -4,8 +4,8 @@ In: float64 numbers. Out: the same. The one idea: where a number is small, a pow
 is large, an asymptotic one or a continued fraction; one loop does either, by the ratio of a term
 to the one before.
 
-Sources: DLMF 10.25.2, 10.40.1, 10.74 (iv) for Miller's recurrence, 8.17.22, 6.6.2, 6.12.2, 8.19.8,
-8.19.17, 7.6.1, 7.9.1, 7.12.1, 25.12.4 and 25.12.6.
+Sources: DLMF 10.74 (iv) for Miller's recurrence, 8.17.22, 6.6.2, 6.12.2, 8.19.8, 8.19.17, 7.6.1,
+7.9.1, 7.12.1, 25.12.4 and 25.12.6.
 """
 
 from __future__ import annotations
@@ -23,39 +23,6 @@ from .gammas import log1p_less, stirling_rest
 
 Scalar = Any
 _GAMMA = float(np.euler_gamma)
-
-
-# Bessel functions.
-
-
-def _modified(x: Scalar, order: int) -> Scalar:
-    """e^-|x| Iₙ(|x|) of order 0 or 1."""
-    size = abs(x)
-    far = size > 30.0
-    square, ratio = 0.25 * size * size, 4.0 * order * order
-    place = fnp.where(far, size, 1.0)
-    small = fnp.where(far, 0.0, square)
-
-    def following(n: Scalar, term: Scalar) -> Scalar:
-        near = small / (n * (n + order))
-        away = ((2.0 * n - 1.0) ** 2 - ratio) / (8.0 * place * n)
-        return term * fnp.where(far, away, near)
-
-    total = summed(fnp.ones_like(x), following)
-    scale = fnp.exp(-fnp.where(far, 0.0, size)) * (0.5 * size if order else 1.0)
-    return total * fnp.where(far, 1.0 / fnp.sqrt(2.0 * math.pi * place), scale)
-
-
-@elementwise("bessel_i0e")
-def bessel_i0e(x: Scalar) -> Scalar:
-    """e^-|x| I₀(x)."""
-    return _modified(x, 0)
-
-
-@elementwise("bessel_i1e")
-def bessel_i1e(x: Scalar) -> Scalar:
-    """e^-|x| I₁(x), which is odd."""
-    return fnp.sign(x) * _modified(x, 1)
 
 
 # The beta integral.

@@ -124,10 +124,6 @@ class Lgamma(Special):
         # SciPy gives -inf at -inf; poles of height inf lie there as near as one likes.
         return where(np.isinf(arrays[0]), np.abs(arrays[0]), super().impl(*arrays))
 
-    def scalar(self, x: Expr) -> Expr:
-        size = apply("abs", x)
-        return select_one(apply("eq", size, like(x, np.inf)), size, called(self.scipy, x))
-
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         return mul(t, digamma(primals[0]))
 
@@ -148,13 +144,14 @@ class Digamma(Special):
         (x,) = arrays
         return where(is_pole(x), np.array(np.nan, x.dtype), super().impl(x))
 
-    def scalar(self, x: Expr) -> Expr:
-        pole = apply("and", apply("le", x, like(x, 0.0)), apply("eq", apply("floor", x), x))
-        return select_one(pole, like(x, np.nan), called(self.scipy, x))
-
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         (x,) = primals
         return mul(t, polygamma(constant_like(x, 1), x))
+
+
+def is_whole(x: Expr) -> Expr:
+    """Whether a float is a whole number."""
+    return apply("eq", apply("floor", x), x)
 
 
 class Polygamma(Special):
@@ -172,6 +169,18 @@ class Polygamma(Special):
         # At a pole of odd order the two sides go to infinities of opposite signs.
         known = (m >= 0) & (np.floor(m) == m) & (odd | ~is_pole(x))
         return where(known, out, np.array(np.nan, m.dtype)).astype(m.dtype, copy=False)
+
+    def scalar(self, m: Expr, x: Expr) -> Expr:
+        wide, at = cast(m, np.float64), cast(x, np.float64)
+        order = apply("add", wide, like(wide, 1.0))
+        size = apply("mul", apply("exp", apply("lgamma", order)), called("zeta", order, at))
+        odd = apply("eq", apply("rem", wide, like(wide, 2.0)), like(wide, 1.0))
+        out = select_one(odd, size, apply("neg", size))
+        out = select_one(apply("eq", wide, like(wide, 0.0)), apply("digamma", at), out)
+        whole = apply("and", apply("ge", wide, like(wide, 0.0)), is_whole(wide))
+        pole = apply("and", apply("le", at, like(at, 0.0)), is_whole(at))
+        known = apply("and", whole, either(odd, apply("not", pole)))
+        return cast(select_one(known, out, like(wide, np.nan)), m.dtype)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         m, x = primals
@@ -201,6 +210,9 @@ class Zeta(Special):
     name = "zeta"
     scipy = "zeta"
     domains = (reals(1.5, 4.0), positive)
+
+    def scalar(self, x: Expr, q: Expr) -> Expr:
+        return called(self.scipy, x, q)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         x, q = primals
@@ -317,9 +329,6 @@ class BesselI0e(Special):
     name = "bessel_i0e"
     scipy = "i0e"
 
-    def scalar(self, x: Expr) -> Expr:
-        return called(self.scipy, x)
-
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         (x,) = primals
         return mul(t, sub(bessel_i1e(x), mul(sign(x), out)))
@@ -330,9 +339,6 @@ class BesselI1e(Special):
 
     name = "bessel_i1e"
     scipy = "i1e"
-
-    def scalar(self, x: Expr) -> Expr:
-        return called(self.scipy, x)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         from .comparison import gt

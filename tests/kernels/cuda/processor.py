@@ -122,7 +122,6 @@ CALLS = gpu.CALLS | {
     "minimum_float32": partial(plain, "llvm.minimum", 2),
     "from_float16": from_half,
     "to_float16": to_half,
-    "fg_special_gammaln": partial(plain, "lgamma", 1),
     "libdevice.expf": partial(plain, "expf", 1),
     "exp2_quick": partial(plain, "exp2f", 1),
     "libdevice.fmod": rest,
@@ -344,6 +343,6 @@ def _symbols():
     """Functions of the C library that code may call."""
     process, numbers = ctypes.CDLL(None), ctypes.CDLL(ctypes.util.find_library("m"))
     found = {"pthread_barrier_wait": process.pthread_barrier_wait}
-    names = "expf lgamma fma fmaf fmod fmodf floor floorf ceil ceilf rint rintf trunc truncf"
+    names = "expf fma fmaf fmod fmodf floor floorf ceil ceilf rint rintf trunc truncf"
     found |= {name: getattr(numbers, name) for name in names.split()}
     return {name: ctypes.cast(f, ctypes.c_void_p).value for name, f in found.items()}

@@ -6,6 +6,8 @@ error is |value - reference| over the distance of the floats at the reference.
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -40,6 +42,22 @@ def logistic(x: Wide) -> Wide:
 def special(name: str) -> Callable[..., Any]:
     """SciPy's function in float64: no wider format has it."""
     return lambda x: getattr(scipy.special, name)(x.astype(np.float64))
+
+
+def lgamma(x: Wide) -> Wide:
+    """Of the C library: SciPy and Python lose digits near 1 and 2."""
+    function = ctypes.CDLL(ctypes.util.find_library("m")).lgamma
+    function.argtypes, function.restype = [ctypes.c_double], ctypes.c_double
+    # Great negative numbers are whole, where glibc 2.36 gives -inf.
+    return np.where(x < -(2.0**60), np.inf, [function(v) for v in x])
+
+
+def digamma(x: Wide) -> Wide:
+    """By reflection left of 0: SciPy loses digits near the poles, and has infinities at 0."""
+    left, part = x <= 0, x - np.round(x)
+    known = scipy.special.psi(np.where(left, 1 - x, x).astype(np.float64))
+    angle = np.longdouble("3.14159265358979323846") * part.astype(np.longdouble)
+    return np.where(left, np.where(part == 0, np.nan, known - angle / part / np.tan(angle)), known)
 
 
 def rounded_away(x: Wide) -> Wide:
@@ -82,6 +100,12 @@ CASES = {
     "erfc": Case(special("erfc"), (4.0, 14.0), ((-5, 1), UNIT, (-1e-9, 1e-9))),
     # A relative error of 5e-16 and SciPy's in float64.
     "erf_inv": Case(special("erfinv"), (4.0, 8.0), (UNIT, (0.99, 1), (-1e-9, 1e-9))),
+    # Computed in float64; there see the test of exact values below, for SciPy errs as much.
+    "lgamma": Case(lgamma, (0.51, 9.0), ((0, 3), (0, 40), (0, 1e6), (0, np.inf)), ((0, 1e-307),)),
+    "digamma": Case(digamma, (0.51, 9.0), ((0, 3), (0, 40), (0, 1e6), (0, np.inf)), ((0, 1e-307),)),
+    # SciPy errs by up to 5 units in float64, ours by 3.
+    "bessel_i0e": Case(special("i0e"), (3.0, 8.0), ((-9, 9), (-60, 60), ALL)),
+    "bessel_i1e": Case(special("i1e"), (3.5, 10.0), ((-9, 9), (-60, 60), (-1e-37, 1e-37), ALL)),
 }
 DTYPES = (np.float32, np.float64)
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=("float32", "float64"))
@@ -89,14 +113,14 @@ one_operand = pytest.mark.parametrize("op", CASES)
 
 
 def points(case: Case, dtype: Any) -> Any:
-    """Regular and random points of each range."""
+    """Regular and random points of each range; (0, ∞) is every positive bit pattern."""
     rng = np.random.default_rng(7)
     whole = np.dtype(f"i{np.dtype(dtype).itemsize}")
     parts: list[Any] = []
     for low, high in case.ranges + (case.wider if dtype == np.float64 else ()):
-        if np.isinf(low):
-            info = np.iinfo(whole)
-            parts.append(rng.integers(info.min, info.max, POINTS, whole).view(dtype))
+        if np.isinf(high):
+            least, most = (0 if low == 0 else np.iinfo(whole).min), np.iinfo(whole).max
+            parts.append(rng.integers(least, most, POINTS, whole).view(dtype))
         else:
             parts += [np.linspace(low, high, POINTS), rng.uniform(low, high, POINTS)]
     return np.concatenate([np.asarray(p, dtype) for p in parts])
@@ -192,6 +216,70 @@ def test_erf_inv_near_one() -> None:
     }
     out = computed("erf_inv", np.array(list(exact)))
     assert (errors(out, np.array(list(exact.values()))) <= 4).all()
+
+
+# To 20 digits by mpmath.
+LGAMMA = {
+    1e-300: 690.77552789821370518,
+    0.1: 2.252712651734205902,
+    0.75: 0.20328095143129537148,
+    1.0000000009313226: -5.3757397843110444569e-10,
+    1.25: -0.098271836421813161464,
+    1.9999999990686774: -3.937485951913020681e-10,
+    2.75: 0.47521466691493713031,
+    3.5: 1.2009736023470742248,
+    4.25: 2.1144569274503714755,
+    7.5: 7.5343642367587329552,
+    30.0: 71.25703896716800901,
+    1e10: 220258509288.81058147,
+    1e305: 7.0128845336318389096e307,
+    -0.5: 1.2655121234846453965,
+    -1e-200: 460.51701859880913682,
+    -1.75: 1.0160888092144356985,
+    -3.25: -0.62315345132099864663,
+    -17.125: -31.758033741522611705,
+}
+DIGAMMA = {
+    1e-300: -9.9999999999999997494e299,
+    0.1: -10.423754940411076232,
+    0.75: -1.0858608797864721696,
+    1.25: -0.22745353337626540809,
+    1.46: -0.0015805619870834521062,
+    1.4616321449683622: -9.2412655217294275168e-17,
+    1.4616321449683625: 1.2245374622004069031e-16,
+    2.75: 0.81890102497543259228,
+    3.5: 1.1031566406452431872,
+    4.25: 1.3246832187604867287,
+    7.5: 1.9467574842460867881,
+    30.0: 3.3844381326855248766,
+    1e10: 23.02585092989045684,
+    1e305: 702.28845336318393356,
+    -0.5: 0.036489973978576520559,
+    -1e-200: 1.0000000000000000179e200,
+    -1.75: -2.3226916286143606462,
+    -3.25: 4.4662758723502799671,
+    -17.125: 10.453927996426354824,
+}
+
+
+@pytest.mark.parametrize(("op", "exact"), [("lgamma", LGAMMA), ("digamma", DIGAMMA)])
+def test_the_gamma_family_in_float64(op: str, exact: dict[float, float]) -> None:
+    """Of negative numbers a zero is no nearer than other numbers: the error counts beside 1."""
+    x, wanted = np.array(list(exact)), np.array(list(exact.values()))
+    out = computed(op, x)
+    scale = np.where(x < 0, np.maximum(np.abs(wanted), 1), np.abs(wanted))
+    assert (np.abs(out - wanted) <= 5 * np.spacing(scale)).all()
+
+
+@both_dtypes
+@pytest.mark.parametrize("op", ["lgamma", "digamma"])
+def test_the_gamma_family_left_of_zero(op: str, dtype: Any) -> None:
+    x = np.random.default_rng(17).uniform(-60, 0, POINTS).astype(dtype)
+    out, exact = computed(op, x), reference_of(CASES[op], x)
+    scale = np.maximum(np.abs(exact), 1) * np.finfo(dtype).eps
+    assert (np.abs(out - exact) <= (0.51 if dtype == np.float32 else 40) * scale).all()
+    poles = -np.array([0, 1, 2, 17, 1e6, 2.0**60], dtype)
+    np.testing.assert_array_equal(computed(op, poles), np.inf if op == "lgamma" else np.nan)
 
 
 def plane(dtype: Any) -> tuple[Any, Any]:

@@ -11,7 +11,6 @@ import ast
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -84,11 +83,6 @@ def _to_half(x: Any) -> Any:
     return _bits(np.uint16, _as(np.float16, x))
 
 
-def _gammaln(x: Any) -> Any:
-    special: Any = import_module("scipy.special")
-    return special.gammaln(x)
-
-
 GIVEN: dict[str, Callable[..., Any]] = {
     **{name: partial(_as, getattr(np, name)) for name in _TYPES},
     "as_float32": partial(_bits, np.float32),
@@ -108,7 +102,6 @@ GIVEN: dict[str, Callable[..., Any]] = {
     "exp2_quick": np.exp2,
     "pack_float16": partial(packed, np.float16),
     "pack_bfloat16": partial(packed, None),
-    "fg_special_gammaln": _gammaln,
     "cuda.fma": _fma,
 }
 for _name, _function in (

@@ -39,7 +39,6 @@ def _namespace() -> dict[str, Any]:
         "math": import_module("math"),
         "cuda": cuda,
         "libdevice": import_module("numba.cuda.libdevice"),
-        "fg_special_gammaln": import_module("math").lgamma,
         "device": cuda.jit(device=True, inline="always"),
         "kernel": _plain,
         **intrinsics(extending, types),

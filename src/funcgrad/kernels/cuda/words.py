@@ -30,7 +30,7 @@ GIVEN = frozenset(
     [
         *INSTRUCTIONS,
         *(f"atomic_{op}_{name}" for op, name in ATOMICS),
-        *"as_float32 as_float64 as_uint32 as_uint64 fg_special_gammaln aligned".split(),
+        *"as_float32 as_float64 as_uint32 as_uint64 aligned".split(),
         *"fetch_matrices fetch_turned copy_16 wait_copies".split(),
         *(f"{way}_{count}" for way in ("load", "store") for count in (2, 4, 8)),
     ]

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ...ir.loops import DType, Expr
+from . import maths_bessel as bessel
 from . import maths_circular as circular
 from . import maths_error as error
 from . import maths_exponential as exponential
+from . import maths_gamma as gamma
 from . import maths_inverse as inverse
 from . import maths_powers as powers
 from .maths_values import Value, formats
@@ -43,6 +45,10 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "erf": error.erf,
     "erfc": error.erfc,
     "erf_inv": error.erf_inv,
+    "lgamma": gamma.lgamma,
+    "digamma": gamma.digamma,
+    "bessel_i0e": bessel.bessel_i0e,
+    "bessel_i1e": bessel.bessel_i1e,
     "pow": powers.power,
     "cbrt": powers.cbrt,
     "rsqrt": powers.rsqrt,

@@ -147,11 +147,6 @@ def _magnitude(body: Function, given: Sequence[Any]) -> list[Value]:
     return _library(f"__nv_fabs{'f' * (x.kind == FLOAT32)}", x.kind, body, given)
 
 
-def _gammaln(body: Function, given: Sequence[Any]) -> list[Value]:
-    single = given[0].kind == FLOAT32
-    return _library(f"__nv_lgamma{'f' * single}", FLOAT32 if single else FLOAT64, body, given)
-
-
 def _moved(count: int, load: bool, body: Function, given: Sequence[Any]) -> list[Value]:
     """Neighbours from memory to a thread's own array, or back, 16 bytes at once.
 
@@ -310,7 +305,6 @@ CALLS: dict[str, Call] = {
     "aligned": _aligned,
     "cuda.fma": rounded_once,
     "math.sqrt": root,
-    "fg_special_gammaln": _gammaln,
     "cuda.grid": lane_of_grid,
     "cuda.gridsize": lanes_of_grid,
     "cuda.syncthreads": partial(_wait, "llvm.nvvm.barrier0", ""),
