@@ -9,6 +9,7 @@ No driver is asked for anything, so that kernels are made on machines without a 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
@@ -16,10 +17,13 @@ from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from ...config import config
 from ...errors import CompileError
 from ..runtime import cache as store
 from ..runtime.machine import available_cores
+from .fingerprints import fingerprint
 from .llvm.gpu import Gpu
 from .llvm.module import Module
 
@@ -145,14 +149,13 @@ def cubins(sources: Sequence[Source], target: str) -> list[Cubin]:
     for key in dict.fromkeys(keys):
         entry = store.get(key)
         if entry is not None:
-            meta: dict[str, Any] = {**entry.meta, "code": entry.object_bytes}
-            found[key] = Cubin(**meta)
+            found[key] = _stored(entry)
     absent = {k: s for k, s in zip(keys, sources, strict=True) if k not in found}
     if absent:
         require(by_numba)
         make = _by_numba if by_numba else _by_nvvm
         for key, made in zip(absent, make(list(absent.values()), version), strict=True):
-            store.put(key, made.code, made._replace(code=b"")._asdict() | {"code": ""})
+            _store(key, made)
             found[key] = made
     return [found[key] for key in keys]
 
@@ -169,7 +172,9 @@ def _version(packages: str) -> str:
 def custom_cubin(
     function: Any, text: str, name: str, arrays: Sequence[Any], threads: int, target: str
 ) -> Cubin:
-    """A user's kernel compiled for a target; it is not kept on disk.
+    """A user's kernel compiled for a target, or found on disk.
+
+    It is kept there if all that it is made from can be said: see `fingerprints`.
 
     Args:
         function: the user's, which the text calls `user`.
@@ -179,9 +184,30 @@ def custom_cubin(
         TypeError: numba.cuda cannot compile it for these arguments.
     """
     version = capability(target)
+    made_from = fingerprint(function)
+    key = ""
+    if made_from is not None:
+        versions = [*_versions(), _version("numba-cuda"), _version("numba"), sys.version]
+        kinds = [(np.dtype(dtype), rank, read) for dtype, rank, read in arrays]
+        key = store.key_of("custom cuda", made_from, kinds, threads, target, versions)
+        entry = store.get(key)
+        if entry is not None:
+            return _stored(entry)
     require(numba=True)
     ptx = _numba().custom_ptx(function, text, name, arrays, threads, version)
-    return _linked(ptx, version)
+    made = _linked(ptx, version)
+    if key:
+        _store(key, made)
+    return made
+
+
+def _stored(entry: store.Entry) -> Cubin:
+    meta: dict[str, Any] = {**entry.meta, "code": entry.object_bytes}
+    return Cubin(**meta)
+
+
+def _store(key: str, made: Cubin) -> None:
+    store.put(key, made.code, made._replace(code=b"")._asdict() | {"code": ""})
 
 
 def _numba() -> Any:
