@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..primitives import arithmetic, comparison
+from ..primitives import arithmetic, comparison, complexes
 from ..primitives import transcendental as ops
 from ..primitives.elementwise import constant_like
 from ..typing import Array, ArrayLike
@@ -49,7 +49,10 @@ def log1p(x: Shaped[ArrayLike, "..."], /) -> Array:
 def _log_base(name: str, x: ArrayLike, base: float) -> Array:
     (value,) = promote_args_inexact(name, x)
     if dtype_of(value).kind == "c":
-        return ops.log(value) / math.log(base)
+        # A quotient of complex numbers would make NaN of infinite parts.
+        logarithm = to_array(ops.log(value))
+        bottom = math.log(base)
+        return complexes.complex(logarithm.real / bottom, logarithm.imag / bottom)
     return arithmetic.div(ops.log(value), ops.log(constant_like(value, base)))
 
 

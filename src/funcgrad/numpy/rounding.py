@@ -60,8 +60,8 @@ fix = trunc
 
 def rint(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The nearest integer, halves to the even one, in a float dtype."""
-    (value,) = promote_args_inexact("rint", x)
-    return round(value)
+    check_arraylike("rint", x)
+    return convert(x, dtypes.canonicalize_dtype(float)) if _is_whole(x) else round(x)
 
 
 def round(a: Shaped[ArrayLike, "..."], decimals: int = 0, out: None = None) -> Array:

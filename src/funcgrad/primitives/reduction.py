@@ -18,6 +18,8 @@ from ..core.sources import user_line
 from ..core.zeros import Zero
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, size_of
+from ..ir.loops import Lowered, Operand
+from .elementwise import complex_plane
 from .kinds import Reduction, draw, integers, reals
 
 _half = frozenset({np.dtype(np.float16), np.dtype(dtypes.bfloat16)})
@@ -29,7 +31,9 @@ def lowest(dtype: np.dtype[Any]) -> Any:
         return False
     if dtype.kind in "iu":
         return np.iinfo(dtype).min
-    return complex(-np.inf, -np.inf) if dtype.kind == "c" else -np.inf
+    if dtype.kind == "c":
+        return complex(-np.inf, -np.inf)
+    return -np.inf if _has_infinity(dtype) else float(dtypes.finfo(dtype).min)
 
 
 def highest(dtype: np.dtype[Any]) -> Any:
@@ -38,7 +42,14 @@ def highest(dtype: np.dtype[Any]) -> Any:
         return True
     if dtype.kind in "iu":
         return np.iinfo(dtype).max
-    return complex(np.inf, np.inf) if dtype.kind == "c" else np.inf
+    if dtype.kind == "c":
+        return complex(np.inf, np.inf)
+    return np.inf if _has_infinity(dtype) else float(dtypes.finfo(dtype).max)
+
+
+def _has_infinity(dtype: np.dtype[Any]) -> bool:
+    """False of the eight-bit floats that spend those bits on a number."""
+    return bool(np.isinf(np.asarray(np.inf, dtype).astype(np.float32)))
 
 
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -278,6 +289,14 @@ class ArgExtremum(Reduction):
     def fold_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         return accumulator(dtype)
 
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        # Kernels see complex numbers as pairs, and order single numbers only.
+        if operands[0].dtype.kind == "c":
+            return None
+        return super().lower(operands, outs, **params)
+
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         found = self.find(x.astype(accumulator(x.dtype), copy=False), axis=params["axes"][0])
@@ -288,6 +307,7 @@ class ArgExtremum(Reduction):
         for shape, axis in (((3, 4), 0), ((2, 3, 5), 2), ((7,), 0), ((2, 0), 0)):
             params = {"axes": (axis,), "index_dtype": index}
             yield Example((draw(reals(-2.0, 2.0), shape, 8),), params)
+        yield Example((draw(complex_plane, (3, 4), 8),), {"axes": (0,), "index_dtype": index})
         holes = np.array([[1.0, np.nan, 3.0, np.nan], [2.0, 5.0, 5.0, 1.0]])
         yield Example((holes,), {"axes": (1,), "index_dtype": np.dtype(np.int64)})
         yield Example((draw(integers(-4, 4), (3, 5), 2),), {"axes": (1,), "index_dtype": index})
