@@ -83,3 +83,17 @@ def test_a_hessian_reads_no_identity_and_nothing_across() -> None:
     assert strided(hessian, x) == 0
     assert not fg.jit(hessian).lower(x).stages.block.constants
     np.testing.assert_allclose(fg.jit(hessian)(x), hessian(x), rtol=1e-4, atol=1e-3)
+
+
+def test_what_lies_in_memory_as_it_is_wanted_is_not_copied() -> None:
+    def f(x: Any, y: Any) -> Any:
+        # Unit axes between a product, a factor and another product.
+        factor = fnp.linalg.cholesky((x @ x.T + 90 * fnp.eye(40))[None, :, None].reshape(1, 40, 40))
+        return factor[0] @ y
+
+    x, y = array(40, 40), array(40, 9)
+    lowered = fg.jit(f).lower(x, y)
+    launches = [s for s in lowered.stages.block.steps if isinstance(s, Launch)]
+    assert len(launches) == 1, [s.kernel for s in launches]
+    want = np.linalg.cholesky(np.asarray(x) @ np.asarray(x).T + 90 * np.eye(40)) @ np.asarray(y)
+    np.testing.assert_allclose(fg.jit(f)(x, y), want, 1e-4, 1e-4)

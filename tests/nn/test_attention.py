@@ -100,8 +100,8 @@ def test_sizes_that_divide(monkeypatch):
 def test_how_lengths_are_divided():
     for batch, length in ((1, 5000), (64, 300), (4096, 20), (1, 3)):
         operands = {
-            "query": np.empty((batch, 2, 2, length, 8)),
-            "key": np.empty((batch, 2, length, 8)),
+            "query": np.empty((batch, length, 2, 2, 8)),
+            "key": np.empty((batch, length, 2, 8)),
         }
         rows, columns = attention_tiles.divided(operands)
         assert 4 * batch * rows.size * columns.size <= attention_tiles.TILE

@@ -54,7 +54,7 @@ from .linking import storage_shape
 from .parts import NoParts, Parts, part_dtype
 from .products import Products, products
 from .rules import FEW_WAYS, PLAIN, Chosen, TooManyPlaces, as_map, domain_of, index_key, seen
-from .views import backwards, strided
+from .views import backwards, strided, unmoved
 
 _CHEAP = 4.0
 _DEEPEST = 40
@@ -437,6 +437,7 @@ class Definitions:
         """The items of the whole jaxpr."""
         self.define()
         self.decide()
+        unmoved(self)
         while (items := self._all_items()) is None:
             pass
         for eqn in reversed(self.jaxpr.eqns):

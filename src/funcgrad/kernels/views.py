@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..ir.jaxpr import Atom, Literal, Var
-from ..ir.loops import Axis, Load, Map, axis_index, flat_index
+from ..ir.loops import Axis, Load, Map, View, axis_index, flat_index
 from ..ir.nests import offset_of
 
 if TYPE_CHECKING:
@@ -51,3 +51,42 @@ def strided(values: Definitions, atom: Atom) -> tuple[Var, tuple[int, ...]] | No
     if source is None or offset.const or offset.dynamic or source.aval.dtype != atom.aval.dtype:
         return None
     return source, tuple(offset.axes.get(a, 0) for a in axes)
+
+
+def unmoved(values: Definitions) -> None:
+    """Make views of what would be copied to memory of its own in the order in which it lies.
+
+    Such a map is inlined where loops read it; what is left is read as memory, by a kernel of the
+    library or by a product.
+    """
+    kept = {a for a in values.jaxpr.outvars if not isinstance(a, Literal)}
+    # Expressions that read what an eqn is given, and no further.
+    inlined, values.inlined = values.inlined, set()
+    for var, rule in values.rules.items():
+        given = values.made_by[var].invars
+        if isinstance(rule, Map) and len(given) == 1 and var not in inlined and var not in kept:
+            source = _memory_of(values, given[0])
+            if source not in inlined and _same_memory(values, var, source):
+                values.rules[var] = View(0)
+    values.inlined = inlined
+
+
+def _same_memory(values: Definitions, var: Var, source: Atom) -> bool:
+    """Whether a value is another one, element after element in memory."""
+    if (var.aval.size, var.aval.dtype) != (source.aval.size, source.aval.dtype):
+        return False
+    if var.aval.dtype.kind == "c":
+        return False
+    (nest,) = values.nests(var)
+    load, index = nest.value, tuple(axis_index(a) for a in nest.kept)
+    if not isinstance(load, Load) or load.guard is not None:
+        return False
+    whole = offset_of(load.source, load.index).same(flat_index(index, nest.target.shape))
+    return whole and values.owner.get(load.source) is source
+
+
+def _memory_of(values: Definitions, atom: Atom) -> Atom:
+    """The value whose memory an atom is."""
+    while not isinstance(atom, Literal) and isinstance(rule := values.rules.get(atom), View):
+        atom = values.made_by[atom].invars[rule.operand]
+    return atom

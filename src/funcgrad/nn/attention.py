@@ -76,9 +76,9 @@ def dot_product_attention(
     rate, words = _dropping(dropout_rate, dropout_key)
     pattern = Pattern(given, bool(is_causal), _window(local_window_size), rate)
     out, residual = _attend(pattern, operands | words)
-    out, residual = _heads_inside(out).astype(query.dtype), _heads_inside(residual[..., None])
-    out = _without_padding(out, operands.get("query_lengths"))
-    residual = lax.stop_gradient(residual[..., 0].astype(key.dtype))
+    out = _without_padding(_joined(out).astype(query.dtype), operands.get("query_lengths"))
+    residual = _joined(fnp.transpose(residual[..., None], (0, 3, 1, 2, 4)))[..., 0]
+    residual = lax.stop_gradient(residual.astype(key.dtype))
     found = (out, residual) if batched else (out[0], residual[0])
     return found if return_residual else found[0]
 
@@ -98,15 +98,14 @@ def _without_padding(out: Any, lengths: Any) -> Any:
     return fnp.where(there, out, fnp.zeros_like(out))
 
 
-def _heads_inside(x: Any) -> Any:
-    """[batch, heads, group, T, n] as [batch, T, heads · group, n]."""
-    batch, heads, group, rows, width = x.shape
-    return fnp.transpose(x, (0, 3, 1, 2, 4)).reshape(batch, rows, heads * group, width)
+def _joined(x: Any) -> Any:
+    """[batch, T, heads, group, n] as [batch, T, heads · group, n]."""
+    return x.reshape(*x.shape[:2], x.shape[2] * x.shape[3], x.shape[4])
 
 
 def _attend(pattern: Pattern, operands: dict[str, Any]) -> tuple[Any, Any]:
-    batch, heads, group, rows, _ = operands["query"].shape
-    few = batch * heads * group * rows * operands["key"].shape[2] <= TILE
+    batch, rows, heads, group, _ = operands["query"].shape
+    few = batch * heads * group * rows * operands["key"].shape[1] <= TILE
     blocks = None if few else divided(operands)
     out, top, total = fused(Attention(pattern, tuple(operands), blocks), *operands.values())
     return out, top + fnp.log(total)
@@ -172,16 +171,13 @@ def _check(arrays: dict[str, Any], implementation: str | None) -> None:
 
 
 def _grouped(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Operands in the form of `attention_scores`."""
+    """Operands in the form of `attention_fused`."""
     batch, rows, heads, width = arrays["query"].shape
     shared = arrays["key"].shape[2]
     group = heads // shared
-    query = arrays["query"].reshape(batch, rows, shared, group, width)
-    operands = {"query": fnp.transpose(query, (0, 2, 3, 1, 4))}
-    for name in ("key", "value"):
-        operands[name] = fnp.transpose(arrays[name], (0, 2, 1, 3))
-    operands |= {name: arrays[name] for name in ("bias", "mask") if name in arrays}
-    return operands
+    operands = {"query": arrays["query"].reshape(batch, rows, shared, group, width)}
+    names = ("key", "value", "bias", "mask")
+    return operands | {name: arrays[name] for name in names if name in arrays}
 
 
 def _lengths(name: str, lengths: Any, batch: int) -> Any:

@@ -1,6 +1,9 @@
 """Attention as one operation: on a GPU one kernel, elsewhere the program of scores or of tiles.
 
-In: the operands of `attention_scores`, in the order of `names`. The one idea: forward mode is one
+In: the operands of `attention_scores` in the order of `names`, but with heads inside of positions,
+as layers have them: query f[batch, T, heads, group, H], key and value f[batch, S, heads, H]; out is
+f[batch, T, heads, group, V]. A kernel strides over heads, so that nothing is transposed for it; the
+program for others has the transpositions. The one idea: forward mode is one
 more operation, linear in the tangents, whose transpose is a third one; each has the scores made
 again from the largest one and the sum of each query, so that none of them is kept.
 """
@@ -21,9 +24,25 @@ from ..ir.avals import ShapedArray, aval_of
 from .attention_scores import Pattern, direct
 from .attention_tiles import Blocks, tangents, tiled
 
+# The order of the axes for `attention_scores`.
+_OUTSIDE = {"query": (0, 2, 3, 1, 4), "key": (0, 2, 1, 3), "value": (0, 2, 1, 3)}
 # What the kernels of a GPU hold of a head in registers.
 _WIDEST = 128
 _FLOATS = ("float32", "bfloat16", "float16")
+
+
+def _turned(name: str, x: Any) -> Any:
+    return fnp.transpose(x, _OUTSIDE[name]) if name in _OUTSIDE else x
+
+
+def _heads_outside(operands: dict[str, Any]) -> dict[str, Any]:
+    """Operands, or their tangents, in the form of `attention_scores`."""
+    return {name: _turned(name, x) for name, x in operands.items()}
+
+
+def _heads_inside(out: Any) -> Any:
+    """f[batch, heads, group, T, V] as f[batch, T, heads, group, V]."""
+    return fnp.transpose(out, (0, 3, 1, 2, 4))
 
 
 @dataclass(frozen=True)
@@ -82,11 +101,12 @@ class Attention(_Attending):
     kernel = "attention"
 
     def run(self, *args: Any) -> list[Any]:
-        operands = self.operands(args)
+        operands = _heads_outside(self.operands(args))
         if self.blocks is None:
-            return list(direct(self.pattern, operands))
-        out, top, total = tiled(self.pattern, *self.blocks, operands)
-        return [out.astype(operands["query"].dtype), top, total]
+            out, top, total = direct(self.pattern, operands)
+        else:
+            out, top, total = tiled(self.pattern, *self.blocks, operands)
+        return [_heads_inside(out).astype(operands["query"].dtype), top, total]
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         outs = fused(self, *primals)
@@ -118,16 +138,17 @@ class AttentionTangent(_Attending):
         operands, count = self.operands(args), len(self.names)
         found, given = args[count : count + 3], args[count + 3 :]
         if self.blocks is not None:
-            moving = dict(zip(self.moving, given, strict=True))
+            moving = _heads_outside(dict(zip(self.moving, given, strict=True)))
             out, top, total = found
-            wide = out.astype(top.dtype), top, total
-            d_out, d_total = tangents(self.pattern, *self.blocks, operands, wide, moving)
-            return [d_out.astype(out.dtype), d_total]
+            wide = _turned("query", out).astype(top.dtype), top, total
+            fixed = _heads_outside(operands)
+            d_out, d_total = tangents(self.pattern, *self.blocks, fixed, wide, moving)
+            return [_heads_inside(d_out).astype(out.dtype), d_total]
 
         def attend(*moved: Any) -> tuple[Any, Any]:
             new = dict(zip(self.moving, moved, strict=True))
-            out, _, total = direct(self.pattern, {**operands, **new})
-            return out, total
+            out, _, total = direct(self.pattern, _heads_outside({**operands, **new}))
+            return _heads_inside(out), total
 
         primals = tuple(operands[name] for name in self.moving)
         return list(jvp(attend, primals, tuple(given))[1])

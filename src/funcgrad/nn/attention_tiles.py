@@ -80,9 +80,13 @@ class Blocks(NamedTuple):
 
 
 def divided(operands: dict[str, Any]) -> tuple[Blocks, Blocks]:
-    """Blocks of queries and of keys, such that the tile of all heads is of about TILE elements."""
-    batch, heads, group, rows, _ = operands["query"].shape
-    columns = operands["key"].shape[2]
+    """Blocks of queries and of keys, such that the tile of all heads is of about TILE elements.
+
+    Args:
+        operands: with heads inside of positions, as `attention_fused` has them.
+    """
+    batch, rows, heads, group, _ = operands["query"].shape
+    columns = operands["key"].shape[1]
     height, width = min(rows, 128), min(columns, 512)
     while batch * heads * group * height * width > TILE and max(height, width) > 16:
         height, width = (height, -(-width // 2)) if width > height else (-(-height // 2), width)

@@ -79,6 +79,28 @@ def test_gradients_of_some_operands(which):
     agrees(*traced(lambda *xs: fg.grad(loss, which)(*xs), *xs))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, fnp.bfloat16])
+def test_nothing_is_transposed_or_copied_around_it(dtype):
+    """Products, attention, and the slopes of the loss: no other kernel moves a head."""
+    x = np.ones((2, 64, 64), dtype)
+    weights = [np.ones((64, n), dtype) for n in (64, 32, 32, 64)]
+
+    def layer(weights, x):
+        shapes = zip(weights[:3], (4, 2, 2), strict=True)
+        q, k, v = ((x @ w).reshape(2, 64, heads, 16) for w, heads in shapes)
+        y = nn.dot_product_attention(q, k, v, is_causal=True)
+        return y.reshape(x.shape) @ weights[3]
+
+    def loss(weights, x):
+        return fnp.sin(layer(weights, x).astype(np.float32)).sum()
+
+    kinds = [k.launch.kind for k in program_of(layer, weights, x).kernels]
+    assert kinds == [*["product"] * 3, "attention", "product"]
+    kinds = [k.launch.kind for k in program_of(fg.grad(loss), weights, x).kernels]
+    assert kinds.count("attention") == 4 and kinds.count("map") == 1
+    assert {*kinds} == {"product", "attention", "map"}
+
+
 def test_a_batch_of_attentions_is_one():
     q, k, v = (drawn(3, *x.shape) for x in operands(rows=20, columns=30))
 

@@ -54,8 +54,8 @@ class Attention:
 
     def __post_init__(self) -> None:
         query, value = self.given["query"].shape, self.given["value"].shape
-        self.batch, self.heads, self.group, self.rows, self.width = query
-        self.columns, self.values = value[2:]
+        self.batch, self.rows, self.heads, self.group, self.width = query
+        self.columns, self.values = value[1], value[3]
 
     @property
     def by_tensor_cores(self) -> bool:
@@ -83,13 +83,13 @@ class Attention:
 
     def strides(self, name: str) -> tuple[int, int, int, int, int]:
         """Elements from one to the next batch, head, member of a group, row and number."""
-        by_key = name.removeprefix("d_") in ("key", "value")
-        rows = self.columns if by_key else self.rows
-        width = self.width if name.removeprefix("d_") in ("query", "key") else self.values
-        matrix = rows * width
-        if by_key:
-            return self.heads * matrix, matrix, 0, width, 1
-        return self.heads * self.group * matrix, self.group * matrix, matrix, width, 1
+        name = name.removeprefix("d_")
+        width = self.width if name in ("query", "key") else self.values
+        if name in ("key", "value"):
+            row = self.heads * width
+            return self.columns * row, width, 0, row, 1
+        row = self.heads * self.group * width
+        return self.rows * row, self.group * width, width, row, 1
 
 
 def attention_launches(
@@ -170,21 +170,28 @@ class Tiles:
         if grouped:
             self.line(f"group, at = at % {a.group}, at // {a.group}")
         self.line(f"head, batch = at % {a.heads}, at // {a.heads}")
-        self.line(f"keys_at = (batch * {a.heads} + head) * {a.columns}")
+
+    def bases(self, names: list[str], depth: int = 1) -> None:
+        """Where the matrices of operands begin."""
+        for name in names:
+            batch, head, group, _, _ = self.a.strides(name)
+            terms = [f"batch * {batch}", f"head * {head}"]
+            terms += [f"group * {group}"] if group and self.a.group > 1 else []
+            self.line(f"{name}_at = {' + '.join(terms)}", depth)
 
     def rows_at(self, depth: int = 1) -> None:
+        """Where what there is one of for each query begins, such as sums."""
         a = self.a
         head = f"((batch * {a.heads} + head) * {a.group} + group)"
         self.line(f"rows_at = {head} * {a.rows}", depth)
 
     def element(self, name: str, position: str, place: str) -> str:
         """An element of an operand that has rows of numbers, as a float32."""
-        a = self.a
-        by_row = name not in ("key", "value")
-        width = a.width if name in ("query", "key") else a.values
-        base = "rows_at" if by_row else "keys_at"
-        code = f"{name}[({base} + {position}) * {width} + {place}]"
-        return self.ops.loaded(code, a.given[name].dtype).code
+        return self.ops.loaded(self.at(name, position, place), self.a.given[name].dtype).code
+
+    def at(self, name: str, position: str, place: str) -> str:
+        """An element of an operand, as it lies in memory."""
+        return f"{name}[{name}_at + ({position}) * {self.a.strides(name)[3]} + {place}]"
 
     # Products of tiles.
 
@@ -376,6 +383,7 @@ class Forward(Tiles):
         if a.group == 1:
             self.line("group = 0")
         self.rows_at()
+        self.bases(["query", "key", "value", "out"])
         for i in range(EACH):
             self.line(f"best_{i} = {self.number(-np.inf)}")
             self.line(f"sum_{i} = {self.number(0)}")
@@ -415,6 +423,7 @@ class Forward(Tiles):
 
     def _store(self, across: int) -> None:
         a = self.a
+        row = a.strides("out")[3]
         for i in range(EACH):
             self.folded(f"sum_{i}", "add", 1)
             self.line(f"r = row + {ACROSS * i} + y")
@@ -428,4 +437,4 @@ class Forward(Tiles):
                     self.line(f"if {place} < {a.values}:", 2)
                     depth = 3
                 code = self.ops.stored(Text(f"found_{i}_{j} / sum_{i}", False), self.dtype)
-                self.line(f"out[(rows_at + r) * {a.values} + {place}] = {code}", depth)
+                self.line(f"out[out_at + r * {row} + {place}] = {code}", depth)

@@ -75,12 +75,15 @@ class Gradient(Tiles):
         self.line(f"warp, lane = cuda.threadIdx.x // {WARP}, cuda.threadIdx.x % {WARP}")
         self.line(f"row = cuda.blockIdx.x * {each} + warp")
         self.line(f"if row < {count}:")
+        self.line(f"r, at = row % {a.rows}, row // {a.rows}", 2)
+        self.line(f"group, at = at % {a.group}, at // {a.group}", 2)
+        self.line(f"head, batch = at % {a.heads}, at // {a.heads}", 2)
+        self.bases(["ct", "out"], 2)
         self.line(f"found = {self.number(0)}", 2)
         self.line("place = lane", 2)
         self.line(f"while place < {a.values}:", 2)
         codes = [
-            self.ops.loaded(f"{n}[row * {a.values} + place]", a.given[n].dtype).inner
-            for n in ("ct", "out")
+            self.ops.loaded(self.at(n, "r", "place"), a.given[n].dtype).inner for n in ("ct", "out")
         ]
         self.line(f"found = cuda.fma({codes[0]}, {codes[1]}, found)", 3)
         self.line(f"place += {WARP}", 3)
@@ -129,7 +132,8 @@ class Gradient(Tiles):
                 self.line(f"s_{i}_{j} = {code}", depth)
 
     def _store(self, sums: str, name: str, first: str, extent: int, width: int) -> None:
-        base = "rows_at" if name == "query" else "keys_at"
+        row = self.a.strides(name)[3]
+        self.bases([f"d_{name}"])
         for i in range(EACH):
             self.line(f"r = {first} + {ACROSS * i} + y")
             self.line(f"if r < {extent}:")
@@ -139,7 +143,7 @@ class Gradient(Tiles):
                     self.line(f"if {place} < {width}:", 2)
                     depth = 3
                 code = self.ops.stored(Text(f"{sums}_{i}_{j}"), self.moved[name].dtype)
-                self.line(f"d_{name}[({base} + r) * {width} + {place}] = {code}", depth)
+                self.line(f"d_{name}[d_{name}_at + r * {row} + {place}] = {code}", depth)
 
     def queries(self, name: str) -> str:
         """The cotangent of the queries."""
@@ -149,6 +153,7 @@ class Gradient(Tiles):
         if a.group == 1:
             self.line("group = 0")
         self.rows_at()
+        self.bases(["query", "ct", "key", "value"])
         self._of_rows(["top", "total", "delta"], 1)
         self.clear("found", self.across(a.width), 1)
         begin, end = self.range_of("r", SIDE, SIDE)
@@ -171,12 +176,14 @@ class Gradient(Tiles):
         of_key, of_value = ("key" in self.moved), ("value" in self.moved)
         self._rooms([a.width, a.values])
         self.begin("first", a.columns, False)
+        self.bases(["key", "value"])
         if of_key:
             self.clear("of_key", self.across(a.width), 1)
         if of_value:
             self.clear("of_value", self.across(a.values), 1)
         self.line(f"for group in range({a.group}):")
         self.rows_at(2)
+        self.bases(["query", "ct"], 2)
         begin, end = self.range_of("c", SIDE, SIDE)
         self.line(f"row, end = {begin}, {end}", 2)
         self.line("while row < end:", 2)

@@ -148,14 +148,6 @@ class Matrices(Tiles):
         row = "(mine // 16 * 8 + mine % 8)"
         self.line(f"{room.name}_beside = {room.pitch} * {row} + 4 * (mine // 8 % 2{cross})")
 
-    def bases(self, names: list[str], depth: int = 1) -> None:
-        """Where the matrices of operands begin."""
-        for name in names:
-            batch, head, group, _, _ = self.a.strides(name)
-            terms = [f"batch * {batch}", f"head * {head}"]
-            terms += [f"group * {group}"] if group and self.a.group > 1 else []
-            self.line(f"{name}_at = {' + '.join(terms)}", depth)
-
     def local(self, name: str, size: int, kind: str = "float32") -> None:
         """An array of a thread's own, which compilers put into registers."""
         self.line(f"{name} = cuda.local.array({size}, {kind})")
