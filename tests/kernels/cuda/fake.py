@@ -20,6 +20,13 @@ POISON = 0xA5
 H200 = Info("Fake H200", (9, 0), 132, 1 << 30)
 
 
+class Recorded(list):
+    """Work; `waiting`: of each device, how often its graph was launched before the others'."""
+
+    def __init__(self):
+        self.waiting = {}
+
+
 class FakeDriver:
     """Attributes: `log`: what was asked for, in order; `waits`: how often the host waited."""
 
@@ -30,7 +37,10 @@ class FakeDriver:
         self.log = []
         self.waits = 0
         self.queue = []
+        self.started = set()
+        # What the streams of some devices record, in order, and which devices they are.
         self.recording = None
+        self.recorders = set()
         self.kernels = {}
         self.free_bytes = memory
         self.aligned = aligned
@@ -115,6 +125,8 @@ class FakeDriver:
 
     def now(self):
         """Do what waits in the queue."""
+        if self.started:
+            raise CudaError("waiting for ranks whose graphs are not all launched")
         queue, self.queue = self.queue, []
         for work in queue:
             work()
@@ -124,6 +136,8 @@ class FakeDriver:
             assert stream == 100
             self.queue.append(work)
             return
+        if self.current not in self.recorders:
+            raise CudaError("work for a device that does not record, while another one does")
         innermost = self.opened[-1][0] if self.opened else 100
         if stream != innermost:
             raise CudaError("work for a stream while another one records what is inside")
@@ -280,8 +294,11 @@ class FakeDriver:
         pass
 
     def record(self, stream):
-        assert self.recording is None
-        self.recording = []
+        assert self.current not in self.recorders and not self.opened
+        if self.recording is None:
+            self.recording = Recorded()
+        assert not self.recording, "another device begins to record amid the work of one"
+        self.recorders.add(self.current)
         self.log.append(("record",))
 
     def recorded(self, stream):
@@ -290,14 +307,22 @@ class FakeDriver:
         for choice in self.choices.values():
             if choice["uses"] != 1:
                 raise CudaError(f"a choice with {choice['uses']} nodes")
-        work, self.recording = self.recording, None
+        work, device = self.recording, self.current
+        self._stop()
+        work.waiting[device] = 0
         self.choices = {}
         self.graphs += 1
-        return work
+        return work, device
 
     def abandon(self, stream):
         assert not self.opened
-        self.recording, self.choices = None, {}
+        self._stop()
+        self.choices = {}
+
+    def _stop(self):
+        self.recorders.remove(self.current)
+        if not self.recorders:
+            self.recording = None
 
     def decides(self):
         return self.can_decide
@@ -355,7 +380,15 @@ class FakeDriver:
 
     def replay(self, graph, stream):
         assert self.recording is None
-        self.queue += graph
+        work, device = graph
+        assert device == self.current
+        # Ranks meet inside: it is done when the graphs of all devices were launched.
+        work.waiting[device] += 1
+        if all(work.waiting.values()):
+            assert set(work.waiting.values()) == {1}, "a graph goes before its neighbours"
+            work.waiting = dict.fromkeys(work.waiting, 0)
+            self.queue += work
+        self.started = {id(work)} if any(work.waiting.values()) else set()
         self.log.append(("replay",))
 
     def forget(self, graph):

@@ -34,6 +34,7 @@ class FakeNccl:
 
     def comm_init_all(self, count, devices):
         assert self.calls is None, "a communicator is made inside of a group of calls"
+        assert self.driver.recording is None, "a communicator is made while a stream records"
         assert count == len(devices) == len(set(devices)) <= len(self.driver.devices())
         self.made.append(tuple(devices))
         return [(len(self.made) - 1, rank) for rank in range(count)]
@@ -64,6 +65,9 @@ class FakeNccl:
 
     def group_end(self):
         calls, self.calls = self.calls, None
+        met = {self.made[c][rank] for _, (c, rank), _ in calls}
+        if self.driver.recording is not None:
+            assert met <= self.driver.recorders, "a rank of a collective does not record"
         names = {name for name, _, _ in calls}
         self.log.append((sorted(names), sorted({self.made[c] for _, (c, _), _ in calls})))
         for number in sorted({c for _, (c, _), _ in calls}):

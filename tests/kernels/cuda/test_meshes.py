@@ -229,3 +229,90 @@ def test_the_numbers_are_those_of_the_package():
         name
     ) in "comm_init_all group_start group_end all_reduce reduce_scatter all_gather send recv":
         assert all(hasattr(lib, n) for n in name.split())
+
+
+RECORDED = {
+    "sum and gather": lambda x: x + lax.psum(x, "i") + lax.all_gather(x, "i", axis=1).sum(1),
+    "some, with zeros for others": lambda x: lax.ppermute(x * 2, "i", [(0, 2), (3, 1)]) - x,
+    "index": lambda x: lax.ppermute(x, "i", RING) * lax.axis_index("i"),
+    "pairs": lambda x: lax.psum(x + 1, "i", axis_index_groups=PAIRS) * x,
+    "a loop": lambda x: lax.fori_loop(0, 3, lambda k, c: c * 0.5 + lax.psum(c, "i"), x),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_programs_are_recorded_as_a_graph_for_each_device(four, cpus, name):
+    cpus(4)
+    body, driver = RECORDED[name], four.driver
+    f = fg.jit(over(body, P("i"), P("i"), check_vma=False))
+    mesh = fg.make_mesh((4,), ("i",))
+    on_cpus = fg.shard_map(body, mesh=mesh, in_specs=P("i"), out_specs=P("i"), check_vma=False)
+    x = fg.device_put(X, NamedSharding(line(), P("i")))
+    seen = []
+    for n in range(5):
+        start, calls = len(driver.log), len(four.log)
+        np.testing.assert_allclose(f(x), on_cpus(X), rtol=1e-5, atol=1e-6, err_msg=str(n))
+        what = [w for w, *_ in driver.log[start:]]
+        seen.append((what.count("record"), what.count("replay"), len(four.log) > calls))
+        assert not n or "allocate" not in what
+    # Plain, then recorded for the addresses of a result that was let go of, then repeated.
+    assert seen[0] == (0, 0, True) and (4, 4, True) in seen[1:3]
+    assert seen[-1] == (0, 4, False) == seen[-2]
+
+
+def test_a_step_that_goes_on_with_its_results_is_repeated(four):
+    def on_each(w, x):
+        return w - 0.1 * lax.pmean(fg.grad(lambda w: ((x @ w) ** 2).sum())(w), "i")
+
+    step = fg.jit(over(on_each, (P(), P("i")), P()))
+    w, data = np.ones(3, np.float32), fg.device_put(X, NamedSharding(line(), P("i")))
+    there = fg.device_put(w, NamedSharding(line(), P()))
+    for _ in range(6):
+        start = len(four.driver.log)
+        there = step(there, data)
+        w = w - 0.1 * 2 * X.T @ (X @ w) / 4
+        what = [e[0] for e in four.driver.log[start:]]
+    assert what == ["replay"] * 4
+    np.testing.assert_allclose(there, w, rtol=1e-4, atol=1e-5)
+
+
+def test_programs_whose_way_the_host_reads_are_not_recorded(four):
+    f = fg.jit(
+        over(
+            lambda x: lax.psum(lax.while_loop(lambda c: c.sum() < 9e3, lambda c: c + 1, x), "i"),
+            P("i"),
+            P(),
+        )
+    )
+    # Too much for registers.
+    wide = np.tile(X, (1, 100))
+    x = fg.device_put(wide, NamedSharding(line(), P("i")))
+    want = f(wide).numpy()
+    for _ in range(3):
+        np.testing.assert_array_equal(f(x), want)
+    assert ("record",) not in four.driver.log
+
+
+def test_an_error_while_devices_record_leaves_them_in_order(four, monkeypatch):
+    f = fg.jit(over(RECORDED["sum and gather"], P("i"), P("i"), check_vma=False))
+    x = fg.device_put(X, NamedSharding(line(), P("i")))
+    want = f(x).numpy()
+    calls = []
+
+    def failing(*args):
+        calls.append(args)
+        raise RuntimeError("ncclInternalError")
+
+    def again():
+        for _ in range(3):
+            f(x)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeNccl, "all_gather", failing)
+        with pytest.raises(RuntimeError, match="ncclInternalError"):
+            again()
+    assert calls and four.driver.recording is None and not four.driver.recorders
+    four.calls = None
+    for _ in range(4):
+        np.testing.assert_array_equal(f(x), want)
+    assert ("replay",) in four.driver.log

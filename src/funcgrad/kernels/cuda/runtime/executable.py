@@ -8,7 +8,6 @@ graph.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -41,9 +40,7 @@ from .commands import (
 from .conditions import CASES, WHILE
 from .place import Place
 from .pool import Memory
-
-# Addresses alternate between two sets where a loop replaces its state.
-MOST_GRAPHS = 8
+from .recordings import Recordings
 
 
 class NoKernelError(RuntimeError):
@@ -89,7 +86,6 @@ class CudaExecutable:
         values = all_constants(program.block)
         self._constants = [_captured(place, values[b], b) for b in self.commands.constants]
         self._arena = place.pool.take(self.commands.arena) if self.commands.arena else None
-        self._met: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         # A program of one command gains nothing from being recorded.
         several = len(self.commands.body) > 1 or any(
             isinstance(c, (Repeat, Until, Choose)) for c in self.commands.body
@@ -99,6 +95,8 @@ class CudaExecutable:
         self.replays = can and several
         if self.decides:
             place.prepare_choices()
+        # Where the device chooses, it is recorded at once: the host would wait in between.
+        self._recordings = Recordings([place], at_once=self.decides)
         self.brought: list[int] = []
 
     def __call__(
@@ -112,7 +110,10 @@ class CudaExecutable:
         with self.place.lock:
             outputs, running = self.begin(inputs, reused)
             if self.replays:
-                self._replay(running.bases)
+                body, recorded = self.commands.body, _Recorded(self, running.bases)
+                self._recordings.run(
+                    running.addresses, lambda: running.all(body), lambda: recorded.all(body)
+                )
             else:
                 running.all(self.commands.body)
         return outputs
@@ -134,37 +135,6 @@ class CudaExecutable:
             "arena": [self._arena.address if self._arena is not None else 0],
         }
         return outputs, Running(self, bases)
-
-    def _replay(self, bases: dict[str, list[int]]) -> None:
-        """Run the commands, record them where these addresses were met once, or repeat them.
-
-        Where the device chooses, they are recorded at once: the host would wait in between.
-        """
-        place, key = self.place, (*bases["input"], *bases["output"])
-        graph = self._met.get(key)
-        if key not in self._met:
-            self._remember(key)
-            if not self.decides:
-                Running(self, bases).all(self.commands.body)
-                return
-        self._met.move_to_end(key)
-        if graph is None:
-            place.driver.record(place.stream)
-            try:
-                _Recorded(self, bases).all(self.commands.body)
-            except BaseException:
-                # A stream that records must stop, also after an error.
-                place.driver.abandon(place.stream)
-                raise
-            graph = self._met[key] = place.driver.recorded(place.stream)
-        place.driver.replay(graph, place.stream)
-
-    def _remember(self, key: tuple[int, ...]) -> None:
-        self._met[key] = None
-        if len(self._met) > MOST_GRAPHS:
-            _, old = self._met.popitem(last=False)
-            if old is not None:
-                self.place.driver.forget(old)
 
     def handle(self, name: str) -> Any:
         """The loaded kernel of a name."""
@@ -200,6 +170,11 @@ class Running(Walk):
     def address(self, slot: Slot) -> int:
         """Where a buffer begins in this turn."""
         return self.bases[slot.region][slot.number] + self.offset(slot)
+
+    @property
+    def addresses(self) -> tuple[int, ...]:
+        """Those that may be others at the next call."""
+        return (*self.bases["input"], *self.bases["output"])
 
     @property
     def where(self) -> int:

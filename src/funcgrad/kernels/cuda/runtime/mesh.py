@@ -20,10 +20,14 @@ from .commands import Command, Meet, Repeat, inner_commands
 from .executable import CudaExecutable, NoKernelError, Running
 from .place import Place
 from .pool import Memory
+from .recordings import Recordings
 
 
 class MeshExecutable:
     """A program that the devices of a mesh can run.
+
+    Attributes:
+        replays: whether it is recorded, by a graph for each device.
 
     Args:
         places: the devices, row-major; `coordinates`: of each its place along each axis.
@@ -44,6 +48,10 @@ class MeshExecutable:
         self._coordinates = coordinates
         self._body = self.parts[0].commands.body
         _check(self._body, name)
+        # The first call makes what cannot be made while streams record: communicators, zeros. So
+        # nothing is recorded at once, and where data decide, the host reads.
+        self.replays = all(part.replays for part in self.parts) and not self.parts[0].decides
+        self._recordings = Recordings(places)
         self._zeros: dict[tuple[int, int], Memory] = {}
         self._indices: dict[tuple[int, Any], Memory] = {}
 
@@ -53,7 +61,12 @@ class MeshExecutable:
             for part in self.parts:
                 stack.enter_context(part.place.lock)
             made = [part.begin(given) for part, given in zip(self.parts, inputs, strict=True)]
-            self._all([running for _, running in made], self._body)
+            ranks = [running for _, running in made]
+            if self.replays:
+                addresses = tuple(a for rank in ranks for a in rank.addresses)
+                self._recordings.run(addresses, *[lambda: self._all(ranks, self._body)] * 2)
+            else:
+                self._all(ranks, self._body)
         return [outputs for outputs, _ in made]
 
     def _all(self, ranks: Sequence[Running], body: Sequence[Command]) -> None:
