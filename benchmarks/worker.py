@@ -56,27 +56,31 @@ class TorchTools:
 
 
 class Library:
-    """A work under our jit, or JAX's."""
+    """A work under our jit or JAX's, or done eagerly by one of us."""
 
     def __init__(self, work: Work, fw: Any) -> None:
         self.work, self.fw = work, fw
         self.inputs = work.inputs(np.random.default_rng(SEED))
         donated = (0,) if work.carry else ()
-        self.jitted = fw.jit(work.function(fw), donate_argnums=donated)
+        function = work.function(fw)
+        self.function = function if work.eager else fw.jit(function, donate_argnums=donated)
         self.reset()
 
     def reset(self) -> None:
         """The arguments as they were at first."""
-        self.arguments = map_tree(self.fw.numpy.array, self.inputs)
+        self.arguments = tuple(
+            x if k in self.work.plain else map_tree(self.fw.numpy.array, x)
+            for k, x in enumerate(self.inputs)
+        )
         self.fw.block_until_ready(list(leaves(self.arguments)))
 
     def run(self, count: int) -> Any:
         """The output of the last of some calls."""
-        jitted, (first, *rest) = self.jitted, self.arguments
+        function, (first, *rest) = self.function, self.arguments
         carry, waits, wait = self.work.carry, self.work.waits, self.fw.block_until_ready
         out = None
         for _ in range(count):
-            out = jitted(first, *rest)
+            out = function(first, *rest)
             if carry:
                 first = out[0]
             if waits:

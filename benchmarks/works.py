@@ -41,6 +41,8 @@ class Work:
         variants: further peers of PyTorch's: "torch channels-last", "torch.compile".
         amount: elements or operations; odd sizes are held against smooth ones by time over it.
         smooth: name of the work with even sizes that this one is compared with.
+        plain: places of arguments that stay NumPy's arrays or numbers, which each call is given.
+        eager: the function is not jitted.
         waits: every call is waited for; where it is not, calls of microseconds are timed in a row.
     """
 
@@ -57,6 +59,8 @@ class Work:
     variants: tuple[str, ...] = ()
     amount: float | None = None
     smooth: str | None = None
+    plain: tuple[int, ...] = ()
+    eager: bool = False
     waits: bool = True
 
     def contenders(self) -> list[str]:

@@ -101,3 +101,23 @@ def test_generators_by_name_and_by_dtype():
         random.key(0, dtype="uint32")
     with pytest.raises(ValueError, match="unrecognized PRNG implementation"):
         random.key_dtype("rbg")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_words_of_few_elements_are_those_of_many(count):
+    rng = np.random.default_rng(count)
+    operands = rng.integers(0, 2**32, (4, 60), dtype=np.uint32)
+    operands[:, :4] = 2**32 - 1
+    operands[:, 4:8] = 0
+    many = threefry2x32(*operands)
+    for k in range(0, 60, count):
+        few = threefry2x32(*operands[:, k : k + count])
+        for words, wanted in zip(few, many, strict=True):
+            np.testing.assert_array_equal(words, wanted[k : k + count])
+    key1, key2 = operands[:2, 9:10]
+    for words, wanted in zip(
+        threefry2x32(key1, key2, *operands[2:, :count]),
+        threefry2x32(key1, key2, *operands[2:]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(words, wanted[:count])

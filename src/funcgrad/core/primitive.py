@@ -154,7 +154,10 @@ class Primitive:
     def evaluate_here(self, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Run `impl` on values that are not tracers."""
         avals = tuple([x.aval if type(x) is Array else aval_of(x) for x in args])
-        arrays = [x.numpy() if type(x) is Array else to_ndarray(x) for x in args]
+        arrays = [
+            x.numpy() if type(x) is Array else to_ndarray(x, aval)
+            for x, aval in zip(args, avals, strict=True)
+        ]
         out_avals, _ = self.infer(avals, params)
         rule = self.rule(avals, out_avals) if self._met_narrow else self.impl
         with np.errstate(all="ignore"):

@@ -6,6 +6,7 @@ names are reached through `movement.py`.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,6 +26,9 @@ from .kinds import Movement, draw, reals
 def is_ours(x: Any) -> bool:
     """Whether x is an Array or a tracer, which a movement that moves nothing may return."""
     return isinstance(x, (Array, Tracer))
+
+
+_copied = 256
 
 
 class BroadcastInDim(Movement):
@@ -65,7 +69,12 @@ class BroadcastInDim(Movement):
         if len(axes) != len(shape):
             extents = dict(zip(axes, x.shape, strict=True))
             x = x.reshape([extents.get(i, 1) for i in range(len(shape))])
-        return np.broadcast_to(x, shape)
+        if math.prod(shape) > _copied:
+            return np.broadcast_to(x, shape)
+        # A view costs more than a copy of few elements.
+        out = np.empty(shape, x.dtype)
+        out[...] = x
+        return out
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         from .movement import transpose

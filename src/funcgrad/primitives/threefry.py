@@ -7,6 +7,7 @@ Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ Words = Any
 
 rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
 parity = np.uint32(0x1BD11BDA)
+_mask = 0xFFFFFFFF
+_few = 4
 _block = 8192
 _by_block: Any = ("external_loop", "buffered")
 
@@ -25,6 +28,10 @@ def threefry2x32(key1: Words, key2: Words, count1: Words, count2: Words) -> tupl
     shape = np.broadcast_shapes(*(np.shape(x) for x in operands))
     first, second = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
     with np.errstate(over="ignore"):
+        if first.size <= _few:
+            for k, words in enumerate(zip(*(_ints(x, shape) for x in operands), strict=True)):
+                first.flat[k], second.flat[k] = _encrypt_one(*words)
+            return first, second
         if first.size <= _block:
             _encrypt(*operands, first, second)
             return first, second
@@ -35,6 +42,26 @@ def threefry2x32(key1: Words, key2: Words, count1: Words, count2: Words) -> tupl
             for block in blocks:
                 _encrypt(*block)
     return first, second
+
+
+def _ints(x: Words, shape: tuple[int, ...]) -> list[int]:
+    """The words of each element of a shape they broadcast to."""
+    if np.size(x) == 1:
+        return [int(np.reshape(x, ()))] * math.prod(shape)
+    return np.broadcast_to(x, shape).ravel().tolist()
+
+
+def _encrypt_one(key1: int, key2: int, count1: int, count2: int) -> tuple[int, int]:
+    """The two words of one element: for few, Python's ints are quicker than NumPy's arrays."""
+    keys = (key1, key2, key1 ^ key2 ^ int(parity))
+    x, y = count1 + key1, count2 + key2
+    for group in range(5):
+        for rotation in rotations[group % 2]:
+            x, y = (x + y) & _mask, y & _mask
+            y = (y << rotation | y >> 32 - rotation) & _mask ^ x
+        x += keys[(group + 1) % 3]
+        y += keys[(group + 2) % 3] + group + 1
+    return x & _mask, y & _mask
 
 
 def _encrypt(key1: Words, key2: Words, count1: Words, count2: Words, x: Words, y: Words) -> None:
