@@ -8,6 +8,7 @@ product after moving and joining axes, and so are both of its derivatives.
 from __future__ import annotations
 
 import enum
+import functools
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -273,6 +274,7 @@ def product_dtype(name: str, lhs: ShapedArray, rhs: ShapedArray, preferred: Any)
     return preferred
 
 
+@functools.cache
 def _width(dtype: np.dtype[Any]) -> tuple[Any, ...] | None:
     """What orders dtypes by width: complex, then exponent, then mantissa, then bits, then sign."""
     kind = dtypes.kind_of(dtype)
@@ -285,6 +287,7 @@ def _width(dtype: np.dtype[Any]) -> tuple[Any, ...] | None:
     return (dtype.kind == "c", int(info.maxexp), int(info.nmant), int(info.bits), True)
 
 
+@functools.cache
 def work_dtype(out: np.dtype[Any], *operands: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype products are formed and added in."""
     if out.kind in "biu":
@@ -299,6 +302,8 @@ def work_dtype(out: np.dtype[Any], *operands: np.dtype[Any]) -> np.dtype[Any]:
 def contract(lhs: Any, rhs: Any, numbers: DimensionNumbers) -> Any:
     """The contraction of NumPy arrays of one dtype, as one (batched) matrix product."""
     (lc, rc), (lb, rb) = numbers
+    if lhs.ndim < 3 and rhs.ndim < 3 and lc == (lhs.ndim - 1,) and rc == (0,) and not lb:
+        return np.matmul(lhs, rhs)
     shape = output_shape(lhs.shape, rhs.shape, numbers)
     left, right = free_axes(lhs.ndim, lc, lb), free_axes(rhs.ndim, rc, rb)
     batch = tuple(lhs.shape[a] for a in lb)
