@@ -28,6 +28,7 @@ NAMES = (
     "bench_contraction",
     "bench_derivatives",
     "bench_branches",
+    "bench_fourier",
     "bench_loops",
     "bench_indexing",
     "bench_calls",

@@ -427,11 +427,15 @@ class Library(NamedTuple):
     """A kernel written by hand, by name in `kernels.library`, or `otherwise` where it has none.
 
     `spec` says to the kernel's builder what it is to do: the params of the eqn.
+
+    Attributes:
+        of_complex: whether the kernel takes complex numbers, side by side.
     """
 
     name: str
     spec: Any
     otherwise: Map | Fold | Scatter | None = None
+    of_complex: bool = False
 
 
 class Native(NamedTuple):

@@ -8,8 +8,9 @@ from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
 from .items import Backwards, LibraryBuilder
-from .library import LibraryKernel, conv, lapack, pool, sort, top_k
+from .library import LibraryKernel, conv, fft, lapack, pool, sort, top_k
 from .library.sort_plan import SortSpec
+from .parts import part_dtype
 from .runtime.toolchain import machine
 
 
@@ -81,9 +82,18 @@ def _triangular_solve(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryK
     return lapack.triangular_solve(lapack.Triangular(b, a.rows, *(eqn.params[k] for k in how)))
 
 
+def _fft(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    if any(backwards):
+        return None
+    aval, params = eqn.invars[0].aval, eqn.params
+    kind, dtype = params["fft_type"].name, part_dtype(aval.dtype).name
+    return fft.build(fft.FftSpec(dtype, kind, aval.shape, params["fft_lengths"]), machine())
+
+
 _builders: dict[str, LibraryBuilder] = {
     "cholesky": _cholesky,
     "convolution": _convolution,
+    "fft": _fft,
     "lu": _lu,
     "pool": _pool,
     "sort": _sort,

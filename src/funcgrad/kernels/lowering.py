@@ -266,7 +266,8 @@ class Definitions:
         if isinstance(lowered, Native):
             return [lowered] * count
         if isinstance(lowered, Library):
-            lowered = lowered.otherwise if complexes else self._by_hand(lowered, eqn)
+            taken = lowered.of_complex or not complexes
+            lowered = self._by_hand(lowered, eqn) if taken else lowered.otherwise
             if lowered is None:
                 return [None] * count
         if isinstance(lowered, Contract):

@@ -24,6 +24,7 @@ from .fuse import Fuser, Group, reads_of
 from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
 from .layouts import arrange
 from .library import LibraryKernel
+from .library.fft_tables import Table
 from .library.gemm import Gemm
 from .linking import captured
 from .lowering import Definitions
@@ -63,6 +64,7 @@ class LibraryCall:
     Attributes:
         gemm: what a matrix product does.
         backwards: of each operand of the eqn, the axes along which what is read lies backwards.
+        tables: constants of the kernel itself.
     """
 
     kernel: LibraryKernel
@@ -72,6 +74,7 @@ class LibraryCall:
     eqn: Eqn
     gemm: Gemm | None = None
     backwards: Backwards = ()
+    tables: list[Buffer] = field(default_factory=lambda: [])
 
 
 @dataclass(eq=False)
@@ -250,7 +253,7 @@ class Builder:
                 made = Scheduler(item, seen, name, self.division).kernels()
                 block.steps += [Launch(kernel, item) for kernel in made]
             else:
-                block.steps += self._turns(item, wanted, block) or [self.step(item)]
+                block.steps += self._turns(item, wanted, block) or [self.step(item, block)]
         self._chain(block)
         return block
 
@@ -302,14 +305,14 @@ class Builder:
 
     # Steps that are no nests.
 
-    def step(self, item: Step) -> BlockStep:
+    def step(self, item: Step, block: Block) -> BlockStep:
         """A contraction, a library kernel, control flow or a call-out."""
         what = item.what
         if isinstance(what, Gemm):
             make = gemm_outline if self.division.outlines else gemm_kernel
-            return self._library_call(make(what, self._fresh()), item, what)
+            return self._library_call(make(what, self._fresh()), item, block, what)
         if isinstance(what, ByHand):
-            return self._library_call(what.kernel, item, backwards=what.backwards)
+            return self._library_call(what.kernel, item, block, backwards=what.backwards)
         if isinstance(what, Region):
             return getattr(self, f"_{what.kind}")(item, what.parts)
         return self._host(item)
@@ -324,12 +327,24 @@ class Builder:
         self,
         kernel: LibraryKernel,
         item: Step,
+        block: Block,
         gemm: Gemm | None = None,
         backwards: Backwards = (),
     ) -> LibraryCall:
+        tables = [self._table(table, block) for table in kernel.tables]
         byte = np.dtype(np.uint8)
         scratch = [Buffer((n,), byte, f"scratch{k}") for k, n in enumerate(kernel.scratch)]
-        return LibraryCall(kernel, item.inputs, item.outputs, scratch, item.eqn, gemm, backwards)
+        reads, writes = item.inputs, item.outputs
+        return LibraryCall(kernel, reads, writes, scratch, item.eqn, gemm, backwards, tables)
+
+    def _table(self, table: Table, block: Block) -> Buffer:
+        values = table.values()
+        for buffer, held in block.constants.items():
+            if held is values:
+                return buffer
+        made = Buffer(values.shape, values.dtype, f"table{len(block.constants)}")
+        block.constants[made] = values
+        return made
 
     def _turns(self, item: Step, wanted: set[Buffer], block: Block) -> list[BlockStep]:
         """A loop as kernels that keep its carry in registers, where they can."""

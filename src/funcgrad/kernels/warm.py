@@ -17,6 +17,7 @@ from ..ir.jaxpr import ClosedJaxpr
 from ..ir.loops import Native
 from .canonical import Canonical, NoText
 from .custom import NativeCall, NumbaKernel, host_of_natives, signature_read
+from .library.fft_tables import from_recipe, recipe_of
 from .runtime import cache
 from .runtime.launch import Executable
 
@@ -80,7 +81,11 @@ def _natives(written: Sequence[Any], functions: Mapping[NumbaKernel, str]) -> di
 def _described(
     constants: Sequence[np.ndarray[Any, Any]], captured: Sequence[np.ndarray[Any, Any]]
 ) -> list[Any] | None:
-    """Each constant as the number of a captured array, or its bytes; None if one is too large."""
+    """Each constant as the number of a captured array, its bytes, or what a table is made from.
+
+    Returns:
+        None if one is too large.
+    """
     where = {id(c): k for k, c in enumerate(captured)}
     found: list[Any] = []
     for array in constants:
@@ -88,6 +93,8 @@ def _described(
             found.append(where[id(array)])
         elif not array.ndim and array.dtype.kind in "biuf" and array.dtype.isbuiltin == 1:
             found.append([array.tobytes().hex(), array.dtype.str, list(array.shape)])
+        elif (recipe := recipe_of(array)) is not None:
+            found.append(["table", recipe])
         else:
             return None
     return found
@@ -96,5 +103,7 @@ def _described(
 def _restored(described: Any, captured: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     if isinstance(described, int):
         return captured[described]
+    if described[0] == "table":
+        return from_recipe(described[1])
     text, dtype, shape = described
     return np.frombuffer(bytes.fromhex(text), dtype).reshape(shape)

@@ -19,6 +19,7 @@ from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Library, Lowered, Operand
 from .kinds import Domain, draw, reals
 
 
@@ -106,6 +107,11 @@ class Fft(Primitive):
     ) -> tuple[Any, Any]:
         assert dims[0] is not None
         return self.bind(move_axis(args[0], dims[0], 0), **params), 0
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | Sequence[Lowered] | None:
+        return Library("fft", params, of_complex=True)
 
     def examples(self) -> Iterator[Example]:
         signal, spectrum = reals(-1.0, 1.0), Domain(-1.0, 1.0, np.complex128)

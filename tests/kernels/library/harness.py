@@ -36,9 +36,11 @@ class Program:
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         self.functions = {name: kind(self.code.address(name)) for name in names}
         self.scratch = [guarded(n) for n in kernel.scratch]
+        self.tables = [table.values() for table in kernel.tables]
 
     def prepare(self, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> list[Any]:
-        places = {"in": inputs, "out": outputs, "scratch": [s for s, _ in self.scratch]}
+        scratch = [s for s, _ in self.scratch]
+        places = {"in": inputs, "out": outputs, "scratch": scratch, "table": self.tables}
         launches: list[Any] = []
         for stage in self.kernel.stages:
             table = (ctypes.c_void_p * len(stage.args))(

@@ -273,7 +273,12 @@ class ProgramEmitter:
 
     def stage_pointers(self, block: Block, step: LibraryCall, stage: Stage) -> list[str]:
         """The memory that a stage is called with."""
-        slots = {"in": step.reads, "out": step.writes, "scratch": step.scratch}
+        slots = {
+            "in": step.reads,
+            "out": step.writes,
+            "scratch": step.scratch,
+            "table": step.tables,
+        }
         return [self.pointer(block, slots[where][k]) for where, k in stage.args]
 
     def host_call(self, block: Block, step: HostCall) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Slot = tuple[Literal["in", "out", "scratch"], int]
+from .fft_tables import Table
+
+Slot = tuple[Literal["in", "out", "scratch", "table"], int]
 
 
 class Stage(NamedTuple):
@@ -30,6 +32,7 @@ class LibraryKernel(NamedTuple):
     Attributes:
         share: elements of the only result that each of the `extent` items of the only stage
             writes, one item's behind the other's (the last may have fewer); 0 where that is not so.
+        tables: constants that stages read.
     """
 
     functions: dict[str, str]
@@ -38,3 +41,4 @@ class LibraryKernel(NamedTuple):
     scratch: tuple[int, ...]
     flops: float
     share: int = 0
+    tables: tuple[Table, ...] = ()

@@ -254,8 +254,14 @@ class Code:
     def transpose(self, source: str, apart: Value, into: str, pitch: Value) -> None:
         """A square of as many elements as a vector has lanes, its rows so far apart."""
         lanes = self.lanes
-        kind = self.vector(lanes)
         held = [self.load(source, self.mul(apart, i), lanes) for i in range(lanes)]
+        for i, vector in enumerate(self.turned(held)):
+            self.store(vector, into, self.mul(pitch, i), lanes)
+
+    def turned(self, rows: Sequence[str]) -> list[str]:
+        """The columns of a square whose rows are these vectors."""
+        lanes, held = self.lanes, [*rows]
+        kind = self.vector(lanes)
         step = 1
         while step < lanes:
             # Of the numbers of a lane and of its vector, one binary digit is exchanged.
@@ -266,14 +272,16 @@ class Code:
                     continue
                 pair = held[i], held[i + step]
                 for at, lane in ((i, low), (i + step, high)):
-                    mask = ", ".join(f"i32 {x}" for x in lane)
-                    held[at] = self.writer.value(
-                        f"shufflevector {kind} {pair[0]}, {kind} {pair[1]}, "
-                        f"<{lanes} x i32> <{mask}>"
-                    )
+                    held[at] = self.shuffled(kind, *pair, lane)
             step *= 2
-        for i, vector in enumerate(held):
-            self.store(vector, into, self.mul(pitch, i), lanes)
+        return held
+
+    def shuffled(self, kind: str, a: str, b: str, lanes: Sequence[int]) -> str:
+        """Lanes of two vectors side by side, chosen by their numbers."""
+        mask = ", ".join(f"i32 {x}" for x in lanes)
+        return self.writer.value(
+            f"shufflevector {kind} {a}, {kind} {b}, <{len(lanes)} x i32> <{mask}>"
+        )
 
     # Runs of elements.
 

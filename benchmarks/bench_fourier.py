@@ -1,0 +1,65 @@
+"""Fourier transforms and transpositions: single and in batches, of good lengths and primes."""
+
+from __future__ import annotations
+
+import numpy
+from works import Work, normal
+
+
+def along_last(name):
+    """A function of `fft`, along the last axes."""
+    return lambda fw: getattr(fw.numpy.fft, name)
+
+
+def filtered(fw):
+    """There, times a filter, and back; and the gradient of its square."""
+
+    def call(x, kernel):
+        def smooth(x):
+            np = fw.numpy
+            return np.sum(np.fft.irfft(np.fft.rfft(x) * kernel) ** 2)
+
+        return fw.grad(smooth)(x)
+
+    return call
+
+
+def permuted(*order):
+    return lambda fw: lambda x: fw.numpy.transpose(x, order) + 0
+
+
+def reals(*shape):
+    return lambda rng: (normal(rng, *shape),)
+
+
+def complexes(*shape):
+    return lambda rng: ((normal(rng, *shape) + 1j * normal(rng, *shape)).astype(numpy.complex64),)
+
+
+def shorts(*shape):
+    return lambda rng: ((normal(rng, *shape) * 100).astype(numpy.int16),)
+
+
+def signal_and_filter(rng):
+    return normal(rng, 256, 1024), normal(rng, 513)
+
+
+WORKS = [
+    Work("fft 1000", complexes(1000), along_last("fft"), waits=False),
+    Work("fft 1021, a prime", complexes(1021), along_last("fft"), waits=False),
+    Work("fft 1e6", complexes(1_000_000), along_last("fft")),
+    Work("fft 100003, a prime", complexes(100_003), along_last("fft")),
+    Work("rfft 1e5", reals(100_000), along_last("rfft")),
+    Work("fft, 20000 rows of 16", complexes(20_000, 16), along_last("fft")),
+    Work("fft, 256 rows of 1000", complexes(256, 1000), along_last("fft")),
+    Work("fft, 2500 rows of 127", complexes(2500, 127), along_last("fft")),
+    Work("rfft, 256 rows of 1024", reals(256, 1024), along_last("rfft")),
+    Work("fft2 512x512", complexes(512, 512), along_last("fft2")),
+    Work("rfft2 512x512", reals(512, 512), along_last("rfft2")),
+    Work("fftn 64x64x64", complexes(64, 64, 64), along_last("fftn")),
+    Work("gradient of a filter, 256 rows", signal_and_filter, filtered),
+    Work("transpose 2048x2048", reals(2048, 2048), permuted(1, 0)),
+    Work("transpose 2048x2048, int16", shorts(2048, 2048), permuted(1, 0)),
+    Work("transpose 1001x1503", reals(1001, 1503), permuted(1, 0)),
+    Work("transpose 16x3x224x224 (0, 2, 3, 1)", reals(16, 3, 224, 224), permuted(0, 2, 3, 1)),
+]
