@@ -169,6 +169,35 @@ def {name}(a0, a1, a2, a3, b0, b1, c0, c1, c2, c3):
     cuda.syncwarp()
     return c0, c1, c2, c3
 """
+# A word holds a number.
+ROUNDED = """
+@device
+def mma_tf32(a0, a1, a2, a3, b0, b1, c0, c1, c2, c3):
+    left = cuda.shared.array(4096, uint32)
+    right = cuda.shared.array(2048, uint32)
+    warp, lane = cuda.threadIdx.x // 32, cuda.threadIdx.x % 32
+    quad, turn = lane // 4, lane % 4
+    upper, column = 128 * warp + 8 * quad + turn, 64 * warp + 8 * quad + turn
+    left[upper] = a0
+    left[upper + 4] = a2
+    left[upper + 64] = a1
+    left[upper + 68] = a3
+    right[column] = b0
+    right[column + 4] = b1
+    cuda.syncwarp()
+    for k in range(8):
+        s, t = as_float32(left[upper - turn + k]), as_float32(left[upper - turn + 64 + k])
+        p = as_float32(right[64 * warp + 16 * turn + k])
+        q = as_float32(right[64 * warp + 16 * turn + 8 + k])
+        c0, c1, c2, c3 = c0 + s * p, c1 + s * q, c2 + t * p, c3 + t * q
+    cuda.syncwarp()
+    return c0, c1, c2, c3
+
+
+@device
+def to_tf32(x):
+    return uint32((int64(as_uint32(x)) + 0x1000) & 0xFFFFE000)
+"""
 # Tiles: what lanes name is left for the others of their warp; copies are made at once.
 TILES = """
 @device
@@ -233,9 +262,14 @@ def pack_bfloat16(low, high):
     return found
 """
 WRITTEN = "fetch_matrices fetch_turned copy_16 wait_copies pack_float16 pack_bfloat16".split()
-TEXTS = TILES + "".join(
-    PRODUCT.format(name=name, **{x: number.format(x) for x in "xyuv"})
-    for name, number in PRODUCTS.items()
+WRITTEN += ["mma_tf32", "to_tf32"]
+TEXTS = (
+    TILES
+    + ROUNDED
+    + "".join(
+        PRODUCT.format(name=name, **{x: number.format(x) for x in "xyuv"})
+        for name, number in PRODUCTS.items()
+    )
 )
 
 

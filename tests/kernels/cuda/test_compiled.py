@@ -117,6 +117,21 @@ def test_products_keep_their_sums_in_registers(product, dtype, target):
 
 @needs_extra
 @pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_products_of_rounded_float32_keep_their_sums_in_registers(product, target):
+    f, shape = PRODUCTS[product]
+    with fg.default_matmul_precision("tensorfloat32"):
+        made = compiled(f, target, "float32", shape)
+    assert "mma.sync.aligned.m16n8k8.row.col.f32.tf32" in made.kernels[0].ptx
+    assert "cvt.rna.tf32.f32" in made.kernels[0].ptx
+    for kernel in made.kernels:
+        assert not kernel.spills and ".local" not in kernel.ptx, kernel
+        assert kernel.registers <= 255 and kernel.cubin.shared <= 48 << 10
+
+
+@needs_extra
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "target"), [("float32", "sm_80"), ("bfloat16", "sm_90")])
 def test_convolutions_keep_their_sums_in_registers(dtype, target):
     dtype = fnp.bfloat16 if dtype == "bfloat16" else dtype

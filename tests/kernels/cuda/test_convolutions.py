@@ -7,7 +7,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
 
-from .running import program_of, traced
+from .running import both_ways, program_of, traced
 from .test_emulated import agrees
 
 DRAWN = np.random.default_rng(11)
@@ -54,6 +54,22 @@ CASES = {
 def convolved(x, w, window_strides=None, **params):
     strides = window_strides or (1,) * (x.ndim - 2)
     return lax.conv_general_dilated(x, w, strides, **params)
+
+
+@pytest.mark.parametrize("name", ["strides", "features last", "groups"])
+def test_float32_that_may_be_rounded_is_multiplied_by_tensor_cores(name):
+    x, w, params = CASES[name]
+    x, w = drawn(*x), drawn(*w)
+    with fg.default_matmul_precision("tensorfloat32"):
+
+        def gradients(x, w):
+            return fg.grad(lambda *xs: fnp.sin(convolved(*xs, **params)).sum(), (0, 1))(x, w)
+
+        program, want, found = both_ways(*traced(gradients, x, w))
+    assert program.text.count("def convolution") <= program.text.count("rounded to TF32")
+    for outs in found:
+        for got, expected in zip(outs, want, strict=True):
+            np.testing.assert_allclose(got, expected, 0, 2e-2 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 
+import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
+from funcgrad.control.jit import simplified_for_gpu as simplified
+from funcgrad.kernels.cuda import emulated
+from funcgrad.kernels.cuda.emulated_matrices import rounded
 from funcgrad.kernels.cuda.emulator import Emulator
 from funcgrad.kernels.cuda.lanes import EmulationError
+from funcgrad.kernels.cuda.program import cuda_program
 
-from .running import program_of, traced
+from .processor import Processors
+from .running import both_ways, program_of, traced
 from .test_emulated import agrees
 
 DRAWN = np.random.default_rng(3)
@@ -37,6 +43,36 @@ def test_products(name, dtype):
     f, left, right = CASES[name]
     program = agrees(*traced(f, drawn(left, dtype), drawn(right, dtype)))
     assert f"mma_{dtype}" in program.text and "by tensor cores" in program.explain("f")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_products_of_float32_that_may_be_rounded(name):
+    f, *shapes = CASES[name]
+    x, y = (drawn(s, "float32") for s in shapes)
+    with fg.default_matmul_precision("tensorfloat32"):
+        program, want, found = both_ways(*traced(f, x, y))
+    assert "mma_tf32" in program.text and "rounded to TF32" in program.explain("f")
+    for (got,), (w,) in ((outs, want) for outs in found):
+        np.testing.assert_allclose(got, w, 0, 4e-3 * np.sqrt(600))
+        assert not np.array_equal(got, w)
+
+
+def test_tf32_of_this_processor_is_the_emulators(monkeypatch):
+    x, y = drawn((40, 50), "float32"), drawn((50, 33), "float32")
+    with fg.default_matmul_precision("tensorfloat32"):
+        closed, inputs = traced(lambda x, y: x @ y, x, y)
+        program = cuda_program(closed, simplified)
+        (want,) = emulated.emulate(program, inputs, True)
+        monkeypatch.setattr(emulated, "Emulator", Processors)
+        (got,) = emulated.emulate(program, inputs, True)
+    np.testing.assert_allclose(got, want, 1e-5, 1e-5)
+
+
+def test_tf32_has_ten_bits_and_rounds_halves_away():
+    x = np.float32([1 + 2**-11, -1 - 2**-11, 1 + 2**-12, 1 + 3 * 2**-11, np.inf, 0.0])
+    want = np.float32([1 + 2**-10, -1 - 2**-10, 1, 1 + 2**-9, np.inf, 0.0])
+    assert np.array_equal(rounded(x).view(np.float32), want)
 
 
 def test_sums_are_float32():

@@ -50,16 +50,25 @@ def problem_for(eqn: Eqn, backwards: Backwards) -> Problem | None:
 
 
 def convolution_launches(
-    problem: Problem, name: str, buffers: tuple[Buffer, Buffer, Buffer], library: CudaLibrary
+    problem: Problem,
+    name: str,
+    buffers: tuple[Buffer, Buffer, Buffer],
+    library: CudaLibrary,
+    rounded: bool,
 ) -> tuple[list[ProductLaunch], list[Buffer]]:
-    """The launches of (image, kernel, result), and the memory they need between."""
+    """The launches of (image, kernel, result), and the memory they need between.
+
+    Args:
+        rounded: float32 may be rounded to TF32 before it is multiplied.
+    """
     found: list[ProductLaunch] = []
     scratch: list[Buffer] = []
     several = len(problem.phases) > 1
     for k, phases in enumerate(problem.phases):
         if prod(p.places for p in phases):
             own = f"{name}_{k}" if several else name
-            launches, room = _Convolution(problem, phases, own, buffers, library).launches()
+            text = _Convolution(problem, phases, own, buffers, library, rounded)
+            launches, room = text.launches()
             found += launches
             scratch += room
     return found, scratch
@@ -75,6 +84,7 @@ class _Convolution(ProductText):
         name: str,
         buffers: tuple[Buffer, Buffer, Buffer],
         library: CudaLibrary,
+        rounded: bool,
     ) -> None:
         self.problem = problem
         self.phases = phases
@@ -94,7 +104,7 @@ class _Convolution(ProductText):
             (outside[1], 0),
             problem.outs,
         )
-        super().__init__(g, name, buffers, library)
+        super().__init__(g, name, buffers, library, rounded)
 
     def heading(self, name: str) -> str:
         p = self.problem

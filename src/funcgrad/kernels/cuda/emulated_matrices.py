@@ -59,6 +59,32 @@ def multiplied(kind: Any, lanes: int, registers: Sequence[Any]) -> tuple[NDArray
     return tuple(d[:, row, column].reshape(-1) for row, column in places)
 
 
+def rounded(x: Any) -> Any:
+    """Float32 with a mantissa of 10 bits, as words of 32; halves go away from zero."""
+    bits = np.asarray(x).astype(np.float32)[()].view(np.uint32)
+    return (bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)
+
+
+def multiplied_rounded(lanes: int, registers: Sequence[Any]) -> tuple[NDArray, ...]:
+    """16 × 8 times 8 × 8 of each warp, added to 16 × 8; what is multiplied was rounded before."""
+    found = [np.broadcast_to(r, (lanes,)).reshape(-1, WARP) for r in registers]
+    group, turn = np.arange(WARP) // 4, np.arange(WARP) % 4
+    a = np.zeros((len(found[0]), 16, 8), np.float32)
+    b, c = (np.zeros((len(found[0]), n, 8), np.float32) for n in (8, 16))
+    for words in found[:6]:
+        if np.any(words & np.uint32(0x1FFF)):
+            raise EmulationError("tensor cores are given float32 that was not rounded")
+    for k in range(4):
+        a[:, group + 8 * (k % 2), turn + 4 * (k // 2)] = found[k].view(np.float32)
+    for k in range(2):
+        b[:, turn + 4 * k, group] = found[4 + k].view(np.float32)
+    places = [(group + 8 * (k // 2), 2 * turn + k % 2) for k in range(4)]
+    for k, (row, column) in enumerate(places):
+        c[:, row, column] = found[6 + k]
+    d = a @ b + c
+    return tuple(d[:, row, column].reshape(-1) for row, column in places)
+
+
 def fetched(
     team: Team, tiles: Memory, place: Any, mask: NDArray, turned: bool
 ) -> tuple[NDArray, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .emulated_matrices import Copies, fetched, multiplied, packed
+from .emulated_matrices import Copies, fetched, multiplied, multiplied_rounded, packed, rounded
 from .lanes import WARP, EmulationError, Local, Memory, NDArray, Team
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
@@ -100,6 +100,7 @@ GIVEN: dict[str, Callable[..., Any]] = {
     "math.sqrt": np.sqrt,
     "libdevice.expf": np.exp,
     "exp2_quick": np.exp2,
+    "to_tf32": rounded,
     "pack_float16": partial(packed, np.float16),
     "pack_bfloat16": partial(packed, None),
     "cuda.fma": _fma,
@@ -395,6 +396,11 @@ class _Run:
         """Likewise."""
         self._shuffled(0, self.team.lane)
         return multiplied(None, self.team.lanes, registers)
+
+    def do_mma_tf32(self, *registers: Any) -> tuple[NDArray, ...]:
+        """Likewise, of float32 that was rounded."""
+        self._shuffled(0, self.team.lane)
+        return multiplied_rounded(self.team.lanes, registers)
 
     def do_fetch_matrices(self, tiles: Memory, place: Any) -> tuple[NDArray, ...]:
         """Four matrices of 8 × 8 from shared memory, whose rows the lanes of a warp name."""

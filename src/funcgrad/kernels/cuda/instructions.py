@@ -42,13 +42,13 @@ class Instruction(NamedTuple):
         return ",".join([*outs, *(REGISTERS[o] for o in self.operands)])
 
 
-def _matrices(kind: str) -> Instruction:
-    """What a warp multiplies by tensor cores: 16 × 16 times 16 × 8 of 16-bit floats.
+def _matrices(kind: str, steps: int) -> Instruction:
+    """What a warp multiplies by tensor cores: 16 × steps times steps × 8.
 
     Its lanes give four words, two words and four sums, and get four sums.
     """
     text = (
-        f"mma.sync.aligned.m16n8k16.row.col.f32.{kind}.{kind}.f32 "
+        f"mma.sync.aligned.m16n8k{steps}.row.col.f32.{kind}.{kind}.f32 "
         "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
     )
     sums = ("float32",) * 4
@@ -62,8 +62,11 @@ INSTRUCTIONS = {
     "to_float16": Instruction("cvt.rn.f16.f32 $0, $1;", ("uint16",), ("float32",)),
     "maximum_float32": Instruction("max.NaN.f32 $0, $1, $2;", ("float32",), _FLOATS),
     "minimum_float32": Instruction("min.NaN.f32 $0, $1, $2;", ("float32",), _FLOATS),
-    "mma_float16": _matrices("f16"),
-    "mma_bfloat16": _matrices("bf16"),
+    "mma_float16": _matrices("f16", 16),
+    "mma_bfloat16": _matrices("bf16", 16),
+    "mma_tf32": _matrices("tf32", 8),
+    # Float32 with a mantissa of 10 bits.
+    "to_tf32": Instruction("cvt.rna.tf32.f32 $0, $1;", ("uint32",), ("float32",)),
     # The first of two is the lower half of the word.
     "pack_float16": Instruction("cvt.rn.f16x2.f32 $0, $2, $1;", ("uint32",), _FLOATS),
     "pack_bfloat16": Instruction("cvt.rn.bf16x2.f32 $0, $2, $1;", ("uint32",), _FLOATS),

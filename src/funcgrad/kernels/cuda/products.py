@@ -4,7 +4,7 @@
              for each DEPTH of the contraction:
                  both operands' parts go to shared memory, side by side as they lie
                  for each step: a thread adds the outer product of a column and a row of its own;
-                 of 16-bit floats, tensor cores multiply (`tensor_cores`)
+                 of 16-bit floats and TF32, tensor cores multiply (`tensor_cores`)
     parts:   where the result has few tiles, several blocks share the contraction of one;
              a second launch adds up what they found, in order
 
@@ -26,7 +26,7 @@ from ..emit.llvm_ops import is_small_float
 from ..emit.source_ops import Text
 from ..library.gemm import Gemm
 from . import tensor_cores
-from .tensor_cores import TensorTiles
+from .tensor_cores import RoundedTiles, TensorTiles
 from .words import CudaLibrary, memory_type
 
 # Threads of a block stand in a square.
@@ -69,8 +69,8 @@ class Cut:
     steps: int
 
 
-def cut_of(g: Gemm, halves: bool = False) -> Cut:
-    """The cut of a product, from sizes alone; tensor cores take 16-bit floats in deeper parts."""
+def cut_of(g: Gemm, depth: int = 0) -> Cut:
+    """The cut of a product, from sizes alone; tensor cores say how deep its parts are."""
     count = prod(b[0] for b in g.batch)
 
     def tiles(side: int) -> int:
@@ -78,17 +78,25 @@ def cut_of(g: Gemm, halves: bool = False) -> Cut:
 
     side = next((s for s in SIDES if tiles(s) >= WANTED_BLOCKS), SIDES[-1])
     parts = min(WANTED_BLOCKS // max(tiles(side), 1), g.k // LEAST_PART, MOST_PARTS)
-    depth = tensor_cores.DEPTH if halves else 8 if side == SIDES[0] else 16
+    depth = depth or (8 if side == SIDES[0] else 16)
     parts = max(parts, 1)
     steps = -(-g.k // (parts * depth)) * depth
     return Cut(side, depth, max(-(-g.k // steps), 1) if steps else 1, steps)
 
 
 def product_launches(
-    g: Gemm, name: str, buffers: tuple[Buffer, Buffer, Buffer], library: CudaLibrary
+    g: Gemm,
+    name: str,
+    buffers: tuple[Buffer, Buffer, Buffer],
+    library: CudaLibrary,
+    rounded: bool,
 ) -> tuple[list[ProductLaunch], list[Buffer]]:
-    """The launches of (left, right, result), and the memory they need between."""
-    return ProductText(g, name, buffers, library).launches()
+    """The launches of (left, right, result), and the memory they need between.
+
+    Args:
+        rounded: float32 may be rounded to TF32 before it is multiplied.
+    """
+    return ProductText(g, name, buffers, library, rounded).launches()
 
 
 def sums_of(buffer: Buffer) -> np.dtype[Any]:
@@ -100,11 +108,18 @@ class ProductText:
     """Writes the launches of a product; `buffers` are those of left, right and result."""
 
     def __init__(
-        self, g: Gemm, name: str, buffers: tuple[Buffer, Buffer, Buffer], library: CudaLibrary
+        self,
+        g: Gemm,
+        name: str,
+        buffers: tuple[Buffer, Buffer, Buffer],
+        library: CudaLibrary,
+        rounded: bool,
     ) -> None:
         self.g = g
         self.halves = is_small_float(buffers[0].dtype)
-        self.cut = cut_of(g, self.halves)
+        self.rounded = rounded and {b.dtype.name for b in buffers} == {"float32"}
+        depth = tensor_cores.WORDS if self.rounded else tensor_cores.DEPTH if self.halves else 0
+        self.cut = cut_of(g, depth)
         self.name = name
         self.buffers = buffers
         self.ops = library.ops
@@ -141,7 +156,8 @@ class ProductText:
     def text(self) -> str:
         """The kernel."""
         g, cut = self.g, self.cut
-        tiles = TensorTiles(self) if self.halves else PlainTiles(self)
+        kind = RoundedTiles if self.rounded else TensorTiles if self.halves else PlainTiles
+        tiles = kind(self)
         self.line("lane = cuda.threadIdx.x")
         tiles.begin()
         self.place()

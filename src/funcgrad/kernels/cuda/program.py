@@ -30,7 +30,7 @@ from .attention import attention_launches
 from .convolutions import convolution_launches, problem_for
 from .cublaslt import note
 from .custom import CustomLaunch, custom_launch
-from .matmuls import Epilogue, epilogues, matmul_launch
+from .matmuls import Epilogue, epilogues, is_lower, matmul_launch
 from .nccl import DTYPES
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
@@ -242,7 +242,7 @@ def _product(
     asked = matmul_launch(gemm, name, [left, right, out], end, precision) if matmuls else None
     if asked is not None:
         return [CudaKernel.of(asked, library, notes)], []
-    made, scratch = product_launches(gemm, name, (left, right, out), library)
+    made, scratch = product_launches(gemm, name, (left, right, out), library, is_lower(precision))
     made[0].note = note()
     return [CudaKernel.of(found, library, notes) for found in made], scratch
 
@@ -287,7 +287,9 @@ def _convolution(
     problem = problem_for(step.eqn, step.backwards)
     assert problem is not None
     (left, right), (out,) = step.reads, step.writes
-    found, step.scratch = convolution_launches(problem, name, (left, right, out), library)
+    rounded = is_lower(step.eqn.params["precision"])
+    buffers = left, right, out
+    found, step.scratch = convolution_launches(problem, name, buffers, library, rounded)
     notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
     return [CudaKernel.of(launch, library, notes) for launch in found]
 

@@ -1,4 +1,4 @@
-"""Products of 16-bit floats by tensor cores: a warp multiplies 16 × 16 by 16 × 8 at once.
+"""Products by tensor cores: of 16-bit floats a warp multiplies 16 × 16 by 16 × 8 at once.
 
 In: the text of a product. Out: its lines for tiles, sums and products. The one idea: an instruction
 takes two neighbours along the contraction in a word of 32 bits, so tiles lie in shared memory as
@@ -9,7 +9,10 @@ be, so that the lanes of a warp read 32 different banks.
     of a warp                     B: words (quad, turn), and 4 on
                                   C: row quad, columns 2 · turn and the next; row quad + 8
 
-Source: PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type".
+Of float32, where a program asks for less than all of its bits, a word is one number rounded to 19
+bits (TF32), and half as many steps are multiplied at once; all else is the same.
+
+Source: PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type", "… for mma.m16n8k8".
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ THREADS = 256
 WARP = 32
 # Steps of the contraction held at once, and words of 32 bits of a row of them, with what is unused.
 DEPTH = 32
-PITCH = DEPTH // 2 + 4
+WORDS = DEPTH // 2
+PITCH = WORDS + 4
 ROWS, COLUMNS, STEPS = 16, 8, 16
 # Warps of a block side by side, by the side of a tile.
 _ACROSS = {32: 4, 64: 2, 128: 2}
@@ -36,6 +40,7 @@ class TensorTiles:
 
     def __init__(self, text: ProductText) -> None:
         self.text = text
+        self.function = f"mma_{text.buffers[0].dtype.name}"
         self.cut = text.cut
         self.line = text.line
         across = _ACROSS[self.cut.side]
@@ -71,7 +76,7 @@ class TensorTiles:
 
     def fill(self, side: str, extent: int, outside: bool) -> None:
         """Bring an operand's part to shared memory, two neighbours along the steps in a word."""
-        first, words = {"left": "row", "right": "column"}[side], DEPTH // 2
+        first, words = {"left": "row", "right": "column"}[side], WORDS
         self.line(f"for k in range({self.cut.side * words // THREADS}):", 2)
         fast = words if outside else self.cut.side
         names = ("pair", "place") if outside else ("place", "pair")
@@ -88,7 +93,6 @@ class TensorTiles:
 
     def multiply(self) -> None:
         """A warp adds the products of its parts of both tiles."""
-        function = f"mma_{self.text.buffers[0].dtype.name}"
         self.line(f"for part_of in range({DEPTH // STEPS}):", 2)
         self.line(f"at = {STEPS // 2} * part_of + turn", 3)
         for i in range(self.high):
@@ -102,4 +106,27 @@ class TensorTiles:
             for i in range(self.high):
                 sums = ", ".join(f"sum_{i}_{j}_{k}" for k in range(4))
                 given = ", ".join(f"a_{i}_{k}" for k in range(4))
-                self.line(f"{sums} = {function}({given}, b_0, b_1, {sums})", 3)
+                self.line(f"{sums} = {self.function}({given}, b_0, b_1, {sums})", 3)
+
+
+class RoundedTiles(TensorTiles):
+    """Tiles of float32 that is rounded to TF32 on its way to shared memory."""
+
+    how = ", by tensor cores, of numbers rounded to TF32"
+
+    def __init__(self, text: ProductText) -> None:
+        super().__init__(text)
+        self.function = "mma_tf32"
+
+    def fill(self, side: str, extent: int, outside: bool) -> None:
+        """Bring an operand's part to shared memory, a number in a word."""
+        first = {"left": "row", "right": "column"}[side]
+        self.line(f"for k in range({self.cut.side * WORDS // THREADS}):", 2)
+        fast = WORDS if outside else self.cut.side
+        names = ("step", "place") if outside else ("place", "step")
+        self.line(f"{names[0]} = (lane + {THREADS} * k) % {fast}", 3)
+        self.line(f"{names[1]} = (lane + {THREADS} * k) // {fast}", 3)
+        self.line(f"value = {self.text.ops.constant(0, self.text.sums)}", 3)
+        self.line(f"if start + step < end and {first} + place < {extent}:", 3)
+        self.text.load(side, f"{first} + place", outside)
+        self.line(f"{side}_tile[{PITCH} * place + step] = to_tf32(value)", 3)
