@@ -15,7 +15,7 @@ from funcgrad.config import config, enable_x64
 from funcgrad.kernels.cuda import adapter, cublaslt, nccl
 
 needs_extra = pytest.mark.skipif(
-    bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.REMEDY}"
+    bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.remedy()}"
 )
 # Our own compiler needs no numba-cuda; only what compares the two does.
 needs_numba = pytest.mark.skipif(
@@ -310,8 +310,16 @@ def test_doctor_says_what_mends_it(capsys, monkeypatch):
     assert re.search(r"no-such-package +missing: no kernel can be compiled", told)
     assert "mended by: pip install 'funcgrad[cuda13]'" in told
     assert "driver" in told and "/dev/nvidia0" in told
-    assert "nvmath-python" in told
+    assert "nvmath-python" in told and "from 580 on for CUDA 13" in told
     assert re.search(r"nccl4py +missing: .*\n +mended by: pip install 'funcgrad\[nccl13\]'", told)
+    # What is missing is of the version of CUDA of what is there.
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter, "toolkit", lambda: 12)
+        patch.setattr(nccl, "toolkit", lambda: 12)
+        assert main(["doctor"]) == 1
+        told = capsys.readouterr().out
+        assert "'funcgrad[cuda12]'" in told and "'funcgrad[nccl12]'" in told
+        assert "from 525 on for CUDA 12" in told and "13]" not in told
     monkeypatch.setattr(cublaslt, "PACKAGE", "numpy")
     monkeypatch.setattr(nccl, "PACKAGE", "numpy")
     monkeypatch.setattr(adapter, "VERSIONED", ("numpy",))

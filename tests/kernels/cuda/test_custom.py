@@ -217,7 +217,7 @@ def test_what_is_read_cannot_be_written(gpu):
 
 
 # Like all cubins (test_compiled.py); the tests above run the same kernel without the packages.
-@pytest.mark.skipif(bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.REMEDY}")
+@pytest.mark.skipif(bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.remedy()}")
 def test_it_is_compiled_and_linked():
     made = (
         fg.jit(lambda x: fnp.tanh(both(x, 0.5)) + by_rows(x)[1])

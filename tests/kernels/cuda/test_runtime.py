@@ -450,7 +450,7 @@ class Code(str):
 )
 def test_drivers_that_will_not_do(monkeypatch, answers, told):
     monkeypatch.setattr(drivers, "_bindings", lambda: Codes(**answers))
-    monkeypatch.setattr(drivers, "version_of", lambda package: "13.5.0")
+    monkeypatch.setattr(drivers, "toolkit", lambda: 13)
     with pytest.raises(CudaError, match=told):
         drivers.NvidiaDriver()
 

@@ -37,7 +37,8 @@ VERSIONED = (
     "nvidia-nvvm nvidia-cuda-nvcc-cu12",
     "nvidia-nvjitlink nvidia-nvjitlink-cu12",
 )
-REMEDY = "pip install 'funcgrad[cuda13]'"
+# The oldest driver for the packages of each version of CUDA.
+_DRIVERS = {12: 525, 13: 580}
 Made = TypeVar("Made")
 TARGETS = re.compile(r"sm_(\d+)(\d)")
 OLDEST = (8, 0)
@@ -63,6 +64,22 @@ class Cubin(NamedTuple):
     registers: int
     spills: int
     shared: int
+
+
+def toolkit() -> int:
+    """The version of CUDA that the packages here are of, or would be."""
+    return int((version_of("cuda-bindings") or "13").partition(".")[0])
+
+
+def remedy() -> str:
+    """The line that brings what is missing, of the version of what is there."""
+    return f"pip install 'funcgrad[cuda{12 if toolkit() == 12 else 13}]'"
+
+
+def driver_wanted() -> str:
+    """From which driver on the packages can be used."""
+    version = 12 if toolkit() == 12 else 13
+    return f"from {_DRIVERS[version]} on for CUDA {version} (nvidia.com/drivers)"
 
 
 def missing(packages: Mapping[str, str] | None = None) -> list[str]:
@@ -115,7 +132,7 @@ def require(numba: bool = False) -> None:
     if absent:
         raise ModuleNotFoundError(
             f"Compiling for a GPU needs {', '.join(absent)}, which this Python does not have. "
-            f"Install it: {REMEDY}"
+            f"Install it: {remedy()}"
         )
 
 
@@ -294,7 +311,7 @@ def _library() -> bytes:
             file = Path(folder, _LIBDEVICE)
             if file.exists():
                 return file.read_bytes()
-    raise CompileError(f"{_LIBDEVICE} is in none of {_TOOLKIT}. {REMEDY}")
+    raise CompileError(f"{_LIBDEVICE} is in none of {_TOOLKIT}. {remedy()}")
 
 
 def _linked(ptx: str, version: tuple[int, int]) -> Cubin:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .adapter import REMEDY
+from .adapter import remedy
 
 PACKAGE = "nvmath-python"
 # What NVIDIA recommends for its newest GPUs.
@@ -72,7 +72,7 @@ def note() -> str:
     """What is said of products that a kernel of our own does."""
     if available():
         return "our own kernel: on a device cuBLASLt does it"
-    return f"our own kernel: cuBLASLt needs {PACKAGE}: {REMEDY}"
+    return f"our own kernel: cuBLASLt needs {PACKAGE}: {remedy()}"
 
 
 class CublasLt:

@@ -25,23 +25,23 @@ def report() -> tuple[str, bool]:
         if version:
             rows.append((name, version, ""))
         else:
-            rows.append((name, "missing: no kernel can be compiled", adapter.REMEDY))
+            rows.append((name, "missing: no kernel can be compiled", adapter.remedy()))
             absent.append(name)
     for package in adapter.NUMBA.values():
         version = adapter.version_of(package)
         lack = "missing: kernels of custom_kernel(cuda=) cannot be compiled"
-        rows.append((package, version or lack, "" if version else adapter.REMEDY))
+        rows.append((package, version or lack, "" if version else adapter.remedy()))
     version = adapter.version_of(cublaslt.PACKAGE)
     lack = "missing: products are done by kernels of our own"
-    rows.append((cublaslt.PACKAGE, version or lack, "" if version else adapter.REMEDY))
+    rows.append((cublaslt.PACKAGE, version or lack, "" if version else adapter.remedy()))
     version = adapter.version_of(nccl.PACKAGE)
     lack = "missing: programs run on one GPU, collectives of several do not"
-    rows.append((nccl.PACKAGE, version or lack, "" if version else nccl.REMEDY))
+    rows.append((nccl.PACKAGE, version or lack, "" if version else nccl.remedy()))
     driver = _driver()
     if driver:
         rows.append(("driver", driver, ""))
     else:
-        remedy = "install NVIDIA's driver, from 580 on for CUDA 13 (nvidia.com/drivers)"
+        remedy = f"install NVIDIA's driver, {adapter.driver_wanted()}"
         rows.append(("driver", "missing: kernels can be compiled, not run", remedy))
     devices = _devices()
     if devices:

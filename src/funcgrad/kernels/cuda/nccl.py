@@ -12,9 +12,9 @@ from importlib import import_module, util
 from typing import Any, NamedTuple
 
 from ...ir.loops import Exchange
+from .adapter import toolkit
 
 PACKAGE = "nccl4py"
-REMEDY = "pip install 'funcgrad[nccl13]' (drivers from 580 on), else 'funcgrad[nccl12]'"
 # NCCL's numbers of dtypes and of operations. What only moves, moves as bytes.
 DTYPES = {
     "int8": 0,
@@ -49,6 +49,11 @@ class Amount(NamedTuple):
     bytes: int
 
 
+def remedy() -> str:
+    """The line that brings the bindings, of the version of CUDA of what is there."""
+    return f"pip install 'funcgrad[nccl{12 if toolkit() == 12 else 13}]'"
+
+
 def available() -> bool:
     """Whether the bindings are installed."""
     try:
@@ -70,7 +75,7 @@ class Nccl:
         except ImportError as error:
             raise RuntimeError(
                 f"Collectives of several GPUs are done by NCCL through {PACKAGE}, which this "
-                f"Python does not have. Install it: {REMEDY}"
+                f"Python does not have. Install it: {remedy()}"
             ) from error
         self._known: dict[tuple[int, ...], Sequence[Any]] = {}
 

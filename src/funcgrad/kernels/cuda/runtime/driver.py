@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-from ..adapter import REMEDY, version_of
+from ..adapter import driver_wanted, remedy, toolkit
 
 # What is older has no recorded work, and no memory in the order of a stream.
 OLDEST_DRIVER = 12000
@@ -192,8 +192,8 @@ class NvidiaDriver:
             raise
         except Exception as error:  # the driver's library is found at the first call
             raise CudaError(
-                "NVIDIA's driver is not installed on this machine. Install it, from 580 on "
-                "(nvidia.com/drivers); `python -m funcgrad doctor` looks again."
+                f"NVIDIA's driver is not installed on this machine. Install it, {driver_wanted()}; "
+                "`python -m funcgrad doctor` looks again."
             ) from error
         version: int = self._ask("cuDriverGetVersion")
         self._version = version
@@ -205,7 +205,7 @@ class NvidiaDriver:
                 f"NVIDIA's driver supports CUDA {version // 1000}.{version % 1000 // 10}, and 12.0 "
                 "is the oldest that is enough. Install a newer driver (nvidia.com/drivers)."
             )
-        packages = _major()
+        packages = toolkit()
         if version // 1000 < packages:
             raise CudaError(
                 f"NVIDIA's driver supports CUDA {version // 1000}.{version % 1000 // 10}, and the "
@@ -391,7 +391,7 @@ class NvidiaDriver:
         params.conditional.size = 1
         params.conditional.ctx = self._contexts[self._current.device]
         # From CUDA 13 on, edges between nodes have data of their own.
-        data = [None] if _major() >= 13 else []
+        data = [None] if toolkit() >= 13 else []
         node = self._ask("cuGraphAddNode", graph, before, *data, len(before), params)
         replace = cuda.CUstreamUpdateCaptureDependencies_flags.CU_STREAM_SET_CAPTURE_DEPENDENCIES
         self._ask("cuStreamUpdateCaptureDependencies", stream, [node], *data, 1, replace.value)
@@ -423,16 +423,11 @@ class NvidiaDriver:
         self._ask("cuGraphExecDestroy", graph)
 
 
-def _major() -> int:
-    """The version of CUDA that the packages are of."""
-    return int((version_of("cuda-bindings") or "0").partition(".")[0])
-
-
 def _bindings() -> Any:
     try:
         return import_module("cuda.bindings.driver")
     except ImportError as error:
         raise CudaError(
             f"A GPU is asked for through cuda-bindings, which this Python does not have. "
-            f"Install it: {REMEDY}"
+            f"Install it: {remedy()}"
         ) from error
