@@ -15,6 +15,7 @@ import numpy as np
 
 # Below, the C library's own allocator keeps memory; above the limit blocks are given back.
 SMALLEST = 1 << 20
+_KEPT = 1 << 24
 LIMIT = 1 << 29
 
 _LINE = 64
@@ -24,6 +25,19 @@ _blocks: list[tuple[np.ndarray[Any, Any], int]] = []
 _lock = threading.Lock()
 _held = [0]
 _sole = 0  # what getrefcount gives for an array that a list and one other thing refer to
+
+
+def _let_the_allocator_keep() -> None:
+    """Make the C library's allocator keep what is freed, so that results are not in fresh pages.
+
+    glibc gives the free end of its heap back from 128 KiB on, and pages that come anew cost ten
+    times what a step of an optimizer computes. It learns from the largest block that was mapped and
+    freed, up to 32 MiB, to map only larger ones, and to give back only twice as much.
+    """
+    np.empty(_KEPT, np.uint8)
+
+
+_let_the_allocator_keep()
 
 
 def empty(shape: tuple[int, ...], dtype: Any, size: int) -> np.ndarray[Any, Any]:
