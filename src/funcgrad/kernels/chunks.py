@@ -8,6 +8,7 @@ many.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..ir.loops import Affine, Axis, Expr, Index, Load, axis_index, cast
@@ -43,6 +44,11 @@ GPU = Division(1_000.0, 1056, False, True, 8192, 40_000)
 
 # From here on threads share a kernel: below, waking one costs more than it gives.
 SHARED_NANOSECONDS = 20_000.0
+# Chunks that are enough even where each keeps a large partial result, and bytes of all that are
+# kept by more: each is filled with zeros and read again to be joined.
+ENOUGH, KEPT = 16, 8 << 20
+# Vectors of a partial result that are joined at once: whole lines of each.
+JOINED = 4
 
 
 def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
@@ -55,12 +61,23 @@ def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
     return extent, -(-grain // 64) * 64 if lead.vector else grain
 
 
-def chunk_count(cost: float, extent: int, division: Division = CPU) -> int:
+def chunk_count(
+    cost: float,
+    extent: int,
+    division: Division = CPU,
+    partials: Sequence[tuple[Buffer, Buffer, str]] = (),
+) -> int:
     """Into how many chunks a loop is cut.
 
     A power of two, which threads share evenly, and of which the blocks of a product are multiples.
+
+    Args:
+        partials: results of which each chunk keeps one, with what they are joined to, and how.
     """
-    count = int(min(division.most, max(1.0, cost / division.nanoseconds), max(extent, 1)))
+    most, each = division.most, sum(p.bytes // p.shape[0] for p, _, _ in partials)
+    if division.in_order and each:
+        most = min(most, max(ENOUGH, KEPT // each))
+    count = int(min(most, max(1.0, cost / division.nanoseconds), max(extent, 1)))
     return min(2 ** round(math.log2(count)), max(extent, 1))
 
 
@@ -69,8 +86,8 @@ def divisible(lead: For, partial: bool) -> bool:
     return not lead.accs or partial
 
 
-def combined(partial: Buffer, target: Buffer, op: str, name: str) -> Kernel:
-    """The kernel that folds the partial results of all chunks, in order."""
+def combined(partial: Buffer, target: Buffer, op: str, name: str, division: Division) -> Kernel:
+    """The kernel that folds the partial results of all chunks, in order, columns apart."""
     kept = [Axis(n, f"i{k}") for k, n in enumerate(target.shape)]
     chunk = Axis(partial.shape[0], "c")
     acc = Acc(op, partial.dtype, "acc")
@@ -78,9 +95,13 @@ def combined(partial: Buffer, target: Buffer, op: str, name: str) -> Kernel:
     value = Load(partial, (axis_index(chunk), *index), partial.dtype, None)
     nodes = loops_over([chunk], [Accumulate(acc, value)], [acc], vector=False)
     nodes.append(Store(target, index, cast(acc, target.dtype)))
-    body = collapse(loops_over(kept, nodes, [], vector=True))
-    cost = partial.size * 0.1
-    return Kernel(name, [partial, target], [target], [], body, 1, 1, None, cost, ["partial sums"])
+    wide = division.in_order and target.size > 1
+    body = collapse(loops_over(kept, nodes, [], vector=True, times=JOINED if wide else 1))
+    cost, extent, grain = partial.size * 0.1, 1, 1
+    if wide and cost > SHARED_NANOSECONDS:
+        extent, grain = chunks_of(body, cost)
+    params, notes = [partial, target], ["partial sums"]
+    return Kernel(name, params, [target], [], body, extent, grain, None, cost, notes)
 
 
 def join_in_place(body: list[Node], partial: Buffer, target: Buffer, chunk: Axis) -> None:

@@ -447,7 +447,7 @@ class Scheduler:
         result = [self._kernel(self.name, body, cost, lead, by_chunk=bool(self.partials))]
         for k, (partial, target, op) in enumerate(self.partials):
             partial.shape = (self.chunk.extent, *partial.shape[1:])
-            result.append(combined(partial, target, op, f"{self.name}_join{k}"))
+            result.append(combined(partial, target, op, f"{self.name}_join{k}", self.division))
         return result
 
     def _is_one_chunk(self, lead: For | None, cost: float) -> bool:
@@ -461,7 +461,7 @@ class Scheduler:
 
     def _turns(self, lead: For, cost: float) -> int:
         """How many turns of a loop are a chunk."""
-        chunks = chunk_count(cost, lead.axis.extent, self.division)
+        chunks = chunk_count(cost, lead.axis.extent, self.division, self.partials)
         grain = max(-(-lead.axis.extent // chunks), 1)
         return -(-grain // 64) * 64 if lead.vector else grain
 

@@ -65,3 +65,31 @@ def test_parts_of_a_long_fold_do_not_depend_on_threads() -> None:
     finally:
         config.update("num_threads", before)
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("shape", [(127, 783, 255), (64, 1, 100_003), (40, 5, 9)])
+def test_large_partial_results_are_joined_in_order(shape: tuple[int, ...]) -> None:
+    # Sums of outer products that are also squared, row by row, are kept by chunk.
+    n, rows, columns = shape
+    rng = np.random.default_rng(2)
+    left, right = rng.standard_normal((n, rows)), rng.standard_normal((n, columns))
+
+    def clipped(x, y):
+        outer = x[:, :, None] * y[:, None, :]
+        scale = fnp.minimum(1.0, 100.0 / fnp.sqrt((outer * outer).sum((1, 2))))
+        return fnp.tensordot(scale, outer, 1)
+
+    x, y = left.astype(np.float32), right.astype(np.float32)
+    size = np.sqrt((left**2).sum(1) * (right**2).sum(1))
+    want = np.einsum("n,ni,nj->ij", np.minimum(1.0, 100.0 / size), left, right)
+    found: set[bytes] = set()
+    before = config.num_threads
+    try:
+        for threads in (1, 2):
+            config.update("num_threads", threads)
+            got = np.asarray(fg.jit(clipped)(x, y))
+            assert np.abs(got - want).max() < 1e-4 * np.abs(want).max()
+            found.add(got.tobytes())
+    finally:
+        config.update("num_threads", before)
+    assert len(found) == 1
