@@ -182,6 +182,7 @@ LARGE = {
     "columns": (lambda x: (x.sum(0), x.max(0), fnp.argmin(x, 0)), (1031, 77)),
     "everything": (lambda x: (x.sum(), (x * x).mean(), fnp.argmax(x)), (301, 997)),
     "transposed": (lambda x: fnp.tanh(x.T) + 1, (517, 263)),
+    "tiles": (lambda x, y: fnp.tanh(x.T) + y, (512, 384), (384, 512)),
     "layer": (lambda x, w, b: fnp.maximum(x @ w + b, 0), (131, 67), (67, 93), (93,)),
     "large layer": (lambda x, w, b: fnp.tanh(x @ w + b), (131, 301), (301, 93), (93,)),
     "large gradient": (lambda x, t, w: w - x.T @ t, (301, 131), (301, 93), (131, 93)),

@@ -9,8 +9,7 @@ phases, and memory only where somebody outside of the group reads it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..ir.loops import (
     Affine,
@@ -52,38 +51,12 @@ from .chunks import (
 from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .items import Nest
+from .phases import Made, Phase
 from .running import divides, in_chunks, running_turn
 from .scattering import parts_of
 from .sharing import Shared
+from .tiles import tiled
 from .unroll import unrolled
-
-
-class Made(NamedTuple):
-    """What is known of a value made in the group.
-
-    Attributes:
-        value: its expression, where it can be used without memory.
-        phase: the phase that makes it, `ready`: the first one that may use it from elsewhere.
-        place: its buffer or row, and how many leading axes of the value the row lacks.
-    """
-
-    value: Expr | None
-    phase: int
-    ready: int
-    place: Buffer
-    dropped: int
-    axes: tuple[Axis, ...]
-
-
-@dataclass(eq=False)
-class Phase:
-    """Inner loops over `axes` around `body`; then `after`, outside of them."""
-
-    axes: tuple[Axis, ...]
-    plain: bool
-    body: list[Node] = field(default_factory=lambda: [])
-    accs: list[Acc] = field(default_factory=lambda: [])
-    after: list[Node] = field(default_factory=lambda: [])
 
 
 class Scheduler:
@@ -126,7 +99,8 @@ class Scheduler:
             return self._running(nest)
         for member in self.group.members:
             self.add(member)
-        return self._chunked(unrolled(collapse(self._body()), self.division.in_order))
+        body = unrolled(collapse(self._body()), self.division.in_order)
+        return self._chunked(tiled(body, self.rows) if self.division.in_order else body)
 
     # Phases.
 
