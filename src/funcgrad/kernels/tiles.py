@@ -57,7 +57,7 @@ def _tiled(loop: For, rows: list[Buffer]) -> For:
     memo: dict[int, Expr] = {}
     stores = [_moved(n, places, axes, memo) for n in inner.body if isinstance(n, Store)]
     fill = For(within[1], [For(within[0], fills)])
-    work = For(within[0], [For(within[1], stores, vector=True)])
+    work = For(within[0], [For(within[1], [*stores], vector=True)])
     return For(ways[0], [For(ways[1], [fill, work])])
 
 
