@@ -23,6 +23,7 @@ _BLAS = {
     "float64": ("fg_dgemm", "double", "0x3FF0000000000000"),
 }
 _HALVES = ("bfloat16", "float16")
+_WHOLE = ("int32", "uint32", "int64", "uint64")
 _SMALL_FLOPS = 4096
 _FEW = 8
 _CHUNK_FLOPS = 4e6
@@ -84,13 +85,14 @@ def wants_fold(
 
     Args:
         dtype: of the result.
-        halves: whether there are kernels for 16-bit floats, whose products are added as float32.
+        halves: whether there are kernels for 16-bit floats, whose products are added as float32,
+            rather than for integers.
     """
     given, sums = {left.dtype, right.dtype}, c.dtype
     if halves and len(given) == 1 and left.dtype.name in _HALVES:
         if sums.name != "float32" or dtype not in (left.dtype, sums):
             return True
-    elif sums.name not in _BLAS or given | {dtype} != {sums}:
+    elif sums.name not in (_BLAS if halves else (*_BLAS, *_WHOLE)) or given | {dtype} != {sums}:
         return True
     s = sizes_of(c, left.shape, right.shape)
     m, n, k = product(s.left), product(s.right), product(s.inner)
@@ -248,7 +250,7 @@ def _matrix(
 def gemm_kernel(g: Gemm, name: str) -> LibraryKernel:
     """A kernel of batched matrix products: one of our own, or one that calls BLAS."""
     bits = machine().vector_bits
-    if is_small(g):
+    if is_small(g) or g.dtype not in _BLAS:
         return build(g, name, bits)
     return gemm_packed.build(g, name, bits) if is_packed(g) else blas_kernel(g, name)
 

@@ -8,7 +8,7 @@ from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
 from .items import Backwards, LibraryBuilder
-from .library import LibraryKernel, conv, fft, lapack, pool, sort, top_k
+from .library import LibraryKernel, conv, fft, lapack, lapack_spectral, pool, sort, top_k
 from .library.sort_plan import SortSpec
 from .parts import part_dtype
 from .runtime.toolchain import machine
@@ -74,6 +74,25 @@ def _cholesky(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | 
     return None if any(backwards) else lapack.cholesky(_matrices(eqn.invars[0].aval))
 
 
+def _eigh(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    if any(backwards) or what.spec["subset_by_index"] is not None:
+        return None
+    return lapack_spectral.eigh(_matrices(eqn.invars[0].aval), what.spec["lower"])
+
+
+def _qr(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    if any(backwards) or what.spec["pivoting"]:
+        return None
+    return lapack_spectral.qr(_matrices(eqn.invars[0].aval), what.spec["full_matrices"])
+
+
+def _svd(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    (x,), how = eqn.invars, what.spec
+    if any(backwards) or how["subset_by_index"] is not None or how["algorithm"] is not None:
+        return None
+    return lapack_spectral.svd(_matrices(x.aval), how["full_matrices"], how["compute_uv"])
+
+
 def _triangular_solve(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
     if any(backwards):
         return None
@@ -93,10 +112,13 @@ def _fft(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
 _builders: dict[str, LibraryBuilder] = {
     "cholesky": _cholesky,
     "convolution": _convolution,
+    "eigh": _eigh,
     "fft": _fft,
     "lu": _lu,
     "pool": _pool,
+    "qr": _qr,
     "sort": _sort,
+    "svd": _svd,
     "top_k": _top_k,
     "triangular_solve": _triangular_solve,
 }

@@ -18,6 +18,7 @@ from ..core.primitive import Example, NotDifferentiable
 from ..core.sources import user_line
 from ..core.zeros import Zero, instantiate, zero_tangent
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Library, Operand
 from .arithmetic import add, neg, sub
 from .complexes import conj
 from .factor import triangular_solve
@@ -286,6 +287,11 @@ class Qr(MatrixPrimitive):
         start[..., :, : min(inner, n)] = packed[..., :, : min(inner, n)]
         q: NDArray = householder_product_p.impl(start, taus)
         return [q, np.triu(packed[..., :inner, :]), order]
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Library:
+        return Library("qr", params)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         (x,), (dx,) = primals, tangents

@@ -19,6 +19,7 @@ from ..core.sources import user_line
 from ..core.zeros import Zero, instantiate, zero_tangent
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Library, Operand
 from .arithmetic import abs, add, div, mul, neg, sub
 from .casting import convert_element_type
 from .comparison import eq
@@ -115,6 +116,11 @@ class Eigh(MatrixPrimitive):
         read = np.tril(x) if lower else np.triu(x)
         w, v = nan_for_failed(lambda a: np.linalg.eigh(a, "L" if lower else "U"), read)
         return [part[..., slice(*params["subset_by_index"] or (None,))] for part in (v, w)]
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Library:
+        return Library("eigh", params)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         (x,), (dx,) = primals, tangents

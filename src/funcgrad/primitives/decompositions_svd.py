@@ -20,6 +20,7 @@ from ..core.sources import user_line
 from ..core.zeros import Zero, instantiate, zero_tangent
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.loops import Library, Operand
 from .arithmetic import add, div, mul, sub
 from .comparison import eq
 from .decompositions_spectral import check_subset
@@ -101,6 +102,11 @@ class Svd(MatrixPrimitive):
         if params["compute_uv"] and not params["full_matrices"]:
             outs[1:] = [outs[1][..., start:stop], outs[2][..., start:stop, :]]
         return outs
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Library:
+        return Library("svd", params)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         (x,), (dx,) = primals, tangents

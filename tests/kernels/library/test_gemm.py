@@ -270,3 +270,26 @@ def test_programs_with_strided_operands(lowering: str, request: pytest.FixtureRe
     found = funcgrad.jit(f)(a, b)
     for x, wanted in zip(found, f(a, b), strict=True):
         np.testing.assert_allclose(np.asarray(x), np.asarray(wanted), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("sizes", [(96, 96, 96), (17, 33, 19), (64, 3, 1000), (31, 130, 257)])
+@pytest.mark.parametrize("sides", [(True, True), (True, False), (False, True), (False, False)])
+def test_products_of_integers_wrap(
+    dtype: str, sizes: tuple[int, int, int], sides: tuple[bool, bool]
+) -> None:
+    m, n, k = sizes
+    g = product(dtype, 2, m, n, k, *sides)
+    rng, info = np.random.default_rng(0), np.iinfo(dtype)
+    a, b = (rng.integers(info.min, info.max, (2, *s), dtype) for s in ((m, k), (n, k)))
+    given = [x if side else x.swapaxes(1, 2).copy() for x, side in zip((a, b), sides, strict=True)]
+    kernel = gemm.build(g, "product", toolchain.machine().vector_bits)
+    found = Program(kernel)(given, (2, m, n), dtype)
+    np.testing.assert_array_equal(found, a @ b.swapaxes(1, 2))
+
+
+def test_large_products_of_integers_are_kernels_of_products() -> None:
+    x = np.arange(64 * 64, dtype=np.int32).reshape(64, 64)
+    lowered = funcgrad.jit(lambda x: x @ x.T).lower(x)
+    assert "0 kernels, 1 library call" in lowered.explain()
+    np.testing.assert_array_equal(np.asarray(lowered.compile()(x)), x @ x.T)

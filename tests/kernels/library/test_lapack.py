@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
-from funcgrad.kernels.library import lapack
+from funcgrad.kernels.library import lapack, lapack_spectral
 from funcgrad.primitives.decompositions_lu import permutation_of
 from funcgrad.scipy.linalg import cho_solve
 
@@ -57,6 +57,73 @@ def test_cholesky(dtype: str, count: int, n: int, seed: int) -> None:
     np.testing.assert_allclose(again, x, rtol=0, atol=EPS[dtype] * abs(x).max() * n)
 
 
+@settings(max_examples=40, deadline=None)
+@given(dtypes, st.integers(1, 4), st.integers(1, 60), st.booleans(), st.integers(0, 99))
+def test_eigh(dtype: str, count: int, n: int, lower: bool, seed: int) -> None:
+    x = normal((count, n, n), dtype, seed)
+    x = x + x.transpose(0, 2, 1)
+    unread = np.full((n, n), np.nan, dtype)
+    read = np.tril(x) + np.triu(unread, 1) if lower else np.triu(x) + np.tril(unread, -1)
+    kernel = lapack_spectral.eigh(lapack.Matrices(dtype, count, n, n), lower)
+    assert kernel is not None
+    outs = [(x.shape, dtype), ((count, n), dtype)]
+    vectors, values = Program(kernel).several([read], outs)
+    turned = vectors.transpose(0, 2, 1)
+    most = 20 * EPS[dtype] * n
+    np.testing.assert_allclose(vectors * values[:, None] @ turned, x, rtol=0, atol=most)
+    np.testing.assert_allclose(turned @ vectors, np.stack([np.eye(n)] * count), atol=most)
+    assert (np.diff(values) >= 0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(dtypes, st.integers(1, 4), st.integers(1, 40), st.integers(1, 40), st.booleans())
+def test_qr(dtype: str, count: int, m: int, n: int, full: bool) -> None:
+    x = normal((count, m, n), dtype, 41 * m + n)
+    inner = m if full else min(m, n)
+    kernel = lapack_spectral.qr(lapack.Matrices(dtype, count, m, n), full)
+    assert kernel is not None
+    outs = [((count, m, inner), dtype), ((count, inner, n), dtype)]
+    q, r = Program(kernel).several([x], outs)
+    most = 20 * EPS[dtype] * max(m, n)
+    np.testing.assert_allclose(q @ r, x, rtol=0, atol=most)
+    np.testing.assert_allclose(
+        q.transpose(0, 2, 1) @ q, np.stack([np.eye(inner)] * count), atol=most
+    )
+    np.testing.assert_array_equal(np.tril(r, -1), np.zeros_like(r))
+
+
+@settings(max_examples=40, deadline=None)
+@given(dtypes, st.integers(1, 4), st.integers(1, 40), st.integers(1, 40), st.booleans())
+def test_svd(dtype: str, count: int, m: int, n: int, full: bool) -> None:
+    x, least = normal((count, m, n), dtype, 41 * m + n), min(m, n)
+    wide, high = (m, n) if full else (least, least)
+    matrices = lapack.Matrices(dtype, count, m, n)
+    kernel = lapack_spectral.svd(matrices, full, vectors=True)
+    assert kernel is not None
+    outs = [((count, least), dtype), ((count, m, wide), dtype), ((count, high, n), dtype)]
+    s, u, vh = Program(kernel).several([x], outs)
+    most = 20 * EPS[dtype] * max(m, n)
+    np.testing.assert_allclose(u[..., :least] * s[:, None] @ vh[:, :least], x, rtol=0, atol=most)
+    for q in (u, vh.transpose(0, 2, 1)):
+        units = np.stack([np.eye(q.shape[-1])] * count)
+        np.testing.assert_allclose(q.transpose(0, 2, 1) @ q, units, atol=most)
+    alone = lapack_spectral.svd(matrices, full, vectors=False)
+    assert alone is not None
+    (values,) = Program(alone).several([x], outs[:1])
+    np.testing.assert_allclose(values, s, rtol=0, atol=most)
+    assert (np.diff(values) <= 0).all()
+
+
+def test_eigenvectors_of_nan_are_nan_and_the_others_of_its_batch_are_not() -> None:
+    x = np.stack([np.eye(3), np.full((3, 3), np.nan), np.diag([3.0, 2, 1])]).astype("f4")
+    values, vectors = (np.asarray(v) for v in fg.jit(fnp.linalg.eigh)(x))
+    assert np.isnan(values[1]).all()
+    assert np.isnan(vectors[1]).all()
+    parts = [np.asarray(v) for v in fg.jit(lax.linalg.svd)(x)]
+    assert all(np.isnan(v[1]).all() and np.isfinite(v[[0, 2]]).all() for v in parts)
+    np.testing.assert_array_equal(values[[0, 2]], [[1, 1, 1], [1, 2, 3]])
+
+
 def test_what_is_not_definite_is_nan_and_the_others_of_its_batch_are_not() -> None:
     bad = [-np.eye(3), np.full((3, 3), np.nan), np.diag([1.0, 0, 1]), np.diag([1, np.inf, -1])]
     x = np.stack([np.eye(3), *bad, 4 * np.eye(3)]).astype("f4")
@@ -93,6 +160,8 @@ def test_large_single_matrices_are_left_to_a_lapack_with_threads() -> None:
     assert lapack.lu(large) is None
     assert lapack.cholesky(large) is None
     assert lapack.triangular_solve(lapack.Triangular(large, 600, *[True] * 4)) is None
+    assert lapack_spectral.eigh(large, lower=True) is None
+    assert lapack_spectral.qr(large, full=False) is None
     assert lapack.lu(large._replace(many=2)) is not None
 
 
@@ -102,7 +171,10 @@ def test_programs_of_nothing_and_of_complex_numbers_agree_with_numpy(
     shape: Any, dtype: Any
 ) -> None:
     x = normal(shape, "float32").astype(dtype)
-    for f in (lax.linalg.lu, lax.linalg.cholesky, lambda x: lax.linalg.triangular_solve(x, x)):
+    for f in (
+        *(lax.linalg.lu, lax.linalg.cholesky, lax.linalg.eigh, lax.linalg.qr, lax.linalg.svd),
+        lambda x: lax.linalg.triangular_solve(x, x),
+    ):
         for found, wanted in zip(*map(fg.tree.leaves, (fg.jit(f)(x), f(x))), strict=True):
             np.testing.assert_array_equal(found, wanted)
 
@@ -115,6 +187,9 @@ def test_a_solve_is_one_program_without_call_outs() -> None:
         lambda a, b: fg.grad(lambda a: fnp.linalg.slogdet(a)[1])(a),
         lambda a, b: cho_solve((fnp.linalg.cholesky(a @ a.T), True), b),
         fg.vmap(fnp.linalg.solve, (None, 1)),
+        lambda a, b: fnp.linalg.eigh(a)[0],
+        lambda a, b: fnp.linalg.svd(a)[1],
+        lambda a, b: fg.grad(lambda a: fnp.linalg.qr(a)[1].sum())(a),
     ):
         lowered = fg.jit(f).lower(a, b)
         assert "called out: nothing" in lowered.explain()

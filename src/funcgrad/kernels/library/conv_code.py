@@ -17,12 +17,22 @@ from ..emit.writer import Loop, Writer
 
 Value = int | str
 
+# LLVM's names of the types of elements, and their bytes. Integers wrap, so their sign is not asked.
+KINDS = {
+    "float32": ("float", 4),
+    "float64": ("double", 8),
+    "int32": ("i32", 4),
+    "uint32": ("i32", 4),
+    "int64": ("i64", 8),
+    "uint64": ("i64", 8),
+}
+
 # The branch back of a loop of `Writer.loop`.
 BACKWARDS = re.compile(r"br i1 %(\w+)\.more, label %\1, label %\1\.end$", re.MULTILINE)
 
 
 class Code:
-    """The body of one function of the kernel ABI whose arrays hold one type of float.
+    """The body of one function of the kernel ABI whose arrays hold one type of number.
 
     Attributes:
         kind: LLVM's name of the element type.
@@ -32,8 +42,13 @@ class Code:
 
     def __init__(self, dtype: str, vector_bits: int) -> None:
         self.writer = Writer()
-        self.kind, self.size = ("float", 4) if dtype == "float32" else ("double", 8)
+        self.kind, self.size = KINDS[dtype]
         self.lanes = vector_bits // (8 * self.size)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the elements are integers."""
+        return self.kind.startswith("i")
 
     # Integers.
 
@@ -180,7 +195,7 @@ class Code:
 
     def zero(self, lanes: int) -> str:
         """Zeros."""
-        return "0.0" if lanes == 1 else "zeroinitializer"
+        return "zeroinitializer" if lanes > 1 else "0" if self.whole else "0.0"
 
     def broadcast(self, pointer: str, offset: Value, lanes: int) -> str:
         """One element in all lanes."""
@@ -193,13 +208,16 @@ class Code:
     def fma(self, a: str, b: str, c: str, lanes: int) -> str:
         """a · b + c, rounded once."""
         kind = self.vector(lanes)
+        if self.whole:
+            return self.sum(self.writer.value(f"mul {kind} {a}, {b}"), c, lanes)
         suffix = f"f{8 * self.size}" if lanes == 1 else f"v{lanes}f{8 * self.size}"
         name = self.writer.declare(f"llvm.fma.{suffix}", f"{kind} ({kind}, {kind}, {kind})")
         return self.writer.value(f"call {kind} {name}({kind} {a}, {kind} {b}, {kind} {c})")
 
     def sum(self, a: str, b: str, lanes: int = 1) -> str:
-        """a + b of floats."""
-        return self.writer.value(f"fadd {self.vector(lanes)} {a}, {b}")
+        """a + b of elements."""
+        op = "add" if self.whole else "fadd"
+        return self.writer.value(f"{op} {self.vector(lanes)} {a}, {b}")
 
     def total(self, value: str) -> str:
         """The sum of the lanes of a whole vector."""
@@ -295,7 +313,7 @@ class Code:
                 self.store(self.zero(self.lanes), pointer, i, self.lanes)
         if whole != count:
             with self.loop(whole, count) as i:
-                self.store("0.0", pointer, i)
+                self.store(self.zero(1), pointer, i)
 
     def copy(self, into: str, source: str, count: Value, unit: int, stride: int) -> None:
         """`count` elements, a multiple of `unit`, from `stride` apart to side by side."""

@@ -17,7 +17,7 @@ from math import prod
 from typing import NamedTuple
 
 from . import LibraryKernel, Stage
-from .conv_code import Code, Value
+from .conv_code import KINDS, Code, Value
 from .conv_micro import Level, Tile, outer_products
 from .conv_tiles import registers
 
@@ -100,7 +100,7 @@ def tile_of(m: int, vectors: int, steps: int, limit: int) -> tuple[int, int]:
 
 def cut_of(g: Gemm, vector_bits: int) -> Cut:
     """The cut of a product, from sizes alone."""
-    limit, size = registers(vector_bits), 4 if g.dtype == "float32" else 8
+    limit, (_, size) = registers(vector_bits), KINDS[g.dtype]
     lanes = vector_bits // (8 * size)
     if is_inner(g):
         rows, width = tile_of(g.m, g.n, -(-g.k // lanes), limit)
@@ -133,7 +133,7 @@ def is_inner(g: Gemm) -> bool:
 
 
 def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
-    """The kernel `name` of (left, right, result) for float32 or float64."""
+    """The kernel `name` of (left, right, result) of floats or integers of 32 or 64 bits."""
     code = Code(g.dtype, vector_bits)
     cut = cut_of(g, vector_bits)
     text = (_Inner if is_inner(g) else Outer)(g, cut, code).text(name)

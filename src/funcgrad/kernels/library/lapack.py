@@ -53,10 +53,16 @@ class Triangular(NamedTuple):
     unit: bool
 
 
-def _is_served(x: Matrices) -> bool:
+def is_served(x: Matrices) -> bool:
+    """Whether matrices are of a dtype that LAPACK has, and not nothing, nor one large one."""
     if x.dtype not in _LETTER or not x.many * x.size:
         return False
     return x.size <= LARGEST or x.many > 1
+
+
+def letter_of(x: Matrices) -> str:
+    """The letter with which names of LAPACK's routines for the dtype begin."""
+    return _LETTER[x.dtype]
 
 
 def lu(x: Matrices) -> LibraryKernel | None:
@@ -65,7 +71,7 @@ def lu(x: Matrices) -> LibraryKernel | None:
     Returns:
         None for dtypes other than float32 and float64, for nothing, and for one large matrix.
     """
-    if not _is_served(x):
+    if not is_served(x):
         return None
     code, least = Code(x.dtype, 128), min(x.rows, x.columns)
     source, out, pivots, order, scratch = (code.argument(k) for k in range(5))
@@ -76,14 +82,14 @@ def lu(x: Matrices) -> LibraryKernel | None:
         start = code.mul(chunk.index, x.size)
         here, there = code.at(scratch, start), code.at(out, start)
         exchanged = call.at(pivots, code.mul(chunk.index, least))
-        _transpose(code, code.at(source, start), here, x.rows, x.columns)
+        transposed(code, code.at(source, start), here, x.rows, x.columns)
         call(m, n, here, m, exchanged, info)
-        _transpose(code, here, there, x.columns, x.rows)
+        transposed(code, here, there, x.columns, x.rows)
         _permutation(code, call, exchanged, least, call.at(order, code.mul(chunk.index, x.rows)), x)
     slots: tuple[Slot, ...] = (("in", 0), ("out", 0), ("out", 1), ("out", 2), ("scratch", 0))
     flops = least * least * (max(x.rows, x.columns) - least / 3.0)
     scratch_bytes = x.many * x.size * code.size
-    return _kernel(code, "lu", slots, x.many, flops, (scratch_bytes,))
+    return kernel_of(code, "lu", slots, x.many, flops, (scratch_bytes,))
 
 
 def _permutation(
@@ -109,7 +115,7 @@ def cholesky(x: Matrices) -> LibraryKernel | None:
     Returns:
         None for dtypes other than float32 and float64, for nothing, and for one large matrix.
     """
-    if not _is_served(x):
+    if not is_served(x):
         return None
     code = Code(x.dtype, 128)
     source, out = code.argument(0), code.argument(1)
@@ -132,7 +138,7 @@ def cholesky(x: Matrices) -> LibraryKernel | None:
             row = code.mul(i, x.columns)
             with code.loop(row, code.add(row, i, 1)) as k:
                 code.store("0x7FF8000000000000", there, k)
-    return _kernel(code, "cholesky", (("in", 0), ("out", 0)), x.many, x.rows**3 / 3.0)
+    return kernel_of(code, "cholesky", (("in", 0), ("out", 0)), x.many, x.rows**3 / 3.0)
 
 
 def triangular_solve(system: Triangular) -> LibraryKernel | None:
@@ -142,7 +148,7 @@ def triangular_solve(system: Triangular) -> LibraryKernel | None:
         None for dtypes other than float32 and float64, for nothing, and for one large system.
     """
     b, n = system.b, system.n
-    if not _is_served(b) or (n * n > LARGEST and b.many == 1):
+    if not is_served(b) or (n * n > LARGEST and b.many == 1):
         return None
     code = Code(b.dtype, 128)
     a, source, out = (code.argument(k) for k in range(3))
@@ -175,10 +181,10 @@ def triangular_solve(system: Triangular) -> LibraryKernel | None:
         triangle = code.at(a, code.mul(number, n * n))
         call.by_value(how, sizes, (triangle, n), (there, b.columns))
     slots: tuple[Slot, ...] = (("in", 0), ("in", 1), ("out", 0))
-    return _kernel(code, "triangular_solve", slots, b.many * parts, flops / parts)
+    return kernel_of(code, "triangular_solve", slots, b.many * parts, flops / parts)
 
 
-def _kernel(
+def kernel_of(
     code: Code,
     name: str,
     slots: tuple[Slot, ...],
@@ -186,6 +192,7 @@ def _kernel(
     flops: float,
     scratch: tuple[int, ...] = (),
 ) -> LibraryKernel:
+    """The kernel of `extent` parts with so many operations each."""
     each = CALL + flops / SPEED
     grain = max(1, int(WORK / SPEED / each))
     stage = Stage(name, slots, extent, grain, extent * each)
@@ -193,7 +200,7 @@ def _kernel(
     return LibraryKernel({name: text}, code.declarations, (stage,), scratch, extent * flops)
 
 
-def _transpose(code: Code, source: str, into: str, rows: int, columns: int) -> None:
+def transposed(code: Code, source: str, into: str, rows: int, columns: int) -> None:
     """A matrix by rows written by columns, in squares that stay in cache."""
     with code.loop(0, rows, _TILE) as high, code.loop(0, columns, _TILE) as left:
         below = code.least(code.add(high, _TILE), rows)

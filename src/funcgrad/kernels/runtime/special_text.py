@@ -34,6 +34,28 @@ declare double @pow(double, double)
 declare double @llvm.fabs.f64(double)
 declare double @llvm.floor.f64(double)
 
+; a^y, by products where y is -2 or -3, as the derivatives of digamma have it.
+define internal double @power(double %a, double %y) alwaysinline nounwind {
+entry:
+  %second = fcmp oeq double %y, -2.0
+  br i1 %second, label %square, label %other
+square:
+  %aa = fmul double %a, %a
+  %s = fdiv double 1.0, %aa
+  ret double %s
+other:
+  %third = fcmp oeq double %y, -3.0
+  br i1 %third, label %cube, label %any
+cube:
+  %b = fmul double %a, %a
+  %bb = fmul double %b, %a
+  %c = fdiv double 1.0, %bb
+  ret double %c
+any:
+  %p = call double @pow(double %a, double %y)
+  ret double %p
+}
+
 define double @fg_special_zeta(double %x, double %q) nounwind {
 entry:
   %pole = fcmp oeq double %x, 1.0
@@ -65,7 +87,7 @@ term:
   %a = phi double [ %q, %direct ], [ %w, %term ]
   %s = phi double [ 0.0, %direct ], [ %s1, %term ]
   %n = phi i64 [ 1, %direct ], [ %n1, %term ]
-  %t = call double @pow(double %a, double %y)
+  %t = call double @power(double %a, double %y)
   %s1 = fadd double %s, %t
   %w = fadd double %a, 1.0
   %n1 = add i64 %n, 1
@@ -75,7 +97,7 @@ term:
   br i1 %on, label %term, label %tail
 
 tail:
-  %b = call double @pow(double %w, double %y)
+  %b = call double @power(double %w, double %y)
   %x1 = fsub double %x, 1.0
   %integral = fdiv double %w, %x1
   %first = fadd double %integral, 0.5
@@ -83,6 +105,7 @@ tail:
   %magnitude = call double @llvm.fabs.f64(double %s1)
   %least = fmul double %magnitude, {negligible}
   %counts = fcmp ogt double %rest, %least
+  %inverse = fdiv double 1.0, %w
   br i1 %counts, label %series, label %done
 done:
   ret double %s1
@@ -92,14 +115,14 @@ series:
   %k = phi double [ %x, %tail ], [ %k2, %series ]
   %start = phi double [ 1.0, %tail ], [ %r3, %series ]
   ; x(x+1)···(x+2j-2) / w^(2j-1), a factor at a time: neither part overflows.
-  %f1 = fdiv double %k, %w
+  %f1 = fmul double %k, %inverse
   %r1 = fmul double %start, %f1
   %p = getelementptr double, ptr @coefficients, i64 %j
   %c = load double, ptr %p, align 8
   %u = fmul double %c, %r1
   %sum1 = fadd double %sum, %u
   %k1 = fadd double %k, 1.0
-  %f2 = fdiv double %k1, %w
+  %f2 = fmul double %k1, %inverse
   %r3 = fmul double %r1, %f2
   %k2 = fadd double %k1, 1.0
   %j1 = add i64 %j, 1
