@@ -28,6 +28,8 @@ NAMES = (
     "bench_contraction",
     "bench_derivatives",
     "bench_branches",
+    "bench_special",
+    "bench_factors",
     "bench_fourier",
     "bench_loops",
     "bench_indexing",
