@@ -43,14 +43,9 @@ def both_signs(rng):
     return (normal(rng, 1_000_000) * 4,)
 
 
-def work(name, function, theirs, inputs, numpys=None):
-    return Work(
-        f"{name}, 1e6",
-        inputs,
-        of(function),
-        torch=by_torch(theirs),
-        numpy=by_scipy(numpys or theirs),
-    )
+def work(name, function, theirs, inputs):
+    peers = {"torch": by_torch(theirs), "numpy": by_scipy(theirs)}
+    return Work(f"{name}, 1e6", inputs, of(function), **peers)
 
 
 WORKS = [

@@ -44,9 +44,14 @@ def eigh(x: Matrices, lower: bool) -> LibraryKernel | None:
             _undefined(code, there, x.size)
             _undefined(code, found, n)
     scratch = (x.many * x.size * code.size, x.many * floats * code.size, x.many * integers * 4)
-    slots: tuple[Slot, ...] = (("in", 0), ("out", 0), ("out", 1))
-    slots += (("scratch", 0), ("scratch", 1), ("scratch", 2))
-    return kernel_of(code, "eigh", slots, x.many, 9.0 * n**3, scratch)
+    return kernel_of(code, "eigh", _slots(2, 3), x.many, 9.0 * n**3, scratch)
+
+
+def _slots(outs: int, scratch: int) -> tuple[Slot, ...]:
+    """One operand, so many results, and so many pieces of scratch memory."""
+    results: list[Slot] = [("out", k) for k in range(outs)]
+    rooms: list[Slot] = [("scratch", k) for k in range(scratch)]
+    return (("in", 0), *results, *rooms)
 
 
 def _undefined(code: Code, pointer: str, count: int) -> None:
@@ -82,9 +87,7 @@ def qr(x: Matrices, full: bool) -> LibraryKernel | None:
         multiply(rows, wide, count, here, rows, scales, room, size, info)
         transposed(code, here, code.at(q, code.mul(chunk.index, m * inner)), inner, m)
     scratch = tuple(x.many * k * code.size for k in (held, least, floats))
-    slots: tuple[Slot, ...] = (("in", 0), ("out", 0), ("out", 1))
-    slots += (("scratch", 0), ("scratch", 1), ("scratch", 2))
-    return kernel_of(code, "qr", slots, x.many, 4.0 * least * least * max(m, n), scratch)
+    return kernel_of(code, "qr", _slots(2, 3), x.many, 4.0 * least * least * max(m, n), scratch)
 
 
 def _upper(code: Code, source: str, into: str, sizes: tuple[int, int, int]) -> None:
@@ -139,6 +142,5 @@ def svd(x: Matrices, full: bool, vectors: bool) -> LibraryKernel | None:
             for pointer, count in results:
                 _undefined(code, pointer, count)
     scratch = (x.many * 8 * least * 4, *(x.many * k * code.size for k in sizes))
-    slots: tuple[Slot, ...] = (("in", 0), *(("out", k) for k in range(outs)))
-    slots += tuple(("scratch", k) for k in range(len(scratch)))
-    return kernel_of(code, "svd", slots, x.many, 12.0 * least * least * max(m, n), scratch)
+    flops = 12.0 * least * least * max(m, n)
+    return kernel_of(code, "svd", _slots(outs, len(scratch)), x.many, flops, scratch)
