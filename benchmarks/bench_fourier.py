@@ -6,9 +6,21 @@ import numpy
 from works import Work, normal
 
 
-def along_last(name):
+def along_last(label, inputs, name, waits=True):
     """A function of `fft`, along the last axes."""
-    return lambda fw: getattr(fw.numpy.fft, name)
+
+    def in_torch(tools, x):
+        data, call = tools.tensor(x), getattr(tools.torch.fft, name)
+        return lambda: [call(data)]
+
+    return Work(
+        label,
+        inputs,
+        lambda fw: getattr(fw.numpy.fft, name),
+        torch=in_torch,
+        numpy=lambda x: [getattr(numpy.fft, name)(x)],
+        waits=waits,
+    )
 
 
 def filtered(fw):
@@ -24,8 +36,20 @@ def filtered(fw):
     return call
 
 
-def permuted(*order):
-    return lambda fw: lambda x: fw.numpy.transpose(x, order) + 0
+def permuted(label, inputs, *order):
+    """Axes in another order, in memory."""
+
+    def in_torch(tools, x):
+        data = tools.tensor(x)
+        return lambda: [data.permute(order).contiguous()]
+
+    return Work(
+        label,
+        inputs,
+        lambda fw: lambda x: fw.numpy.transpose(x, order),
+        torch=in_torch,
+        numpy=lambda x: [numpy.ascontiguousarray(x.transpose(order))],
+    )
 
 
 def reals(*shape):
@@ -45,21 +69,21 @@ def signal_and_filter(rng):
 
 
 WORKS = [
-    Work("fft 1000", complexes(1000), along_last("fft"), waits=False),
-    Work("fft 1021, a prime", complexes(1021), along_last("fft"), waits=False),
-    Work("fft 1e6", complexes(1_000_000), along_last("fft")),
-    Work("fft 100003, a prime", complexes(100_003), along_last("fft")),
-    Work("rfft 1e5", reals(100_000), along_last("rfft")),
-    Work("fft, 20000 rows of 16", complexes(20_000, 16), along_last("fft")),
-    Work("fft, 256 rows of 1000", complexes(256, 1000), along_last("fft")),
-    Work("fft, 2500 rows of 127", complexes(2500, 127), along_last("fft")),
-    Work("rfft, 256 rows of 1024", reals(256, 1024), along_last("rfft")),
-    Work("fft2 512x512", complexes(512, 512), along_last("fft2")),
-    Work("rfft2 512x512", reals(512, 512), along_last("rfft2")),
-    Work("fftn 64x64x64", complexes(64, 64, 64), along_last("fftn")),
+    along_last("fft 1000", complexes(1000), "fft", waits=False),
+    along_last("fft 1021, a prime", complexes(1021), "fft", waits=False),
+    along_last("fft 1e6", complexes(1_000_000), "fft"),
+    along_last("fft 100003, a prime", complexes(100_003), "fft"),
+    along_last("rfft 1e5", reals(100_000), "rfft"),
+    along_last("fft, 20000 rows of 16", complexes(20_000, 16), "fft"),
+    along_last("fft, 256 rows of 1000", complexes(256, 1000), "fft"),
+    along_last("fft, 2500 rows of 127", complexes(2500, 127), "fft"),
+    along_last("rfft, 256 rows of 1024", reals(256, 1024), "rfft"),
+    along_last("fft2 512x512", complexes(512, 512), "fft2"),
+    along_last("rfft2 512x512", reals(512, 512), "rfft2"),
+    along_last("fftn 64x64x64", complexes(64, 64, 64), "fftn"),
     Work("gradient of a filter, 256 rows", signal_and_filter, filtered),
-    Work("transpose 2048x2048", reals(2048, 2048), permuted(1, 0)),
-    Work("transpose 2048x2048, int16", shorts(2048, 2048), permuted(1, 0)),
-    Work("transpose 1001x1503", reals(1001, 1503), permuted(1, 0)),
-    Work("transpose 16x3x224x224 (0, 2, 3, 1)", reals(16, 3, 224, 224), permuted(0, 2, 3, 1)),
+    permuted("transpose 2048x2048", reals(2048, 2048), 1, 0),
+    permuted("transpose 2048x2048, int16", shorts(2048, 2048), 1, 0),
+    permuted("transpose 1001x1503", reals(1001, 1503), 1, 0),
+    permuted("transpose 16x3x224x224 (0, 2, 3, 1)", reals(16, 3, 224, 224), 0, 2, 3, 1),
 ]

@@ -111,7 +111,8 @@ def difference(ours: list[Any], theirs: list[Any]) -> float:
     for a, b in zip(ours, theirs, strict=True):
         if not a.size:
             continue
-        wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+        wide = np.complex128 if np.iscomplexobj(b) else np.float64
+        wide_a, wide_b = a.astype(wide), b.astype(wide)
         scale = max(float(np.max(np.abs(wide_b))), 1e-30)
         gap = float(np.max(np.abs(wide_a - wide_b))) / scale
         worst = max(worst, gap if np.isfinite(gap) else float("inf"))
