@@ -72,6 +72,27 @@ def segments(name, count, classes, goal=None, smooth=None):
     )
 
 
+def messages(name, edges, nodes):
+    """What comes to each node of a graph: an elementary function for each of its edges."""
+
+    def inputs(rng):
+        ids = rng.integers(0, nodes, (2, edges)).astype(numpy.int32)
+        return rng.standard_normal(nodes).astype(numpy.float32), *ids
+
+    def torch_version(tools, x, start, end):
+        torch, data = tools.torch, tools.tensor(x)
+        where = tools.tensor(start), tools.tensor(end)
+        return lambda: [
+            torch.zeros(nodes).index_add_(0, where[1], torch.tanh(data[where[0]] - data[where[1]]))
+        ]
+
+    def sums(fw):
+        np = fw.numpy
+        return lambda x, a, b: np.zeros(nodes, x.dtype).at[b].add(np.tanh(x[a] - x[b]))
+
+    return Work(name, inputs, sums, torch=torch_version, amount=edges)
+
+
 def same_name(name, what, size, goal=None, smooth=None):
     """A function that all three libraries have."""
 
@@ -104,6 +125,7 @@ WORKS = [
     embedding_work("embedding 49,999×127, 8,191 ids", 49_999, 127, 8191, smooth=EMBEDDING),
     segments(SEGMENTS, 1_000_000, 1000, goal=0.9),
     segments("segment_sum 999,983 → 1,009", 999_983, 1009, smooth=SEGMENTS),
+    messages("messages along 100,000 edges of 2,000 nodes", 100_000, 2000),
     same_name("sort 1e6", "sort", 1_000_000, goal=0.9),
     same_name("sort 999,983", "sort", 999_983, smooth="sort 1e6"),
     same_name("argsort 1e6", "argsort", 1_000_000),

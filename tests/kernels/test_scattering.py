@@ -115,6 +115,47 @@ def test_what_a_large_scatter_starts_as_is_a_kernel_of_its_own() -> None:
     np.testing.assert_allclose(first, f(*args), rtol=1e-4, atol=1e-5)
 
 
+def summed(update: Any) -> Any:
+    def f(x: Any, a: Any, b: Any) -> Any:
+        return fnp.zeros_like(x).at[b].add(update(x, a, b))
+
+    return f
+
+
+@pytest.mark.parametrize(
+    ("update", "kernels"),
+    [
+        (lambda x, a, b: a.astype(x.dtype) + 1, 1),
+        (lambda x, a, b: 3 * fnp.where(a > 5, 1.0, -1.0), 1),
+        (lambda x, a, b: fnp.tanh(x[a] - x[b]), 2),
+        (lambda x, a, b: fnp.exp(x[a]) * 2 + fnp.float32(1), 2),
+    ],
+    ids=["cheap", "choice", "tanh", "exp"],
+)
+def test_costly_updates_are_computed_before_they_are_done_singly(update: Any, kernels: int) -> None:
+    rng = np.random.default_rng(3)
+    x = fnp.asarray(rng.normal(size=500).astype(np.float32))
+    a, b = (fnp.asarray(i) for i in rng.integers(-520, 520, (2, 30_000)).astype(np.int32))
+    f = summed(update)
+    # The first is what the updates start from.
+    assert len(chunks(f, x, a, b)) == kernels
+    first, *others = results(f, x, a, b)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    np.testing.assert_allclose(first, f(x, a, b), rtol=1e-3, atol=1e-4)
+
+
+def test_costly_updates_of_rows_stay_within_the_scatter() -> None:
+    args = operands(200, 32, 1500)
+
+    def f(t: Any, ids: Any, u: Any) -> Any:
+        return t.at[ids].add(fnp.tanh(u))
+
+    steps = fg.jit(f).lower(*args).stages.block.steps
+    assert not any(b.shape == (1500, 32) for s in steps for b in s.kernel.written)
+    np.testing.assert_allclose(fg.jit(f)(*args), f(*args), rtol=1e-4, atol=1e-5)
+
+
 def test_sums_of_all_beside_stores_are_divided() -> None:
     args = operands(3000, 64, 4000)
 

@@ -2,8 +2,7 @@
 
 In: a simplified jaxpr. Out: `Program`, a list of items in the order of the eqns: nests (values
 computed by loops), contractions, kernels of the library, regions and call-outs. The one idea: a
-value is inlined into the expressions of its readers unless it is read from memory by something
-else, is costly and read twice, or would be computed more often than it has elements.
+value is a rule that says its element at an index, so it is inlined by asking for it.
 """
 
 from __future__ import annotations
@@ -45,19 +44,18 @@ from ..ir.loops import (
     split_index,
     value_of,
 )
-from ..ir.nests import Buffer, expr_cost, loads_of
+from ..ir.nests import Buffer
 from ..ir.printing import letters, names_of
 from .contract import as_fold, count_of, wants_fold
 from .emit.llvm_ops import supported
+from .inlining import Inlining
 from .items import ByHand, LibraryBuilder, Nest, Program, Step
 from .linking import storage_shape
 from .parts import NoParts, Parts, part_dtype
 from .products import Products, products
-from .rules import FEW_WAYS, PLAIN, Chosen, TooManyPlaces, as_map, domain_of, index_key, seen
+from .rules import Chosen, TooManyPlaces, as_map, index_key, seen
 from .views import backwards, strided, unmoved
 
-_CHEAP = 4.0
-_DEEPEST = 40
 # Places at which one inlined value may be read: what reads its own parts doubles at every step.
 _MOST_PLACES = 128
 _LOOPED = (Map, Fold, Running, Scatter)
@@ -80,8 +78,10 @@ class Definitions:
         library: LibraryBuilder,
         halves: bool = False,
         choose: Choose | None = None,
+        in_order: bool = True,
     ) -> None:
         self.jaxpr = jaxpr
+        self.in_order = in_order  # the updates of a scatter are done one after the other
         self.choose = choose
         self.library = library
         self.halves = halves  # 16-bit floats have kernels of products
@@ -291,88 +291,6 @@ class Definitions:
                 return ByHand(kernel, sources, back)
         return what.otherwise
 
-    # What stays in memory.
-
-    def decide(self) -> None:
-        """Choose the values that are inlined, readers before what they read."""
-        readers = self._readers()
-        domain: dict[Var, int] = {}
-        depth: dict[Var, int] = {}
-        ways: dict[Var, int] = {}
-        for eqn in reversed(self.jaxpr.eqns):
-            for var in eqn.outvars:
-                found = readers.get(var)
-                if not isinstance(self.rules[var], Map):
-                    continue
-                if found is None:
-                    # Nobody reads it: what it is a view of is read instead.
-                    self.inlined.add(var)
-                    continue
-                if any(how is None for _, how, _ in found):
-                    continue
-                most = max(
-                    domain.get(out, size) if out in self.inlined else size for out, _, size in found
-                )
-                times = sum(how or 0 for _, how, _ in found)
-                own = self.chosen.get(var, PLAIN)
-                deep = own.levels + max(depth.get(out, 0) for out, _, _ in found)
-                around = max(ways.get(out, self.chosen.get(out, PLAIN).ways) for out, _, _ in found)
-                few = not (own.ways and around) or own.ways + around <= FEW_WAYS
-                if few and deep <= _DEEPEST and self._worth_inlining(var, times, most):
-                    self.inlined.add(var)
-                    domain[var], depth[var] = max(most, 1), deep
-                    ways[var] = own.ways + around
-
-    def _readers(self) -> dict[Var, list[tuple[Var, int | None, int]]]:
-        """Who reads each variable, how often an element (None: as memory), over how many."""
-        readers: dict[Var, list[tuple[Var, int | None, int]]] = {}
-        # Of each value its cost, and how many as large as itself it is made of.
-        self.trial: dict[Var, tuple[float, int]] = {}
-        for eqn in self.jaxpr.eqns:
-            if not eqn.outvars:
-                for atom in eqn.invars:
-                    if not isinstance(atom, Literal):
-                        readers.setdefault(atom, []).append((atom, None, 0))
-            for var in eqn.outvars:
-                rule = self.rules[var]
-                for source, times in self._reads(eqn, var, rule).items():
-                    size = domain_of(rule, var)
-                    readers.setdefault(source, []).append((var, times, size))
-        for atom in self.jaxpr.outvars:
-            if not isinstance(atom, Literal):
-                readers.setdefault(atom, []).append((atom, None, 0))
-        return readers
-
-    def _reads(self, eqn: Eqn, var: Var, rule: Any) -> dict[Var, int | None]:
-        sources = [a for a in eqn.invars if not isinstance(a, Literal)]
-        if isinstance(rule, Products):
-            return dict.fromkeys(s.source for s in rule.sides if not isinstance(s.source, Literal))
-        if isinstance(rule, ByHand):
-            return dict.fromkeys(a for a in rule.sources if not isinstance(a, Literal))
-        if not isinstance(rule, _LOOPED):
-            return dict.fromkeys(sources)
-        roots: list[Expr | None] = []
-        nests = self.nests(var)
-        for nest in nests:
-            dynamic = [e for i in nest.index for e, _ in i.dynamic]
-            roots += [nest.value, nest.guard, nest.base, *dynamic]
-        value = nests[0].value
-        if isinstance(rule, Map) and len(nests) == 1 and isinstance(value, Const):
-            self.uniform[var] = value
-        result: dict[Var, int | None] = {}
-        for load in loads_of(*roots):
-            source = self.owner.get(load.source)
-            if source is not None:
-                result[source] = (result.get(source) or 0) + 1
-        large = sum(v.aval.size >= var.aval.size > 1 for v in result)
-        self.trial[var] = (sum(expr_cost(r) for r in roots if r is not None), large)
-        return result
-
-    def _worth_inlining(self, var: Var, times: int, domain: int) -> bool:
-        cost, large = self.trial[var]
-        cheap = cost <= _CHEAP and large <= 1
-        return cheap or (times <= 1 and domain <= max(var.aval.size, 1))
-
     # Nests.
 
     def nests(self, var: Var) -> list[Nest]:
@@ -437,7 +355,7 @@ class Definitions:
     def program(self) -> Program:
         """The items of the whole jaxpr."""
         self.define()
-        self.decide()
+        self.inlined = Inlining(self.jaxpr, self).chosen()
         unmoved(self)
         while (items := self._all_items()) is None:
             pass

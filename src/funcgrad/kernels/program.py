@@ -234,7 +234,8 @@ class Builder:
     def block(self, closed: ClosedJaxpr) -> Block:
         """A closed jaxpr as a block; its captured values become constants."""
         halves, choose = self.division.outlines, chooser(self.simplify)
-        program = Definitions(closed.jaxpr, self.library, halves, choose).program()
+        in_order = self.division.in_order
+        program = Definitions(closed.jaxpr, self.library, halves, choose, in_order).program()
         count = len(closed.consts)
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):

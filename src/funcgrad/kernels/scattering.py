@@ -84,6 +84,11 @@ def _steps(nest: Nest) -> bool:
     return flat.axes.get(last) == 1 and not any(mentions(e, last) for e in varying)
 
 
+def one_by_one(nest: Nest) -> bool:
+    """Whether the updates of a scatter are done without vectors."""
+    return bool(nest.folded) and not _steps(nest)
+
+
 def _columns(body: list[Node], nest: Nest) -> tuple[For | None, int]:
     """The innermost loop, if its turns update elements apart from each other, and its grain."""
     loop = None
