@@ -42,11 +42,19 @@ class Stage:
         out_tree: tree of the result.
     """
 
-    def __init__(self, closed: ClosedJaxpr, fun_name: str, in_tree: Any, out_tree: Any) -> None:
-        self._closed = closed
-        self.fun_name = fun_name
-        self.in_tree = in_tree
-        self.out_tree = out_tree
+    _closed: ClosedJaxpr
+    fun_name: str
+    in_tree: Any
+    out_tree: Any
+
+    def __init__(self, **fields: Any) -> None:
+        vars(self).update(fields)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"{type(self).__name__} of {self.fun_name} cannot be changed: {name} was to be set. "
+            "Make another one by jit(f).trace(...) and lower()."
+        )
 
     @property
     def out_info(self) -> Any:
@@ -73,6 +81,10 @@ class Traced(Stage):
         home: the device that runs it, if that is not the CPU; `places`: where the arguments are.
     """
 
+    _simplify: Simplify
+    home: Any
+    places: Sequence[str]
+
     def __init__(
         self,
         closed: ClosedJaxpr,
@@ -83,10 +95,15 @@ class Traced(Stage):
         home: Any = None,
         places: Sequence[str] = (),
     ) -> None:
-        super().__init__(closed, fun_name, in_tree, out_tree)
-        self._simplify = simplify
-        self.home = home
-        self.places = places
+        super().__init__(
+            _closed=closed,
+            fun_name=fun_name,
+            in_tree=in_tree,
+            out_tree=out_tree,
+            _simplify=simplify,
+            home=home,
+            places=places,
+        )
 
     @property
     def jaxpr(self) -> ClosedJaxpr:
@@ -105,13 +122,22 @@ class Lowered(Stage):
         jaxpr: the program as traced.
     """
 
+    jaxpr: ClosedJaxpr
+    _simplify: Simplify
+    home: Any
+    places: Sequence[str]
+
     def __init__(self, traced: Traced, simplify: Simplify) -> None:
-        simple = simplify(traced.jaxpr)
-        super().__init__(simple, traced.fun_name, traced.in_tree, traced.out_tree)
-        self.jaxpr = traced.jaxpr
-        self.home = traced.home
-        self.places = traced.places
-        self._simplify = simplify
+        super().__init__(
+            _closed=simplify(traced.jaxpr),
+            fun_name=traced.fun_name,
+            in_tree=traced.in_tree,
+            out_tree=traced.out_tree,
+            _simplify=simplify,
+            jaxpr=traced.jaxpr,
+            home=traced.home,
+            places=traced.places,
+        )
 
     @cached_property
     def stages(self) -> pipeline.Stages:
@@ -269,25 +295,22 @@ class MemoryStats(NamedTuple):
 class Compiled(Stage):
     """A program that can be called with arguments of the traced signature."""
 
+    _lowered: Lowered
+    _run: Callable[[list[Any]], list[Any]]
+    _code_size: int
+
     def __init__(self, lowered: Lowered) -> None:
-        super().__init__(lowered.simplified, lowered.fun_name, lowered.in_tree, lowered.out_tree)
-        self._lowered = lowered
-        self._code_size = 0
         # Where another device runs it, nothing is compiled for this one.
-        self._run = self._runner(config.lowering if lowered.home is None else "numpy")
-
-    def _runner(self, lowering: str) -> Callable[[list[Any]], list[Any]]:
-        if lowering == "numpy":
-            return lambda arrays: run_numpy(self._closed, arrays)
-        from .kernels import pipeline
-        from .kernels.runtime import toolchain
-
-        stages = self._lowered.stages
-        if lowering != "fast":
-            return pipeline.script(stages, lowering)
-        code = toolchain.compile_text(stages.llvm)
-        self._code_size = len(code)
-        return pipeline.executable(stages, code)
+        run, size = _runner(lowered, config.lowering if lowered.home is None else "numpy")
+        super().__init__(
+            _closed=lowered.simplified,
+            fun_name=lowered.fun_name,
+            in_tree=lowered.in_tree,
+            out_tree=lowered.out_tree,
+            _lowered=lowered,
+            _run=run,
+            _code_size=size,
+        )
 
     def as_text(self) -> str:
         """The program in assembly language."""
@@ -333,3 +356,16 @@ class Compiled(Stage):
         results = self._run(arrays)
         outs = [wrap(r, a) for r, a in zip(results, self._closed.out_avals, strict=True)]
         return tree.unflatten(self.out_tree, outs)
+
+
+def _runner(lowered: Lowered, lowering: str) -> tuple[Callable[[list[Any]], list[Any]], int]:
+    """What runs a program on NumPy arrays, and the bytes of its machine code."""
+    if lowering == "numpy":
+        return lambda arrays: run_numpy(lowered.simplified, arrays), 0
+    from .kernels import pipeline
+
+    stages = lowered.stages
+    if lowering != "fast":
+        return pipeline.script(stages, lowering), 0
+    code = pipeline.machine_code(stages)
+    return pipeline.executable(stages, code), len(code)

@@ -138,6 +138,12 @@ def test_stages():
     with pytest.raises(TypeError, match=r"compiled for float32\[3\].*called with float32\[4\]"):
         compiled(np.ones(4, np.float32))
     assert f.eval_shape(x) == {"y": fg.ShapeDtypeStruct((3,), np.float32)}
+    lowered.check()
+    for stage in (traced, lowered, compiled):
+        with pytest.raises(AttributeError, match="cannot be changed: fun_name was to be set"):
+            stage.fun_name = "another"
+    with pytest.raises(AttributeError):
+        lowered.stages.memory = None
 
 
 def test_disable_jit_runs_python():

@@ -23,7 +23,7 @@ import funcgrad.numpy as fnp
 from funcgrad import lax
 from funcgrad.config import enable_x64
 from funcgrad.control.jit import simplified
-from funcgrad.kernels import custom, linking, pipeline
+from funcgrad.kernels import custom, executables, linking, pipeline
 from funcgrad.kernels.emit.program import FIRST_SLOT
 from funcgrad.kernels.runtime import symbols, toolchain
 from funcgrad.kernels.runtime.pool import pool
@@ -96,16 +96,16 @@ def run_guarded(stages: pipeline.Stages, inputs: list[np.ndarray]) -> list[np.nd
     arena = laid_apart(stages.memory)
     # Written anew, for the places are others.
     stages.__dict__.pop("llvm", None)
-    meta = pipeline.described(stages, stages.llvm)
-    natives = custom.addresses(pipeline.natives_of(stages.host_calls))
+    meta = executables.described(stages, stages.llvm)
+    natives = custom.addresses(executables.natives_of(stages.host_calls))
     found = symbols.resolve(set(meta["symbols"]) - natives.keys() - {"fg_parallel_for"}) | natives
     found["fg_parallel_for"] = pool().parallel_for_address
     code = toolchain.load(toolchain.compile_text(stages.llvm), found)
-    host = pipeline.host_of(stages.host_calls)
+    host = executables.host_of(stages.host_calls)
     called = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)(
         lambda args, number: host(args, number) or 0
     )
-    read = [bytes_of(x) for x in [*pipeline.constants_of(stages), *inputs]]
+    read = [bytes_of(x) for x in [*executables.constants_of(stages), *inputs]]
     outputs = linking.outputs_of(stages.simplified.out_avals)
     sizes = [int(np.prod(o.shape)) * o.dtype.itemsize for o in outputs]
     before, after = Pages([x.nbytes for x in read], 1), Pages(sizes, 1)

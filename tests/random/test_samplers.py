@@ -217,3 +217,34 @@ ERRORS = [
 def test_errors_say_what_to_do(call, error, words):
     with pytest.raises(error, match=words):
         call(random.key(0))
+
+
+MANY = """
+R.normal(k, (600, 500))
+R.normal(k, (300000,), "complex64")
+R.uniform(k, (300000,), minval=-2, maxval=N.float32(3.0))
+R.bits(k, (300000,), "uint16")
+"""
+
+
+@pytest.mark.parametrize("text", MANY.split("\n")[1:-1])
+def test_many_numbers_are_those_of_a_program(text: str) -> None:
+    key = random.key(7)
+
+    def drawn(k: object) -> object:
+        return eval(text, {"R": random, "N": np_, "k": k})
+
+    many = np.asarray(drawn(key))
+    np.testing.assert_array_equal(many, np.asarray(funcgrad.jit(drawn)(key)))
+    # One operation after the other gives the same numbers, but for the last bits.
+    with funcgrad.disable_jit():
+        plain = np.asarray(drawn(key))
+    np.testing.assert_allclose(many, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_no_program_within_a_program() -> None:
+    jaxpr = funcgrad.make_jaxpr(lambda k: random.normal(k, (600, 500)))(random.key(7))
+    assert "jit" not in {eqn.primitive.name for eqn in jaxpr.eqns}
+    grad = funcgrad.grad(lambda a: random.uniform(random.key(7), (300000,), maxval=a).sum())(2.0)
+    share = random.uniform(random.key(7), (300000,)).mean()
+    np.testing.assert_allclose(grad / 300000, share, rtol=1e-4)

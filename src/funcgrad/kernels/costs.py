@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..ir.loops import ARITHMETIC, Apply
 from ..ir.nests import UNBOUNDED, Accumulate, For, Kernel, Node, Store, children, expressions
 from .checking import inner_blocks
-from .program import Block, BlockStep, Branch, HostCall, Launch, LibraryCall, Scan
+from .program import Block, BlockStep, Branch, HostCall, Launch, LibraryCall, Scan, While
 
 _MOVES = frozenset("and or xor not neg abs sign copysign shift_left conj".split())
 _ELEMENTARY = frozenset(
@@ -100,4 +100,19 @@ def block_cost(block: Block) -> Cost:
     total = Cost()
     for step in block.steps:
         total = total.plus(step_cost(step))
+    return total
+
+
+def serial_nanoseconds(block: Block) -> float:
+    """Rough nanoseconds of a block on one core; a call-out is long."""
+    total = 0.0
+    for step in block.steps:
+        if isinstance(step, Launch):
+            total += step.kernel.cost
+        elif isinstance(step, LibraryCall):
+            total += sum(s.cost for s in step.kernel.stages)
+        elif isinstance(step, Scan):
+            total += serial_nanoseconds(step.block) * step.length
+        elif isinstance(step, (While, HostCall)):
+            total += 1e6
     return total

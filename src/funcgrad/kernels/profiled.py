@@ -14,7 +14,7 @@ import numpy as np
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Eqn, subjaxprs
 from ..ir.sources import describe
-from . import pipeline
+from . import executables, pipeline
 from .checking import inner_blocks
 from .costs import Cost, step_cost
 from .emit.profiled import EVENTS, HEAD, ProfiledEmitter, record_size
@@ -74,7 +74,7 @@ class Profiled:
         self.name = stages.block.jaxpr.debug_name or "program"
         self.lines = [line_of(*timed) for timed in emitter.timed]
         record = ShapedArray((record_size(len(self.lines)),), np.dtype(np.int64))
-        self._run = pipeline.executable_of_text(stages, text, cache.compiled(text), [record])
+        self._run = executables.executable_of_text(stages, text, cache.compiled(text), [record])
 
     def __call__(self, arrays: Sequence[NDArray]) -> tuple[list[NDArray], Record]:
         """The results, and what the run took."""

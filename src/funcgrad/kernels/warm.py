@@ -37,12 +37,12 @@ def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
             natives = _natives(entry.meta["natives"], program.functions)
             host = host_of_natives(natives) if natives else None
             return linked(entry.object_bytes, entry.meta, constants, closed, host, natives)
-    from . import pipeline
+    from . import executables, pipeline
 
     stages = pipeline.lower(closed, simplify)
     described: list[Any] | None = None
     if key is not None and all(call.native for call in stages.host_calls):
-        described = _described(pipeline.constants_of(stages), captured)
+        described = _described(executables.constants_of(stages), captured)
     if key is None or program is None or described is None:
         # It must be lowered in each process; its code at least is found by its text.
         return pipeline.executable(stages, cache.compiled(stages.llvm))
@@ -50,9 +50,13 @@ def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
     places = {id(f): k for k, f in enumerate(program.functions)}
     natives = [
         [number, places[id(native.function)], native.signature.written(), list(native.extents)]
-        for number, (native, _) in pipeline.natives_of(stages.host_calls).items()
+        for number, (native, _) in executables.natives_of(stages.host_calls).items()
     ]
-    meta = {**pipeline.described(stages, stages.llvm), "constants": described, "natives": natives}
+    meta = {
+        **executables.described(stages, stages.llvm),
+        "constants": described,
+        "natives": natives,
+    }
     cache.put(key, code, meta)
     return pipeline.executable(stages, code)
 

@@ -6,13 +6,17 @@ The ways from bits to numbers are JAX's documented ones, so that keys give the s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.jitted import jit
+from ..core.array import Array as ArrayValue
+from ..core.context import context
 from ..core.sources import user_line
-from ..core.trace import as_array
+from ..core.trace import as_array, eval_trace
 from ..ir import dtypes
 from ..ir.avals import aval_of, canonical_axis, canonical_shape
 from ..primitives.arithmetic import add, div, max, min, mul, rem, sub
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
 Shape = Sequence[int]
+_MANY = 1 << 18
 
 
 def unsigned_of(width: int) -> np.dtype[Any]:
@@ -42,6 +47,31 @@ def unsigned_of(width: int) -> np.dtype[Any]:
 def draw_bits(key: Any, width: int, shape: tuple[int, ...]) -> Any:
     """Random bits from a typed key."""
     return random_bits_p.bind(key, bit_width=width, shape=shape)
+
+
+def drawn_by(draw: Callable[..., Any], key: Any, *form: Any, parameters: Sequence[Any] = ()) -> Any:
+    """What `draw` gives, by its compiled program where that is many numbers.
+
+    One operation after the other, a million numbers take many times as long; for few, a
+    program would have to be compiled for each shape. Which way is taken hangs on the shape alone.
+
+    Args:
+        draw: takes the key, the form and the parameters.
+        form: of the result, a shape and a dtype.
+    """
+    traced = context.trace is not None and context.trace is not eval_trace
+    if traced or type(key) is not ArrayValue or math.prod(form[0]) < _MANY:
+        return draw(key, *form, *parameters)
+    return _compiled(draw)(key, *form, *parameters)
+
+
+@cache
+def _compiled(draw: Callable[..., Any]) -> Callable[..., Any]:
+    return jit(draw, static_argnums=(1, 2))
+
+
+def _draw_words(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    return draw_bits(key, dtype.itemsize * 8, shape)
 
 
 def split_key(key: Any, count: int = 2) -> list[Any]:
@@ -94,7 +124,7 @@ def bits(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
             f"dtype argument to `bits` must be an unsigned int dtype, got {canonical}.\n"
             f"  {user_line()}"
         )
-    return draw_bits(typed, canonical.itemsize * 8, canonical_shape(shape))
+    return drawn_by(_draw_words, typed, canonical_shape(shape), canonical)
 
 
 def uniform(
@@ -115,9 +145,8 @@ def uniform(
         ValueError: dtype is not floating, or the bounds do not broadcast.
     """
     typed, _ = check_key("uniform", key)
-    return draw_uniform(
-        typed, canonical_shape(shape), float_dtype("uniform", dtype), minval, maxval
-    )
+    form = canonical_shape(shape), float_dtype("uniform", dtype)
+    return drawn_by(draw_uniform, typed, *form, parameters=(minval, maxval))
 
 
 def draw_uniform(
@@ -154,7 +183,7 @@ def normal(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
             f"dtype argument to `normal` must be a float or complex dtype, got {canonical}.\n"
             f"  {user_line()}"
         )
-    return draw_normal(typed, canonical_shape(shape), canonical)
+    return drawn_by(draw_normal, typed, canonical_shape(shape), canonical)
 
 
 def draw_normal(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
