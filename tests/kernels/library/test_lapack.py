@@ -155,6 +155,21 @@ def test_triangular_solve(dtype: str, how: Any, n: int, sides: int, count: int) 
     np.testing.assert_allclose(again, b, rtol=0, atol=20 * EPS[dtype])
 
 
+def test_memory_beside_the_results_grows_with_chunks_and_not_with_the_batch() -> None:
+    for made in (
+        lambda x: lapack.lu(x),
+        lambda x: lapack_spectral.eigh(x, lower=True),
+        lambda x: lapack_spectral.qr(x, full=False),
+        lambda x: lapack_spectral.svd(x, full=False, vectors=True),
+    ):
+        some = made(lapack.Matrices("float32", lapack.ROOMS, 30, 30))
+        many = made(lapack.Matrices("float32", 100 * lapack.ROOMS, 30, 30))
+        assert many.scratch == some.scratch
+    x = normal((3 * lapack.ROOMS + 1, 9, 7), "float32")
+    q, r = fg.jit(fnp.linalg.qr)(x)
+    np.testing.assert_allclose(np.asarray(q) @ np.asarray(r), x, atol=1e-5)
+
+
 def test_large_single_matrices_are_left_to_a_lapack_with_threads() -> None:
     large = lapack.Matrices("float32", 1, 600, 600)
     assert lapack.lu(large) is None

@@ -16,6 +16,8 @@ from .conv_code import Code, Value
 
 # A matrix larger than this is left to a LAPACK that has threads of its own, if it is the only one.
 LARGEST = 512 * 512
+# Chunks at most, where each needs memory of its own.
+ROOMS = 64
 # Right sides of a chunk at least, and the operations that make a chunk worth its start.
 SIDES, WORK = 32, 1 << 16
 # Operations in a nanosecond of one core, and nanoseconds of a call, roughly: they decide only
@@ -78,18 +80,19 @@ def lu(x: Matrices) -> LibraryKernel | None:
     call = Call(code, f"fg_lapack_{_LETTER[x.dtype]}getrf")
     m, n = call.integer(x.rows), call.integer(x.columns)
     info = call.integer(0)
+    flops = least * least * (max(x.rows, x.columns) - least / 3.0)
+    rooms = Rooms(code, x.many, flops)
+    here = code.at(scratch, code.mul(rooms.mine, x.size))
     with code.writer.loop("%lo", "%hi", 1) as chunk:
         start = code.mul(chunk.index, x.size)
-        here, there = code.at(scratch, start), code.at(out, start)
+        there = code.at(out, start)
         exchanged = call.at(pivots, code.mul(chunk.index, least))
         transposed(code, code.at(source, start), here, x.rows, x.columns)
         call(m, n, here, m, exchanged, info)
         transposed(code, here, there, x.columns, x.rows)
         _permutation(code, call, exchanged, least, call.at(order, code.mul(chunk.index, x.rows)), x)
     slots: tuple[Slot, ...] = (("in", 0), ("out", 0), ("out", 1), ("out", 2), ("scratch", 0))
-    flops = least * least * (max(x.rows, x.columns) - least / 3.0)
-    scratch_bytes = x.many * x.size * code.size
-    return kernel_of(code, "lu", slots, x.many, flops, (scratch_bytes,))
+    return kernel_of(code, "lu", slots, x.many, flops, rooms.of(x.size * code.size))
 
 
 def _permutation(
@@ -194,10 +197,33 @@ def kernel_of(
 ) -> LibraryKernel:
     """The kernel of `extent` parts with so many operations each."""
     each = CALL + flops / SPEED
-    grain = max(1, int(WORK / SPEED / each))
+    grain = _grain(extent, flops, bool(scratch))
     stage = Stage(name, slots, extent, grain, extent * each)
     text = code.function(name)
     return LibraryKernel({name: text}, code.declarations, (stage,), scratch, extent * flops)
+
+
+def _grain(extent: int, flops: float, rooms: bool) -> int:
+    """How many of `extent` parts, of so many operations each, make a chunk."""
+    grain = max(1, int(WORK / SPEED / (CALL + flops / SPEED)))
+    return max(grain, -(-extent // ROOMS)) if rooms else grain
+
+
+class Rooms:
+    """Scratch memory of the chunks of a kernel, one room for each.
+
+    Attributes:
+        mine: the number of the room of the chunk that runs; a chunk begins at whole grains.
+    """
+
+    def __init__(self, code: Code, extent: int, flops: float) -> None:
+        grain = _grain(extent, flops, rooms=True)
+        self._count = -(-extent // grain)
+        self.mine = code.div("%lo", grain)
+
+    def of(self, *sizes: int) -> tuple[int, ...]:
+        """Bytes of all rooms, from those of one."""
+        return tuple(self._count * size for size in sizes)
 
 
 def transposed(code: Code, source: str, into: str, rows: int, columns: int) -> None:

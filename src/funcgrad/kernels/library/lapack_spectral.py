@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import LibraryKernel, Slot
 from .conv_code import Code, Value
-from .lapack import Call, Matrices, is_served, kernel_of, letter_of, transposed
+from .lapack import Call, Matrices, Rooms, is_served, kernel_of, letter_of, transposed
 
 # Columns that LAPACK's blocked routines take together at most.
 _BLOCK = 64
@@ -26,16 +26,18 @@ def eigh(x: Matrices, lower: bool) -> LibraryKernel | None:
     code, n = Code(x.dtype, 128), x.rows
     source, vectors, values, matrix, work, whole = (code.argument(k) for k in range(6))
     call = Call(code, f"fg_lapack_{letter_of(x)}syevd")
-    floats, integers = 1 + 6 * n + 2 * n * n, 3 + 5 * n
+    floats, integers, flops = 1 + 6 * n + 2 * n * n, 3 + 5 * n, 9.0 * n**3
     how, triangle = call.letter("V"), call.letter("L" if lower else "U")
     order, info = call.integer(n), call.integer(0)
     sizes = call.integer(floats), call.integer(integers)
+    rooms = Rooms(code, x.many, flops)
+    here = code.at(matrix, code.mul(rooms.mine, x.size))
+    room = code.at(work, code.mul(rooms.mine, floats))
+    rest = call.at(whole, code.mul(rooms.mine, integers))
     with code.writer.loop("%lo", "%hi", 1) as chunk:
         start = code.mul(chunk.index, x.size)
-        here, there = code.at(matrix, start), code.at(vectors, start)
+        there = code.at(vectors, start)
         found = code.at(values, code.mul(chunk.index, n))
-        room = code.at(work, code.mul(chunk.index, floats))
-        rest = call.at(whole, code.mul(chunk.index, integers))
         transposed(code, code.at(source, start), here, n, n)
         call(how, triangle, order, here, order, found, room, sizes[0], rest, sizes[1], info)
         transposed(code, here, there, n, n)
@@ -43,8 +45,8 @@ def eigh(x: Matrices, lower: bool) -> LibraryKernel | None:
         with code.writer.when(failed):
             _undefined(code, there, x.size)
             _undefined(code, found, n)
-    scratch = (x.many * x.size * code.size, x.many * floats * code.size, x.many * integers * 4)
-    return kernel_of(code, "eigh", _slots(2, 3), x.many, 9.0 * n**3, scratch)
+    scratch = rooms.of(x.size * code.size, floats * code.size, integers * 4)
+    return kernel_of(code, "eigh", _slots(2, 3), x.many, flops, scratch)
 
 
 def _slots(outs: int, scratch: int) -> tuple[Slot, ...]:
@@ -77,17 +79,19 @@ def qr(x: Matrices, full: bool) -> LibraryKernel | None:
     rows, columns, wide, count, size, info = (
         factor.integer(k) for k in (m, n, inner, least, floats, 0)
     )
+    flops = 4.0 * least * least * max(m, n)
+    rooms = Rooms(code, x.many, flops)
+    here = code.at(matrix, code.mul(rooms.mine, held))
+    scales = code.at(taus, code.mul(rooms.mine, least))
+    room = code.at(work, code.mul(rooms.mine, floats))
     with code.writer.loop("%lo", "%hi", 1) as chunk:
-        here = code.at(matrix, code.mul(chunk.index, held))
-        scales = code.at(taus, code.mul(chunk.index, least))
-        room = code.at(work, code.mul(chunk.index, floats))
         transposed(code, code.at(source, code.mul(chunk.index, x.size)), here, m, n)
         factor(rows, columns, here, rows, scales, room, size, info)
         _upper(code, here, code.at(r, code.mul(chunk.index, inner * n)), (inner, n, m))
         multiply(rows, wide, count, here, rows, scales, room, size, info)
         transposed(code, here, code.at(q, code.mul(chunk.index, m * inner)), inner, m)
-    scratch = tuple(x.many * k * code.size for k in (held, least, floats))
-    return kernel_of(code, "qr", _slots(2, 3), x.many, 4.0 * least * least * max(m, n), scratch)
+    scratch = rooms.of(*(k * code.size for k in (held, least, floats)))
+    return kernel_of(code, "qr", _slots(2, 3), x.many, flops, scratch)
 
 
 def _upper(code: Code, source: str, into: str, sizes: tuple[int, int, int]) -> None:
@@ -118,13 +122,15 @@ def svd(x: Matrices, full: bool, vectors: bool) -> LibraryKernel | None:
     call = Call(code, f"fg_lapack_{letter_of(x)}gesdd")
     how = call.letter("N" if not vectors else "A" if full else "S")
     rows, columns, tall, size, info = (call.integer(k) for k in (m, n, high, floats, 0))
+    flops = 12.0 * least * least * max(m, n)
+    rooms = Rooms(code, x.many, flops)
+    held = rest[outs - 1 :]
+    integers = call.at(held[0], code.mul(rooms.mine, 8 * least))
+    each = zip(held[1:], sizes, strict=True)
+    here, work, *sides = (code.at(p, code.mul(rooms.mine, k)) for p, k in each)
+    left, right = sides or (here, here)
     with code.writer.loop("%lo", "%hi", 1) as chunk:
-        held = rest[outs - 1 :]
-        integers = call.at(held[0], code.mul(chunk.index, 8 * least))
-        rooms = zip(held[1:], sizes, strict=True)
-        here, work, *sides = (code.at(p, code.mul(chunk.index, k)) for p, k in rooms)
         found = code.at(values, code.mul(chunk.index, least))
-        left, right = sides or (here, here)
         transposed(code, code.at(source, code.mul(chunk.index, x.size)), here, m, n)
         call(
             *(how, rows, columns, here, rows, found),
@@ -141,6 +147,5 @@ def svd(x: Matrices, full: bool, vectors: bool) -> LibraryKernel | None:
         with code.writer.when(code.writer.value(f"icmp ne i32 {call.load(info)}, 0")):
             for pointer, count in results:
                 _undefined(code, pointer, count)
-    scratch = (x.many * 8 * least * 4, *(x.many * k * code.size for k in sizes))
-    flops = 12.0 * least * least * max(m, n)
+    scratch = rooms.of(8 * least * 4, *(k * code.size for k in sizes))
     return kernel_of(code, "svd", _slots(outs, len(scratch)), x.many, flops, scratch)
