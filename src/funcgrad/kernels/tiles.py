@@ -35,7 +35,7 @@ def tiled(nodes: Sequence[Node], rows: list[Buffer]) -> list[Node]:
 
 
 def _tiled(loop: For, rows: list[Buffer]) -> For:
-    inner = loop.body[0]
+    inner = loop.body[0] if loop.body else None
     if len(loop.body) != 1 or not isinstance(inner, For) or loop.accs:
         return loop
     across = _across(loop, inner)
