@@ -22,6 +22,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+# What a page is, how many come with one fault, and what ru_minflt counts is said of Linux alone.
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count page faults otherwise")
 @pytest.mark.parametrize(("size", "count"), [(100_000, 24), (400_000, 12), (2_000_000, 3)])
 def test_calls_find_pages_that_were_used(size, count):
