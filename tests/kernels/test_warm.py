@@ -51,6 +51,20 @@ def test_captured_arrays_are_not_in_the_program(tmp_path):
     assert value == pytest.approx(30 * np.e + 6, rel=1e-6)
 
 
+def captured_twice(one, other):
+    """A program that captures an array, and calls one that captures an array."""
+    inner = funcgrad.jit(lambda x: x * other)
+    return funcgrad.jit(lambda x: inner(x) + 2 * one)
+
+
+def test_one_array_captured_twice_is_another_program_than_two_arrays():
+    rows = fnp.arange(6.0)
+    x = fnp.ones(6)
+    np.testing.assert_array_equal(captured_twice(rows, rows)(x), 3 * rows)
+    np.testing.assert_array_equal(captured_twice(rows, 10 * rows)(x), 12 * rows)
+    np.testing.assert_array_equal(captured_twice(10 * rows, rows)(x), 21 * rows)
+
+
 def text_of(f, *args):
     return Canonical(funcgrad.make_jaxpr(f)(*args)).text
 

@@ -3,7 +3,8 @@
 In: a simplified jaxpr. Out: text, and the arrays it captures and the native functions it calls, in
 the order in which the text meets them; or nothing, where a part of it (a Python function of a
 call-out, a rule of a primitive from elsewhere) has no text of its own. The one idea: everything
-that the compiler reads is in it, floats as their bits, and nothing else is.
+that the compiler reads is in it, floats as their bits, and nothing else is. Of captured arrays it
+reads which of them are one array, and not what they hold.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Canonical:
     """Writes one program.
 
     Attributes:
-        captured: the arrays.
+        captured: the arrays, each once.
         functions: native functions, each with the user's line of its first call.
     """
 
@@ -41,6 +42,7 @@ class Canonical:
         self.lines: list[str] = []
         self.captured: list[np.ndarray[Any, Any]] = []
         self.functions: dict[NumbaKernel, str] = {}
+        self._places: dict[int, int] = {}
         self._names: dict[Var, int] = {}
         self.closed(closed)
 
@@ -51,10 +53,12 @@ class Canonical:
 
     def closed(self, closed: ClosedJaxpr) -> None:
         """A jaxpr and what it captures."""
-        arrays = [to_ndarray(c) for c in closed.consts]
-        self.captured += arrays
-        # A scalar is kept with the program by its value, so it is a part of the text.
-        self.lines += [f"scalar {a.tobytes().hex()}" for a in arrays if not a.ndim]
+        for array in map(to_ndarray, closed.consts):
+            place = self._places.setdefault(id(array), len(self.captured))
+            if place == len(self.captured):
+                self.captured.append(array)
+            # A scalar is kept with the program by its value, so it is a part of the text.
+            self.lines.append(f"array {place}" if array.ndim else f"scalar {array.tobytes().hex()}")
         self.jaxpr(closed.jaxpr)
 
     def jaxpr(self, jaxpr: Jaxpr) -> None:
