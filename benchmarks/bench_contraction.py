@@ -1,8 +1,11 @@
-"""Matrix products: large, batched and small, skinny, transposed, of odd sizes."""
+"""Matrix products: large, batched and small, skinny, transposed, of odd sizes, of integers."""
 
 from __future__ import annotations
 
+import numpy
 from works import Work, normal
+
+MATRIX = (((1,), (0,)), ((), ()))
 
 
 def product(name, left, right, equation=None, goal=None, smooth=None):
@@ -36,7 +39,42 @@ def product(name, left, right, equation=None, goal=None, smooth=None):
     )
 
 
+def integers(dtype, m, k, n):
+    """Two matrices of integers, the ends of their dtype among them."""
+    low, high = numpy.iinfo(dtype).min, numpy.iinfo(dtype).max
+    return lambda rng: tuple(
+        rng.integers(low, high, shape, dtype, endpoint=True) for shape in ((m, k), (k, n))
+    )
+
+
+def sums(fw):
+    """The product of narrow integers with sums of 32 bits."""
+    wide = numpy.dtype(numpy.int32)
+    return lambda a, b: fw.lax.dot_general(a, b, MATRIX, preferred_element_type=wide)
+
+
+def of_bytes(name, m, k, n, smooth=None):
+    """The product of two matrices of int8."""
+    return Work(name, integers(numpy.int8, m, k, n), sums, amount=m * k * n, smooth=smooth)
+
+
+def quantised(m, k, n):
+    """A layer of a quantised network: int8 inputs and weights, a scale for each column."""
+
+    def layer(fw):
+        def f(x, w, scales):
+            return fw.numpy.maximum(sums(fw)(x, w).astype(numpy.float32) * scales, 0.0)
+
+        return f
+
+    def inputs(rng):
+        return (*integers(numpy.int8, m, k, n)(rng), abs(normal(rng, n)))
+
+    return Work(f"int8 layer {m}×{k}×{n}, scaled", inputs, layer)
+
+
 LARGE = "matmul 1024³"
+SMOOTH = "int8 product 256³"
 BATCHED = "batched matmul 256×64³"
 WORKS = [
     product(LARGE, (1024, 1024), (1024, 1024), goal=1.03),
@@ -51,4 +89,14 @@ WORKS = [
     product("matmul of transposes 1024³", (1024, 1024), (1024, 1024), "ki,jk->ij"),
     product("matrix times vector 4096²", (4096, 4096), (4096,), "ij,j->i"),
     product("matmul 100,000×3×3", (100_000, 3), (3, 3)),
+    of_bytes(SMOOTH, 256, 256, 256),
+    of_bytes("int8 product 255×259×257", 255, 259, 257, smooth=SMOOTH),
+    of_bytes("int8 product 1024³", 1024, 1024, 1024),
+    quantised(64, 512, 512),
+    Work(
+        "int32 product 256³",
+        integers(numpy.int32, 256, 256, 256),
+        lambda fw: fw.numpy.matmul,
+        numpy=numpy.matmul,
+    ),
 ]

@@ -58,10 +58,6 @@ def parts_of_svd(linalg, x):
     return s, abs(u[..., :1, :1]), abs(vh[..., :1, :1])
 
 
-def integers(rng):
-    return tuple(rng.integers(-9, 9, (256, 256)).astype(numpy.int32) for _ in range(2))
-
-
 def slope(fw):
     def value(x):
         w, v = fw.numpy.linalg.eigh(x)
@@ -78,5 +74,4 @@ WORKS = [
     work("svd, 200x100", matrices(200, 100), parts_of_svd),
     work("svd, 1000 of 16x8", matrices(1000, 16, 8), parts_of_svd),
     Work("gradient of eigh, 100x100", definite(100, 100), slope, tolerance=0.02),
-    Work("int32 product, 256 cubed", integers, lambda fw: fw.numpy.matmul, numpy=numpy.matmul),
 ]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..ir.loops import Affine, Contract, DType, Expr, Fold, IndexTuple, Operand, apply, cast
 from .emit.writer import Writer
-from .library import LibraryKernel, Stage, gemm_packed
+from .library import LibraryKernel, Stage, gemm_packed, gemm_pairs
 from .library.gemm import Gemm, build, is_inner, share_of
 from .runtime.toolchain import machine
 
@@ -24,6 +24,8 @@ _BLAS = {
 }
 _HALVES = ("bfloat16", "float16")
 _WHOLE = ("int32", "uint32", "int64", "uint64")
+# What products of narrower integers are added up in.
+_SUMS = ("int32", "uint32")
 _SMALL_FLOPS = 4096
 _FEW = 8
 _CHUNK_FLOPS = 4e6
@@ -92,6 +94,8 @@ def wants_fold(
     if halves and len(given) == 1 and left.dtype.name in _HALVES:
         if sums.name != "float32" or dtype not in (left.dtype, sums):
             return True
+    elif not halves and takes_pairs([left.dtype, right.dtype], sums) and dtype == sums:
+        pass
     elif sums.name not in (_BLAS if halves else (*_BLAS, *_WHOLE)) or given | {dtype} != {sums}:
         return True
     s = sizes_of(c, left.shape, right.shape)
@@ -101,6 +105,11 @@ def wants_fold(
     if m * n * k <= _SMALL_FLOPS or k <= _FEW:
         return True
     return m == 1 or n == 1
+
+
+def takes_pairs(given: Sequence[DType], sums: DType) -> bool:
+    """Whether there is a kernel of products of these two dtypes with sums of a wider one."""
+    return sums.name in _SUMS and all(d.name in gemm_pairs.NARROW for d in given)
 
 
 def count_of(c: Contract, left: Operand, right: Operand) -> int:
@@ -250,6 +259,8 @@ def _matrix(
 def gemm_kernel(g: Gemm, name: str) -> LibraryKernel:
     """A kernel of batched matrix products: one of our own, or one that calls BLAS."""
     bits = machine().vector_bits
+    if g.given is not None:
+        return gemm_pairs.build(g, name, bits)
     if is_small(g) or g.dtype not in _BLAS:
         return build(g, name, bits)
     return gemm_packed.build(g, name, bits) if is_packed(g) else blas_kernel(g, name)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from ..ir.jaxpr import Atom
 from ..ir.loops import Contract
-from .contract import contiguous, free_axes, gemm_of
+from .contract import contiguous, free_axes, gemm_of, takes_pairs
 from .library.gemm import Gemm
 
-Strided = Callable[[Atom], tuple[Atom, tuple[int, ...]] | None]
+Strided = Callable[[Atom, bool], tuple[Atom, tuple[int, ...]] | None]
 
 
 class Side(NamedTuple):
@@ -43,22 +43,32 @@ def products(c: Contract, operands: Sequence[Atom], strided: Strided) -> Product
     """A contraction of two operands as matrix products.
 
     Args:
-        strided: what an operand is a view of, and the strides of its axes there.
+        strided: what an operand is a view of, and the strides of its axes there; if asked for,
+            also of values of another dtype, which integers of 8 and 16 bits are read as.
     """
     shapes: list[tuple[int, ...]] = [a.aval.shape for a in operands]
     sides: list[list[Side]] = []
+    narrow = [strided(atom, True) for atom in operands]
+    given = [view[0].aval.dtype for view in narrow if view is not None]
+    if len(given) < len(narrow) or not takes_pairs(given, c.dtype):
+        narrow = [None] * len(narrow)
     axes = ((c.left_batch, c.left_contract), (c.right_batch, c.right_contract))
-    for atom, shape, (batch, inner) in zip(operands, shapes, axes, strict=True):
+    for atom, shape, (batch, inner), held in zip(operands, shapes, axes, narrow, strict=True):
         order = (*batch, *free_axes(len(shape), batch, inner), *inner)
         steps = dict(zip(order, contiguous([shape[a] for a in order]), strict=True))
         copy = Side(atom, tuple(steps[a] for a in range(len(shape))), order)
-        view = strided(atom)
-        plain = [Side(*view)] if view is not None else []
+        view = strided(atom, False)
+        plain = [Side(*x) for x in (held, view) if x is not None]
         sides.append([*plain, Side(atom, contiguous(shape)), copy])
     for chosen in sorted(product(*sides), key=copies):
+        given = [s.source.aval.dtype for s in chosen]
+        pairs = takes_pairs(given, c.dtype)
+        if not pairs and given != [a.aval.dtype for a in operands]:
+            continue  # only one side is read before its conversion
         gemm = gemm_of(c, shapes, [s.strides for s in chosen])
         if gemm is not None:
-            return Products(gemm, chosen)
+            left, right = (d.name for d in given)
+            return Products(gemm._replace(given=(left, right) if pairs else None), chosen)
     raise AssertionError("copies lie as matrix products take them")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..ir.jaxpr import Atom, Literal, Var
-from ..ir.loops import Axis, Load, Map, View, axis_index, flat_index
+from ..ir.loops import Apply, Axis, Load, Map, View, axis_index, flat_index
 from ..ir.nests import offset_of
 
 if TYPE_CHECKING:
@@ -32,8 +32,14 @@ def backwards(values: Definitions, atom: Atom) -> tuple[Atom, tuple[int, ...]]:
     return atom, ()
 
 
-def strided(values: Definitions, atom: Atom) -> tuple[Var, tuple[int, ...]] | None:
-    """What an operand is a view of: a variable, and the strides of the operand's axes in it."""
+def strided(
+    values: Definitions, atom: Atom, converted: bool = False
+) -> tuple[Var, tuple[int, ...]] | None:
+    """What an operand is a view of: a variable, and the strides of the operand's axes in it.
+
+    Args:
+        converted: also where the operand is the variable's values in another dtype.
+    """
     shape = atom.aval.shape
     if isinstance(atom, Literal):
         return None
@@ -42,15 +48,31 @@ def strided(values: Definitions, atom: Atom) -> tuple[Var, tuple[int, ...]] | No
     index = tuple(axis_index(a) for a in axes)
     if isinstance(rule, Map):
         trial = rule.at(index)
+        if converted and isinstance(trial, Apply) and trial.op == "cast":
+            (trial,) = trial.args
         if not isinstance(trial, Load) or trial.guard is not None:
             return None
         source = values.owner.get(trial.source)
         offset = offset_of(trial.source, trial.index)
     else:
         source, offset = atom, flat_index(index, shape)
-    if source is None or offset.const or offset.dynamic or source.aval.dtype != atom.aval.dtype:
+    if source is None or offset.const or offset.dynamic:
+        return None
+    if converted and source is not atom:
+        # A conversion may be behind a transposition.
+        deeper = strided(values, source, True)
+        if deeper is not None and deeper[1] == _in_order(source):
+            source = deeper[0]
+    if source.aval.dtype != atom.aval.dtype and not converted:
         return None
     return source, tuple(offset.axes.get(a, 0) for a in axes)
+
+
+def _in_order(var: Var) -> tuple[int, ...]:
+    """The strides of a value's memory."""
+    shape, index = var.aval.shape, [Axis(n, "i") for n in var.aval.shape]
+    offset = flat_index(tuple(axis_index(a) for a in index), shape)
+    return tuple(offset.axes.get(a, 0) for a in index)
 
 
 def unmoved(values: Definitions) -> None:

@@ -17,6 +17,8 @@ from ..emit.writer import Loop, Writer
 
 Value = int | str
 
+# Words of two int16 that are multiplied each with its counterpart, and added.
+PAIRS = "pairs"
 # LLVM's names of the types of elements, and their bytes. Integers wrap, so their sign is not asked.
 KINDS = {
     "float32": ("float", 4),
@@ -25,6 +27,7 @@ KINDS = {
     "uint32": ("i32", 4),
     "int64": ("i64", 8),
     "uint64": ("i64", 8),
+    PAIRS: ("i32", 4),
 }
 
 # The branch back of a loop of `Writer.loop`.
@@ -42,6 +45,7 @@ class Code:
 
     def __init__(self, dtype: str, vector_bits: int) -> None:
         self.writer = Writer()
+        self.dtype = dtype
         self.kind, self.size = KINDS[dtype]
         self.lanes = vector_bits // (8 * self.size)
 
@@ -206,13 +210,31 @@ class Code:
         )
 
     def fma(self, a: str, b: str, c: str, lanes: int) -> str:
-        """a · b + c, rounded once."""
+        """a · b + c, rounded once; of `PAIRS` the sum of both products and c."""
         kind = self.vector(lanes)
+        if self.dtype == PAIRS:
+            return self.sum(self._pairs(a, b, lanes), c, lanes)
         if self.whole:
             return self.sum(self.writer.value(f"mul {kind} {a}, {b}"), c, lanes)
         suffix = f"f{8 * self.size}" if lanes == 1 else f"v{lanes}f{8 * self.size}"
         name = self.writer.declare(f"llvm.fma.{suffix}", f"{kind} ({kind}, {kind}, {kind})")
         return self.writer.value(f"call {kind} {name}({kind} {a}, {kind} {b}, {kind} {c})")
+
+    def _pairs(self, a: str, b: str, lanes: int) -> str:
+        """The sums of the two products of each word; LLVM knows the instructions that do this."""
+        writer, halves, wide = self.writer, f"<{2 * lanes} x i16>", f"<{2 * lanes} x i32>"
+        kind, sides = self.vector(lanes), list[str]()
+        for x in (a, b):
+            x = writer.value(f"bitcast {kind} {x} to {halves}")
+            sides.append(writer.value(f"sext {halves} {x} to {wide}"))
+        products = writer.value(f"mul {wide} {sides[0]}, {sides[1]}")
+        low, high = (self._every_second(wide, products, first, lanes) for first in (0, 1))
+        return self.sum(low, high, lanes)
+
+    def _every_second(self, wide: str, value: str, first: int, lanes: int) -> str:
+        if lanes == 1:
+            return self.writer.value(f"extractelement {wide} {value}, i64 {first}")
+        return self.shuffled(wide, value, "poison", range(first, 2 * lanes, 2))
 
     def sum(self, a: str, b: str, lanes: int = 1) -> str:
         """a + b of elements."""

@@ -47,6 +47,7 @@ class Gemm(NamedTuple):
         batch: extents and strides (left, right, out) of the batch axes.
         left, right: (free axis outside, leading stride).
         pitch: elements between the rows of a result.
+        given: dtypes of the sides where they are narrower than `dtype`, that of sums and results.
     """
 
     dtype: str
@@ -57,6 +58,7 @@ class Gemm(NamedTuple):
     left: tuple[bool, int]
     right: tuple[bool, int]
     pitch: int
+    given: tuple[str, str] | None = None
 
 
 class Cut(NamedTuple):
@@ -133,7 +135,7 @@ def is_inner(g: Gemm) -> bool:
 
 
 def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
-    """The kernel `name` of (left, right, result) of floats or integers of 32 or 64 bits."""
+    """The kernel `name` of (left, right, result), of what `KINDS` knows."""
     code = Code(g.dtype, vector_bits)
     cut = cut_of(g, vector_bits)
     text = (_Inner if is_inner(g) else Outer)(g, cut, code).text(name)

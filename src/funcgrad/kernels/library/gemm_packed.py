@@ -19,7 +19,7 @@ from math import prod
 from typing import NamedTuple
 
 from . import LibraryKernel, Stage, gemm_text
-from .conv_code import Code
+from .conv_code import KINDS
 from .gemm import SPEED, Gemm, share_of
 from .gemm_text import COPY, STEPS, WIDE, rows_of
 
@@ -51,7 +51,7 @@ class Cut(NamedTuple):
 
 def cut_of(g: Gemm, vector_bits: int) -> Cut:
     """The cut of a product, from sizes alone."""
-    size = 4 if g.dtype == "float32" else 8
+    size = _size(g)
     rows, width = rows_of(vector_bits), WIDE * vector_bits // (8 * size)
     high = max(BLOCK // (g.n * size), 1)
     deepest = PANEL // (width * size)
@@ -75,7 +75,7 @@ def _rows_of_block(m: int, rows: int, most: int) -> int:
 
 
 def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
-    """The kernel `name` of (left, right, result) for float32 or float64."""
+    """The kernel `name` of (left, right, result), of what `KINDS` knows."""
     cut = cut_of(g, vector_bits)
     count, sides = prod(b[0] for b in g.batch), prod(b[0] for b in g.batch if b[2])
     items, each = sides * -(-g.k // STEPS), STEPS * g.n
@@ -97,7 +97,7 @@ def _texts(
     g: Gemm, cut: Cut, name: str, pack: str, vector_bits: int
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """The functions of a product, its own and shared ones, and what they need."""
-    kind, lanes = Code(g.dtype, vector_bits).kind, cut.width // WIDE
+    kind, lanes = g.dtype, cut.width // WIDE
     packer = f"gemm_{'turn' if g.right[0] else 'pack'}_{kind}"
     blocks = f"gemm_blocks_{kind}"
     rest = -(-(g.n % cut.width) // lanes) or WIDE
@@ -168,7 +168,7 @@ def _packing(g: Gemm, cut: Cut) -> tuple[str, str]:
 
 
 def _size(g: Gemm) -> int:
-    return 4 if g.dtype == "float32" else 8
+    return KINDS[g.dtype][1]
 
 
 def _apart(cut: Cut, side: int, size: int) -> int:

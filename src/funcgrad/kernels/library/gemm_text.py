@@ -6,7 +6,7 @@
               rows of a right side brought into panels
 
 Extents, strides and blocks come from memory (`Numbers`), so a program has one of each at most for a
-type of float, however many products it has: LLVM takes as long for one of these as for a hundred
+type of number, however many products it has: LLVM takes as long for one of these as for a hundred
 kernels of a few lines. What a product has of its own is a call with its numbers.
 """
 
@@ -328,7 +328,7 @@ def _turn_rest(
         with code.loop(first, columns) as j:
             code.store(code.load(line, code.mul(j, column)), row, j)
         with code.loop(columns, width) as j:
-            code.store("0.0", row, j)
+            code.store(code.zero(1), row, j)
 
 
 _PACKING_PARAMS = "ptr %args, i64 %lo, i64 %hi, ptr %sizes"

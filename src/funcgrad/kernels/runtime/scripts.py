@@ -59,7 +59,7 @@ def strided(array: NDArray, shape: tuple[int, ...], strides: tuple[int, ...]) ->
 
 def matmul(left: NDArray, right: NDArray, out: NDArray) -> None:
     """out = left @ right."""
-    np.matmul(left, right, out=out)
+    np.matmul(left, right, out=out, dtype=out.dtype, casting="unsafe")
 
 
 def words_of(array: Any) -> NDArray:
