@@ -24,6 +24,7 @@ from .config import config
 from .control import profiling
 from .control.profiling import Profile as Profile
 from .control.profiling import Row as Row
+from .locks import lock
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +55,7 @@ class _Traces:
 
     directory: Path | None = None
     profile: Profile | None = None
-    lock = threading.Lock()
+    guard = lock()
 
 
 def start_trace(
@@ -74,7 +75,7 @@ def start_trace(
     Raises:
         RuntimeError: a trace is under way.
     """
-    with _Traces.lock:
+    with _Traces.guard:
         if _Traces.profile is not None:
             raise RuntimeError(
                 f"A trace into {_Traces.directory} is under way, and there is one at a time. "
@@ -91,7 +92,7 @@ def stop_trace() -> None:
     Raises:
         RuntimeError: no trace is under way.
     """
-    with _Traces.lock:
+    with _Traces.guard:
         found, place = _Traces.profile, _Traces.directory
         if found is None or place is None:
             raise RuntimeError("No trace is under way. Call start_trace first.")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from ..config import config
+from ..locks import lock
 from .finder import Finder, Served, roots
 
-_lock = threading.RLock()
+_lock = lock()
 _finder = Finder()
 _depth = 0
 _before: frozenset[str] = frozenset()

@@ -7,7 +7,6 @@ that says so: nothing is done on the CPU instead.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -27,6 +26,7 @@ from ..core.staging import stage
 from ..core.trace import Tracer, as_array
 from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import ClosedJaxpr
+from ..locks import lock
 from .direct import matched
 from .jit import captured, jit_p, run, simplified_for_gpu
 
@@ -39,7 +39,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _PLATFORMS = ("gpu", "cuda")
-_lock = threading.RLock()
+_lock = lock()
 # The devices in use, once they were asked for.
 _homes: list[CudaHome] = []
 

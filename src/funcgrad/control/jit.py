@@ -7,7 +7,6 @@ eqn and act on the program inside it; evaluation runs the simplified program.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Sequence
 from functools import partial
@@ -24,6 +23,7 @@ from ..core.trace import Tracer
 from ..core.zeros import UndefinedPrimal, Zero
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import ClosedJaxpr, Eqn, all_consts
+from ..locks import lock
 from ..passes.dce import dce
 from ..passes.simplify import simplify
 from ..transforms.batch import batch_jaxpr
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _simplified: weakref.WeakKeyDictionary[ClosedJaxpr, dict[bool, ClosedJaxpr]]
 _simplified = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = lock()
 
 
 def simplified(closed: ClosedJaxpr, whole: bool = False) -> ClosedJaxpr:

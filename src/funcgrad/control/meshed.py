@@ -7,7 +7,6 @@ for: on the host where it is read, on the first device for an operation outside 
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from ..core.sources import user_line
 from ..core.trace import as_array
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import ClosedJaxpr, Jaxpr, subjaxprs
+from ..locks import lock
 from .accelerators import CudaHome, home_at
 from .jit import jit_p, simplified, simplified_for_gpu
 from .segments import run_segments
@@ -238,7 +238,7 @@ class MeshHome:
 
 
 _homes: dict[tuple[Device, ...], MeshHome] = {}
-_lock = threading.Lock()
+_lock = lock()
 
 
 def mesh_home(mesh: Mesh) -> MeshHome | None:

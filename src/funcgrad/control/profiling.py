@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..ir.jaxpr import ClosedJaxpr
+from ..locks import lock
 
 if TYPE_CHECKING:
     from ..kernels.profiled import Line, Profiled, Record
@@ -102,7 +103,6 @@ class Profile:
         self.events_lost = 0
         self._totals: dict[Profiled, Totals] = {}
         self._events: list[Event] = []
-        self._lock = threading.Lock()
         self._begin = time.perf_counter_ns()
         self._end = 0
 
@@ -118,7 +118,7 @@ class Profile:
 
     def add(self, event: Event) -> None:
         """Note an event."""
-        with self._lock:
+        with _lock:
             if event.kind == "compile":
                 self.compile_seconds += event.duration / 1e9
             self._events.append(event)
@@ -127,7 +127,7 @@ class Profile:
         """Note a run of a program."""
         thread = threading.get_native_id()
         whole = Event(program.name, "program", thread, record.begin, record.end - record.begin, {})
-        with self._lock:
+        with _lock:
             totals = self._totals.get(program)
             if totals is None:
                 totals = self._totals[program] = Totals(program)
@@ -149,7 +149,7 @@ class Profile:
     @property
     def rows(self) -> list[Row]:
         """The steps of all programs that ran, the longest first."""
-        with self._lock:
+        with _lock:
             found = [(t, t.own()) for t in self._totals.values()]
         whole = sum(int(own.sum()) for _, own in found) or 1
         rows: list[Row] = []
@@ -188,7 +188,7 @@ class Profile:
 
         Source: Trace Event Format, Google, "JSON Object Format" and complete events.
         """
-        with self._lock:
+        with _lock:
             events = list(self._events)
         process = os.getpid()
         written: list[dict[str, Any]] = [
@@ -235,7 +235,7 @@ def _cells(row: Row) -> list[str]:
 # The profiles that are under way.
 
 _under_way: list[Profile] = []
-_lock = threading.Lock()
+_lock = lock()
 _programs: weakref.WeakKeyDictionary[ClosedJaxpr, Profiled] = weakref.WeakKeyDictionary()
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import operator
-import threading
 import weakref
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from ..locks import lock
 from . import dtypes
 
 Shape = tuple[int, ...]
@@ -105,7 +105,7 @@ class ShapedArray:
 
 _Key = tuple[Shape, Any, bool]
 _known: dict[_Key, weakref.ref[ShapedArray]] = {}
-_lock = threading.RLock()  # a dying aval may be forgotten while this thread remembers another
+_lock = lock()  # a dying aval may be forgotten while this thread remembers another
 
 
 def _remembered(key: _Key, new: ShapedArray) -> ShapedArray:

@@ -9,7 +9,6 @@ again from Python on the same memory, and what that raises is the user's own err
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -19,8 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ir.loops import Native
+from ..locks import lock
 
 NDArray = np.ndarray[Any, Any]
+
+_lock = lock()
 
 
 class Operand(NamedTuple):
@@ -94,7 +96,6 @@ class NumbaKernel:
         code = dispatcher.py_func.__code__
         self.where = f"{code.co_filename}:{code.co_firstlineno}"
         self._entries: dict[Signature, Any] = {}
-        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return self.name
@@ -105,7 +106,7 @@ class NumbaKernel:
         Raises:
             TypeError: Numba cannot compile the function for these types.
         """
-        with self._lock:
+        with _lock:
             found = self._entries.get(signature)
             if found is None:
                 found = self._entries[signature] = self._compiled(signature)

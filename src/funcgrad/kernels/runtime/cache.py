@@ -16,7 +16,6 @@ import json
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -25,6 +24,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ...config import config
+from ...locks import lock
 from . import machine, symbols, toolchain
 
 FORMAT = b"funcgrad-1\n"
@@ -66,7 +66,7 @@ class Info(NamedTuple):
     limit: int
 
 
-_lock = threading.Lock()
+_lock = lock()
 _problems: dict[str, str] = {}  # by directory: why it could not be written
 _room: dict[str, int] = {}  # by directory: bytes that may be added before looking again
 

@@ -3,12 +3,14 @@
 The operating system hands out fresh pages for every large array, which costs as much as a kernel
 that writes it. The one idea: a block whose only reference is ours is free; arrays over it, and
 views of these, refer to it as their base. What is given out begins at a line of cache.
+
+There is no lock, which a signal's handler or a forked child could wait for: who looks at a block
+holds it, so that whoever looks meanwhile sees one reference more than those of a free one.
 """
 
 from __future__ import annotations
 
 import sys
-import threading
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,6 @@ _LINE = 64
 
 # Blocks, and where in each the first line of cache begins.
 _blocks: list[tuple[np.ndarray[Any, Any], int]] = []
-_lock = threading.Lock()
-_held = [0]
 _sole = 0  # what getrefcount gives for an array that a list and one other thing refer to
 
 
@@ -42,34 +42,40 @@ _let_the_allocator_keep()
 
 def empty(shape: tuple[int, ...], dtype: Any, size: int) -> np.ndarray[Any, Any]:
     """An uninitialised array of `size` bytes over a free block, or over a new one."""
-    size += _LINE
-    with _lock:
-        found = _free_block(size)
-        if found is None:
-            block = np.empty(size, np.uint8)
-            found = block, -block.ctypes.data % _LINE
-            _keep(*found)
-            del block
-        return np.ndarray(shape, dtype, *found)
+    block, start = _free_block(size + _LINE) or _new_block(size + _LINE)
+    return np.ndarray(shape, dtype, block, start)
+
+
+def _references(blocks: list[tuple[np.ndarray[Any, Any], int]]) -> int:
+    """What `_free_block` sees of a block that nobody holds."""
+    for block, _ in blocks:
+        return sys.getrefcount(block)
+    return 0
+
+
+_FREE = _references([(np.empty(1), 0)])
 
 
 def _free_block(size: int) -> tuple[np.ndarray[Any, Any], int] | None:
-    for place in _blocks:
-        # Its place and the argument of getrefcount are the only two references to a free block.
-        if place[0].nbytes == size and sys.getrefcount(place[0]) == 2:
-            return place
+    for block, start in _blocks:
+        if block.nbytes == size and sys.getrefcount(block) == _FREE:
+            return block, start
     return None
 
 
-def _keep(block: np.ndarray[Any, Any], start: int) -> None:
-    """Remember a new block; drop the oldest free ones where there are too many."""
+def _new_block(size: int) -> tuple[np.ndarray[Any, Any], int]:
+    """Remember a new block; drop the oldest ones where there are too many."""
+    block = np.empty(size, np.uint8)
+    start = -block.ctypes.data % _LINE
     _blocks.append((block, start))
-    _held[0] += block.nbytes
-    k = 0
-    while _held[0] > LIMIT and k < len(_blocks) - 1:
+    held = sum(known.nbytes for known, _ in list(_blocks))
+    while held > LIMIT and len(_blocks) > 1:
         # Dropping a block that is held elsewhere frees nothing now: its holder frees it.
-        _held[0] -= _blocks[k][0].nbytes
-        del _blocks[k]
+        try:
+            held -= _blocks.pop(0)[0].nbytes
+        except IndexError:  # others drop too
+            break
+    return block, start
 
 
 def is_sole(arrays: list[np.ndarray[Any, Any]], k: int) -> bool:
@@ -90,6 +96,4 @@ def is_sole(arrays: list[np.ndarray[Any, Any]], k: int) -> bool:
 
 def clear() -> None:
     """Give back all blocks that nobody holds."""
-    with _lock:
-        _blocks.clear()
-        _held[0] = 0
+    _blocks.clear()

@@ -18,11 +18,11 @@ import importlib.util
 import os
 import re
 import sys
-import threading
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from ...locks import lock
 from . import toolchain
 
 # What LLVM calls of itself: for copies and fills, and for operations the processor lacks.
@@ -34,11 +34,7 @@ IMPLICIT = (
 
 BLAS_PACKAGE = "scipy_openblas32"
 
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+_lock = lock()
 
 
 def resolve(names: Iterable[str] = ()) -> dict[str, int]:

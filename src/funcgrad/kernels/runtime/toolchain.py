@@ -6,9 +6,7 @@ loaded object a linker of its own, so that nothing is kept of what was compiled 
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from ...errors import CompileError
+from ...locks import lock
 from . import elf
 from .machine import available_cores
 
@@ -26,12 +25,7 @@ from .machine import available_cores
 # NewGVN is left out: on large functions it stops the process by an assertion of its own.
 SCALAR_PASSES = "sroa simplify_cfg instruction_combine loop_unroll sroa dead_code_elimination"
 
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    # A child must not start with LLVM in the middle of what another thread was doing.
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+_lock = lock()  # a child does not start with LLVM in the middle of what another thread was doing
 
 
 @dataclass(frozen=True)
