@@ -142,13 +142,33 @@ def test_switches_take_bools_only(value: Any) -> None:
     assert config.enable_x64 is False
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", ""])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", "", 1 << 64])
 def test_counts_are_whole_numbers_from_1_on(value: Any) -> None:
     for name in ("num_threads", "cache_max_bytes"):
-        with pytest.raises(ValueError, match=f"{name}=.*give a whole number from 1 on"):
+        with pytest.raises(ValueError, match=f"{name}=.*give a whole number from 1 to "):
             config.update(name, value)
         config.update(name, 3)
         assert config.read(name) == 3
+
+
+@pytest.mark.parametrize("name", options._options)
+def test_a_variable_that_is_empty_counts_as_not_set(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("", " "):
+        monkeypatch.setenv(f"FUNCGRAD_{name.upper()}", text)
+        assert options._initial(name) == options._options[name][0]
+
+
+@pytest.mark.parametrize("name", [n for n in options._options if n != "cache_dir"])
+def test_a_variable_that_is_nonsense_is_named_with_its_value(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = f"FUNCGRAD_{name.upper()}"
+    for text in ("nonsense", "-3", "1e9", "99999999999999999999"):
+        monkeypatch.setenv(variable, text)
+        with pytest.raises(ValueError, match=rf"^{variable}='{text}' is not understood: give "):
+            options._initial(name)
 
 
 def test_a_directory_is_a_path(tmp_path: Path) -> None:

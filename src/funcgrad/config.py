@@ -15,11 +15,13 @@ from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+# More are a mistake, which would show as a process that does not come to an end.
+_MOST_THREADS = 1024
 
 
 def _flag(text: str) -> bool:
     known = {"1": True, "true": True, "yes": True, "on": True}
-    known |= {"0": False, "false": False, "no": False, "off": False, "": False}
+    known |= {"0": False, "false": False, "no": False, "off": False}
     if text.lower() not in known:
         raise ValueError("give 1, true, yes or on, or 0, false, no or off")
     return known[text.lower()]
@@ -34,10 +36,14 @@ def _choice(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def _count(given: Any) -> int:
-    if isinstance(given, bool) or not str(given).isdecimal() or int(given) < 1:
-        raise ValueError("give a whole number from 1 on")
-    return int(given)
+def _count(most: int) -> Callable[[Any], int]:
+    def parse(given: Any) -> int:
+        text = str(given).strip()
+        if isinstance(given, bool) or not text.isdecimal() or not 1 <= int(text) <= most:
+            raise ValueError(f"give a whole number from 1 to {most}")
+        return int(text)
+
+    return parse
 
 
 def _level(given: Any) -> int:
@@ -54,7 +60,7 @@ elsewhere: list[Any] = []
 def _device(given: Any) -> Any:
     platform = given if isinstance(given, str) else getattr(given, "platform", None)
     if platform not in ("cpu", "gpu", "cuda"):
-        raise ValueError("give one of devices() or devices('gpu'), 'cpu', 'gpu', or None")
+        raise ValueError("give 'cpu' or 'gpu', or in Python one of devices('gpu') or None")
     if platform != "cpu" and given not in elsewhere:
         elsewhere.append(given)
     return given
@@ -87,11 +93,11 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "lowering": ("fast", _choice("fast", "source", "python", "numpy")),
     "profile": (False, _flag),
     "debug": (0, _level),
-    "num_threads": (None, _count),
-    "num_cpu_devices": (None, _count),
+    "num_threads": (None, _count(_MOST_THREADS)),
+    "num_cpu_devices": (None, _count(_MOST_THREADS)),
     "cache": (True, _flag),
     "cache_dir": (None, _path),
-    "cache_max_bytes": (2**30, _count),
+    "cache_max_bytes": (2**30, _count(2**63 - 1)),
 }
 # These say how and where programs run, not what they are: traces do not depend on them.
 _of_running = {"debug", "num_threads", "num_cpu_devices", "cache", "cache_dir", "cache_max_bytes"}
@@ -101,8 +107,8 @@ _of_tracing = [name for name in _options if name not in _of_running]
 def _initial(name: str) -> Any:
     default, parse = _options[name]
     text = os.environ.get(f"FUNCGRAD_{name.upper()}")
-    if text is None:
-        return default
+    if text is None or not text.strip():
+        return default  # a variable that is set to nothing counts as not set
     try:
         return parse(text)
     except ValueError as error:

@@ -102,7 +102,7 @@ def _along(x: Parts, axis: int, sign: int) -> Parts:
 
 
 @compose("fft")
-def fft(x: Any, *, fft_type: FftType, fft_lengths: tuple[int, ...]) -> Any:
+def fft(x: Any, *, fft_type: FftType, fft_lengths: tuple[int, ...], scale: float = 1.0) -> Any:
     """The transform of the last axes."""
     rank, last = len(fft_lengths), fft_lengths[-1]
     sign = -1 if fft_type in (FftType.FFT, FftType.RFFT) else 1
@@ -118,8 +118,9 @@ def fft(x: Any, *, fft_type: FftType, fft_lengths: tuple[int, ...]) -> Any:
         parts = along_last(parts, sign)
     real, imaginary = parts
     if sign == 1:
-        scale = real.dtype.type(1 / math.prod(fft_lengths))
-        real, imaginary = real * scale, imaginary * scale
+        scale /= math.prod(fft_lengths)
+    if scale != 1.0:
+        real, imaginary = (v * v.dtype.type(scale) for v in (real, imaginary))
     return real if fft_type is FftType.IRFFT else joined(real, imaginary)
 
 

@@ -106,7 +106,8 @@ def _fft(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
         return None
     aval, params = eqn.invars[0].aval, eqn.params
     kind, dtype = params["fft_type"].name, part_dtype(aval.dtype).name
-    return fft.build(fft.FftSpec(dtype, kind, aval.shape, params["fft_lengths"]), machine())
+    scale = params.get("scale", 1.0)
+    return fft.build(fft.FftSpec(dtype, kind, aval.shape, params["fft_lengths"], scale), machine())
 
 
 _builders: dict[str, LibraryBuilder] = {

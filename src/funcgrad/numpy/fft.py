@@ -121,8 +121,7 @@ def _transform(
     else:
         x = _resized(x, (*lengths[:-1], lengths[-1] // 2 + 1) if back else lengths)
     factor = _factor(name, norm, math.prod(lengths), kind in (FftType.IFFT, FftType.IRFFT))
-    out = fourier.fft(x, kind, lengths)
-    return moveaxis(out if factor == 1.0 else out * factor, last, chosen)
+    return moveaxis(fourier.scaled_fft(x, kind, lengths, factor), last, chosen)
 
 
 def _along(name: str, kind: FftType, a: Any, n: Any, axis: Any, norm: str | None) -> Any:

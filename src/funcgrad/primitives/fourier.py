@@ -43,7 +43,8 @@ _numpy_name = {
 class Fft(Primitive):
     """The transform of the last len(fft_lengths) axes, whose lengths as a signal these are.
 
-    out[k] = sum over n of x[n] exp(-2πi kn / N); the inverses have the sign turned and 1/N
+    out[k] = sum over n of x[n] exp(-2πi kn / N); the inverses have the sign turned and 1/N. Where
+    there is a param `scale`, that is a factor more: the last pass of a kernel multiplies by it.
     """
 
     name = "fft"
@@ -83,11 +84,14 @@ class Fft(Primitive):
         (x,) = arrays
         lengths: tuple[int, ...] = params["fft_lengths"]
         transform: Any = getattr(np.fft, _numpy_name[params["fft_type"]])
-        return transform(x, lengths, tuple(range(-len(lengths), 0)))
+        out = transform(x, lengths, tuple(range(-len(lengths), 0)))
+        return out * out.real.dtype.type(params["scale"]) if "scale" in params else out
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         from .arithmetic import div, mul
         from .complexes import conj
+
+        scale = params.get("scale", 1.0)
 
         kind: FftType = params["fft_type"]
         lengths: tuple[int, ...] = params["fft_lengths"]
@@ -96,10 +100,10 @@ class Fft(Primitive):
         total = math.prod(lengths)
         if kind is FftType.RFFT:
             weighed = div(conj(ct), stored_twice(ct, lengths))
-            back = self.bind(weighed, fft_type=FftType.IRFFT, fft_lengths=lengths)
-            return [mul(back, np.asarray(total, aval_of(back).dtype))]
+            kind, scale = FftType.IRFFT, scale * total
+            return [self.bind(weighed, fft_type=kind, fft_lengths=lengths, scale=scale)]
         spectrum = self.bind(ct, fft_type=FftType.RFFT, fft_lengths=lengths)
-        weight = stored_twice(spectrum, lengths) / total
+        weight = stored_twice(spectrum, lengths) * (scale / total)
         return [resized(conj(mul(spectrum, weight)), args[0].aval.shape[-1])]
 
     def batch(
@@ -128,6 +132,14 @@ class Fft(Primitive):
         params = {"fft_type": FftType.IRFFT, "fft_lengths": (4,)}
         yield Example((draw(spectrum, (5,), 3),), params)
         yield Example((draw(spectrum, (2,), 4),), params)
+        for kind, domain, ends in (
+            (FftType.FFT, spectrum, (3, 4)),
+            (FftType.IFFT, spectrum, (3, 4)),
+            (FftType.RFFT, signal, (3, 4)),
+            (FftType.IRFFT, spectrum, (3, 3)),
+        ):
+            params = {"fft_type": kind, "fft_lengths": (3, 4), "scale": 0.3}
+            yield Example((draw(domain, ends, 6),), params)
         params = {"fft_type": FftType.FFT, "fft_lengths": (2,)}
         yield Example((draw(spectrum, (0, 2), 5).astype(np.complex64),), params)
 
@@ -170,8 +182,6 @@ def fft(x: Any, fft_type: FftType | str, fft_lengths: Sequence[int]) -> Any:
         ValueError: no such kind, shapes that do not fit, or RFFT of complex numbers.
         TypeError: fft_type is neither an FftType nor a name.
     """
-    from .casting import convert_element_type
-
     kind: Any = fft_type
     if isinstance(kind, str) and kind in (
         *FftType.__members__,
@@ -184,6 +194,17 @@ def fft(x: Any, fft_type: FftType | str, fft_lengths: Sequence[int]) -> Any:
             f"fft does not know the kind {fft_type!r}.\n  {user_line()}\n"
             f"  Give a lax.FftType or one of {list(FftType.__members__)}."
         )
+    return scaled_fft(x, kind, tuple(map(operator.index, fft_lengths)), 1.0)
+
+
+def scaled_fft(x: Any, kind: FftType, lengths: tuple[int, ...], scale: float) -> Any:
+    """The transform times a factor.
+
+    Back to real signals, coefficients that a signal of the length does not have are cut off, and
+    those that are missing are 0.
+    """
+    from .casting import convert_element_type
+
     dtype = aval_of(x).dtype
     if kind is FftType.RFFT:
         if dtype.kind == "c":
@@ -193,5 +214,9 @@ def fft(x: Any, fft_type: FftType | str, fft_lengths: Sequence[int]) -> Any:
         x = convert_element_type(x, dtypes.to_inexact_dtype(dtype))
     else:
         x = convert_element_type(x, dtypes.to_complex_dtype(dtype))
-    lengths = tuple(map(operator.index, fft_lengths))
-    return fft_p.bind(x, fft_type=kind, fft_lengths=lengths) if lengths else x
+    if not lengths:
+        return x
+    if kind is FftType.IRFFT and aval_of(x).shape:
+        x = resized(x, lengths[-1] // 2 + 1)
+    more = {} if scale == 1.0 else {"scale": scale}
+    return fft_p.bind(x, fft_type=kind, fft_lengths=lengths, **more)

@@ -18,6 +18,7 @@ from funcgrad.kernels import warm
 from funcgrad.kernels.library import fft, fft_sizes, fft_tables
 from funcgrad.kernels.library.fft_tables import Part, Table
 from funcgrad.kernels.runtime import toolchain
+from funcgrad.primitives.fourier import FftType, fft_p
 
 from .harness import Program
 
@@ -137,24 +138,53 @@ def test_columns_that_do_not_fit_in_the_memory_of_a_call() -> None:
     x = signal((2, 6000, 3), "float32")
     found = error(transformed("FFT", x, (6000, 3)), reference("FFT", x, (6000, 3)))
     assert found < 14
-    # Columns of a long prime length are left to NumPy.
-    machine = toolchain.machine()
-    assert fft.build(fft.FftSpec("float32", "FFT", (4099, 3), (4099, 3)), machine) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", PARTS)
+def test_columns_with_a_long_prime_factor(kind: str, dtype: str) -> None:
+    for lengths in ((4099, 3), (2 * 2053, 2), (3, 4099, 5)):
+        x = operand(kind, (2,), lengths, dtype)
+        found = error(transformed(kind, x, lengths), reference(kind, x, lengths))
+        assert found < 3 + np.log2(np.prod(lengths)), lengths
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lengths", [(8,), (9,), (1,), (4096, 3), (6007,), (2 * 6007,), (5, 6)])
+def test_a_factor_is_part_of_the_last_pass(kind: str, lengths: Any) -> None:
+    x = operand(kind, (2,), lengths, "float32")
+    want = 0.3 * reference(kind, x, lengths)
+    params = {"fft_type": FftType[kind], "fft_lengths": lengths}
+    lowered = fg.jit(lambda x: fft_p.bind(x, scale=0.3, **params))
+    assert error(np.asarray(lowered(x)), want) < 3 + np.log2(np.prod(lengths))
+    text = str(lowered.lower(x).explain())
+    assert "0 kernels, 1 library call, 0 call-outs" in text
+
+
+@pytest.mark.parametrize("norm", ["ortho", "forward"])
+def test_normalisations_need_no_kernel(norm: str) -> None:
+    x = signal((4, 10), "float32")
+    text = programs_text(lambda x: fnp.fft.fft2(x, norm=norm), x)
+    assert "0 kernels, 1 library call, 0 call-outs" in text
+    gradient = fg.grad(lambda x: fnp.fft.rfft(x, norm=norm).real.sum())(x.real)
+    weight = np.ones((4, 6)) / np.array([1, 2, 2, 2, 2, 1])
+    want = np.fft.irfft(weight) * (10 / np.sqrt(10) if norm == "ortho" else 1)
+    np.testing.assert_allclose(gradient, want, atol=1e-5)
 
 
 def test_who_gets_no_kernel() -> None:
     machine = toolchain.machine()
     for dtype, kind, shape, lengths in (
         ("float32", "FFT", (0, 4), (4,)),
-        ("float32", "IRFFT", (5,), (4,)),
+        ("float32", "IRFFT", (5,), (4,)),  # `lax.fft` cuts or fills what it is given
         ("float16", "FFT", (4,), (4,)),
     ):
         assert fft.build(fft.FftSpec(dtype, kind, shape, lengths), machine) is None
-    # Fewer or more coefficients than a length has are still transformed.
     for count in (2, 5):
         x = signal((count,), "float32")
-        got = fg.jit(lambda x: lax.fft(x, "irfft", (4,)))(x)
-        np.testing.assert_allclose(got, np.fft.irfft(x, 4), atol=1e-6)
+        jitted = fg.jit(lambda x: lax.fft(x, "irfft", (4,)))
+        np.testing.assert_allclose(jitted(x), np.fft.irfft(x, 4), atol=1e-6)
+        assert "called out: nothing" in str(jitted.lower(x).explain())
 
 
 def test_roots_of_unity_are_rounded_once() -> None:

@@ -41,20 +41,21 @@ class FftSpec(NamedTuple):
         kind: "FFT", "IFFT", "RFFT" or "IRFFT".
         shape: of the operand.
         lengths: of the signal along the last axes.
+        scale: a factor beside that of the inverse.
     """
 
     dtype: str
     kind: str
     shape: tuple[int, ...]
     lengths: tuple[int, ...]
+    scale: float = 1.0
 
 
 def build(spec: FftSpec, machine: Machine) -> LibraryKernel | None:
     """The kernel of a transform.
 
     Returns:
-        None for empty arrays, for numbers of coefficients that are not those of the lengths, and
-        for columns whose length has a large prime factor and does not fit in cache.
+        None for empty arrays, and for numbers of coefficients that are not those of the lengths.
     """
     if spec.dtype not in ("float32", "float64") or not prod(spec.shape):
         return None
@@ -62,10 +63,6 @@ def build(spec: FftSpec, machine: Machine) -> LibraryKernel | None:
     if spec.kind == "IRFFT" and spec.shape[-1] != last // 2 + 1:
         return None
     return Builder(spec, machine.vector_bits).kernel()
-
-
-class TooLong(Exception):
-    """There is no kernel for lines of a length."""
 
 
 class Builder:
@@ -83,29 +80,26 @@ class Builder:
         self.table: dict[Part, int] = {}
         self.inverse = spec.kind in ("IFFT", "IRFFT")
 
-    def kernel(self) -> LibraryKernel | None:
-        """The kernel; None where an axis has none."""
+    def kernel(self) -> LibraryKernel:
+        """The kernel."""
         *lead, last = self.spec.lengths
         batch = prod(self.spec.shape[: len(self.spec.shape) - len(self.spec.lengths)])
         stored = last if "R" not in self.spec.kind else last // 2 + 1
-        scale = 1.0 / prod(self.spec.lengths) if self.inverse else 1.0
-        try:
-            if self.spec.kind == "IRFFT":
-                source = _IN
-                if lead:
-                    source = self._space(batch * prod(lead) * stored)
-                    self._axes(batch, lead, stored, _IN, source)
-                self._from_halves(batch * prod(lead), last, source, scale)
+        scale = self.spec.scale / (prod(self.spec.lengths) if self.inverse else 1)
+        if self.spec.kind == "IRFFT":
+            source = _IN
+            if lead:
+                source = self._space(batch * prod(lead) * stored)
+                self._axes(batch, lead, stored, _IN, source)
+            self._from_halves(batch * prod(lead), last, source, scale)
+        else:
+            rows = batch * prod(lead)
+            one = 1.0 if lead else scale
+            if self.spec.kind == "RFFT":
+                self._to_halves(rows, last, one)
             else:
-                rows = batch * prod(lead)
-                one = 1.0 if lead else scale
-                if self.spec.kind == "RFFT":
-                    self._to_halves(rows, last)
-                else:
-                    self._lines(rows, last, 1, _IN, _OUT, one)
-                self._axes(batch, lead, stored, _OUT, _OUT, scale)
-        except TooLong:
-            return None
+                self._lines(rows, last, 1, _IN, _OUT, one)
+            self._axes(batch, lead, stored, _OUT, _OUT, scale)
         if not self.table:
             # The address of a table is asked for everywhere.
             place_of(Part("halves", (2,)), self.table)
@@ -149,7 +143,7 @@ class Builder:
         elif way.rows:
             self._divided(outer, n, inner, way.rows, source, target, scale)
         elif way.cost == float("inf"):
-            raise TooLong
+            self._turned(outer, n, inner, source, target, scale)
         else:
             strides = (0, 0, n, 1) if inner == 1 else (n * inner, 0, 1, inner)
             extents = (1, 1, outer) if inner == 1 else (outer, 1, inner)
@@ -179,6 +173,17 @@ class Builder:
         self._line(Line(self.spec.dtype, rows, extents, first, second, self.inverse, grid=grid))
         self._lines(outer, columns, rows * inner, between, target, scale)
 
+    def _turned(
+        self, outer: int, n: int, inner: int, source: Slot, target: Slot, scale: float
+    ) -> None:
+        """Long columns with a large prime factor, as rows: matrices are transposed and back."""
+        room = self._space(outer * n * inner)
+        extents, dtype = (outer, n, inner), self.spec.dtype
+        columns, rows = (n * inner, inner, 1, inner), (n * inner, 1, n, 1)
+        self._line(Line(dtype, 1, extents, Side(source, columns, 1), Side(room, rows, 1), False))
+        self._lines(outer * inner, n, 1, room, room, scale)
+        self._line(Line(dtype, 1, extents, Side(room, rows, 1), Side(target, columns, 1), False))
+
     def _convolved(
         self, outer: int, n: int, size: int, source: Slot, target: Slot, scale: float
     ) -> None:
@@ -198,27 +203,27 @@ class Builder:
 
     # Real signals, along the last axis.
 
-    def _to_halves(self, rows: int, n: int) -> None:
+    def _to_halves(self, rows: int, n: int, scale: float) -> None:
         half = n // 2
         if n % 2 == 0:
             ends = Side(_IN, (0, 0, half, 1), half), Side(_OUT, (0, 0, half + 1, 1), half + 1)
-            line = Line(self.spec.dtype, half, (1, 1, rows), *ends, False, form="halves out")
+            line = Line(self.spec.dtype, half, (1, 1, rows), *ends, False, scale, "halves out")
             if self._is_one(rows, half):
                 self._line(line)
                 return
             room = self._space(rows * half)
-            self._lines(rows, half, 1, _IN, room)
+            self._lines(rows, half, 1, _IN, room, scale)
             self._points(
                 Points(self.spec.dtype, rows, (half, room), (half + 1, _OUT), form="halves out")
             )
             return
         ends = Side(_IN, (0, 0, n, 1), n, True), Side(_OUT, (0, 0, half + 1, 1), half + 1)
         if self._is_one(rows, n):
-            self._line(Line(self.spec.dtype, n, (1, 1, rows), *ends, False))
+            self._line(Line(self.spec.dtype, n, (1, 1, rows), *ends, False, scale))
             return
         room = self._space(rows * n)
         self._points(Points(self.spec.dtype, rows, (n, _IN), (n, room), form="from real"))
-        self._lines(rows, n, 1, room, room)
+        self._lines(rows, n, 1, room, room, scale)
         self._points(Points(self.spec.dtype, rows, (half + 1, room), (half + 1, _OUT), pitch=n))
 
     def _from_halves(self, rows: int, n: int, source: Slot, scale: float) -> None:
