@@ -166,7 +166,7 @@ class CudaHome:
     def _lowered(self, closed: ClosedJaxpr) -> CudaProgram:
         from ..kernels.cuda.program import cuda_program
 
-        return cuda_program(simplified_for_gpu(closed), simplified_for_gpu, self.place.matmuls)
+        return cuda_program(simplified_for_gpu(closed), simplified_for_gpu, self.place.takes)
 
     def executable(self, closed: ClosedJaxpr) -> CudaExecutable:
         """The program of a jaxpr on this device, made once.

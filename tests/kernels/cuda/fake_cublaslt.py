@@ -57,6 +57,12 @@ SIZES |= {"BATCH_COUNT": 4, "STRIDED_BATCH_OFFSET": 8, "MAX_WORKSPACE_BYTES": 8}
 SIZES |= {f"MIN_ALIGNMENT_{x}_BYTES": 4 for x in "ABCD"}
 
 
+class CuBLASLtError(Exception):
+    def __init__(self, status):
+        super().__init__(f"status {status}")
+        self.status = status
+
+
 class MatmulHeuristicResult:
     def __init__(self, size=1):
         self.array = np.zeros(size, RESULT)
@@ -79,13 +85,15 @@ class FakeCublasLt:
     MatrixLayoutAttribute = MatrixLayoutAttribute
     MatmulPreferenceAttribute = MatmulPreferenceAttribute
     MatmulHeuristicResult = MatmulHeuristicResult
+    cuBLASLtError = CuBLASLtError  # noqa: N815 - the binding's own name
 
     def __init__(self, driver):
         self.driver = driver
         self.things = {}
         self.calls = []
         self.asked = 0
-        self.knows_algorithms = True
+        # Given what is computed and the least alignment: whether there is an algorithm.
+        self.knows = lambda operation, alignment: True
 
     def _new(self, kind, **facts):
         number = 1000 + len(self.things)
@@ -127,12 +135,18 @@ class FakeCublasLt:
     def matmul_algo_get_heuristic(self, handle, operation, a, b, c, d, preference, n, out, count):
         kinds = [self.things[x]["kind"] for x in (handle, operation, a, b, c, d, preference)]
         assert kinds == ["handle", "operation", *["layout"] * 4, "preference"] and n == 1
+        assert self.driver.recording is None, "cuBLASLt is asked while a stream records"
         self.asked += 1
-        wanted = self.things[preference]
+        wanted, o = dict(self.things[preference]), self.things[operation]
+        if Epilogue(o["EPILOGUE"]).name.endswith("BIAS"):
+            # The address counts by its alignment only.
+            wanted["BIAS_ALIGNMENT"] = o["BIAS_POINTER"] & -o["BIAS_POINTER"]
+        known = self.knows(o, wanted["MIN_ALIGNMENT_A_BYTES"])
+        if known is None:
+            raise CuBLASLtError(15)
         ctypes.memset(out, 7, 64)
-        ctypes.c_int32.from_address(count).value = int(self.knows_algorithms)
-        self.algorithms = {out: (operation, wanted)}
-        self.things[operation].setdefault("algorithms", {})[out] = dict(wanted)
+        ctypes.c_int32.from_address(count).value = int(known)
+        o.setdefault("algorithms", {})[out] = wanted
 
     def matmul(self, handle, operation, alpha, a, of_a, b, of_b, beta, c, of_c, d, of_d, algo,
                workspace, size, stream):  # fmt: skip
@@ -143,6 +157,7 @@ class FakeCublasLt:
         assert self.driver.at(workspace, size).size == size
         for name, address in zip("ABCD", (a, b, c, d), strict=True):
             assert address % wanted[f"MIN_ALIGNMENT_{name}_BYTES"] == 0
+        assert o.get("BIAS_POINTER", 0) % wanted.get("BIAS_ALIGNMENT", 1) == 0
         kind = np.float64 if o["scale"] == 1 else np.float32
         scalars = [np.frombuffer(ctypes.string_at(x, np.dtype(kind).itemsize), kind)[0]
                    for x in (alpha, beta)]  # fmt: skip

@@ -1,6 +1,8 @@
 """Kernels compile for GPUs that are not here, and take no more of them than they should."""
 
+import ctypes
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -303,8 +305,7 @@ def test_doctor_says_what_mends_it(capsys, monkeypatch):
     from funcgrad.kernels.cuda import doctor
 
     monkeypatch.setattr(adapter, "VERSIONED", ("no-such-package",))
-    monkeypatch.setattr(doctor, "_driver", lambda: "")
-    monkeypatch.setattr(doctor, "_devices", lambda: [])
+    monkeypatch.setattr(doctor, "_LIBRARY", "libno_such_driver.so.1")
     assert main(["doctor"]) == 1
     told = capsys.readouterr().out
     assert re.search(r"no-such-package +missing: no kernel can be compiled", told)
@@ -325,7 +326,59 @@ def test_doctor_says_what_mends_it(capsys, monkeypatch):
     monkeypatch.setattr(adapter, "VERSIONED", ("numpy",))
     monkeypatch.setattr(adapter, "NUMBA", {"numpy": "numpy"})
     monkeypatch.setattr(adapter, "missing", lambda: [])
-    monkeypatch.setattr(doctor, "_driver", lambda: "580.1")
-    monkeypatch.setattr(doctor, "_devices", lambda: ["/dev/nvidia0"])
+    monkeypatch.setattr(doctor, "ask", lambda: doctor.Found(13000, ("NVIDIA H200",)))
     assert main(["doctor"]) == 0
-    assert "missing" not in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "missing" not in told and "of CUDA 13.0" in told and "NVIDIA H200" in told
+    for found, words in (
+        (doctor.Found(12080, ("NVIDIA A100",)), "of CUDA 12.8, too old for packages of CUDA 13"),
+        (doctor.Found(13000, (), "no CUDA-capable device"), "none (no CUDA-capable device)"),
+    ):
+        monkeypatch.setattr(doctor, "ask", lambda found=found: found)
+        assert main(["doctor"]) == 1
+        assert words in capsys.readouterr().out
+
+
+def test_a_toolkit_that_is_no_package_will_do(tmp_path, monkeypatch, capsys):
+    from funcgrad.__main__ import main
+
+    monkeypatch.setattr(adapter, "_found", lambda module: module == "cuda.bindings")
+    monkeypatch.setattr(adapter, "version_of", lambda packages: None)
+    for name in adapter.TOOLKIT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert adapter.missing() == ["nvidia-nvvm"] and adapter.libdevice() is None
+    main(["doctor"])
+    assert re.search(r"nvidia-nvvm +missing", capsys.readouterr().out)
+    file = tmp_path / "nvvm" / "libdevice" / "libdevice.10.bc"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"bitcode")
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    assert adapter.missing() == [] and adapter.libdevice() == file
+    main(["doctor"])
+    assert re.search(rf"nvidia-nvvm +of the toolkit that {file}", capsys.readouterr().out)
+
+
+def test_doctor_asks_the_driver_that_the_loader_finds(tmp_path, monkeypatch):
+    from funcgrad.kernels.cuda import doctor
+
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler makes a library that answers as a driver does")
+    source = tmp_path / "driver.c"
+    source.write_text(
+        "#include <string.h>\n"
+        "static int code;\n"
+        "int cuDriverGetVersion(int *v) { *v = 13010; return 0; }\n"
+        "int cuInit(unsigned flags) { return code; }\n"
+        "int cuDeviceGetCount(int *n) { *n = 2; return 0; }\n"
+        "int cuDeviceGet(int *d, int k) { *d = k; return 0; }\n"
+        "int cuDeviceGetName(char *n, int size, int d) { strcpy(n, d ? \"B\" : \"A\"); return 0; }\n"
+        "int cuGetErrorString(int e, const char **s) { *s = \"no device\"; return 0; }\n"
+        "void fail(void) { code = 100; }\n"
+    )
+    library = tmp_path / "libdriver.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
+    monkeypatch.setattr(doctor, "_LIBRARY", str(library))
+    assert doctor.ask() == (13010, ("A", "B"), "")
+    ctypes.CDLL(str(library)).fail()
+    assert doctor.ask() == (13010, (), "no device")

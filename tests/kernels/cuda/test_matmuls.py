@@ -163,11 +163,65 @@ def test_a_loop_multiplies_slices(lt):
     assert lt.asked >= 2
 
 
-def test_a_product_without_an_algorithm_is_an_error(lt):
-    lt.knows_algorithms = False
+@pytest.mark.parametrize("answer", [None, False])
+def test_a_product_without_an_algorithm_has_a_kernel_of_ours(answer, lt):
+    lt.knows = lambda operation, alignment: answer
+    same(lambda x: x @ x.T, drawn(70, 50))
+    assert lt.asked == 1 and not lt.calls and [x for x in lt.driver.log if x[0] == "launch"]
     there = fg.device_put(drawn(70, 50), fg.devices("gpu")[0])
+    assert "cuBLASLt does not take this product here" in fg.jit(
+        lambda x: x @ x.T
+    ).lower(there).explain()  # fmt: skip
+
+
+def test_an_epilogue_without_an_algorithm_is_a_map(lt):
+    lt.knows = lambda o, alignment: o["EPILOGUE"] == fake_cublaslt.Epilogue.DEFAULT or None
+    same(EPILOGUES["GELU_BIAS"], drawn(40, 30), drawn(30, 64), drawn(64))
+    assert ("matmul", "DEFAULT") in lt.driver.log and len(lt.calls) == 2
+    assert [x for x in lt.driver.log if x[0] == "launch"]
+
+
+def test_an_alignment_without_an_algorithm_is_an_error(lt):
+    lt.knows = lambda o, alignment: alignment == 16
+
+    def f(x, ws):
+        return lax.scan(lambda x, w: (fnp.tanh(x @ w), x.sum()), x, ws)[0]
+
+    there = fg.device_put((drawn(40, 33), drawn(5, 33, 33)), fg.devices("gpu")[0])
     with pytest.raises(RuntimeError, match=r"no algorithm for Matmul\(given='float32'"):
+        fg.jit(f)(*there)
+
+
+def test_other_errors_are_not_hidden(lt):
+    def broken(operation, alignment):
+        raise fake_cublaslt.CuBLASLtError(14)
+
+    lt.knows = broken
+    there = fg.device_put(drawn(70, 50), fg.devices("gpu")[0])
+    with pytest.raises(fake_cublaslt.CuBLASLtError, match="status 14"):
         fg.jit(lambda x: x @ x.T)(there)
+
+
+def test_a_library_that_cannot_be_used_is_said_once(lt, monkeypatch):
+    def broken(_):
+        raise RuntimeError("libcublasLt.so.13 is not there")
+
+    monkeypatch.setattr(cublaslt, "import_module", broken)
+    x = fg.device_put(drawn(70, 50), fg.devices("gpu")[0])
+    with pytest.warns(UserWarning, match=r"our own kernels: libcublasLt.so.13 is not there") as told:
+        first = fg.jit(lambda x: x @ x.T)(x)
+        fg.jit(lambda x: x.T @ x)(x)
+    assert len(told) == 1
+    np.testing.assert_allclose(first, drawn(70, 50) @ drawn(70, 50).T, 1e-4, 1e-4)
+
+
+def test_a_bias_of_a_slice_is_asked_for_as_it_lies(lt):
+    def f(x, ws, bs):
+        return lax.scan(lambda x, wb: (nn.relu(x @ wb[0] + wb[1]), None), x, (ws, bs))[0]
+
+    # Rows of 33 numbers begin at multiples of 4 bytes.
+    same(f, drawn(40, 33), drawn(6, 33, 33) / 9, drawn(6, 33))
+    assert ("matmul", "RELU_BIAS") in lt.driver.log
 
 
 def test_explain_says_who_multiplies(lt, monkeypatch):
@@ -208,6 +262,7 @@ def test_the_bindings_are_as_the_fake_has_them():
     ):
         for member in enum:
             assert np.dtype(kind(int(member))).itemsize == fake_cublaslt.SIZES[member.name]
+    assert issubclass(real.cuBLASLtError, Exception)
     codes = {"float32": "32F", "float64": "64F", "float16": "16F", "bfloat16": "16BF"}
     numbers = pytest.importorskip("nvmath").CudaDataType
     assert {n: int(numbers[f"CUDA_R_{c}"]) for n, c in codes.items()} == cublaslt.DTYPES

@@ -459,6 +459,8 @@ def test_without_the_package_or_the_driver_one_sentence_and_the_remedy(monkeypat
     def broken(name):
         raise ImportError(name)
 
+    # Where there is a GPU, it may be in use already.
+    monkeypatch.setattr(accelerators, "_homes", [])
     monkeypatch.setattr(drivers, "import_module", broken)
     with pytest.raises(RuntimeError, match=r"cuda-bindings.*pip install 'funcgrad\[cuda13\]'"):
         fg.devices("gpu")

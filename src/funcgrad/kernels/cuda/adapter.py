@@ -8,6 +8,7 @@ No driver is asked for anything, so that kernels are made on machines without a 
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,8 @@ OLDEST = (8, 0)
 
 # NVIDIA's library of functions, in each toolkit.
 _LIBDEVICE = "nvvm/libdevice/libdevice.10.bc"
+# What names a CUDA toolkit that is no package; cuda-bindings finds libNVVM there too.
+TOOLKIT_VARIABLES = ("CUDA_PATH", "CUDA_HOME")
 
 
 class Cubin(NamedTuple):
@@ -85,7 +88,11 @@ def driver_wanted() -> str:
 def missing(packages: Mapping[str, str] | None = None) -> list[str]:
     """The packages that are needed to compile for a GPU, and are not installed."""
     needed = PACKAGES if packages is None else packages
-    return [package for modules, package in needed.items() if not any(map(_found, modules.split()))]
+    return [package for modules, package in needed.items() if not _present(modules)]
+
+
+def _present(modules: str) -> bool:
+    return libdevice() is not None if modules == _TOOLKIT else any(map(_found, modules.split()))
 
 
 def version_of(packages: str) -> str | None:
@@ -179,7 +186,10 @@ def cubins(sources: Sequence[Source], target: str) -> list[Cubin]:
 
 @cache
 def _versions() -> list[str]:
-    return [_version(packages) for packages in VERSIONED]
+    file = libdevice()
+    # Of a toolkit that is no package, the place and the day are all that is known without it.
+    where = "" if file is None else f"{file.resolve()} {file.stat().st_mtime_ns}"
+    return [*map(_version, VERSIONED), where]
 
 
 def _version(packages: str) -> str:
@@ -302,16 +312,23 @@ def _assembly(text: str, version: tuple[int, int]) -> str:
     return ptx.decode().strip("\0")
 
 
+def libdevice() -> Path | None:
+    """NVIDIA's library of functions, beside libNVVM: of a package, or of a CUDA toolkit."""
+    folders = [os.environ.get(name, "") for name in TOOLKIT_VARIABLES]
+    for module in filter(_found, reversed(_TOOLKIT.split())):
+        spec = util.find_spec(module)
+        folders = [*((spec and spec.submodule_search_locations) or ()), *folders]
+    files = [Path(folder, _LIBDEVICE) for folder in folders if folder]
+    return next((file for file in files if file.exists()), None)
+
+
 @cache
 def _library() -> bytes:
     """NVIDIA's library of functions, as bitcode."""
-    for module in filter(_found, _TOOLKIT.split()):
-        spec = util.find_spec(module)
-        for folder in (spec and spec.submodule_search_locations) or ():
-            file = Path(folder, _LIBDEVICE)
-            if file.exists():
-                return file.read_bytes()
-    raise CompileError(f"{_LIBDEVICE} is in none of {_TOOLKIT}. {remedy()}")
+    file = libdevice()
+    if file is None:
+        raise CompileError(f"{_LIBDEVICE} is in none of {_TOOLKIT}. {remedy()}")
+    return file.read_bytes()
 
 
 def _linked(ptx: str, version: tuple[int, int]) -> Cubin:

@@ -2,8 +2,8 @@
 
 In: a product of matrices as cuBLASLt takes them, and addresses. Out: work in a stream. The one
 idea: descriptions and the algorithm that cuBLASLt proposes are made once for each product and
-alignment of its addresses; the workspace belongs to who calls. Nothing is imported before the
-first product.
+alignment of its addresses; the workspace belongs to who calls. A product is asked about when a
+program is made, so what it does not take has another kernel. Nothing is imported before that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ PACKAGE = "nvmath-python"
 WORKSPACE = 32 << 20
 # No algorithm moves more bytes at once; what is known of addresses beyond that is of no use.
 _MOST_ALIGNED = 16
+_NOT_SUPPORTED = 15
 # CUDA's numbers of dtypes, and cuBLAS's of the arithmetic that products are added up in.
 DTYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
 COMPUTE_32F, COMPUTE_64F, COMPUTE_TF32 = 68, 70, 77
@@ -68,8 +69,14 @@ def available() -> bool:
         return False
 
 
-def note() -> str:
-    """What is said of products that a kernel of our own does."""
+def note(asked: bool) -> str:
+    """What is said of products that a kernel of our own does.
+
+    Args:
+        asked: whether cuBLASLt could have been asked for them.
+    """
+    if asked:
+        return "our own kernel: cuBLASLt does not take this product here"
     if available():
         return "our own kernel: on a device cuBLASLt does it"
     return f"our own kernel: cuBLASLt needs {PACKAGE}: {remedy()}"
@@ -81,7 +88,7 @@ class CublasLt:
     def __init__(self) -> None:
         self._lt: Any = import_module("nvmath.bindings.cublasLt")
         self._handle: int = self._lt.create()
-        self._plans: dict[tuple[Matmul, int], _Plan] = {}
+        self._plans: dict[tuple[Matmul, int, int], _Plan | None] = {}
         self._scalars = {t: (np.ones(1, t), np.zeros(1, t)) for t in (np.float32, np.float64)}
 
     def multiply(
@@ -95,10 +102,11 @@ class CublasLt:
             RuntimeError: cuBLASLt has no algorithm for it.
         """
         a, b, d, *bias = addresses
-        plan = self._plan(product, _alignment(a, b, d))
+        plan = self._plan(product, _alignment(a, b, d), _alignment(*bias))
+        if plan is None:
+            raise RuntimeError(f"cuBLASLt has no algorithm for {product} at {addresses}.")
         if bias:
-            attribute = self._lt.MatmulDescAttribute.BIAS_POINTER
-            self._describe(plan.operation, attribute, np.array(bias, np.int64))
+            self._bias(plan.operation, bias[0])
         one, zero = self._scalars[np.float64 if product.given == "float64" else np.float32]
         layout = plan.layouts
         self._lt.matmul(
@@ -107,19 +115,30 @@ class CublasLt:
             *(workspace, WORKSPACE, stream),
         )
 
+    def takes(self, product: Matmul) -> bool:
+        """Whether there is an algorithm for it, at addresses of results and arguments."""
+        return self._plan(product, _MOST_ALIGNED, _MOST_ALIGNED) is not None
+
+    def _bias(self, operation: int, address: int) -> None:
+        pointer = self._lt.MatmulDescAttribute.BIAS_POINTER
+        self._describe(operation, pointer, np.array([address], np.int64))
+
     def _describe(self, operation: int, attribute: int, value: np.ndarray[Any, Any]) -> None:
         data = value.ctypes.data
         self._lt.matmul_desc_set_attribute(operation, int(attribute), data, value.nbytes)
 
-    def _plan(self, product: Matmul, alignment: int) -> _Plan:
-        key = product, alignment
-        found = self._plans.get(key)
-        if found is None:
+    def _plan(self, product: Matmul, alignment: int, of_bias: int) -> _Plan | None:
+        """How a product is done; None where cuBLASLt has no algorithm."""
+        key = product, alignment, of_bias
+        if key not in self._plans:
             operation = self._operation(product)
+            if product.epilogue.endswith("BIAS"):
+                # The proposal goes by the alignment of this address; nothing is read there.
+                self._bias(operation, of_bias)
             layouts = self._layouts(product)
-            best = self._heuristic(product, operation, layouts, alignment)
-            found = self._plans[key] = _Plan(operation, layouts, best)
-        return found
+            best = self._heuristic(operation, layouts, alignment)
+            self._plans[key] = None if best is None else _Plan(operation, layouts, best)
+        return self._plans[key]
 
     def _operation(self, product: Matmul) -> int:
         """What is computed, and in which arithmetic."""
@@ -160,10 +179,11 @@ class CublasLt:
             made.append(layout)
         return made[0], made[1], made[2]
 
-    def _heuristic(
-        self, product: Matmul, operation: int, layouts: tuple[int, int, int], alignment: int
-    ) -> Any:
-        """The algorithm that cuBLASLt proposes, for so much workspace and addresses like these."""
+    def _heuristic(self, operation: int, layouts: tuple[int, int, int], alignment: int) -> Any:
+        """The algorithm that cuBLASLt proposes, for so much workspace and addresses like these.
+
+        None where it has none.
+        """
         lt = self._lt
         names = lt.MatmulPreferenceAttribute
         preference: int = lt.matmul_preference_create()
@@ -179,11 +199,17 @@ class CublasLt:
         count = np.zeros(1, np.int32)
         a, b, d = layouts
         results = found.ptr, count.ctypes.data
-        lt.matmul_algo_get_heuristic(self._handle, operation, a, b, d, d, preference, 1, *results)
-        lt.matmul_preference_destroy(preference)
-        if not count[0]:
-            raise RuntimeError(f"cuBLASLt has no algorithm for {product}.")
-        return found
+        try:
+            lt.matmul_algo_get_heuristic(
+                self._handle, operation, a, b, d, d, preference, 1, *results
+            )
+        except lt.cuBLASLtError as error:
+            if error.status != _NOT_SUPPORTED:
+                raise
+            return None
+        finally:
+            lt.matmul_preference_destroy(preference)
+        return found if count[0] else None
 
 
 def _alignment(*addresses: int) -> int:

@@ -34,6 +34,15 @@ _RESULTS = {
 MOST_CALLS = 16
 
 
+# Whether cuBLASLt takes a product.
+Takes = Callable[[Matmul], bool]
+
+
+def nothing(_: Matmul) -> bool:
+    """What takes products where there is no cuBLASLt."""
+    return False
+
+
 class Epilogue(NamedTuple):
     """What is done to a product: a name of cuBLASLt's, the bias, and where the result goes."""
 
@@ -55,12 +64,18 @@ class MatmulLaunch(ProductLaunch):
 
 
 def matmul_launch(
-    g: Gemm, name: str, buffers: list[Buffer], epilogue: Epilogue | None, precision: Any
+    g: Gemm,
+    name: str,
+    buffers: list[Buffer],
+    epilogue: Epilogue | None,
+    precision: Any,
+    takes: Takes,
 ) -> MatmulLaunch | None:
     """The launch of (left, right, result); None where cuBLASLt does not take it.
 
     Args:
         precision: what the program asks for; None: nothing, and float32 is float32.
+        takes: the last word.
     """
     left, right, out = buffers
     out = out if epilogue is None else epilogue.target
@@ -102,6 +117,8 @@ def matmul_launch(
         (strides[1], strides[0], strides[2]),
         named,
     )
+    if not takes(product):
+        return None
     times = "".join(f"{b[0]} × " for b in g.batch)
     how = ", TF32" * tf32 + ("" if named == "DEFAULT" else f", epilogue {named}")
     text = f"# {name}: {times}({g.m} × {g.k}) · ({g.k} × {g.n})\n# by cuBLASLt{how}\n"
@@ -133,9 +150,11 @@ def is_lower(precision: Any) -> bool:
 # What follows a product.
 
 
-def epilogues(block: Block) -> dict[int, Epilogue]:
+def epilogues(block: Block, takes: Takes) -> dict[int, Epilogue]:
     """The epilogue of each product that has one, by its step; the maps leave the block."""
     found: dict[int, Epilogue] = {}
+    if takes is nothing:
+        return found
     kept = {*map(block.root, block.outputs)}
     for step in [s for s in block.steps if isinstance(s, LibraryCall) and s.gemm is not None]:
         (out,) = step.writes
@@ -146,11 +165,14 @@ def epilogues(block: Block) -> dict[int, Epilogue]:
         assert step.gemm is not None
         launch = readers[0]
         epilogue = epilogue_of(launch, out, step.gemm)
-        if matmul_launch(step.gemm, "", [*step.reads, out], epilogue, None) is None:
+        if epilogue is None:
             continue
         # What the map reads beside the product must be there before the product.
         made = {block.root(b) for s in block.steps[at + 1 :] for b in s.writes}
-        if epilogue is None or (epilogue.bias is not None and block.root(epilogue.bias) in made):
+        if epilogue.bias is not None and block.root(epilogue.bias) in made:
+            continue
+        buffers, precision = [*step.reads, out], step.eqn.params.get("precision")
+        if matmul_launch(step.gemm, "", buffers, epilogue, precision, takes) is None:
             continue
         found[id(step)] = epilogue
         step.writes = [epilogue.target]

@@ -30,7 +30,7 @@ from .attention import attention_launches
 from .convolutions import convolution_launches, problem_for
 from .cublaslt import note
 from .custom import CustomLaunch, custom_launch
-from .matmuls import Epilogue, epilogues, is_lower, matmul_launch
+from .matmuls import Epilogue, Takes, epilogues, is_lower, matmul_launch, nothing
 from .nccl import DTYPES
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
@@ -145,22 +145,22 @@ class CudaProgram:
 
 
 def cuda_program(
-    closed: ClosedJaxpr, simplify: Callable[[ClosedJaxpr], ClosedJaxpr], matmuls: bool = False
+    closed: ClosedJaxpr, simplify: Callable[[ClosedJaxpr], ClosedJaxpr], takes: Takes = nothing
 ) -> CudaProgram:
     """The kernels of a simplified program.
 
     Args:
-        matmuls: products are cuBLASLt's, where it takes them.
+        takes: whether a product is cuBLASLt's.
     """
     block = Builder(simplify, _outline, GPU).block(closed)
     library = CudaLibrary()
-    ends = {k: e for b in _blocks(block) for k, e in epilogues(b).items()} if matmuls else {}
+    ends = {k: e for b in _blocks(block) for k, e in epilogues(b, takes).items()}
     kernels: list[CudaKernel] = []
     steps: dict[int, list[CudaKernel]] = {}
     refused: list[Refusal] = []
     for around, step in _every(block):
         if isinstance(step, LibraryCall) and step.gemm is not None:
-            made, step.scratch = _product(around, step, step.gemm, library, matmuls, ends)
+            made, step.scratch = _product(around, step, step.gemm, library, takes, ends)
             steps[id(step)] = made
             kernels += made
             continue
@@ -232,18 +232,18 @@ def _product(
     step: LibraryCall,
     gemm: Gemm,
     library: CudaLibrary,
-    matmuls: bool,
+    takes: Takes,
     ends: dict[int, Epilogue],
 ) -> tuple[list[CudaKernel], list[Buffer]]:
     """The kernels of a matrix product, and the memory they need between."""
     left, right, out = *step.reads[:2], step.writes[0]
     name, notes = step.kernel.stages[0].function, [eqn_line(step.eqn, names_of(block.jaxpr))]
     end, precision = ends.get(id(step)), step.eqn.params.get("precision")
-    asked = matmul_launch(gemm, name, [left, right, out], end, precision) if matmuls else None
+    asked = matmul_launch(gemm, name, [left, right, out], end, precision, takes)
     if asked is not None:
         return [CudaKernel.of(asked, library, notes)], []
     made, scratch = product_launches(gemm, name, (left, right, out), library, is_lower(precision))
-    made[0].note = note()
+    made[0].note = note(asked=takes is not nothing)
     return [CudaKernel.of(found, library, notes) for found in made], scratch
 
 

@@ -348,15 +348,22 @@ class NvidiaDriver:
     def drop(self, event: Any) -> None:
         self._ask("cuEventDestroy", event)
 
+    @property
+    def _mode(self) -> Any:
+        """How streams record: libraries may load what they need, which other modes forbid."""
+        return self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+
     def record(self, stream: Any) -> None:
-        mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        self._ask("cuStreamBeginCapture", stream, mode)
+        self._ask("cuStreamBeginCapture", stream, self._mode)
 
     def recorded(self, stream: Any) -> Any:
         graph = self._ask("cuStreamEndCapture", stream)
-        made = self._ask("cuGraphInstantiate", graph, 0)
-        self._ask("cuGraphDestroy", graph)
-        return made
+        try:
+            # The numbers of choices are those of the graph: it stays as long as what was made of it.
+            return self._ask("cuGraphInstantiate", graph, 0), graph
+        except BaseException:
+            self._ask("cuGraphDestroy", graph)
+            raise
 
     def abandon(self, stream: Any) -> None:
         code, *found = self._cuda.cuStreamEndCapture(stream)
@@ -369,9 +376,9 @@ class NvidiaDriver:
         )
 
     def _recording(self, stream: Any) -> tuple[Any, list[Any]]:
-        """The graph that a stream records, and the nodes that its next one waits for."""
-        found = self._ask("cuStreamGetCaptureInfo", stream)
-        return found[2], list(found[3])
+        """The graph that a stream records, and what its next node waits for, as nodes are added."""
+        _, _, graph, *before = self._ask("cuStreamGetCaptureInfo", stream)
+        return graph, before
 
     def decision(self, stream: Any) -> int:
         graph, _ = self._recording(stream)
@@ -380,6 +387,7 @@ class NvidiaDriver:
 
     def inside(self, decision: int, again: bool, stream: Any) -> Any:
         cuda = self._cuda
+        # Nodes, from CUDA 13 on data of the edges from them, and how many there are.
         graph, before = self._recording(stream)
         params = cuda.CUgraphNodeParams()
         params.type = cuda.CUgraphNodeType.CU_GRAPH_NODE_TYPE_CONDITIONAL
@@ -390,26 +398,15 @@ class NvidiaDriver:
         )
         params.conditional.size = 1
         params.conditional.ctx = self._contexts[self._current.device]
-        # From CUDA 13 on, edges between nodes have data of their own.
-        data = [None] if toolkit() >= 13 else []
-        node = self._ask("cuGraphAddNode", graph, before, *data, len(before), params)
+        node = self._ask("cuGraphAddNode", graph, *before, params)
         replace = cuda.CUstreamUpdateCaptureDependencies_flags.CU_STREAM_SET_CAPTURE_DEPENDENCIES
-        self._ask("cuStreamUpdateCaptureDependencies", stream, [node], *data, 1, replace.value)
+        after = [[node], *[None] * (len(before) - 2), 1]
+        self._ask("cuStreamUpdateCaptureDependencies", stream, *after, replace.value)
         idle = self._inner.setdefault(self._current.device, [])
-        inner = idle.pop() if idle else self._stream_meanwhile()
-        mode = cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        inner = idle.pop() if idle else self.stream()
         (body,) = params.conditional.phGraph_out
-        self._ask("cuStreamBeginCaptureToGraph", inner, body, None, None, 0, mode)
+        self._ask("cuStreamBeginCaptureToGraph", inner, body, None, None, 0, self._mode)
         return inner
-
-    def _stream_meanwhile(self) -> Any:
-        """A new stream while this thread records, which forbids it what might wait."""
-        mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
-        before = self._ask("cuThreadExchangeStreamCaptureMode", mode)
-        try:
-            return self.stream()
-        finally:
-            self._ask("cuThreadExchangeStreamCaptureMode", before)
 
     def leave(self, inner: Any) -> None:
         # The graph belongs to its node.
@@ -417,10 +414,12 @@ class NvidiaDriver:
         self._inner[self._current.device].append(inner)
 
     def replay(self, graph: Any, stream: Any) -> None:
-        self._ask("cuGraphLaunch", graph, stream)
+        self._ask("cuGraphLaunch", graph[0], stream)
 
     def forget(self, graph: Any) -> None:
-        self._ask("cuGraphExecDestroy", graph)
+        made, of = graph
+        self._ask("cuGraphExecDestroy", made)
+        self._ask("cuGraphDestroy", of)
 
 
 def _bindings() -> Any:

@@ -8,6 +8,7 @@ waits only where it reads.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ class Place:
     """A device in use.
 
     Attributes:
-        matmuls: whether products of matrices are cuBLASLt's.
+        matmuls: whether products of matrices that cuBLASLt takes are its.
         lock: held while work is put into the stream, so that a program's commands stay together.
     """
 
@@ -75,10 +76,22 @@ class Place:
         self, product: Matmul, addresses: Sequence[int], workspace: int, stream: Any
     ) -> None:
         """Put a product of matrices into a stream."""
-        if self._products is None:
-            self._products = CublasLt()
         where = self.driver.address_of(stream)
+        assert self._products is not None
         self._products.multiply(product, addresses, workspace, where)
+
+    def takes(self, product: Matmul) -> bool:
+        """Whether cuBLASLt does a product here."""
+        with self.lock:
+            self.enter()
+            if self.matmuls and self._products is None:
+                try:
+                    self._products = CublasLt()
+                except Exception as error:
+                    self.matmuls = False
+                    told = f"cuBLASLt cannot be used, products are done by our own kernels: {error}"
+                    warnings.warn(f"{told}\n  `python -m funcgrad doctor` looks.", stacklevel=2)
+            return self._products is not None and self._products.takes(product)
 
     def upload(self, array: NDArray) -> Memory:
         """A flat array on the device."""
