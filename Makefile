@@ -33,10 +33,14 @@ examples: $(VENV)/.stamp-test
 	FUNCGRAD_FULL_EXAMPLES=1 $(BIN)/python -m pytest -q tests/examples
 
 # Where there is an NVIDIA GPU: what is missing, the tests on it, the times beside other libraries.
+# Tests that no GPU changes are those of `make test`. A test that fails does not stop the benchmark.
+GPU_TESTS := $(addprefix tests/kernels/cuda/test_,device.py matmuls.py runtime.py interchange.py meshes.py)
 gpu: $(VENV)/.stamp-gpu
 	$(BIN)/python -m funcgrad doctor
-	$(BIN)/python -m pytest -q tests/kernels/cuda
-	$(BIN)/python benchmarks/gpu.py
+	@wrong=0; \
+	timeout 170 $(BIN)/python -m pytest -q -n 4 $(GPU_TESTS) || wrong=1; \
+	$(BIN)/python benchmarks/gpu.py --seconds 300 || wrong=1; \
+	exit $$wrong
 
 # The tests on the device under NVIDIA's compute-sanitizer: reads and writes out of bounds, races.
 gpu-sanitize:

@@ -1,8 +1,10 @@
 """Programs on a GPU beside JAX, PyTorch and the speed of the machine itself: `make gpu`.
 
 Writes benchmarks/results/gpu.json and the section of docs/benchmarks.md, and prints the table. What
-a peer cannot do, or that it is not installed, is said in its place. Without a GPU it says what is
-missing, and stops.
+a peer cannot do, or that it is not installed, is said in its place. Each library has a process of
+its own, begun anew behind a work that failed, for a failure may leave a GPU's context unusable; and
+the whole ends when its time does: what was not reached is said. Results are written as they come.
+Without a GPU it says what is missing, and stops.
 """
 
 from __future__ import annotations
@@ -11,18 +13,20 @@ import argparse
 import json
 import os
 import platform
+import queue
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import date
 from importlib import import_module, metadata
 from pathlib import Path
 
-import gpu_steps as steps
 import gpu_table
-import numpy as np
+from gpu_peers import CONTENDERS
+from gpu_works import works
 
 RESULT = Path(__file__).parent / "results" / "gpu.json"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -30,275 +34,11 @@ ROUNDS = 9
 WARM = 3
 # A process that makes a first call may take so many seconds.
 FIRST_SECONDS = 110
-
-
-def f32(*shape):
-    return np.random.default_rng(0).standard_normal(shape, np.float32)
-
-
-class Work:
-    """What is timed.
-
-    Args:
-        make: of a library's namespaces (`np`, `nn`, `grad`), the function.
-        moved: bytes that must go through memory at least; `flops`: floating-point operations.
-        torch: PyTorch's version, `torch(tools, *args)`, where the text is not one for it too.
-        carry: the first argument is a state: donated, and replaced by the first output.
-        plain: whether it is an array function without derivatives, which CuPy has too.
-    """
-
-    def __init__(self, name, make, args, moved=0, flops=0, torch=None, carry=False, plain=False):
-        self.torch = torch
-        self.carry = carry
-        self.plain = plain
-        self.name = name
-        self.make = make
-        self.args = args
-        self.moved = moved
-        self.flops = flops
-
-
-def chain(lib):
-    return lambda x: lib.np.tanh(x) * x + lib.np.exp(-x * x) * 0.5
-
-
-def chain_gradient(lib):
-    return lib.grad(lambda x: chain(lib)(x).sum())
-
-
-def softmax(lib):
-    return lambda x: lib.nn.softmax(x, axis=-1)
-
-
-def layer_norm(lib):
-    def f(x):
-        centred = x - x.mean(-1, keepdims=True)
-        return centred / lib.np.sqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
-
-    return f
-
-
-def layer_norm_gradient(lib):
-    return lib.grad(lambda x: (layer_norm(lib)(x) ** 3).sum())
-
-
-def cross_entropy_gradient(lib):
-    return lib.grad(lambda x: -lib.nn.log_softmax(x, axis=-1)[:, 0].mean())
-
-
-def mlp(lib):
-    def loss(params, x):
-        for w, b in params:
-            x = lib.np.tanh(x @ w + b)
-        return (x * x).mean()
-
-    def step(params, x):
-        slopes = lib.grad(loss)(params, x)
-        return [(w - 0.1 * v, b - 0.1 * c) for (w, b), (v, c) in zip(params, slopes, strict=True)]
-
-    return step
-
-
-def fifty(lib):
-    def f(x):
-        for _ in range(50):
-            x = lib.np.cumsum(x, axis=-1) * 0.01
-        return x
-
-    return f
-
-
-def works(scale):
-    """The table of works; `scale` shrinks them."""
-    n = max(int(1e8 * scale), 64)
-    rows = [128, 1024, 8192, 65536] if scale == 1 else [128]
-    found = [
-        Work("elementwise chain", chain, [f32(n)], 8 * n, plain=True),
-        Work("its gradient", chain_gradient, [f32(n)], 8 * n),
-        Work("sum", lambda lib: lambda x: x.sum(), [f32(n)], 4 * n, plain=True),
-        Work("column sums", lambda lib: lambda x: x.sum(0), [f32(n // 64, 64)], 4 * n, plain=True),
-        Work("cumsum", lambda lib: lambda x: lib.np.cumsum(x, 0), [f32(n)], 8 * n, plain=True),
-        Work(
-            "cumsum of rows",
-            lambda lib: lambda x: lib.np.cumsum(x, -1),
-            [f32(n // 64, 64)],
-            8 * n,
-            plain=True,
-        ),
-        Work("transposition", lambda lib: lambda x: x.T + 0, [f32(n // 64, 64)], 8 * n, plain=True),
-    ]
-    for row in rows:
-        x = f32(max(int(2**26 * scale) // row, 2), row)
-        for name, make in (
-            ("softmax", softmax),
-            ("layer norm", layer_norm),
-            ("layer norm's gradient", layer_norm_gradient),
-            ("cross-entropy's gradient", cross_entropy_gradient),
-        ):
-            found.append(Work(f"{name}, rows of {row}", make, [x], 8 * x.size))
-    for side in [256, 1024, 4096, 8192] if scale == 1 else [64]:
-        found.append(
-            Work(f"product of {side}", lambda lib: lambda x, y: x @ y,
-                 [f32(side, side), f32(side, side)], flops=2 * side**3, plain=True)
-        )  # fmt: skip
-    wide = 1024 if scale == 1 else 8
-    params = [(f32(wide, wide) * 0.02, f32(wide)) for _ in range(4)]
-    flops = 6 * 4 * wide * wide * wide
-    found += [
-        Work("MLP train step", mlp, [params, f32(wide, wide)], flops=flops),
-        *trained(scale == 1),
-        Work("empty call", lambda lib: lambda x: x, [f32(4)]),
-        Work("50 kernels", fifty, [f32(64, 64) if scale == 1 else f32(4, 4)]),
-    ]
-    return found
-
-
-def trained(full):
-    """The steps of networks; their states are donated."""
-    heads = 8 if full else 2
-    sizes = {
-        "LSTM train step": (128, 64, 512, 512) if full else (3, 2, 4, 4),
-        "ResNet-18 train step": (128, 32, 64, 10) if full else (1, 4, 2, 4, 2, 1),
-        "6-layer Transformer train step": (6, 16, 512, 512) if full else (1, 1, 4, 4),
-    }
-    parts = {
-        "LSTM train step": (steps.lstm_step, steps.lstm, steps.lstm_torch),
-        "ResNet-18 train step": (steps.resnet18_step, steps.resnet18, steps.resnet18_torch),
-        "6-layer Transformer train step": (
-            steps.transformer_step(heads), steps.transformer, steps.transformer_torch(heads),
-        ),
-    }  # fmt: skip
-    return [
-        Work(name, make, args(*sizes[name]), torch=torch, carry=True)
-        for name, (make, args, torch) in parts.items()
-    ]
-
-
-class Ours:
-    """funcgrad."""
-
-    name = "funcgrad"
-
-    def __init__(self):
-        fg = import_module("funcgrad")
-        self.np, self.nn, self.grad = import_module("funcgrad.numpy"), fg.nn, fg.grad
-        self.fg, self.fw, self.device = fg, fg, fg.devices("gpu")[0]
-
-    def takes(self, work):
-        """Whether it can say what the work is."""
-        return True
-
-    def prepare(self, work):
-        """A call that puts one run into the queue, and one that waits for what it gave."""
-        args = self.fg.device_put(work.args, self.device)
-        if not work.carry:
-            f = self.fg.jit(work.make(self))
-            return lambda: f(*args), self.fg.block_until_ready
-        f = self.fg.jit(work.make(self), donate_argnums=0)
-        state = [args[0]]
-
-        def call():
-            state[0], value = f(state[0], *args[1:])
-            return value
-
-        return call, self.fg.block_until_ready
-
-    def peak(self):
-        """The most bytes that were in use in this process."""
-        return self.device.memory_stats()["peak_bytes_in_use"]
-
-
-class Jax(Ours):
-    """JAX, where it has a GPU."""
-
-    name = "jax"
-
-    def __init__(self):
-        jax = import_module("jax")
-        self.np, self.nn, self.grad = import_module("jax.numpy"), jax.nn, jax.grad
-        self.fg, self.fw, self.device = jax, jax, jax.devices("gpu")[0]
-
-
-class TorchNN:
-    """Functions of `nn` under the names that works call them by."""
-
-    def __init__(self, torch):
-        functional = torch.nn.functional
-        self.softmax = lambda x, axis: functional.softmax(x, axis)
-        self.log_softmax = lambda x, axis: functional.log_softmax(x, axis)
-
-
-class Torch:
-    """PyTorch, eagerly."""
-
-    name = "torch"
-    compiles = False
-
-    def __init__(self):
-        self.torch = import_module("torch")
-        if not self.torch.cuda.is_available():
-            raise RuntimeError("this PyTorch has no CUDA")
-        self.np, self.nn = self.torch, TorchNN(self.torch)
-        self.tools = steps.Tools(self.torch, self.compiles)
-
-    def grad(self, f):
-        """The gradient with respect to the first argument, a tree of tensors."""
-        pytree = import_module("torch.utils._pytree")
-
-        def slopes(x, *rest):
-            leaves, tree = pytree.tree_flatten(x)
-            leaves = [leaf.detach().requires_grad_(True) for leaf in leaves]
-            value = f(pytree.tree_unflatten(leaves, tree), *rest)
-            return pytree.tree_unflatten(self.torch.autograd.grad(value, leaves), tree)
-
-        return slopes
-
-    def takes(self, work):
-        """Steps that have a version for it, and what is one text for all."""
-        return work.torch is not None or not work.carry
-
-    def prepare(self, work):
-        """As of `Ours`."""
-        wait = lambda _: self.torch.cuda.synchronize()  # noqa: E731 - one of a pair
-        if work.torch is not None:
-            return work.torch(self.tools, *work.args), wait
-        args = steps.map_tree(self.tools.tensor, tuple(work.args))
-        f = self.tools.compiled(work.make(self))
-        return lambda: f(*args), wait
-
-    def peak(self):
-        """As of `Ours`."""
-        return self.torch.cuda.max_memory_allocated()
-
-
-class Compiled(Torch):
-    """PyTorch through torch.compile."""
-
-    name = "torch.compile"
-    compiles = True
-
-
-class Cupy:
-    """CuPy: array functions without derivatives."""
-
-    name = "cupy"
-
-    def __init__(self):
-        self.np = self.cupy = import_module("cupy")
-        self.cupy.cuda.runtime.getDeviceCount()
-
-    def takes(self, work):
-        """What has no derivative."""
-        return work.plain
-
-    def prepare(self, work):
-        """As of `Ours`."""
-        args = [self.cupy.asarray(a) for a in work.args]
-        f = work.make(self)
-        return lambda: f(*args), lambda _: self.cupy.cuda.Device().synchronize()
-
-
-CONTENDERS = (Ours, Jax, Torch, Compiled, Cupy)
+# All of it may take so many; and this part of it is for first calls.
+SECONDS, FIRST_PART = 300, 0.25
+# Of the rest, this many times as much is for us as for another library: nothing else is needed.
+OUR_WEIGHT = 3
+PACKAGES = ("funcgrad", "cuda-bindings", "nvmath-python", "jax", "torch", "cupy-cuda13x", "numpy")
 
 
 def seconds(call, wait, least):
@@ -325,37 +65,167 @@ def seconds(call, wait, least):
     return statistics.median(found)
 
 
-def libraries():
-    """Those that are here, and why others are not."""
-    found, absent = [], {}
-    for kind in CONTENDERS:
+def contender(name):
+    """A library by its name."""
+    return next(kind for kind in CONTENDERS if kind.name == name)()
+
+
+def times_of(name, scale, least, begin):
+    """What one library takes for works from a number on: a line each, until one fails.
+
+    Yields:
+        {"absent": why}, or {"device": its name}, then {"work": name, "seconds" or "failed": ...}.
+    """
+    try:
+        lib = contender(name)
+    except Exception as error:
+        yield {"absent": f"{type(error).__name__}: {error}".splitlines()[0]}
+        return
+    yield {"device": getattr(getattr(lib, "device", None), "device_kind", "")}
+    for work in works(scale)[begin:]:
+        if not lib.takes(work):
+            yield {"work": work.name}
+            continue
         try:
-            found.append(kind())
+            yield {"work": work.name, "seconds": seconds(*lib.prepare(work), least)}
         except Exception as error:
-            if kind is Ours:
-                raise
-            absent[kind.name] = f"{type(error).__name__}: {error}".splitlines()[0]
-    return found, absent
+            told = f"{type(error).__name__}: {error}".splitlines() or [""]
+            yield {"work": work.name, "failed": told[0]}
+            return
+
+
+def lines_of(asked, until):
+    """The lines of a process of this script, until a moment; None where that is why they end."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, *asked], stdout=subprocess.PIPE, text=True
+    )
+    lines = queue.Queue()
+
+    def read():
+        for line in process.stdout:
+            lines.put(line)
+        lines.put("")
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        while True:
+            try:
+                line = lines.get(timeout=max(until - time.monotonic(), 0))
+            except queue.Empty:
+                yield None
+                return
+            if not line:
+                return
+            # What libraries print is no line of ours.
+            if line.startswith("{"):
+                yield json.loads(line)
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        process.stdout.close()
+
+
+class Table:
+    """What was measured so far, written at each step.
+
+    Args:
+        options: where to, at which sizes, and until when.
+    """
+
+    def __init__(self, options, device):
+        self.options = options
+        self.works = works(options.scale)
+        self.found = {
+            "date": date.today().isoformat(),
+            "device": device,
+            "python": platform.python_version(),
+            "versions": {p: metadata.version(p) for p in PACKAGES if _installed(p)},
+            "absent": {},
+            "seconds": {work.name: {} for work in self.works},
+            "first": {},
+        }
+        self.here = []
+
+    def write(self):
+        """What there is."""
+        text = json.dumps(self.found, indent=1) + "\n"
+        self.options.out.write_text(text)
+        page = self.options.page.read_text() if self.options.page.exists() else ""
+        section = gpu_table.section(self.found)
+        self.options.page.write_text(gpu_table.with_section(page, section))
+
+    def measure(self, name, until):
+        """All times of one library; a process that ends too early is followed by another one."""
+        begin = 0
+        while begin < len(self.works):
+            asked = ["--rows", name, str(begin)]
+            asked += ["--scale", str(self.options.scale), "--least", str(self.options.least)]
+            known = False
+            for line in lines_of(asked, until):
+                if line is None:
+                    for work in self.works[begin:]:
+                        self.found["seconds"][work.name][f"{name} failed"] = "no time was left"
+                    return
+                if "absent" in line:
+                    self.found["absent"][name] = line["absent"]
+                    return
+                known = True
+                if "work" in line:
+                    begin += 1
+                    self.take(name, line)
+            if begin < len(self.works) and not known:
+                self.found["absent"][name] = "its process ended without a word"
+                return
+            if begin < len(self.works) and not self.failed(name, begin - 1):
+                # It died amid a work.
+                line = {"work": self.works[begin].name, "failed": "its process died"}
+                begin += 1
+                self.take(name, line)
+        self.here.append(name)
+
+    def failed(self, name, number):
+        """Whether a library failed at a work."""
+        return number >= 0 and f"{name} failed" in self.found["seconds"][self.works[number].name]
+
+    def take(self, name, line):
+        """A line of a library's process."""
+        row = self.found["seconds"][line["work"]]
+        if "failed" in line:
+            row[f"{name} failed"] = line["failed"]
+        elif "seconds" in line:
+            row[name] = line["seconds"]
+            if name == "funcgrad":
+                work = next(w for w in self.works if w.name == line["work"])
+                if work.moved:
+                    row["GB/s"] = work.moved / row[name] / 1e9
+                if work.flops:
+                    row["TFLOP/s"] = work.flops / row[name] / 1e12
+        if len(line) > 1:
+            own = {k: v for k, v in row.items() if k in (name, f"{name} failed")}
+            print(f"{line['work']:40s}", shown(own), flush=True)
+            self.write()
 
 
 # First calls and peaks: in processes of their own, which hold nothing else.
 FIRST = ("elementwise chain", "MLP train step", "6-layer Transformer train step")
 
 
-def child(arguments, variables):
+def child(arguments, variables, limit):
     """The answer of a process of this script."""
     done = subprocess.run(
         [sys.executable, __file__, *arguments],
-        env=variables, capture_output=True, text=True, timeout=FIRST_SECONDS, check=False,
+        env=variables, capture_output=True, text=True, timeout=limit, check=False,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError((done.stderr.strip() or "no word").splitlines()[-1])
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def first_call(name, contender, scale):
+def first_call(name, library, scale):
     """What a process of its own says: seconds of the first call, and the peak of memory."""
-    lib = next(kind for kind in CONTENDERS if kind.name == contender)()
+    lib = contender(library)
     work = next(w for w in works(scale) if w.name == name)
     call, wait = lib.prepare(work)
     start = time.perf_counter()
@@ -365,13 +235,13 @@ def first_call(name, contender, scale):
     return {"seconds": took, "peak": lib.peak()}
 
 
-def first_calls(found, scale):
+def first_calls(table, until):
     """First calls cold, then with what the first process left on disk."""
-    rows = {}
+    scale = str(table.options.scale)
     for name in FIRST:
-        rows[name] = {}
-        for lib in found:
-            if not hasattr(lib, "peak"):
+        row = table.found["first"][name] = {}
+        for kind in CONTENDERS:
+            if not hasattr(kind, "peak") or kind.name not in table.here:
                 continue
             with tempfile.TemporaryDirectory() as directory:
                 variables = os.environ | {
@@ -380,52 +250,42 @@ def first_calls(found, scale):
                     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
                     "TORCHINDUCTOR_CACHE_DIR": directory,
                 }
-                asked = ["--first", name, lib.name, "--scale", str(scale)]
+                asked = ["--first", name, kind.name, "--scale", scale]
                 try:
-                    cold, disk = (child(asked, variables) for _ in range(2))
+                    found = []
+                    for _ in range(2):
+                        limit = min(FIRST_SECONDS, until - time.monotonic())
+                        if limit <= 0:
+                            raise TimeoutError("no time was left")
+                        found.append(child(asked, variables, limit))
                 except Exception as error:
-                    rows[name][lib.name] = {"failed": f"{type(error).__name__}: {error}"}
+                    row[kind.name] = {"failed": f"{type(error).__name__}: {error}"}
                     continue
-            rows[name][lib.name] = {
+                finally:
+                    table.write()
+            cold, disk = found
+            row[kind.name] = {
                 "cold": cold["seconds"], "disk": disk["seconds"], "peak": cold["peak"],
             }  # fmt: skip
-            print(f"{'first call of ' + name:36s} {lib.name}", rows[name][lib.name], flush=True)
-    return rows
+            table.write()
+            print(f"{'first call of ' + name:40s} {kind.name}", row[kind.name], flush=True)
 
 
-def measured(scale, least):
-    """All times, with what they mean for the machine."""
-    found, absent = libraries()
-    ours = found[0]
-    rows = {}
-    for work in works(scale):
-        row = {}
-        for lib in found:
-            if not lib.takes(work):
-                continue
-            try:
-                row[lib.name] = seconds(*lib.prepare(work), least)
-            except Exception as error:
-                row[f"{lib.name} failed"] = f"{type(error).__name__}: {error}".splitlines()[0]
-        if "funcgrad" in row and work.moved:
-            row["GB/s"] = work.moved / row["funcgrad"] / 1e9
-        if "funcgrad" in row and work.flops:
-            row["TFLOP/s"] = work.flops / row["funcgrad"] / 1e12
-        rows[work.name] = row
-        print(f"{work.name:36s}", shown(row), flush=True)
-    packages = (
-        "funcgrad", "numba-cuda", "cuda-bindings", "jax", "torch", "cupy-cuda13x", "numpy",
-    )  # fmt: skip
-    versions = {p: metadata.version(p) for p in packages if _installed(p)}
-    return {
-        "date": date.today().isoformat(),
-        "device": ours.device.device_kind,
-        "python": platform.python_version(),
-        "versions": versions,
-        "absent": absent,
-        "seconds": rows,
-        "first": first_calls(found, scale),
-    }
+def measured(options):
+    """All that there is time for."""
+    start = time.monotonic()
+    device = import_module("funcgrad").devices("gpu")[0].device_kind
+    table = Table(options, device)
+    rows = options.seconds * (1 - FIRST_PART)
+    for k, kind in enumerate(CONTENDERS):
+        # What one library leaves of its part, the next ones have.
+        now = time.monotonic()
+        left = max(start + rows - now, 0)
+        weight = OUR_WEIGHT if kind.name == "funcgrad" else 1
+        table.measure(kind.name, now + left * weight / (len(CONTENDERS) - k - 1 + weight))
+    first_calls(table, start + options.seconds)
+    table.write()
+    return table.found
 
 
 def _installed(package):
@@ -450,25 +310,30 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description="Times on a GPU.")
     parser.add_argument("--scale", type=float, default=1.0, help="of the sizes")
     parser.add_argument("--least", type=float, default=0.02, help="seconds of a round")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="that it may take")
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--page", type=Path, default=PAGE, help="where the table is put")
     parser.add_argument("--first", nargs=2, metavar=("WORK", "CONTENDER"), help="one first call")
+    parser.add_argument("--rows", nargs=2, metavar=("CONTENDER", "BEGIN"), help="times of one")
     options = parser.parse_args(arguments)
     # JAX would take most of the memory for itself.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if options.first:
         print(json.dumps(first_call(*options.first, options.scale)))
         return 0
+    if options.rows:
+        name, begin = options.rows
+        for line in times_of(name, options.scale, options.least, int(begin)):
+            print(json.dumps(line), flush=True)
+        return 0
     try:
-        found = measured(options.scale, options.least)
+        found = measured(options)
     except RuntimeError as error:
         print(f"Nothing was measured: {error}", file=sys.stderr)
         return 1
-    options.out.write_text(json.dumps(found, indent=1) + "\n")
-    page = options.page.read_text() if options.page.exists() else ""
-    options.page.write_text(gpu_table.with_section(page, gpu_table.section(found)))
     print(f"written to {options.out} and {options.page}")
-    return 2 if any("funcgrad failed" in row for row in found["seconds"].values()) else 0
+    wrong = "funcgrad" in found["absent"]
+    return 2 if wrong or any("funcgrad failed" in row for row in found["seconds"].values()) else 0
 
 
 if __name__ == "__main__":

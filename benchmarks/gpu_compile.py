@@ -18,7 +18,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import bench_mlp
-import gpu
+import gpu_works as gpu
 import numpy as np
 
 import funcgrad as fg

@@ -29,7 +29,10 @@ class Tools:
 
     def tensor(self, x):
         """A tensor with its own copy of the data."""
-        return self.torch.tensor(np.asarray(x), device="cuda")
+        x = np.asarray(x)
+        if x.dtype.name == "bfloat16":
+            return self.torch.tensor(x.astype(np.float32), device="cuda").bfloat16()
+        return self.torch.tensor(x, device="cuda")
 
     def compiled(self, f):
         """The function under torch.compile, where that is the variant."""

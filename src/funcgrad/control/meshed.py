@@ -228,9 +228,7 @@ class MeshHome:
 
             self._nccl = self._nccl or Nccl()
             places = [home.place for home in self.homes]
-            program = cuda_program(
-                simplified_for_gpu(closed), simplified_for_gpu, places[0].takes
-            )
+            program = cuda_program(simplified_for_gpu(closed), simplified_for_gpu, places[0].takes)
             name = closed.jaxpr.debug_name or "the program"
             found = MeshExecutable(program, places, mesh.coordinates(), name, self._nccl)
             known[mesh] = found

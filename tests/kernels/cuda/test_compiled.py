@@ -372,8 +372,8 @@ def test_doctor_asks_the_driver_that_the_loader_finds(tmp_path, monkeypatch):
         "int cuInit(unsigned flags) { return code; }\n"
         "int cuDeviceGetCount(int *n) { *n = 2; return 0; }\n"
         "int cuDeviceGet(int *d, int k) { *d = k; return 0; }\n"
-        "int cuDeviceGetName(char *n, int size, int d) { strcpy(n, d ? \"B\" : \"A\"); return 0; }\n"
-        "int cuGetErrorString(int e, const char **s) { *s = \"no device\"; return 0; }\n"
+        'int cuDeviceGetName(char *n, int size, int d) { strcpy(n, d ? "B" : "A"); return 0; }\n'
+        'int cuGetErrorString(int e, const char **s) { *s = "no device"; return 0; }\n'
         "void fail(void) { code = 100; }\n"
     )
     library = tmp_path / "libdriver.so"

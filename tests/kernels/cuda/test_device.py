@@ -1,5 +1,7 @@
 """The same programs on a device: a GPU where there is one, else the driver that emulates one."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -29,10 +31,26 @@ if HERE:
     PROGRAMS |= {name: entry[1:] for name, entry in TABLE.items()}
 
 
+def leave_if_broken():
+    """A kernel that fails leaves nothing that its process could use: what is left needs another.
+
+    pytest-xdist begins one for the tests that are left; of the one that was to come it says that
+    its worker crashed.
+    """
+    try:
+        accelerators.homes()[0].place.driver.wait(accelerators.homes()[0].place.stream)
+    except CudaError as error:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            os._exit(1)
+        pytest.fail(f"An earlier kernel failed in this process: {error} Run this test alone.")
+
+
 @pytest.fixture(autouse=True)
 def device(monkeypatch):
     """A GPU."""
-    if not HERE:
+    if HERE:
+        leave_if_broken()
+    else:
         monkeypatch.setattr(remote, "known", [])
         fake = FakeDriver()
         homes = [CudaHome(Place(fake, 0, fake.devices()[0], fake.compile))]

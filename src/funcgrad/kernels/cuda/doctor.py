@@ -16,7 +16,7 @@ _LIBRARY = "libcuda.so.1"
 
 
 class Found(NamedTuple):
-    """What the driver says: the CUDA that it supports, 0 without a driver, its GPUs, or an error."""
+    """What the driver says: the CUDA that it supports (0: no driver), its GPUs, or an error."""
 
     version: int
     devices: tuple[str, ...]

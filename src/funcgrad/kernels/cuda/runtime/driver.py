@@ -359,7 +359,7 @@ class NvidiaDriver:
     def recorded(self, stream: Any) -> Any:
         graph = self._ask("cuStreamEndCapture", stream)
         try:
-            # The numbers of choices are those of the graph: it stays as long as what was made of it.
+            # The numbers of choices are the graph's: it stays as long as what was made of it.
             return self._ask("cuGraphInstantiate", graph, 0), graph
         except BaseException:
             self._ask("cuGraphDestroy", graph)

@@ -1,0 +1,246 @@
+"""What is timed on a GPU: elementwise programs, folds, rows, products, attention, training steps.
+
+In: how far sizes are shrunk. Out: `Work`s, with the bytes and operations that each needs at least.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import gpu_steps as steps
+import ml_dtypes
+import numpy as np
+
+
+def f32(*shape):
+    """Normal numbers; large arrays repeat some, for drawing all would take longer than the rest."""
+    size = int(np.prod(shape))
+    drawn = np.random.default_rng(0).standard_normal(min(size, 1 << 20), np.float32)
+    return np.resize(drawn, shape)
+
+
+def halves(*shape):
+    """The same in 16 bits."""
+    return f32(*shape).astype(ml_dtypes.bfloat16)
+
+
+class Work:
+    """What is timed.
+
+    Args:
+        make: of a library's namespaces (`np`, `nn`, `grad`), the function.
+        given: makes its arguments.
+        moved: bytes that must go through memory at least; `flops`: floating-point operations.
+        torch: PyTorch's version, `torch(tools, *args)`, where the text is not one for it too.
+        carry: the first argument is a state: donated, and replaced by the first output.
+        plain: whether it is an array function without derivatives, which CuPy has too.
+        rounded: whether it asks for TF32, by `lib.rounded`.
+    """
+
+    def __init__(self, name, make, given, moved=0, flops=0, **told):
+        self.name = name
+        self.make = make
+        self._given = given
+        self.moved = moved
+        self.flops = flops
+        self.torch = told.get("torch")
+        self.carry = told.get("carry", False)
+        self.plain = told.get("plain", False)
+        self.rounded = told.get("rounded", False)
+
+    @property
+    def args(self):
+        """The arguments, made anew."""
+        return self._given()
+
+
+def chain(lib):
+    return lambda x: lib.np.tanh(x) * x + lib.np.exp(-x * x) * 0.5
+
+
+def chain_gradient(lib):
+    return lib.grad(lambda x: chain(lib)(x).sum())
+
+
+def softmax(lib):
+    return lambda x: lib.nn.softmax(x, axis=-1)
+
+
+def layer_norm(lib):
+    def f(x):
+        centred = x - x.mean(-1, keepdims=True)
+        return centred / lib.np.sqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
+
+    return f
+
+
+def layer_norm_gradient(lib):
+    return lib.grad(lambda x: (layer_norm(lib)(x) ** 3).sum())
+
+
+def cross_entropy_gradient(lib):
+    return lib.grad(lambda x: -lib.nn.log_softmax(x, axis=-1)[:, 0].mean())
+
+
+def mlp(lib):
+    def loss(params, x):
+        for w, b in params:
+            x = lib.np.tanh(x @ w + b)
+        return (x * x).mean()
+
+    def step(params, x):
+        slopes = lib.grad(loss)(params, x)
+        return [(w - 0.1 * v, b - 0.1 * c) for (w, b), (v, c) in zip(params, slopes, strict=True)]
+
+    return step
+
+
+def attention(lib):
+    def f(parts):
+        return lib.nn.dot_product_attention(*parts, is_causal=True)
+
+    return f
+
+
+def attention_gradient(lib):
+    return lib.grad(lambda parts: attention(lib)(parts).sum())
+
+
+def fifty(lib):
+    def f(x):
+        for _ in range(50):
+            x = lib.np.cumsum(x, axis=-1) * 0.01
+        return x
+
+    return f
+
+
+def _one(shape):
+    return [f32(*shape)]
+
+
+def works(scale):
+    """The table of works; `scale` shrinks them."""
+    n = max(int(1e8 * scale), 64)
+    rows = [128, 1024, 8192, 65536] if scale == 1 else [128]
+    found = [
+        Work("negation", lambda lib: lambda x: -x, lambda: [f32(n)], 8 * n, plain=True),
+        Work("elementwise chain", chain, lambda: [f32(n)], 8 * n, plain=True),
+        Work("its gradient", chain_gradient, lambda: [f32(n)], 8 * n),
+        Work("sum", lambda lib: lambda x: x.sum(), lambda: [f32(n)], 4 * n, plain=True),
+        Work(
+            "column sums",
+            lambda lib: lambda x: x.sum(0),
+            lambda: [f32(n // 64, 64)],
+            4 * n,
+            plain=True,
+        ),
+        Work(
+            "cumsum", lambda lib: lambda x: lib.np.cumsum(x, 0), lambda: [f32(n)], 8 * n, plain=True
+        ),
+        Work(
+            "cumsum of rows",
+            lambda lib: lambda x: lib.np.cumsum(x, -1),
+            lambda: [f32(n // 64, 64)],
+            8 * n,
+            plain=True,
+        ),
+        Work(
+            "transposition",
+            lambda lib: lambda x: x.T + 0,
+            lambda: [f32(n // 64, 64)],
+            8 * n,
+            plain=True,
+        ),
+    ]
+    for row in rows:
+        shape = max(int(2**26 * scale) // row, 2), row
+        for name, make in (
+            ("softmax", softmax),
+            ("layer norm", layer_norm),
+            ("layer norm's gradient", layer_norm_gradient),
+            ("cross-entropy's gradient", cross_entropy_gradient),
+        ):
+            found.append(
+                Work(f"{name}, rows of {row}", make, partial(_one, shape), 8 * shape[0] * row)
+            )
+    for side in [256, 1024, 4096, 8192] if scale == 1 else [64]:
+        found += products(side)
+    for length in [512, 2048, 8192] if scale == 1 else [16]:
+        found += attentions(length, scale == 1)
+    wide = 1024 if scale == 1 else 8
+
+    def layers():
+        return [[(f32(wide, wide) * 0.02, f32(wide)) for _ in range(4)], f32(wide, wide)]
+
+    flops = 6 * 4 * wide * wide * wide
+    found += [
+        Work("MLP train step", mlp, layers, flops=flops),
+        *trained(scale == 1),
+        Work("empty call", lambda lib: lambda x: x, lambda: [f32(4)]),
+        Work("50 kernels", fifty, lambda: [f32(64, 64) if scale == 1 else f32(4, 4)]),
+    ]
+    return found
+
+
+def products(side):
+    """Products of square matrices, in each arithmetic, and one with what follows it in a layer."""
+    flops = 2 * side**3
+
+    def pair():
+        return [f32(side, side), f32(side, side)]
+
+    def short():
+        return [halves(side, side), halves(side, side)]
+
+    def layer():
+        return [*short(), halves(side)]
+
+    return [
+        Work(f"product of {side}", lambda lib: lambda x, y: x @ y, pair, flops=flops, plain=True),
+        Work(f"product of {side}, TF32", lambda lib: lib.rounded, pair, flops=flops, rounded=True),
+        Work(f"product of {side}, bfloat16", lambda lib: lambda x, y: x @ y, short, flops=flops),
+        Work(
+            f"product of {side} with bias and GELU, bfloat16",
+            lambda lib: lambda x, w, b: lib.nn.gelu(x @ w + b),
+            layer,
+            flops=flops,
+        ),
+    ]
+
+
+def attentions(length, full):
+    """Causal attention of 16 heads of 64 in bfloat16, 16384 positions in all."""
+    shape = (16384 // length, length, 16, 64) if full else (1, length, 2, 8)
+
+    def parts():
+        return [tuple(halves(*shape) for _ in range(3))]
+
+    flops = 2 * shape[0] * shape[2] * length * length * shape[3]
+    return [
+        Work(f"attention over {length}", attention, parts, flops=flops),
+        Work(
+            f"attention's gradient over {length}", attention_gradient, parts, flops=7 * flops // 2
+        ),
+    ]
+
+
+def trained(full):
+    """The steps of networks; their states are donated."""
+    heads = 8 if full else 2
+    sizes = {
+        "LSTM train step": (128, 64, 512, 512) if full else (3, 2, 4, 4),
+        "ResNet-18 train step": (128, 32, 64, 10) if full else (1, 4, 2, 4, 2, 1),
+        "6-layer Transformer train step": (6, 16, 512, 512) if full else (1, 1, 4, 4),
+    }
+    parts = {
+        "LSTM train step": (steps.lstm_step, steps.lstm, steps.lstm_torch),
+        "ResNet-18 train step": (steps.resnet18_step, steps.resnet18, steps.resnet18_torch),
+        "6-layer Transformer train step": (
+            steps.transformer_step(heads), steps.transformer, steps.transformer_torch(heads),
+        ),
+    }  # fmt: skip
+    return [
+        Work(name, make, partial(args, *sizes[name]), torch=torch, carry=True)
+        for name, (make, args, torch) in parts.items()
+    ]
