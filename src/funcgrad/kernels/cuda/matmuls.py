@@ -90,18 +90,9 @@ def matmul_launch(
     if any(lead < rows for lead, rows in zip(leads, least, strict=True)):
         return None
     outer, (count, *strides) = _batch(g)
-    calls = prod(n for n, *_ in outer)
-    if calls > MOST_CALLS:
+    if prod(n for n, *_ in outer) > MOST_CALLS:
         return None
-    steps = right.dtype.itemsize, left.dtype.itemsize, out.dtype.itemsize
-    offsets: list[tuple[int, int, int]] = []
-    for number in range(calls):
-        at, rest = [0, 0, 0], number
-        for extent, of_left, of_right, of_out in reversed(outer):
-            rest, index = divmod(rest, extent)
-            for k, stride in enumerate((of_right, of_left, of_out)):
-                at[k] += stride * index * steps[k]
-        offsets.append((at[0], at[1], at[2]))
+    offsets = _offsets(outer, (right.dtype.itemsize, left.dtype.itemsize, out.dtype.itemsize))
     tf32 = left.dtype.name == "float32" and is_lower(precision)
     named = "DEFAULT" if epilogue is None else epilogue.name
     product = Matmul(
@@ -124,7 +115,7 @@ def matmul_launch(
     text = f"# {name}: {times}({g.m} × {g.k}) · ({g.k} × {g.n})\n# by cuBLASLt{how}\n"
     bias = [epilogue.bias] if epilogue is not None and epilogue.bias is not None else []
     params = [right, left, out, *bias]
-    return MatmulLaunch(name, "cublaslt", calls, 1, params, text, "", product, offsets)
+    return MatmulLaunch(name, "cublaslt", len(offsets), 1, params, text, "", product, offsets)
 
 
 def _batch(g: Gemm) -> tuple[list[tuple[int, int, int, int]], tuple[int, int, int, int]]:
@@ -139,6 +130,25 @@ def _batch(g: Gemm) -> tuple[list[tuple[int, int, int, int]], tuple[int, int, in
         inner = (extent * size, *(steps if size > 1 else strides))
         axes.pop()
     return axes, (inner[0], inner[1], inner[2], inner[3])
+
+
+def _offsets(
+    outer: Sequence[tuple[int, int, int, int]], steps: tuple[int, int, int]
+) -> list[tuple[int, int, int]]:
+    """For each call, bytes to the matrices of the right side, the left side and the result.
+
+    Args:
+        steps: bytes of an element of each.
+    """
+    offsets: list[tuple[int, int, int]] = []
+    for number in range(prod(n for n, *_ in outer)):
+        at, rest = [0, 0, 0], number
+        for extent, of_left, of_right, of_out in reversed(outer):
+            rest, index = divmod(rest, extent)
+            for k, stride in enumerate((of_right, of_left, of_out)):
+                at[k] += stride * index * steps[k]
+        offsets.append((at[0], at[1], at[2]))
+    return offsets
 
 
 def is_lower(precision: Any) -> bool:
