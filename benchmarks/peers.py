@@ -51,10 +51,14 @@ def environment(directory: Path) -> dict[str, str]:
 
 
 def start(
-    arguments: list[str], variables: dict[str, str], errors: Any = subprocess.PIPE, **options: Any
+    arguments: list[str],
+    variables: dict[str, str],
+    errors: Any = subprocess.PIPE,
+    program: str = "worker.py",
+    **options: Any,
 ) -> Any:
-    """A process of `worker.py`, on as many processors as it may have threads."""
-    command = [sys.executable, str(HERE / "worker.py"), *arguments]
+    """A process of one of the programs here, on as many processors as it may have threads."""
+    command = [sys.executable, str(HERE / program), *arguments]
     allowed = sorted(os.sched_getaffinity(0))[:THREADS]
     # JAX takes a thread for each processor it may run on; it has no other setting for that.
     return subprocess.Popen(
@@ -73,8 +77,16 @@ class FailedError(Exception):
 
 
 def once(order: str, family: str, work: str, contender: str, variables: dict[str, str]) -> Any:
-    """The answer of a process that measures one thing and ends."""
-    process = start([order, family, work, contender], variables)
+    """The answer of a process of `worker.py` that measures one thing and ends."""
+    return answer_of(start([order, family, work, contender], variables))
+
+
+def answer_of(process: Any) -> Any:
+    """What a process prints last before it ends.
+
+    Raises:
+        FailedError: it failed, or did not end in time.
+    """
     try:
         out, errors = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:

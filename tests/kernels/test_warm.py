@@ -10,6 +10,7 @@ import pytest
 import funcgrad
 import funcgrad.numpy as fnp
 from funcgrad.core.primitive import registry
+from funcgrad.kernels import warm
 from funcgrad.kernels.canonical import Canonical, NoText
 
 SCRIPT = """
@@ -42,6 +43,56 @@ def test_second_process_compiles_nothing(tmp_path):
     again, compiled_again = answer(tmp_path, 1.0)
     assert compiled and not compiled_again
     assert first == again == pytest.approx(15 * np.e + 6, rel=1e-6)
+
+
+def scanned(rules):
+    """A program with a loop over calls that have, or have not, rules of differentiation."""
+    double = funcgrad.custom_jvp(lambda a: 2 * a) if rules else funcgrad.jit(lambda a: 2 * a)
+    if rules:
+        double.defjvps(lambda t, y, a: 2 * t)
+
+    def f(x):
+        total, _ = funcgrad.lax.scan(lambda c, a: (c + double(a) * double(c), None), 1.0, x)
+        return double(total)
+
+    return f
+
+
+@pytest.mark.parametrize("rules", [False, True])
+def test_what_is_stored_is_not_even_simplified(rules, monkeypatch):
+    x = fnp.arange(5.0)
+    first = funcgrad.jit(scanned(rules))(x)
+
+    def never(*_):
+        raise AssertionError("it was simplified")
+
+    monkeypatch.setattr("funcgrad.control.jit.simplify", never)
+    assert funcgrad.jit(scanned(rules))(x) == first
+    with pytest.raises(AssertionError, match="simplified"):
+        funcgrad.jit(lambda x: scanned(rules)(x) + 1)(x)
+
+
+def test_calls_are_written_once_and_count_by_what_they_do():
+    def twice(first, second):
+        return funcgrad.make_jaxpr(lambda x: second(first(x)))(np.ones(3, np.float32))
+
+    sine, same, cosine = (funcgrad.jit(f) for f in (fnp.sin, lambda x: fnp.sin(x), fnp.cos))
+    one = Canonical(twice(sine, sine), evaluated=True)
+    assert one.text.count("sin[") == 1
+    texts = {
+        Canonical(twice(*pair), evaluated=True).text
+        for pair in ((sine, cosine), (cosine, sine), (sine, sine), (cosine, cosine))
+    }
+    assert len(texts) == 4
+    # The names of functions do not count.
+    assert Canonical(twice(same, same), evaluated=True).text == one.text
+
+
+def test_options_that_simplification_may_read_are_in_the_key():
+    closed = funcgrad.make_jaxpr(fnp.sin)(np.ones(3, np.float32))
+    with funcgrad.enable_x64():
+        wide, _ = warm._key(closed)
+    assert warm._key(closed)[0] not in (wide, None)
 
 
 def test_captured_arrays_are_not_in_the_program(tmp_path):

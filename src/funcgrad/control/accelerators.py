@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import tree
 from ..config import config, default_device
+from ..core import collecting
 from ..core import devices as known_devices
 from ..core.array import Array, to_ndarray
 from ..core.devices import Device, cpu_device
@@ -178,9 +179,10 @@ class CudaHome:
         if found is None:
             from ..kernels.cuda.runtime.executable import CudaExecutable
 
-            program = self._lowered(closed)
-            name = closed.jaxpr.debug_name or "the program"
-            found = CudaExecutable(program, self.place, name)
+            with collecting.put_off():
+                program = self._lowered(closed)
+                name = closed.jaxpr.debug_name or "the program"
+                found = CudaExecutable(program, self.place, name)
             with _lock:
                 self._programs[closed] = found
         return found

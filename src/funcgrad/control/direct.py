@@ -22,7 +22,7 @@ from ..core.context import context
 from ..core.trace import eval_trace
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
-from .leaves import OtherStructure, reader
+from .leaves import OtherStructure, Reader, reader
 
 if TYPE_CHECKING:
     from ..kernels.runtime.launch import Executable
@@ -65,7 +65,8 @@ class Direct:
         self.in_line = program.in_line and not donated
         self.flat_in_line = self.in_line and in_tree is None
         self.count = len(avals)
-        self.read = None if in_tree is None else reader(in_tree)
+        self.read: Reader | None = None  # written for the second call: many programs have only one
+        self._called = False
         self._pairs = matched(program.reusable, avals, self.out_avals, set(donated))
         if self.in_line:
             from ..kernels.runtime.wanted import Wanted
@@ -88,6 +89,8 @@ class Direct:
             return None
         if self.in_tree is None:
             return args
+        if self.read is None and not self._called:
+            self.read, self._called = reader(self.in_tree), True
         if self.read is None:
             found, in_tree = leaves_of(args, kwargs)
             return found if in_tree == self.in_tree else None
@@ -254,17 +257,18 @@ class Known:
         program: Executable,
         out: tuple[Sequence[ShapedArray], Any],
         donated: Sequence[int],
-    ) -> None:
+    ) -> Direct | None:
         """Remember the signature of a call, if its arguments are arrays and numbers."""
         leaves, in_tree = leaves_of(args, kwargs)
         avals = _avals_of(leaves)
         if avals is None:
-            return
+            return None
         if len(self._all) >= self._limit:
             del self._all[next(iter(self._all))]
         flat = not kwargs and len(args) == len(leaves) and all(map(operator.is_, args, leaves))
         direct = Direct(program, avals, None if flat else in_tree, bool(kwargs), *out, donated)
         self._all[self._key(in_tree, kwargs, avals)] = self._last = direct
+        return direct
 
     def _key(self, in_tree: Any, kwargs: dict[str, Any], avals: tuple[Any, ...]) -> Any:
         return (in_tree, bool(kwargs), avals, config.signature())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import config
+from ..core import collecting
 from ..core.axes import move_axis
 from ..core.evaluate import eval_closed, run_numpy
 from ..core.primitive import AxisData
@@ -75,7 +76,8 @@ def executable(closed: ClosedJaxpr) -> Executable:
     if found is None:
         from ..kernels.warm import executable_for
 
-        found = executable_for(simplified(closed), simplified)
+        with collecting.put_off():
+            found = executable_for(closed, simplified)
         with _lock:
             _executables[closed] = found
     return found

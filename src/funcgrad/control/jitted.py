@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import tree
 from ..config import config
-from ..core import remote
+from ..core import collecting, remote
 from ..core.array import Array
 from ..core.context import context
 from ..core.remote import Home, RemoteArray, home_of
@@ -121,14 +121,19 @@ class JitFunction:
         donated = self._donated_leaves(args, kwargs)
         given = [leaves[i] for i in donated]
         home = self._home_of(leaves, entry) if evaluated else None
-        outs = entry.evaluate(leaves) if evaluated and home is None else None
-        if outs is not None:
+        outs = None
+        if home is not None and not entry.captured:
+            outs = home.run(entry.closed, leaves, donated)
+        elif evaluated and not entry.captured:
             if _may_be_known():
                 out = (entry.out_avals, entry.out_tree)
-                known.learn(dynamic, named, executable(entry.closed), out, donated)
-        elif home is not None and not entry.captured:
-            outs = home.run(entry.closed, leaves, donated)
-        else:
+                learned = known.learn(dynamic, named, executable(entry.closed), out, donated)
+                # As any later call, so that the first one writes into what is donated too.
+                result = not_known if learned is None else learned(tuple(leaves))
+                if result is not not_known:
+                    return result
+            outs = entry.evaluate(leaves)
+        if outs is None:
             outs = jit_p.bind(*entry.captured, *leaves, **entry.params)
         if given and not any(isinstance(x, Tracer) for x in outs):
             for x in given:
@@ -202,7 +207,8 @@ class JitFunction:
         active.add((id(self), key))
         try:
             flat = FlatFunction(with_static(self._fun, static), in_tree, name=self._name)
-            closed = stage(flat, avals, self._name)
+            with collecting.put_off():
+                closed = stage(flat, avals, self._name)
         finally:
             active.discard((id(self), key))
         closed, captured = leading_tracers(closed)

@@ -267,6 +267,8 @@ def mesh_within(jaxpr: Jaxpr) -> Mesh | None:
     if jaxpr not in _meshes:
         found: Mesh | None = None
         for eqn in jaxpr.eqns:
+            if not eqn.params:
+                continue
             if eqn.primitive is shard_map_p:
                 found = eqn.params["mesh"]
             for inner in subjaxprs(eqn.params):

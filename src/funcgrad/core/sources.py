@@ -33,11 +33,15 @@ def is_internal(code: CodeType) -> bool:
     return known
 
 
-def current_source() -> Source | None:
-    """The source to record now: an override, or the innermost user frame."""
+def current_source(ours: int = 1) -> Source | None:
+    """The source to record now: an override, or the innermost user frame.
+
+    Args:
+        ours: how many frames, from this one on, are known not to be the user's.
+    """
     if context.source is not None:
         return context.source
-    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    frame: FrameType | None = sys._getframe(ours)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         code = frame.f_code
         known = _internal.get(code.co_filename)

@@ -2,8 +2,7 @@
 
 The nodes are the short names of the dtypes and three weak nodes for Python's ``int``, ``float`` and
 ``complex`` (``i*``, ``f*``, ``c*``), which lie below every dtype of their kind. So a Python scalar
-never widens an operand of its kind. The bounds of all pairs are computed once, at
-the first promotion.
+never widens an operand of its kind. The bound of a pair is computed when it is asked for first.
 """
 
 from __future__ import annotations
@@ -67,31 +66,22 @@ def _upper_bounds(above: dict[Node, list[Node]]) -> dict[Node, frozenset[Node]]:
     return {node: reach(node) for node in above}
 
 
-def _join_table(above: dict[Node, list[Node]]) -> dict[tuple[Node, Node], Node]:
-    """The least upper bound of every pair of nodes that has one."""
-    bounds = _upper_bounds(above)
-    table: dict[tuple[Node, Node], Node] = {}
-    for a in bounds:
-        for b in bounds:
-            common = bounds[a] & bounds[b]
-            least = [node for node in common if common <= bounds[node]]
-            if least:
-                table[a, b] = least[0]
-    return table
+@functools.cache
+def _bounds(strict: bool, x64: bool) -> dict[Node, frozenset[Node]]:
+    """For each node, itself and all nodes above it, under the rules in force."""
+    if strict:
+        return _upper_bounds(_parse_edges(_STRICT_EDGES))
+    wide = _parse_edges(_EDGES)
+    # u32 with a signed dtype needs i64, which must not appear out of 32-bit operands with x64 off.
+    return _upper_bounds(wide if x64 else {**wide, "u32": ["i32", "u64"]})
 
 
 @functools.cache
-def _joins() -> dict[tuple[bool, bool], dict[tuple[Node, Node], Node]]:
-    wide = _parse_edges(_EDGES)
-    # u32 with a signed dtype needs i64, which must not appear out of 32-bit operands with x64 off.
-    single = {**wide, "u32": ["i32", "u64"]}
-    strict = _join_table(_parse_edges(_STRICT_EDGES))
-    return {
-        (False, True): _join_table(wide),
-        (False, False): _join_table(single),
-        (True, True): strict,
-        (True, False): strict,
-    }
+def _join(a: Node, b: Node, strict: bool, x64: bool) -> Node | None:
+    """The least upper bound of a pair of nodes; None if it has none."""
+    bounds = _bounds(strict, x64)
+    common = bounds.get(a, frozenset()) & bounds.get(b, frozenset())
+    return next((node for node in common if common <= bounds[node]), None)
 
 
 def _describe(node: Node) -> str:
@@ -105,10 +95,9 @@ def least_upper_bound(nodes: list[Node], strict: bool, x64: bool) -> Node:
     Raises:
         TypePromotionError: there is none.
     """
-    table = _joins()[strict, x64]
     bound = nodes[0]
     for node in nodes[1:]:
-        joined = table.get((bound, node))
+        joined = _join(bound, node, strict, x64)
         if joined is None:
             names = ", ".join(_describe(node) for node in dict.fromkeys(nodes))
             remedy = (

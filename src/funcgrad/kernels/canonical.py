@@ -1,6 +1,6 @@
 """A program as text that equal programs share, whatever process wrote it.
 
-In: a simplified jaxpr. Out: text, and the arrays it captures and the native functions it calls, in
+In: a jaxpr. Out: text, and the arrays it captures and the native functions it calls, in
 the order in which the text meets them; or nothing, where a part of it (a Python function of a
 call-out, a rule of a primitive from elsewhere) has no text of its own. The one idea: everything
 that the compiler reads is in it, floats as their bits, and nothing else is. Of captured arrays it
@@ -10,7 +10,8 @@ reads which of them are one array, and not what they hold.
 from __future__ import annotations
 
 import enum
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,17 +34,23 @@ class NoText(Exception):
 class Canonical:
     """Writes one program.
 
+    Args:
+        evaluated: for evaluation alone: calls are written as what simplification puts in their
+            place, whatever rules of differentiation they have.
+
     Attributes:
         captured: the arrays, each once.
         functions: native functions, each with the user's line of its first call.
     """
 
-    def __init__(self, closed: ClosedJaxpr) -> None:
+    def __init__(self, closed: ClosedJaxpr, evaluated: bool = False) -> None:
         self.lines: list[str] = []
         self.captured: list[np.ndarray[Any, Any]] = []
         self.functions: dict[NumbaKernel, str] = {}
+        self._evaluated = evaluated
+        self._called: dict[int, tuple[int, ClosedJaxpr]] = {}
         self._places: dict[int, int] = {}
-        self._names: dict[Var, int] = {}
+        self._names: dict[Var, str] = {}
         self.closed(closed)
 
     @property
@@ -63,40 +70,69 @@ class Canonical:
 
     def jaxpr(self, jaxpr: Jaxpr) -> None:
         """Inputs, eqns and outputs, each a line."""
-        inputs = [*jaxpr.constvars, *jaxpr.invars]
-        named = " ".join(f"{self.name(v)}{aval(v.aval)}" for v in inputs)
-        self.lines.append(f"in {len(jaxpr.constvars)} {named}")
+        self.lines.append(f"in {len(jaxpr.constvars)} {self.new(jaxpr.constvars + jaxpr.invars)}")
         for eqn in jaxpr.eqns:
             self.eqn(eqn)
-        self.lines.append("out " + " ".join(map(self.atom, jaxpr.outvars)))
+        self.lines.append(f"out {self.atoms(jaxpr.outvars)}")
 
     def eqn(self, eqn: Eqn) -> None:
         """An eqn; the programs in its params follow it."""
-        if eqn.effects or not _is_ours(eqn.primitive):
+        if eqn.effects:
             raise NoText
-        outs = " ".join(f"{self.name(v)}{aval(v.aval)}" for v in eqn.outvars)
-        ins = " ".join(map(self.atom, eqn.invars))
+        body = self._body(eqn) if self._evaluated else None
+        if body is not None:
+            call = f"call {self._number(body)} {self.atoms(eqn.invars)}"
+            self.lines.append(f"{self.new(eqn.outvars)} = {call}")
+            return
+        if not _is_ours(eqn.primitive):
+            raise NoText
         at = len(self.lines)
         self.lines.append("")
+        params, ins = self._params(eqn) if eqn.params else "", self.atoms(eqn.invars)
+        self.lines[at] = f"{self.new(eqn.outvars)} = {eqn.primitive.name}[{params}] {ins}"
+
+    def _body(self, eqn: Eqn) -> ClosedJaxpr | None:
+        """The program that simplification puts in the place of an eqn."""
+        inlined = getattr(eqn.primitive, "inlined", None)
+        return None if inlined is None else inlined(eqn)
+
+    def _number(self, body: ClosedJaxpr) -> int:
+        """The number of a program that is called, which is written where it is met first."""
+        if id(body) not in self._called:
+            self.lines.append("program {")
+            self.closed(body)
+            self.lines.append("}")
+            # It is kept alive, so that its id stays its own.
+            self._called[id(body)] = len(self._called), body
+        return self._called[id(body)][0]
+
+    def _params(self, eqn: Eqn) -> str:
         for x in eqn.params.values():
             if isinstance(x, NumbaKernel):
                 self.functions.setdefault(x, describe(eqn.source))
-        params = ",".join(f"{k}={self.value(eqn.params[k])}" for k in sorted(eqn.params))
-        self.lines[at] = f"{outs} = {eqn.primitive.name}[{params}] {ins}"
+        return ",".join([f"{k}={self.value(eqn.params[k])}" for k in sorted(eqn.params)])
 
-    def name(self, var: Var) -> int:
-        """The number of a variable, in order of first use."""
-        return self._names.setdefault(var, len(self._names))
+    def new(self, variables: Sequence[Var]) -> str:
+        """The numbers that variables get, in order of their definition, and their avals."""
+        names = self._names
+        words: list[str] = []
+        for var in variables:
+            name = names.setdefault(var, str(len(names)))
+            words.append(name + aval(var.aval))
+        return " ".join(words)
 
-    def atom(self, atom: Atom) -> str:
-        """A variable's number, or a literal's bytes."""
-        if isinstance(atom, Literal):
-            value = np.asarray(to_ndarray(atom.val), atom.aval.dtype)
-            return f"'{value.tobytes().hex()}{aval(atom.aval)}"
-        return str(self.name(atom))
+    def atoms(self, atoms: Sequence[Atom]) -> str:
+        """The numbers of variables, and the bytes of literals."""
+        names = self._names
+        return " ".join([_literal(a) if isinstance(a, Literal) else names[a] for a in atoms])
 
     def value(self, x: Any) -> str:
         """A param."""
+        if type(x) in _PLAIN:  # pyright: ignore[reportUnknownArgumentType]
+            return repr(x)
+        if isinstance(x, (tuple, list)):
+            items: list[Any] = [*x]
+            return f"({','.join([self.value(y) for y in items])})"
         if isinstance(x, ClosedJaxpr):
             self.lines.append("{")
             self.closed(x)
@@ -109,11 +145,8 @@ class Canonical:
             return "{}"
         if isinstance(x, Primitive) and _is_ours(x):
             return f"primitive {x.name}"
-        if isinstance(x, (bool, int, str, type(None))):
+        if isinstance(x, (bool, int, str)):
             return repr(x)
-        if isinstance(x, (tuple, list)):
-            items: list[Any] = [*x]
-            return f"({','.join(self.value(y) for y in items)})"
         if isinstance(x, NumbaKernel):
             # Each process compiles it anew, so that which one it is does not matter here.
             return f"function {list(self.functions).index(x)}"
@@ -127,6 +160,15 @@ class Canonical:
         raise NoText
 
 
+_PLAIN = frozenset((bool, int, str, type(None)))
+
+
+def _literal(literal: Literal) -> str:
+    value = np.asarray(to_ndarray(literal.val), literal.aval.dtype)
+    return f"'{value.tobytes().hex()}{aval(literal.aval)}"
+
+
+@cache
 def _is_ours(primitive: Primitive) -> bool:
     """Whether its rules are in the files that the store's keys depend on."""
     return type(primitive).__module__.startswith(_COMPILER)

@@ -42,7 +42,9 @@ def executable_of_text(
     calls = stages.host_calls
     host = host_of(calls) if calls else None
     meta, constants = described(stages, text), constants_of(stages)
-    return linked(code, meta, constants, stages.simplified, host, natives_of(calls), more)
+    avals = [*stages.simplified.out_avals, *more]
+    program = stages.simplified
+    return linked(code, meta, constants, avals, lambda: program, host, natives_of(calls))
 
 
 def constants_of(stages: Stages) -> list[np.ndarray[Any, Any]]:

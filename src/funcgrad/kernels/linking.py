@@ -13,7 +13,7 @@ from ..core.remote import RemoteArray
 from ..ir import dtypes
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import ClosedJaxpr
-from . import custom, room
+from . import custom
 from .runtime import symbols, toolchain
 from .runtime.launch import Executable, Output
 from .runtime.pool import pool
@@ -53,26 +53,33 @@ def linked(
     code: bytes,
     meta: dict[str, Any],
     constants: Sequence[np.ndarray[Any, Any]],
-    program: ClosedJaxpr,
+    avals: Sequence[ShapedArray],
+    program: Callable[[], ClosedJaxpr],
     host: Callable[[int, int], None] | None = None,
     natives: Mapping[int, custom.NativeCall] | None = None,
-    more: Sequence[ShapedArray] = (),
 ) -> Executable:
     """The program of an object file.
 
     Args:
         meta: `symbols` it calls, bytes of its `arena`, its `cost` in nanoseconds, the
             pairs of output and input that are `reusable`.
+        avals: of its results.
+        program: gives what it was compiled from, which is told of where there is no memory for it.
         host: runs its call-outs; it holds the native functions for as long as the program lives.
         natives: machine code from elsewhere that it calls.
-        more: results of the code beside those of the program.
     """
     given = custom.addresses(natives or {})
     found = symbols.resolve(set(meta["symbols"]) - given.keys() - {"fg_parallel_for"}) | given
     found["fg_parallel_for"] = pool().parallel_for_address
     loaded = toolchain.load(code, found)
     reusable = [(k, i) for k, i in meta["reusable"]]
-    outputs = outputs_of([*program.out_avals, *more])
+    outputs = outputs_of(avals)
     sizes = meta["arena"], meta["cost"]
-    no_room = partial(room.no_room, program)
-    return Executable(loaded, constants, outputs, *sizes, host, no_room, reusable)
+    told = partial(_no_room, program)
+    return Executable(loaded, constants, outputs, *sizes, host, told, reusable)
+
+
+def _no_room(program: Callable[[], ClosedJaxpr], results: int, temporary: int) -> str:
+    from .room import no_room
+
+    return no_room(program(), results, temporary)

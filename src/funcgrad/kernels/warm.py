@@ -1,13 +1,15 @@
 """Programs that an earlier process compiled.
 
-In: a simplified jaxpr. Out: an `Executable`, made from what the store holds where it does, else
-compiled and stored. The one idea: what is needed to call a program beside its machine code is a
-few numbers, so nothing of the compiler runs, or is imported, when the store has it.
+In: a traced jaxpr. Out: an `Executable`, made from what the store holds where it does, else
+simplified, compiled and stored. The one idea: what is needed to call a program beside its machine
+code is a few numbers, so nothing of the compiler runs, or is imported, when the store has it; the
+program is not even simplified.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,15 +19,22 @@ from ..ir.jaxpr import ClosedJaxpr
 from ..ir.loops import Native
 from .canonical import Canonical, NoText
 from .custom import NativeCall, NumbaKernel, host_of_natives, signature_read
-from .library.fft_tables import from_recipe, recipe_of
 from .runtime import cache
 from .runtime.launch import Executable
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 
+# What rules read that simplification calls.
+_OPTIONS = (
+    "enable_x64",
+    "numpy_rank_promotion",
+    "numpy_dtype_promotion",
+    "default_matmul_precision",
+)
+
 
 def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
-    """The program of a simplified jaxpr."""
+    """The compiled program of a traced jaxpr."""
     key, program = _key(closed)
     captured = program.captured if program else []
     if key is not None and program is not None:
@@ -36,10 +45,13 @@ def executable_for(closed: ClosedJaxpr, simplify: Simplify) -> Executable:
             constants = [_restored(c, captured) for c in entry.meta["constants"]]
             natives = _natives(entry.meta["natives"], program.functions)
             host = host_of_natives(natives) if natives else None
-            return linked(entry.object_bytes, entry.meta, constants, closed, host, natives)
+            # Not `closed` itself: for as long as it lives, its executable is kept.
+            same = partial(simplify, ClosedJaxpr(closed.jaxpr, closed.consts))
+            avals = closed.out_avals
+            return linked(entry.object_bytes, entry.meta, constants, avals, same, host, natives)
     from . import executables, pipeline
 
-    stages = pipeline.lower(closed, simplify)
+    stages = pipeline.lower(simplify(closed), simplify)
     described: list[Any] | None = None
     if key is not None and all(call.native for call in stages.host_calls):
         described = _described(executables.constants_of(stages), captured)
@@ -66,10 +78,11 @@ def _key(closed: ClosedJaxpr) -> tuple[str | None, Canonical | None]:
     if not config.cache or config.debug:
         return None, None
     try:
-        canonical = Canonical(closed)
+        canonical = Canonical(closed, evaluated=True)
     except NoText:
         return None, None
-    return cache.key_of("program", canonical.text), canonical
+    options = [config.read(name) for name in _OPTIONS]
+    return cache.key_of("program", options, canonical.text), canonical
 
 
 def _natives(written: Sequence[Any], functions: Mapping[NumbaKernel, str]) -> dict[int, NativeCall]:
@@ -91,6 +104,8 @@ def _described(
         None if one is too large.
     """
     where = {id(c): k for k, c in enumerate(captured)}
+    from .library.fft_tables import recipe_of
+
     found: list[Any] = []
     for array in constants:
         if id(array) in where:
@@ -108,6 +123,8 @@ def _restored(described: Any, captured: Sequence[np.ndarray[Any, Any]]) -> np.nd
     if isinstance(described, int):
         return captured[described]
     if described[0] == "table":
+        from .library.fft_tables import from_recipe
+
         return from_recipe(described[1])
     text, dtype, shape = described
     return np.frombuffer(bytes.fromhex(text), dtype).reshape(shape)

@@ -1,0 +1,62 @@
+"""The collector waits while programs are made, and goes on as it was."""
+
+import gc
+import os
+
+import numpy as np
+import pytest
+
+import funcgrad as fg
+from funcgrad.core import collecting
+
+
+@pytest.fixture(autouse=True)
+def collector():
+    """The collector as it was before the test."""
+    was_on = gc.isenabled()
+    yield
+    (gc.enable if was_on else gc.disable)()
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_it_is_off_within_and_afterwards_as_it_was(on):
+    (gc.enable if on else gc.disable)()
+    with collecting.put_off():
+        assert not gc.isenabled()
+        with collecting.put_off():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled() == on
+
+
+def test_an_error_lets_it_go_on():
+    gc.enable()
+    with pytest.raises(KeyError), collecting.put_off():
+        raise KeyError
+    assert gc.isenabled()
+
+
+def test_tracing_and_compiling_put_it_off_and_calls_do_not():
+    gc.enable()
+    seen = []
+
+    @fg.jit
+    def f(x):
+        seen.append(gc.isenabled())
+        return fg.pure_callback(lambda y: (seen.append(gc.isenabled()), y)[1], x, x)
+
+    f(np.ones(3, np.float32))
+    assert seen == [False, True]
+    assert gc.isenabled()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_it_goes_on_in_a_forked_child():
+    gc.enable()
+    with collecting.put_off():
+        child = os.fork()
+        if not child:
+            os._exit(0 if gc.isenabled() else 1)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert gc.isenabled()
