@@ -1,4 +1,4 @@
-"""Fourier transforms and transpositions: single and in batches, of good lengths and primes."""
+"""Fourier transforms, transpositions and concatenations: of good lengths and primes."""
 
 from __future__ import annotations
 
@@ -36,6 +36,25 @@ def filtered(fw):
     return call
 
 
+def joined(label, shapes, axis, dtype=numpy.float32):
+    """Arrays one behind the other."""
+
+    def inputs(rng):
+        return tuple((normal(rng, *shape) * 20).astype(dtype) for shape in shapes)
+
+    def in_torch(tools, *arrays):
+        tensors = [tools.tensor(x) for x in arrays]
+        return lambda: [tools.torch.cat(tensors, axis)]
+
+    return Work(
+        label,
+        inputs,
+        lambda fw: lambda *xs: fw.numpy.concatenate(xs, axis),
+        torch=in_torch,
+        numpy=lambda *xs: [numpy.concatenate(xs, axis)],
+    )
+
+
 def permuted(label, inputs, *order):
     """Axes in another order, in memory."""
 
@@ -58,6 +77,10 @@ def reals(*shape):
 
 def complexes(*shape):
     return lambda rng: ((normal(rng, *shape) + 1j * normal(rng, *shape)).astype(numpy.complex64),)
+
+
+def bytes_of(*shape):
+    return lambda rng: ((normal(rng, *shape) * 20).astype(numpy.int8),)
 
 
 def shorts(*shape):
@@ -84,6 +107,10 @@ WORKS = [
     Work("gradient of a filter, 256 rows", signal_and_filter, filtered),
     permuted("transpose 2048x2048", reals(2048, 2048), 1, 0),
     permuted("transpose 2048x2048, int16", shorts(2048, 2048), 1, 0),
+    permuted("transpose 2048x2048, int8", bytes_of(2048, 2048), 1, 0),
     permuted("transpose 1001x1503", reals(1001, 1503), 1, 0),
     permuted("transpose 16x3x224x224 (0, 2, 3, 1)", reals(16, 3, 224, 224), 0, 2, 3, 1),
+    joined("concatenate 8 of 1e6", [(1_000_000,)] * 8, 0),
+    joined("concatenate 4 of 2048x2048, axis 1, int8", [(2048, 2048)] * 4, 1, numpy.int8),
+    joined("concatenate 1000 x (7, 33, 1, 500), axis 1", [(1000, n) for n in (7, 33, 1, 500)], 1),
 ]

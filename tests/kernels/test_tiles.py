@@ -12,7 +12,16 @@ import funcgrad.numpy as fnp
 from funcgrad.config import config, enable_x64
 from funcgrad.kernels.program import Launch
 
-DTYPES = [np.float32, np.float64, np.int16, np.int8, np.complex64]
+DTYPES = [
+    np.float32,
+    np.float64,
+    np.int16,
+    np.int8,
+    np.bool_,
+    np.float16,
+    fnp.bfloat16,
+    np.complex64,
+]
 SHAPES = [
     ((512, 384), (1, 0), True),
     ((8, 128, 320), (0, 2, 1), True),
@@ -41,6 +50,27 @@ def test_transposed(shape: Any, order: Any, large: bool, dtype: Any) -> None:
         np.testing.assert_array_equal(fg.jit(function)(x), x.transpose(order))
         if dtype == np.float32:
             assert tiles(function, x) == large
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.int8, np.bool_, np.int16, fnp.bfloat16, np.float32, np.float64]
+)
+def test_tiles_are_filled_by_squares(dtype: Any) -> None:
+    """Rows of 16 bytes are loaded and stored whole, whatever their elements are."""
+    with enable_x64():
+        x = (np.random.default_rng(0).normal(size=(1024, 576)) * 50).astype(dtype)
+        lowered = fg.jit(lambda x: x.T).lower(x)
+        row = f"<{16 // x.itemsize} x i{8 * x.itemsize}>"
+        assert f"load {row}" in lowered.stages.llvm
+        assert f"store {row}" in lowered.stages.llvm
+        np.testing.assert_array_equal(lowered.compile()(x), x.T)
+
+
+def test_tiles_of_several_widths() -> None:
+    x = np.random.default_rng(0).normal(size=(1024, 512)).astype(np.float32)
+    y = (x * 50).astype(np.int8)
+    found = fg.jit(lambda x, y: x.T * y.T + 1)(x, y)
+    np.testing.assert_array_equal(found, x.T * y.T + 1)
 
 
 def test_fused_with_what_is_around() -> None:

@@ -39,6 +39,7 @@ from ..ir.nests import (
 )
 from .chunks import (
     CPU,
+    SHARED_NANOSECONDS,
     Division,
     buffers_of_body,
     chunk_count,
@@ -55,6 +56,7 @@ from .phases import Made, Phase
 from .running import divides, in_chunks, running_turn
 from .scattering import parts_of
 from .sharing import Shared
+from .stretches import in_stretches, stretches
 from .tiles import tiled
 from .unroll import unrolled
 
@@ -100,7 +102,9 @@ class Scheduler:
         for member in self.group.members:
             self.add(member)
         body = unrolled(collapse(self._body()), self.division.in_order)
-        return self._chunked(tiled(body, self.rows) if self.division.in_order else body)
+        if not self.division.in_order:
+            return self._chunked(body)
+        return self._in_stretches(body) or self._chunked(tiled(in_stretches(body), self.rows))
 
     # Phases.
 
@@ -423,6 +427,21 @@ class Scheduler:
             partial.shape = (self.chunk.extent, *partial.shape[1:])
             result.append(combined(partial, target, op, f"{self.name}_join{k}", self.division))
         return result
+
+    def _in_stretches(self, body: list[Node]) -> list[Kernel]:
+        """A kernel for each stretch of the only loop, where there is work for threads in each."""
+        cost = sum(cost_of(m) for m in self.group.members)
+        (lead, *others) = body
+        if others or not isinstance(lead, For) or self.partials or self.rows:
+            return []
+        parts = stretches(lead)
+        costs = [cost * part.axis.extent / lead.axis.extent for part in parts]
+        if any(c < SHARED_NANOSECONDS for c in costs):
+            return []
+        return [
+            self._kernel(f"{self.name}_part{k}", [part], c, part)
+            for k, (part, c) in enumerate(zip(parts, costs, strict=True))
+        ]
 
     def _is_one_chunk(self, lead: For | None, cost: float) -> bool:
         """Whether partial results can be done without: there is one chunk, folding into memory.

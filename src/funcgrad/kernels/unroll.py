@@ -32,7 +32,7 @@ FEW, MOST = 4, 400
 # Turns of a loop around narrow ones that are worth vectors of their own.
 WIDE = 16
 
-_COMPARED = {
+COMPARED = {
     "eq": operator.eq,
     "ne": operator.ne,
     "lt": operator.lt,
@@ -121,23 +121,23 @@ def _is_short(loop: For) -> bool:
 
 def _differs(stores: Sequence[Store], axis: Axis) -> bool:
     """Whether what is computed depends on conditions on the axis."""
-    inside = _inside(stores)
+    parts = inside(stores)
     differs = any(
         isinstance(a, Index) and axis in a.affine.axes
-        for x in inside
-        if isinstance(x, Apply) and x.op in _COMPARED
+        for x in parts
+        if isinstance(x, Apply) and x.op in COMPARED
         for a in x.args
     )
-    return differs and len(inside) * axis.extent <= MOST
+    return differs and len(parts) * axis.extent <= MOST
 
 
 def _size(nodes: Sequence[Node]) -> int:
     """How many expressions statements have, 0 where there is a loop among them."""
     found = [n for n in nodes if not isinstance(n, For)]
-    return len(_inside(found)) if len(found) == len(nodes) else 0
+    return len(inside(found)) if len(found) == len(nodes) else 0
 
 
-def _inside(nodes: Sequence[Statement]) -> list[Expr]:
+def inside(nodes: Sequence[Statement]) -> list[Expr]:
     """Every expression of statements, each once."""
     seen: dict[int, Expr] = {}
     stack = [x for n in nodes for x in expressions(n)]
@@ -156,21 +156,27 @@ def _turns(stores: Sequence[Store], axis: Axis) -> list[Store]:
 
 def _turn(stores: Sequence[Store], axis: Axis, number: int) -> list[Store]:
     """The stores of one turn."""
-    axes, memo = {axis: Affine(number)}, dict[int, Expr]()
+    return moved(stores, {axis: Affine(number)}, {})
+
+
+def moved(
+    stores: Sequence[Store], axes: dict[Axis, Affine], known: Mapping[Any, Expr]
+) -> list[Store]:
+    """Stores with other indices in the place of axes, and what follows of what is known."""
+    memo: dict[int, Expr] = {}
 
     def again(x: Expr) -> Expr:
-        return _settled(x, memo, axes, {})
+        return _settled(x, memo, axes, known)
 
     def place(index: IndexTuple) -> IndexTuple:
         return tuple(rewrite_index(i, again, axes) for i in index)
 
     return [
-        Store(
-            s.target,
-            place(s.index),
-            again(s.value),
-            "",
-            None if s.guard is None else again(s.guard),
+        replace(
+            s,
+            index=place(s.index),
+            value=again(s.value),
+            guard=None if s.guard is None else again(s.guard),
         )
         for s in stores
     ]
@@ -213,10 +219,10 @@ def _folded(x: Apply, again: Any) -> Expr | None:
         if isinstance(condition, Const):
             return again(x.args[1] if condition.value else x.args[2])
         return None
-    if x.op in _COMPARED and x.args[0].dtype == int64:
+    if x.op in COMPARED and x.args[0].dtype == int64:
         left, right = (again(a) for a in x.args)
         if isinstance(left, Const) and isinstance(right, Const):
-            return Const(bool(_COMPARED[x.op](left.value, right.value)), boolean)
+            return Const(bool(COMPARED[x.op](left.value, right.value)), boolean)
         return None
     if x.op in ("and", "or") and x.dtype == boolean:
         left, right = (again(a) for a in x.args)

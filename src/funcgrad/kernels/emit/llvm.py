@@ -33,6 +33,7 @@ from .arms import COSTLY, branched, constants_of, uses_of
 from .llvm_arms import Arms
 from .llvm_folds import Bound, Value
 from .llvm_ops import constant_text, is_small_float, memory_type, register_type, typed
+from .llvm_squares import turned, write_turned
 from .llvm_streams import parts, two_rows
 from .maths import expand
 from .streams import FENCE
@@ -116,7 +117,11 @@ class KernelEmitter(Arms):
                     groups = self.interleaved(stores)
                     together = {s: group for group in groups for s in group}
             if isinstance(node, For):
-                self.loop(node)
+                copies = turned(node) if self.vector is None else []
+                if copies:
+                    write_turned(self, node, copies)
+                else:
+                    self.loop(node)
             elif isinstance(node, Store):
                 group = together.get(node)
                 if group is None:
