@@ -72,6 +72,8 @@ class Primitive:
     multiple_results: ClassVar[bool] = False
     linear: ClassVar[Literal["joint", "each"] | None] = None
     linear_operands: ClassVar[slice] = slice(None)
+    # Whether each element of the result is a function of the operands' elements in its place.
+    pointwise: ClassVar[bool] = False
     cache_inference: ClassVar[bool] = True
     partial_eval: ClassVar[Any] = None
     stage: ClassVar[Any] = None
@@ -299,6 +301,7 @@ class AddAny(Primitive):
 
     name = "add_any"
     linear = "joint"
+    pointwise = True
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         x, y = avals

@@ -96,6 +96,7 @@ class Elementwise(Primitive):
             when it is the scalar operation alone.
     """
 
+    pointwise = True
     accepts: ClassVar[tuple[Any, ...]] = ()
     domains: ClassVar[tuple[Domain, ...]] = (reals(-2.0, 2.0),)
     same_dtype: ClassVar[bool] = True
