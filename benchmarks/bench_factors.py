@@ -39,6 +39,15 @@ def definite(*shape):
     return inputs
 
 
+def system(*shape):
+    """Matrices that are far from singular, and one right side for each."""
+
+    def inputs(rng):
+        return (*definite(*shape)(rng), normal(rng, *shape[:-1], 1))
+
+    return inputs
+
+
 def work(name, inputs, function):
     # Signs of vectors are not the same everywhere: r and values are what all agree on in size.
     return Work(name, inputs, of(function), torch=by_torch(function), numpy=by_numpy(function))
@@ -67,6 +76,9 @@ def slope(fw):
 
 
 WORKS = [
+    work("solve, 1000 of 3x3", system(1000, 3, 3), lambda linalg, a, b: linalg.solve(a, b)),
+    work("inv, 1000 of 8x8", definite(1000, 8, 8), lambda linalg, x: linalg.inv(x)),
+    work("Cholesky, 1000 of 6x6", definite(1000, 6, 6), lambda linalg, x: linalg.cholesky(x)),
     work("QR, 200x100", matrices(200, 100), r_of),
     work("QR, 1000 of 16x8", matrices(1000, 16, 8), r_of),
     work("eigh, 100x100", definite(100, 100), both_of_eigh),

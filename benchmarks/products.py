@@ -9,6 +9,7 @@ over that of BLAS in the blocks it is called for, the first quartile of some run
 from __future__ import annotations
 
 import ctypes
+import re
 import time
 
 import numpy as np
@@ -39,13 +40,13 @@ SHAPES = [
 class Runner:
     """A kernel with operands of its own."""
 
-    def __init__(self, kernel: LibraryKernel, inputs: list[np.ndarray], out: np.ndarray) -> None:
+    def __init__(self, kernel: LibraryKernel, inputs: list[np.ndarray], *outs: np.ndarray) -> None:
         text = "\n".join([*kernel.declarations, *kernel.functions.values()])
-        found = symbols.resolve(["fg_sgemm"])
+        found = symbols.resolve(re.findall(r"^declare \w+ @(fg_\w+)", text, re.MULTILINE))
         self.code = toolchain.load(toolchain.compile_text(text), found, list(kernel.functions))
         scratch = [np.empty(n + 64, np.uint8) for n in kernel.scratch]
         aligned = [s[-s.ctypes.data % 64 :] for s in scratch]
-        self.places = {"in": inputs, "out": [out], "scratch": aligned}
+        self.places = {"in": inputs, "out": [*outs], "scratch": aligned}
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         self.stages = [
             (

@@ -82,7 +82,8 @@ def _step_lines(block: Block, at: int, names: Names, told: set[int]) -> Iterator
         return
     yield eqn_line(step.eqn, names)
     if isinstance(step, LibraryCall):
-        yield f"  {spent}; a kernel written by hand, {stages_text(step)}{_followed(block, at)}"
+        way = step.kernel.way and f", {step.kernel.way}"
+        yield f"  {spent}; a kernel written by hand{way}, {stages_text(step)}{_followed(block, at)}"
     elif isinstance(step, HostCall) and step.native is not None:
         yield f"  a kernel of the user's own, called in place; {size_text(step_cost(step).bytes)}"
     elif isinstance(step, HostCall):

@@ -8,7 +8,18 @@ from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library
 from .items import Backwards, LibraryBuilder
-from .library import LibraryKernel, conv, fft, lapack, lapack_spectral, pool, sort, top_k
+from .library import (
+    LibraryKernel,
+    conv,
+    fft,
+    lapack,
+    lapack_spectral,
+    pool,
+    small_cholesky,
+    small_lu,
+    sort,
+    top_k,
+)
 from .library.sort_plan import SortSpec
 from .parts import part_dtype
 from .runtime.toolchain import machine
@@ -67,11 +78,17 @@ def _matrices(aval: ShapedArray) -> lapack.Matrices:
 
 
 def _lu(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
-    return None if any(backwards) else lapack.lu(_matrices(eqn.invars[0].aval))
+    if any(backwards):
+        return None
+    x = _matrices(eqn.invars[0].aval)
+    return small_lu.lu(x, machine().vector_bits) or lapack.lu(x)
 
 
 def _cholesky(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
-    return None if any(backwards) else lapack.cholesky(_matrices(eqn.invars[0].aval))
+    if any(backwards):
+        return None
+    x = _matrices(eqn.invars[0].aval)
+    return small_cholesky.cholesky(x, machine().vector_bits) or lapack.cholesky(x)
 
 
 def _eigh(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
@@ -98,7 +115,9 @@ def _triangular_solve(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryK
         return None
     a, b = (_matrices(atom.aval) for atom in eqn.invars)
     how = ("left_side", "lower", "transpose_a", "unit_diagonal")
-    return lapack.triangular_solve(lapack.Triangular(b, a.rows, *(eqn.params[k] for k in how)))
+    system = lapack.Triangular(b, a.rows, *(eqn.params[k] for k in how))
+    small = small_lu.triangular_solve(system, machine().vector_bits)
+    return small or lapack.triangular_solve(system)
 
 
 def _fft(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:

@@ -33,6 +33,7 @@ class LibraryKernel(NamedTuple):
         share: elements of the only result that each of the `extent` items of the only stage
             writes, one item's behind the other's (the last may have fewer); 0 where that is not so.
         tables: constants that stages read.
+        way: how it goes about its work, where there are several.
     """
 
     functions: dict[str, str]
@@ -42,3 +43,4 @@ class LibraryKernel(NamedTuple):
     flops: float
     share: int = 0
     tables: tuple[Table, ...] = ()
+    way: str = ""

@@ -200,7 +200,10 @@ def kernel_of(
     grain = _grain(extent, flops, bool(scratch))
     stage = Stage(name, slots, extent, grain, extent * each)
     text = code.function(name)
-    return LibraryKernel({name: text}, code.declarations, (stage,), scratch, extent * flops)
+    way = "LAPACK for each matrix"
+    return LibraryKernel(
+        {name: text}, code.declarations, (stage,), scratch, extent * flops, way=way
+    )
 
 
 def _grain(extent: int, flops: float, rooms: bool) -> int:
