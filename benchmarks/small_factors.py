@@ -3,7 +3,8 @@
     python benchmarks/small_factors.py
 
 What `small.lanes_of` chooses by: processor time over that of LAPACK, the first quartile of some
-runs by turns. Each batch is run many times over, for a call from Python takes longer than one matrix.
+runs by turns. Each batch is run many times over, for a call from Python takes longer than one
+matrix.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ import time
 import numpy as np
 from products import Runner
 
-from funcgrad.kernels.library import LibraryKernel, lapack, small, small_cholesky, small_lu
+from funcgrad.kernels.library import (
+    LibraryKernel,
+    lapack,
+    lapack_spectral,
+    small,
+    small_cholesky,
+    small_lu,
+    small_qr,
+)
 from funcgrad.kernels.library.lapack import Matrices, Triangular
 from funcgrad.kernels.runtime import toolchain
 
@@ -49,6 +58,9 @@ def measure(name: str, x: Matrices) -> None:
         outs += [np.empty((x.many, n), int32), np.empty((x.many, n), int32)]
     elif name == "cholesky":
         kernels = {"LAPACK": lapack.cholesky(x), "lanes": small_cholesky.cholesky(x, bits)}
+    elif name == "qr":
+        kernels = {"LAPACK": lapack_spectral.qr(x, False), "lanes": small_qr.qr(x, False, bits)}
+        outs += [np.empty_like(a)]
     else:
         sides = 1 if name == "solve" else n
         b = np.ones((x.many, n, sides), x.dtype)
@@ -75,7 +87,7 @@ def measure(name: str, x: Matrices) -> None:
 
 if __name__ == "__main__":
     for dtype in ("float32", "float64"):
-        for work in ("lu", "cholesky", "solve", "invert"):
+        for work in ("lu", "cholesky", "qr", "solve", "invert"):
             for size in SIZES:
                 for many in BATCHES:
                     measure(work, Matrices(dtype, many, size, size))

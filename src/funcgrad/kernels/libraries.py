@@ -17,6 +17,7 @@ from .library import (
     pool,
     small_cholesky,
     small_lu,
+    small_qr,
     sort,
     top_k,
 )
@@ -100,7 +101,8 @@ def _eigh(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None
 def _qr(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
     if any(backwards) or what.spec["pivoting"]:
         return None
-    return lapack_spectral.qr(_matrices(eqn.invars[0].aval), what.spec["full_matrices"])
+    x, full = _matrices(eqn.invars[0].aval), what.spec["full_matrices"]
+    return small_qr.qr(x, full, machine().vector_bits) or lapack_spectral.qr(x, full)
 
 
 def _svd(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
-from funcgrad.kernels.library import lapack, small, small_cholesky, small_lu
+from funcgrad.kernels.library import (
+    lapack,
+    lapack_spectral,
+    small,
+    small_cholesky,
+    small_lu,
+    small_qr,
+)
 from funcgrad.kernels.library.lapack import Matrices, Triangular
 
 from .harness import Program
@@ -92,6 +99,53 @@ def test_triangular_solve(dtype: str, how: Any, n: int, sides: int, count: int) 
         np.testing.assert_allclose(op @ x if left else x @ op, b, rtol=0, atol=20 * EPS[dtype])
 
 
+def qr_of(
+    x: np.ndarray, full: bool, vector_bits: int = 256, by_lapack: bool = False
+) -> list[np.ndarray]:
+    count, m, n = x.shape
+    matrices, inner = Matrices(x.dtype.name, count, m, n), m if full else min(m, n)
+    made = lapack_spectral.qr(matrices, full)
+    kernel = made if by_lapack else small_qr.qr(matrices, full, vector_bits)
+    assert kernel is not None
+    return Program(kernel).several(
+        [x], [((count, m, inner), x.dtype), ((count, inner, n), x.dtype)]
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(dtypes, bits, many, st.integers(1, 16), st.integers(1, 16), st.booleans())
+def test_qr(dtype: str, vector_bits: int, count: int, m: int, n: int, full: bool) -> None:
+    if small.lanes_of(Matrices(dtype, count, m, n), vector_bits, m, n) == 0:
+        m, n = min(m, small.FEW), min(n, small.FEW)
+    x = normal((count, m, n), dtype, 41 * m + n)
+    q, r = qr_of(x, full, vector_bits)
+    most, units = 20 * EPS[dtype], np.stack([np.eye(q.shape[-1])] * count)
+    np.testing.assert_allclose(q @ r, x, rtol=0, atol=most)
+    np.testing.assert_allclose(q.transpose(0, 2, 1) @ q, units, rtol=0, atol=most)
+    np.testing.assert_array_equal(np.tril(r, -1), np.zeros_like(r))
+    _, wanted = qr_of(x, full, by_lapack=True)
+    signs, right = (np.sign(np.diagonal(v, axis1=1, axis2=2)) for v in (r, wanted))
+    np.testing.assert_array_equal(signs, right)
+
+
+@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize("size", [1, 1e-35, 1e35], ids=str)
+def test_reflections_of_what_is_reflected_already_and_of_extreme_sizes(
+    dtype: str, size: float
+) -> None:
+    low = np.array([[2, 1, 0], [0, -3, 1], [0, 0, -1], [0, 0, 0]])
+    zero, ones = np.zeros((4, 3)), np.ones((4, 3))
+    tiny = np.array([[1, 0, 0], [1e-30, 1, 0], [0, 0, 1], [0, 0, 1e-30]])
+    x = (np.stack([low, zero, ones, tiny, -low]) * size).astype(dtype)
+    for a, b in zip(qr_of(x, True), qr_of(x, True, by_lapack=True), strict=True):
+        # Of equal columns, what is left of the second is rounding.
+        for k in (0, 1, 3, 4):
+            atol = EPS[dtype] * max(abs(b[k]).max(), 1e-30)
+            np.testing.assert_allclose(a[k], b[k], rtol=0, atol=atol)
+    q, r = qr_of(x, False)
+    np.testing.assert_allclose(q @ r, x, rtol=0, atol=EPS[dtype] * size)
+
+
 @settings(max_examples=40, deadline=None)
 @given(dtypes, st.integers(1, 9), st.integers(2, 20))
 def test_a_matrix_has_the_same_bits_wherever_it_is_in_a_batch(dtype: str, n: int, at: int) -> None:
@@ -102,6 +156,9 @@ def test_a_matrix_has_the_same_bits_wherever_it_is_in_a_batch(dtype: str, n: int
         together = lu_of(x, 512)
         alone = lu_of(x[at : at + 1], 128)
         for a, b in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(a[at : at + 1], b)
+            assert np.isfinite(b).all()
+        for a, b in zip(qr_of(x, True, 512), qr_of(x[at : at + 1], True, 128), strict=True):
             np.testing.assert_array_equal(a[at : at + 1], b)
             assert np.isfinite(b).all()
 
@@ -164,6 +221,8 @@ PROGRAMS = {
     "det": fnp.linalg.det,
     "slogdet": fnp.linalg.slogdet,
     "cholesky": lambda a: fnp.linalg.cholesky(a @ fnp.swapaxes(a, -1, -2)),
+    "qr": lambda a: fnp.linalg.qr(a[..., :2]),
+    "slope of qr": fg.grad(lambda a: fnp.sum(fnp.linalg.qr(a)[1])),
     "slope of solve": fg.grad(lambda a: fnp.sum(fnp.linalg.solve(a, fnp.sin(a)))),
     "slope of slogdet": fg.grad(lambda a: fnp.sum(fnp.linalg.slogdet(a)[1])),
     "slope of cholesky": fg.grad(
