@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-_lock = threading.RLock()  # a signal's handler may make a program too, in the thread that holds it
+from ..locks import lock
+
+_lock = lock()
 _making = 0  # how many programs are being made, in all threads and within each other
 _was_on = False
 
@@ -40,8 +41,7 @@ def put_off() -> Generator[None]:
 
 def _after_fork_in_child() -> None:
     """Go on: the threads that were making programs are not here."""
-    global _lock, _making
-    _lock = threading.RLock()
+    global _making
     if _making and _was_on:
         gc.enable()
     _making = 0

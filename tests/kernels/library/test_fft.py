@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -126,7 +125,7 @@ def test_several_axes(kind: str, dtype: str, batch: Any, lengths: Any) -> None:
 @pytest.mark.parametrize("bits", [128, 512])
 def test_vectors_of_other_widths(bits: int) -> None:
     # LLVM makes several vectors of one that is too wide.
-    machine = replace(toolchain.machine(), vector_bits=bits)
+    machine = toolchain.machine()._replace(vector_bits=bits)
     for n, rows in ((30, 5), (64, 1), (67, 2)):
         for kind in KINDS:
             x = operand(kind, (rows,), (n,), "float32")

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import CompileError
 from ...locks import lock
@@ -28,8 +27,7 @@ SCALAR_PASSES = "sroa simplify_cfg instruction_combine loop_unroll sroa dead_cod
 _lock = lock()  # a child does not start with LLVM in the middle of what another thread was doing
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """The processor that code is made for.
 
     Attributes:
