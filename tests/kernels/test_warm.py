@@ -1,8 +1,10 @@
 """A second process finds what the first compiled, and never a program that differs."""
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -70,6 +72,18 @@ def test_what_is_stored_is_not_even_simplified(rules, monkeypatch):
     assert funcgrad.jit(scanned(rules))(x) == first
     with pytest.raises(AssertionError, match="simplified"):
         funcgrad.jit(lambda x: scanned(rules)(x) + 1)(x)
+
+
+def test_a_stored_program_lets_go_of_what_it_was_traced_from():
+    def called():
+        rows = fnp.ones((300, 300)) * 3
+        f = funcgrad.jit(lambda x: x @ rows - 1)
+        f(fnp.ones((2, 300)))
+        return weakref.ref(rows.numpy())
+
+    for held in (called(), called()):  # compiled, then from the store
+        gc.collect()
+        assert held() is None
 
 
 def test_calls_are_written_once_and_count_by_what_they_do():
