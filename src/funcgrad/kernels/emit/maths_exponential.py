@@ -149,11 +149,16 @@ def nearest_multiple(x: Value, scale: float, offset: int) -> tuple[Value, Value]
     return shifted - rounder, shifted.bits()
 
 
-def reduce_exp(x: Value, offset: int) -> tuple[Value, Value]:
-    """r = x - n ln 2, |r| ≤ ln 2 / 2, and the integer of `nearest_multiple`."""
+def reduce_exp(x: Value, offset: int, far: bool = True) -> tuple[Value, Value]:
+    """r = x - n ln 2, |r| ≤ ln 2 / 2, and the integer of `nearest_multiple`.
+
+    Args:
+        far: whether n may be so large that digits of ln 2 beyond the format matter.
+    """
     high, low, _ = LN2[x.format]
     n, bits = nearest_multiple(x, LOG2_E, offset)
-    return fma(n, -low, fma(n, -high, x)), bits
+    r = fma(n, -high, x)
+    return fma(n, -low, r) if far else r, bits
 
 
 def scale_twice(p: Value, bits: Value) -> Value:
@@ -189,10 +194,14 @@ def exp2(x: Value) -> Value:
     return scale_twice(polynomial(x - n, (1.0, *EXP2[f])), bits)
 
 
-def exp_pieces(x: Value, shift: int) -> tuple[Value, Value]:
-    """s = 2^(n - shift), a normal number, and q = e^r - 1: s q + s is e^x · 2^-shift."""
+def exp_pieces(x: Value, shift: int, far: bool = True) -> tuple[Value, Value]:
+    """s = 2^(n - shift), a normal number, and q = e^r - 1: s q + s is e^x · 2^-shift.
+
+    Args:
+        far: as for `reduce_exp`.
+    """
     f = x.format
-    r, bits = reduce_exp(x, f.bias - shift)
+    r, bits = reduce_exp(x, f.bias - shift, far)
     return power_of_two(bits), fma(r * r, polynomial(r, EXP[f]), r)
 
 
@@ -213,7 +222,8 @@ def tanh(x: Value) -> Value:
     saturated = 9.02 if f is single else 19.1
     size = abs(x)
     size = select(size > saturated, saturated, size)
-    s, q = exp_pieces(size + size, 0)
+    # An error of e^(2|x|) counts the less the greater it is.
+    s, q = exp_pieces(size + size, 0, far=False)
     far = 1.0 - 2.0 / fma(s, q, s + 1.0)
     z = size * size
     near = fma(size * z, polynomial(z, TANH[f]), size)
