@@ -30,8 +30,9 @@ COPY = 1 << 17
 CHUNK_PRODUCTS, MOST_PARTS = 1 << 20, 32
 # From so many tiles on that read a panel, a copy of it pays.
 READERS = 3
-# Two fused multiply-adds start every cycle, and each waits 4 cycles for the last on its sum.
-LATENCY = 4.0
+# Two fused multiply-adds start every cycle, and each waits 4 cycles for the last on its sum, and a
+# little more: eight sums leave a gap wherever one is late.
+LATENCY = 4.5
 # More rows at once may drive each other out of a cache of eight ways.
 MOST_ROWS = 8
 # Where so few rows or columns meet sums of so many steps, lanes run along the sums.
@@ -81,17 +82,24 @@ class Cut(NamedTuple):
     by_rows: bool
 
 
-def tile_of(m: int, vectors: int, steps: int, limit: int) -> tuple[int, int]:
-    """Rows and vectors of the tile of least cost."""
+def tile_of(m: int, vectors: int, steps: int, limit: int, panel: int) -> tuple[int, int]:
+    """Rows and vectors of the tile of least cost.
+
+    Args:
+        limit: registers.
+        panel: vectors that a panel holds; with more there are more blocks of steps, and all but
+            the first add to what is there.
+    """
     best: tuple[float, int, int] | None = None
     for width in range(1, min(4, vectors) + 1):
+        blocks = -(-steps * width // panel)
         for high in range(1, min(m, (limit - width - 1) // width, MOST_ROWS) + 1):
             cost = 0.0
             for rows, times in ((high, m // high), (m % high, 1)):
                 for wide, panels in ((width, vectors // width), (vectors % width, 1)):
                     if rows and wide:
                         work = rows * wide
-                        finish = work + 12 + (30 if rows < high else 0)
+                        finish = work * blocks + 12 + (30 if rows < high else 0)
                         cycles = max(work / 2, rows / 2 + wide, LATENCY)
                         cost += times * panels * (cycles * steps + finish)
             if best is None or (cost, -high * width) < (best[0], -best[1] * best[2]):
@@ -105,12 +113,13 @@ def cut_of(g: Gemm, vector_bits: int) -> Cut:
     limit, (_, size) = registers(vector_bits), KINDS[g.dtype]
     lanes = vector_bits // (8 * size)
     if is_inner(g):
-        rows, width = tile_of(g.m, g.n, -(-g.k // lanes), limit)
+        steps = -(-g.k // lanes)
+        rows, width = tile_of(g.m, g.n, steps, limit, g.n * steps)
         blocks = -(-g.k * width * size // PANEL)
         depth = -(-g.k // (blocks * lanes)) * lanes
         by_rows, copied, column_block = g.m > g.n, False, -(-g.n // width) * width
     else:
-        rows, vectors = tile_of(g.m, -(-g.n // lanes), min(g.k, 256), limit)
+        rows, vectors = tile_of(g.m, -(-g.n // lanes), g.k, limit, PANEL // (lanes * size))
         width = vectors * lanes
         depth = -(-g.k // -(-g.k // (PANEL // (width * size))))
         column_block = min(-(-g.n // width), COPY // (depth * width * size)) * width
