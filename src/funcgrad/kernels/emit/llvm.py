@@ -32,7 +32,14 @@ from ..chunks import mentions
 from .arms import COSTLY, branched, constants_of, uses_of
 from .llvm_arms import Arms
 from .llvm_folds import Bound, Value
-from .llvm_ops import constant_text, is_small_float, memory_type, register_type, typed
+from .llvm_ops import (
+    constant_text,
+    is_small_float,
+    mask_text,
+    memory_type,
+    register_type,
+    typed,
+)
 from .llvm_squares import turned, write_turned
 from .llvm_streams import parts, two_rows
 from .maths import expand
@@ -237,7 +244,8 @@ class KernelEmitter(Arms):
         unroll = self._unroll(node, lanes)
         start, stop = self._range(node)
         extent = node.axis.extent
-        if extent % lanes and self._is_heavy(node):
+        # A mask of one lane must be known as such: see `Memory.store_row`.
+        if extent % lanes > 1 and self._is_heavy(node):
             self._masked_turns(node, start, stop)
             self.vector, self.lanes, self.mask = None, 1, None
             return
@@ -320,9 +328,7 @@ class KernelEmitter(Arms):
             self.push()
             level = len(self.w.open)
             if start.isdigit() and stop.isdigit():
-                lanes = range(self.lanes)
-                count = int(stop) - int(start)
-                self.mask = "<" + ", ".join(f"i1 {str(k < count).lower()}" for k in lanes) + ">"
+                self.mask = mask_text(k < int(stop) - int(start) for k in range(self.lanes))
             else:
                 rest = self.w.value(f"sub i64 {stop}, {start}")
                 self.mask = self.below(rest, level)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...ir.loops import Affine, Load
 from ...ir.nests import Buffer, Store, offset_of
 from .llvm_folds import Value
-from .llvm_ops import constant_text, memory_type, typed
+from .llvm_ops import constant_text, known_lanes, memory_type, typed
 from .llvm_strided import Strided
 from .streams import ALIGNMENT, in_rows_of
 
@@ -193,10 +193,15 @@ class Memory(Strided):
         name = self.widen(value, node.value.dtype, n)
         at = self.index(offset, False)
         pointer = self.address(buffer, kind, at.name, len(self.w.open))
-        if guard is not None and guard.lanes == 1 and self.mask is None:
+        known = known_lanes(self.mask) if self.mask else None
+        if guard is not None and guard.lanes > 1 and known and known.count(True) == 1:
+            bits, level = self.widen_kind(guard, "i1"), len(self.w.open)
+            lane = f"extractelement {typed('i1', n)} {bits}, i64 {known.index(True)}"
+            guard = Value(self.w.value(lane, level), 1, level)
+        if guard is not None and guard.lanes == 1:
             # All lanes or none: a branch costs less than a mask.
             with self.w.when(guard.name):
-                self._write_row(node, pointer, name, offset, None)
+                self._write_row(node, pointer, name, offset, self.mask)
             return
         plain = guard is None and self.mask is None
         self._write_row(node, pointer, name, offset, None if plain else self.masked(guard)[0])
@@ -224,6 +229,15 @@ class Memory(Strided):
             if buffer in self.streamed and self.in_step and in_rows_of(offset, self.vector, n):
                 how = f"align {min(n * align, ALIGNMENT)}, !nontemporal !{{i32 1}}"
             self.w.line(f"store {vector} {stored}, ptr {pointer}, {how}")
+            return
+        known = known_lanes(mask)
+        if known and known.count(True) == 1:
+            # LLVM 22 makes of this and a truncation before it one store, of as many bytes as there
+            # were before the truncation (x86-64 with AVX-512).
+            lane = known.index(True)
+            one = self.w.value(f"extractelement {vector} {stored}, i64 {lane}")
+            place = self.w.value(f"getelementptr {kind}, ptr {pointer}, i64 {lane}")
+            self.w.line(f"store {kind} {one}, ptr {place}, align {align}")
             return
         full = self.w.declare(
             f"llvm.masked.store.{self.suffix(kind)}.p0", f"void ({vector}, ptr, i32, <{n} x i1>)"

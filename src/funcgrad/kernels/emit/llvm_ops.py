@@ -8,6 +8,7 @@ bool is i1 in registers and a byte in memory; 16-bit floats compute in float32 a
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -74,6 +75,16 @@ def constant_text(value: Any, dtype: DType) -> str:
     if dtype == dtypes.bfloat16:
         return str(int(exact.view(np.int16)))
     return f"0x{struct.unpack('<Q', struct.pack('<d', float(exact)))[0]:016X}"
+
+
+def mask_text(lanes: Iterable[bool]) -> str:
+    """A mask that is known."""
+    return "<" + ", ".join(f"i1 {str(lane).lower()}" for lane in lanes) + ">"
+
+
+def known_lanes(mask: str) -> list[bool] | None:
+    """The lanes of a mask that `mask_text` wrote; None for any other."""
+    return [word.endswith("true") for word in mask[:-1].split(",")] if mask[0] == "<" else None
 
 
 def suffix(kind: str, lanes: int) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ...ir.loops import Affine, Axis, Load
 from ...ir.nests import Buffer, Store, offset_of
 from .llvm_folds import Folds, Value
-from .llvm_ops import memory_type, typed
+from .llvm_ops import known_lanes, mask_text, memory_type, typed
 from .writer import Writer
 
 # The widest step: beyond, most of what such rows hold is not wanted.
@@ -153,7 +153,9 @@ class Strided(Folds):
 
     def shuffled_mask(self, mask: str, owners: Sequence[int], level: int) -> str:
         """The mask of a row each of whose elements belongs to a lane, or (-1) to none."""
-        n = self.lanes
+        n, known = self.lanes, known_lanes(mask)
+        if known is not None:
+            return mask_text(k >= 0 and known[k] for k in owners)
         order = ", ".join(f"i32 {n if k < 0 else k}" for k in owners)
         bits = typed("i1", n)
         return self.w.value(
