@@ -190,21 +190,33 @@ def tangent(x: Complex) -> Complex:
 # Inverse functions. Of an infinite operand one part is infinite, the other the operand's angle.
 
 
+def shrunk(x: Complex) -> tuple[Value, Value]:
+    """A factor that keeps products of roots of x ± 1 finite, and what asinh is less by then."""
+    # From there on it is log(2 x), to any digit that there is.
+    large = ordered(x)[0] > 1e18
+    return select(large, x.re.like(0.25), 1.0), select(large, x.re.like(math.log(4.0)), 0.0)
+
+
 def arcsine(x: Complex) -> Complex:
     """The inverse of the sine, with cuts on the real axis beyond ±1."""
+    factor, less = shrunk(x)
     up, down = root(x.plus(1.0)), root(Complex(1.0 - x.re, -x.im))
+    up = Complex(factor * up.re, factor * up.im)
     endless = is_infinite(x)
     beside = select(endless, abs(x.im), down.re * up.re - down.im * up.im)
-    re = select(x.re.equals(0.0), x.re, x.re.op("atan2", beside))
+    re = select(x.re.equals(0.0), x.re, (factor * x.re).op("atan2", beside))
     im = (down.re * up.im - down.im * up.re).op("asinh")
+    im = im + less.signed_as(im)
     return Complex(re, select(endless, x.im.like(infinity).signed_as(x.im), im))
 
 
 def arccosine(x: Complex) -> Complex:
     """The inverse of the cosine, with cuts on the real axis beyond ±1."""
+    factor, less = shrunk(x)
     up, down = root(x.plus(1.0)), root(Complex(1.0 - x.re, -x.im))
     endless = is_infinite(x)
-    im = (up.re * down.im - up.im * down.re).op("asinh")
+    im = (factor * up.re * down.im - factor * up.im * down.re).op("asinh")
+    im = im + less.signed_as(im)
     im = select(endless, (-x.im).like(infinity).signed_as(-x.im), im)
     # Of the roots it is half the angle.
     re = select(endless, abs(x.im), down.re).op("atan2", select(endless, x.re, up.re))
@@ -219,9 +231,10 @@ def area_sine(x: Complex) -> Complex:
 
 def area_cosine(x: Complex) -> Complex:
     """The inverse of cosh, with a cut on the real axis below 1."""
+    factor, less = shrunk(x)
     up, down = root(x.plus(1.0)), root(x.plus(-1.0))
     endless = is_infinite(x)
-    re = (down.re * up.re + down.im * up.im).op("asinh")
+    re = (factor * down.re * up.re + factor * down.im * up.im).op("asinh") + less
     # Of the roots it is half the angle.
     im = select(endless, x.im, down.im).op("atan2", select(endless, x.re, up.re))
     im = select(endless, im, im + im)
@@ -240,8 +253,12 @@ def area_tangent(x: Complex) -> Complex:
     below = (rest * scale).op("fma", rest, x.im * scale * x.im)
     # Right above and below ±1 the square of the height vanishes: half of log(2 / height) it is.
     near = rest.equals(0.0).op("and", abs(x.im) < 1e-17)
-    ratio = select(near, 2.0, above) / select(near, abs(x.im), below)
+    # Of a tiny height the quotient overflows: it is taken 2^60 times as large.
+    low = abs(x.im)
+    tiny = near.op("and", low < 1e-36)
+    ratio = select(near, 2.0, above) / select(tiny, low * 2.0**60, select(near, low, below))
     re = select(near, ratio.like(0.5), 0.25) * ratio.op("log1p")
+    re = re + select(tiny, re.like(30.0 * math.log(2.0)), 0.0)
     re = select(endless.op("or", x.re.equals(0.0)), 0.0, re)
     # Of an infinite operand the angle is that of a negative number: half of it is ±π/2.
     height = select(abs(x.im).equals(infinity), 0.0, x.im)
