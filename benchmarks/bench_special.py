@@ -1,4 +1,4 @@
-"""Special functions, element by element: the gamma family and Bessel functions."""
+"""Special functions, element by element, and gamma numbers: loops of as many turns as they need."""
 
 from __future__ import annotations
 
@@ -39,6 +39,30 @@ def positive(rng):
     return (numpy.abs(normal(rng, 1_000_000)) * 4 + numpy.float32(0.1),)
 
 
+def orders(rng):
+    return (numpy.abs(normal(rng, 100_000)) * 4 + numpy.float32(0.1),)
+
+
+def two_orders(rng):
+    return (*orders(rng), *orders(rng))
+
+
+def with_part(rng):
+    return (*two_orders(rng), rng.uniform(0.05, 0.95, 100_000).astype(numpy.float32))
+
+
+def gamma_numbers(fw):
+    return lambda a: fw.random.gamma(fw.random.key(0), a)
+
+
+def moved_gamma_numbers(fw):
+    return fw.grad(lambda a: fw.numpy.sum(gamma_numbers(fw)(a)))
+
+
+def slope_of_order(fw):
+    return fw.grad(lambda a, x: fw.numpy.sum(fw.lax.igamma(a, x)))
+
+
 def both_signs(rng):
     return (normal(rng, 1_000_000) * 4,)
 
@@ -56,4 +80,9 @@ WORKS = [
     Work("derivative of log of gamma, 1e6", positive, slope("lgamma")),
     Work("derivative of digamma, 1e6", positive, slope("digamma")),
     Work("derivative of Bessel I0, scaled, 1e6", both_signs, slope("bessel_i0e")),
+    Work("gamma numbers, 1e5", orders, gamma_numbers),
+    Work("derivative of gamma numbers, 1e5", orders, moved_gamma_numbers),
+    Work("derivative of the gamma integral by its order, 1e5", two_orders, slope_of_order),
+    Work("beta integral, 1e5", with_part, of("betainc")),
+    Work("zeta, 1e5", two_orders, lambda fw: lambda x, q: fw.lax.zeta(x + 1, q)),
 ]

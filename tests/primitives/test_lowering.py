@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import funcgrad as fg
 from funcgrad.config import enable_x64
 from funcgrad.core.primitive import registry
 from funcgrad.ir import dtypes
@@ -302,12 +303,29 @@ def has_rule(primitive):
     )
 
 
+@pytest.mark.parametrize(
+    "primitive", [p for p in registry.values() if p.composed], ids=lambda p: p.name
+)
+def test_what_is_composed_is_compiled_and_no_call_out(primitive):
+    """A program stands for it in compiled programs, and gives what its rule gives."""
+    for example in list(primitive.examples())[:3]:
+
+        def apply(*args, params=example.params):
+            return primitive.bind(*args, **params)
+
+        jitted = fg.jit(apply)
+        assert "called out: nothing" in str(jitted.lower(*example.args).explain())
+        got, want = jitted(*example.args), primitive.impl(*arrays(example.args), **example.params)
+        np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-12)
+
+
 def test_what_is_not_lowered_is_listed(request):
     """Primitives without a rule run on the host, one call each: the list is read, not found out."""
     missing = {}
     for name, primitive in sorted(registry.items()):
         family = type(primitive).__module__
-        if family.startswith("funcgrad.primitives.") and not has_rule(primitive):
+        compiled = primitive.composed or has_rule(primitive)
+        if family.startswith("funcgrad.primitives.") and not compiled:
             missing.setdefault(family.removeprefix("funcgrad."), []).append(name)
     sections = {family: "\n".join(names) for family, names in missing.items()}
     goldens.check("not_lowered.txt", sections, request.config.getoption("--golden") == "update")

@@ -1,8 +1,8 @@
 """What GPUs compute in the place of C functions, LAPACK and FFTs: programs of other primitives.
 
-In: operands of a primitive whose rule on CPUs calls a library. Out: the same values, by loops and
-products that have kernels. The one idea: a program is simplified, fused and compiled like a user's,
-so nothing of it is written for a GPU, and the emulator proves it like all others.
+In: operands of a primitive whose rule calls a library. Out: the same values, by loops and products
+that have kernels. The one idea: a program is simplified, fused and compiled like a user's, so
+nothing of it is written for a GPU: programs for CPUs hold those of primitives that are `composed`.
 """
 
 from __future__ import annotations

@@ -37,13 +37,23 @@ def elementwise(*names: str) -> Callable[[Callable[..., Scalar]], Callable[..., 
         def program(*arrays: Any, **params: Any) -> Any:
             shape = np.broadcast_shapes(*(x.shape for x in arrays))
             dtype = arrays[0].dtype
-            flat = [fnp.broadcast_to(x, shape).reshape(-1).astype(np.float64) for x in arrays]
-            return vmap(partial(function, **params))(*flat).reshape(shape).astype(dtype)
+            # What is one number everywhere stays one: of a literal much is known beforehand.
+            axes = tuple(0 if x.ndim or not shape else None for x in arrays)
+            flat = [
+                x.astype(np.float64) if axis is None else _flat(x, shape)
+                for x, axis in zip(arrays, axes, strict=True)
+            ]
+            mapped = vmap(partial(function, **params), in_axes=axes)
+            return mapped(*flat).reshape(shape).astype(dtype)
 
         compose(*names)(program)
         return function
 
     return register
+
+
+def _flat(x: Any, shape: tuple[int, ...]) -> Any:
+    return fnp.broadcast_to(x, shape).reshape(-1).astype(np.float64)
 
 
 def summed(

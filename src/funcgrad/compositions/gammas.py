@@ -40,17 +40,22 @@ _ORDERS, _POWERS = 9, 17
 # Zeta and polygamma.
 
 
+def _powers(w: Scalar, x: Scalar) -> Scalar:
+    """w^-x, by products for the orders that derivatives of digamma have."""
+    inverse = 1.0 / w
+    square = inverse * inverse
+    cube, fourth = square * inverse, square * square
+    rest = fnp.where(x == 3.0, cube, fnp.where(x == 4.0, fourth, w**-x))
+    return fnp.where(x == 1.0, inverse, fnp.where(x == 2.0, square, rest))
+
+
 @elementwise("zeta")
 def zeta(x: Scalar, q: Scalar) -> Scalar:
-    """ζ(x, q): terms up to q + n > 9, and the rest by the rule of Euler and Maclaurin."""
-
-    def few(state: Any) -> Any:
-        n, w, _ = state
-        return (n < 9.0) | (w <= 9.0)
+    """ζ(x, q): nine terms, more up to q + n > 9, the rest by the rule of Euler and Maclaurin."""
 
     def turn(state: Any) -> Any:
-        n, w, total = state
-        return n + 1.0, w + 1.0, total + w**-x
+        w, total = state
+        return w + 1.0, total + _powers(w, x)
 
     # Nothing is to be found for x below 1, nor for negative q with powers that are not whole.
     pole = (q <= 0.0) & is_whole(q)
@@ -62,13 +67,15 @@ def zeta(x: Scalar, q: Scalar) -> Scalar:
         | fnp.isnan(q)
     )
     start = fnp.where(unknown | pole | (x == 1.0), 10.0, q)
-    zero = fnp.zeros_like(q)
-    _, w, total = while_loop(few, turn, (zero, start, zero))
-    factor, series = x / w, 0.5
+    # Terms of a sum do not wait for each other, as turns of a loop do.
+    total = sum(_powers(start + k, x) for k in range(9))
+    w, total = while_loop(lambda state: state[0] <= 9.0, turn, (start + 9.0, total))
+    inverse = 1.0 / w
+    factor, series = x * inverse, 0.5
     for k, b in enumerate(_BERNOULLI, 1):
         series = series + b / math.factorial(2 * k) * factor
-        factor = factor * ((x + (2 * k - 1)) / w) * ((x + 2 * k) / w)
-    rest = w ** (1.0 - x) / (x - 1.0) + w**-x * series
+        factor = factor * ((x + (2 * k - 1)) * inverse) * ((x + 2 * k) * inverse)
+    rest = _powers(w, x - 1.0) / (x - 1.0) + _powers(w, x) * series
     # Factors of large x overflow where the power is 0 already.
     total = fnp.where(rest > 1e-18 * abs(total), total + rest, total)
     total = fnp.where(unknown, fnp.nan, total)

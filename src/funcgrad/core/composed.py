@@ -2,7 +2,7 @@
 
 In: an eqn. Out: the program in its place, or None. The one idea: whoever writes such programs uses
 all that is above the primitives, so they are registered from above, and loaded at the first
-program for a GPU.
+program for a GPU, or for a CPU at the first that has a primitive which says it is `composed`.
 """
 
 from __future__ import annotations

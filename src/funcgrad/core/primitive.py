@@ -80,6 +80,8 @@ class Primitive:
     named_axes: ClassVar[bool] = False
     # Whether it is Python's by its nature: programs for a GPU go to the host for it, and wait.
     of_host: ClassVar[bool] = False
+    # Whether compiled programs hold a program of other primitives for it, on a CPU as on a GPU.
+    composed: ClassVar[bool] = False
     # Whether `impl` is given narrow dtypes as the wide ones they are computed in.
     widens: ClassVar[bool] = True
     # Set by the first operand or output of a narrow dtype, so that others do not pay for them.
@@ -261,8 +263,8 @@ class Primitive:
     ) -> Lowered | Sequence[Lowered] | None:
         """What the output is, element by element; a list when `multiple_results`.
 
-        None: the compiled program calls the host, which runs `impl`. One `Library` may stand for
-        all outputs.
+        None: the compiled program calls the host, which runs `impl`, unless it is `composed`. One
+        `Library` may stand for all outputs.
         """
         return None
 

@@ -1,5 +1,6 @@
 """The compiler: from a simplified jaxpr to something that runs, stage by stage.
 
+programs of others for primitives without a kernel                  passes.simplify
 blocks   jaxpr → nests → groups → loop nests       lowering, fuse, schedule (program)
 memory   where every buffer lives                  memory
 text     loop nests → LLVM, or → Python            emit
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..config import config
 from ..ir.jaxpr import ClosedJaxpr
+from ..passes.simplify import with_programs
 from .emit.program import ProgramEmitter
 from .executables import constants_of, executable
 from .libraries import library_kernel
@@ -59,8 +61,8 @@ watchers: list[Callable[[Stages], None]] = []
 
 def lower(closed: ClosedJaxpr, simplify: Simplify) -> Stages:
     """The stages of a simplified program up to the memory plan."""
-    builder = Builder(simplify, library_kernel)
-    block = builder.block(closed)
+    builder = Builder(lambda body: with_programs(simplify(body)), library_kernel)
+    block = builder.block(with_programs(closed))
     stages = Stages(closed, block, plan(block), builder.host_calls)
     for watch in watchers:
         watch(stages)

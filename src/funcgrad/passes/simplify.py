@@ -1,10 +1,10 @@
 """Simplify: the program a jaxpr says, with less to do.
 
 In order, over each eqn: inline calls (for GPUs not those that `is_whole(eqn)` keeps for a kernel
-of the whole, but also programs composed for primitives that a GPU has no kernel of), fold eqns of
-literals, forward eqns that give back an operand, share equal eqns; then drop the dead ones, and
+of the whole), put programs in the place of primitives that the machine has no kernel of, fold eqns
+of literals, forward eqns that give back an operand, share equal eqns; then drop the dead ones, and
 transpose no products. A primitive states the facts used here: `inlined(eqn)` gives the program of
-a call, `forwards(eqn)` the atom an eqn equals.
+a call, `forwards(eqn)` the atom an eqn equals, `composed` that CPUs have no kernel of it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from .dce import dce_with_consts
 from .products import without_transposes
 
 
-def simplify(closed: ClosedJaxpr, whole: bool = False) -> ClosedJaxpr:
+def simplify(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -> ClosedJaxpr:
     """An equivalent program with the same inputs and outputs.
 
     Args:
         whole: for a GPU: calls for which it has a kernel of the whole are left as they are, and
             primitives that it has none of become programs of others.
+        programs: for a CPU: so do primitives that it has no kernel of.
     """
-    builder = _Builder(whole)
+    builder = _Builder(whole, programs)
     jaxpr = closed.jaxpr
     for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
         builder.new_const(var, value)
@@ -40,11 +41,18 @@ def simplify(closed: ClosedJaxpr, whole: bool = False) -> ClosedJaxpr:
     return ClosedJaxpr(without_transposes(smaller), tuple(consts))
 
 
+def with_programs(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """A simplified program, with programs for the primitives that a CPU has no kernel of."""
+    if any(eqn.primitive.composed for eqn in closed.jaxpr.eqns):
+        return simplify(closed, programs=True)
+    return closed
+
+
 class _Builder:
     """Rewrites eqns into a new list; `env` maps old variables to new atoms."""
 
-    def __init__(self, whole: bool) -> None:
-        self.whole = whole
+    def __init__(self, whole: bool, programs: bool) -> None:
+        self.whole, self.programs = whole, programs
         self.eqns: list[Eqn] = []
         self.constvars: list[Var] = []
         self.consts: list[Any] = []
@@ -68,7 +76,8 @@ class _Builder:
         inlined = getattr(eqn.primitive, "inlined", None)
         stays = self.whole and getattr(eqn.primitive, "is_whole", _never)(eqn)
         body: ClosedJaxpr | None = inlined(eqn) if inlined is not None and not stays else None
-        if self.whole and inlined is None and fold(eqn) is None:
+        missing = self.whole or (self.programs and eqn.primitive.composed)
+        if missing and inlined is None and fold(eqn) is None:
             body = composition_of(eqn)
         if body is not None:
             self.inline(body, eqn.invars, eqn.outvars)

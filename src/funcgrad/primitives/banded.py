@@ -137,6 +137,7 @@ class CholeskyUpdate(MatrixPrimitive):
     """The upper triangular s with sᵀ s = rᵀ r + w wᵀ; the upper triangle of r is read."""
 
     name = "cholesky_update"
+    composed = True
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         r, w = avals
@@ -196,6 +197,7 @@ class SymmetricProduct(MatrixPrimitive):
     """alpha · a aᵀ + beta · c."""
 
     name = "symmetric_product"
+    composed = True
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         a, c = avals

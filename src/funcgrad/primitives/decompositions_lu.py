@@ -112,6 +112,7 @@ class LuPivotsToPermutation(MatrixPrimitive):
     """The permutation that exchanging row i with row pivots[i], for each i in turn, makes."""
 
     name = "lu_pivots_to_permutation"
+    composed = True
     jvp_term = NotDifferentiable("integer result", zero=True)
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:

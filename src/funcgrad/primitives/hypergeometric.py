@@ -28,6 +28,7 @@ class BesselJn(Called):
     """Jₙ(x), the Bessel function of the first kind, of whole n as a float."""
 
     name = "bessel_jn"
+    composed = True
     scipy = "jv"
     domains = (reals(1.0, 1.0), reals(-4.0, 4.0))
 

@@ -46,6 +46,7 @@ class Expi(Called):
     """Ei(x) = -∫ from -x to ∞ of e^-t / t dt, its principal value."""
 
     name = "expi"
+    composed = True
     scipy = "expi"
     domains = (positive,)
 
@@ -243,6 +244,7 @@ class Betaln(Called):
     """log |B(a, b)|, B(a, b) = ∫₀¹ t^(a-1) (1 - t)^(b-1) dt, exact for large a or b too."""
 
     name = "betaln"
+    composed = True
     scipy = "betaln"
     domains = (positive, positive)
 

@@ -118,6 +118,7 @@ class RandomGamma(Primitive):
     """Gamma numbers of keys and orders; the keys' axes are the leading axes of the orders."""
 
     name = "random_gamma"
+    composed = True
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         keys, orders = avals

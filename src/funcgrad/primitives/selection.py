@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ..core.array import to_ndarray
 from ..core.axes import to_front
 from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..core.zeros import UndefinedPrimal, Zero, instantiate, zero_tangent
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.jaxpr import Atom, Eqn, Literal
 from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand
 from . import scalars
 from .kinds import Elementwise, draw, integers, reals
@@ -58,6 +60,13 @@ class SelectN(Primitive):
         for i, case in enumerate(cases[1:], 1):
             np.copyto(out, case, where=which if which.dtype.kind == "b" else which >= i)
         return out
+
+    def forwards(self, eqn: Eqn) -> Atom | None:
+        """The case that a literal chooses."""
+        which, *cases = eqn.invars
+        if not isinstance(which, Literal):
+            return None
+        return cases[min(max(int(to_ndarray(which.val)), 0), len(cases) - 1)]
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         out = select_n(*primals)

@@ -149,15 +149,11 @@ class Digamma(Special):
         return mul(t, polygamma(constant_like(x, 1), x))
 
 
-def is_whole(x: Expr) -> Expr:
-    """Whether a float is a whole number."""
-    return apply("eq", apply("floor", x), x)
-
-
 class Polygamma(Special):
     """ψ⁽ᵐ⁾(x) = (-1)^(m+1) m! ζ(m + 1, x), of whole m ≥ 0."""
 
     name = "polygamma"
+    composed = True
     domains = (reals(1.0, 1.0), positive)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
@@ -169,18 +165,6 @@ class Polygamma(Special):
         # At a pole of odd order the two sides go to infinities of opposite signs.
         known = (m >= 0) & (np.floor(m) == m) & (odd | ~is_pole(x))
         return where(known, out, np.array(np.nan, m.dtype)).astype(m.dtype, copy=False)
-
-    def scalar(self, m: Expr, x: Expr) -> Expr:
-        wide, at = cast(m, np.float64), cast(x, np.float64)
-        order = apply("add", wide, like(wide, 1.0))
-        size = apply("mul", apply("exp", apply("lgamma", order)), called("zeta", order, at))
-        odd = apply("eq", apply("rem", wide, like(wide, 2.0)), like(wide, 1.0))
-        out = select_one(odd, size, apply("neg", size))
-        out = select_one(apply("eq", wide, like(wide, 0.0)), apply("digamma", at), out)
-        whole = apply("and", apply("ge", wide, like(wide, 0.0)), is_whole(wide))
-        pole = apply("and", apply("le", at, like(at, 0.0)), is_whole(at))
-        known = apply("and", whole, either(odd, apply("not", pole)))
-        return cast(select_one(known, out, like(wide, np.nan)), m.dtype)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         m, x = primals
@@ -208,11 +192,9 @@ class Zeta(Special):
     """ζ(x, q) = Σ (q + k)^-x over k ≥ 0, for x > 1."""
 
     name = "zeta"
+    composed = True
     scipy = "zeta"
     domains = (reals(1.5, 4.0), positive)
-
-    def scalar(self, x: Expr, q: Expr) -> Expr:
-        return called(self.scipy, x, q)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         x, q = primals
@@ -287,6 +269,7 @@ class IgammaGradA(Special):
     """∂P(a, x)/∂a."""
 
     name = "igamma_grad_a"
+    composed = True
     domains = (positive, positive)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
@@ -309,6 +292,7 @@ class RandomGammaGrad(Special):
     """da-derivative of a sample x of the gamma distribution of shape a, at a fixed quantile."""
 
     name = "random_gamma_grad"
+    composed = True
     domains = (positive, positive)
     jvp_term = NotDifferentiable("the second derivative of a sample is not provided")
 
@@ -358,6 +342,7 @@ class RegularizedIncompleteBeta(Called):
     """I_x(a, b) = 1/B(a, b) ∫₀ˣ t^(a-1) (1 - t)^(b-1) dt."""
 
     name = "regularized_incomplete_beta"
+    composed = True
     scipy = "betainc"
     domains = (positive, positive, reals(0.1, 0.9))
 

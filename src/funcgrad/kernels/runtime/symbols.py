@@ -2,7 +2,7 @@
 
     fg_<routine>         a routine of BLAS with the arguments of cblas: fg_sgemm is cblas_sgemm
     fg_lapack_<routine>  a routine of LAPACK with Fortran's arguments: fg_lapack_sgetrf is sgetrf_
-    fg_special_<name>    a special function of float64 arguments, of scipy or of `special_text`
+    fg_special_<name>    a special function of float64 arguments, of scipy
     fg_parallel_for      of the pool
     any other name       a function of the C library: pow, fmod, memcpy
 
@@ -23,7 +23,6 @@ from functools import cache
 from typing import Any
 
 from ...locks import lock
-from . import toolchain
 
 # What LLVM calls of itself: for copies and fills, and for operations the processor lacks.
 IMPLICIT = (
@@ -143,10 +142,6 @@ def _of_library(library: ctypes.CDLL, symbol: str, name: str) -> int:
 
 
 def _special(name: str) -> int:
-    from . import special_text
-
-    if name in special_text.NAMES:
-        return _own_special().address(f"fg_special_{name}")
     capsules: dict[str, Any] = importlib.import_module("scipy.special.cython_special").__pyx_capi__
     # Functions of several types are there once for each, under numbered names. They take one more
     # argument, which tells them how Python called them, and which they do not read.
@@ -159,16 +154,6 @@ def _special(name: str) -> int:
             if found:
                 return found
     raise KeyError(f"there is no special function {name!r} of float64 arguments")
-
-
-@cache
-def _own_special() -> toolchain.LoadedCode:
-    from . import special_text
-
-    exports = [f"fg_special_{name}" for name in special_text.NAMES]
-    return toolchain.load(
-        toolchain.compile_text(special_text.special_text()), resolve(["pow"]), exports
-    )
 
 
 _capsule_name = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
