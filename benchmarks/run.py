@@ -31,6 +31,7 @@ NAMES = (
     "bench_special",
     "bench_factors",
     "bench_fourier",
+    "bench_images",
     "bench_loops",
     "bench_indexing",
     "bench_calls",

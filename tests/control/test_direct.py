@@ -322,3 +322,35 @@ def test_threads_that_call_one_function():
     for t in threads:
         t.join()
     assert not wrong
+
+
+def test_doubles_are_converted_in_silence_by_several_threads_at_once():
+    """What float32 has no room for becomes infinite, and nobody is warned."""
+    double = fg.jit(lambda x: x * 2)
+    x = np.array([1e300, -1e300, 1e-300, 0.5, np.nan])
+    expected = np.array([np.inf, -np.inf, 0.0, 1.0, np.nan], np.float32)
+    double(x)
+    found = []
+
+    def work():
+        found.extend(np.asarray(double(x)) for _ in range(200))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(found) == 800
+    for one in found:
+        np.testing.assert_array_equal(one, expected)
+    with np.errstate(over="raise"):
+        np.testing.assert_array_equal(double(x), expected)
+
+
+def test_texts_in_the_place_of_numbers_are_refused():
+    double = fg.jit(lambda x: x * 2)
+    double(np.zeros(3))
+    double(np.zeros(3))
+    for wrong in (np.array(["a", "b", "c"]), np.array([None] * 3)):
+        with pytest.raises(TypeError):
+            double(wrong)

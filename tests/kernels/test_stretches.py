@@ -105,6 +105,48 @@ def test_random_paddings(shape: Any, widths: Any, dtype: Any) -> None:
     np.testing.assert_array_equal(found, np.pad(x, pairs, constant_values=7) + x.dtype.type(1))
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(1, 80), st.integers(1, 80)),
+    st.tuples(st.integers(1, 4), st.integers(1, 40)),
+    st.sampled_from([np.float32, np.int8]),
+)
+def test_random_tilings(shape: Any, reps: Any, dtype: Any) -> None:
+    x = drawn(shape, dtype)
+    found = fg.jit(lambda x: (fnp.tile(x, reps), fnp.tile(x[:, 0], reps[1])))(x)
+    np.testing.assert_array_equal(found[0], np.tile(x, reps))
+    np.testing.assert_array_equal(found[1], np.tile(x[:, 0], reps[1]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.tuples(st.integers(1, 70), st.integers(1, 70), st.integers(1, 4)),
+    st.tuples(*[st.integers(-2, 9)] * 4),
+    st.sampled_from(["fast", "python"]),
+)
+def test_random_images(shape: Any, widths: Any, lowering: str) -> None:
+    """Rows, columns and channels; what is negative cuts."""
+    x = drawn(shape, np.uint8)
+    widths = [max(w, -((n - 1) // 2)) for w, n in zip(widths, np.repeat(shape[:2], 2), strict=True)]
+    config = [(*widths[:2], 0), (*widths[2:], 0), (0, 0, 0)]
+
+    def function(x: Any) -> Any:
+        return fg.lax.pad(x, np.uint8(3), config), fnp.roll(x, (3, 20), (0, 1))
+
+    previous = fg.config.lowering
+    fg.config.update("lowering", lowering)
+    try:
+        padded, rolled = fg.jit(function)(x)
+    finally:
+        fg.config.update("lowering", previous)
+    inner = x[max(-widths[0], 0) :, max(-widths[2], 0) :]
+    inner = inner[: len(inner) - max(-widths[1], 0), : inner.shape[1] - max(-widths[3], 0)]
+    around = [max(w, 0) for w in widths]
+    wanted = np.pad(inner, (around[:2], around[2:], (0, 0)), constant_values=3)
+    np.testing.assert_array_equal(padded, wanted)
+    np.testing.assert_array_equal(rolled, np.roll(x, (3, 20), (0, 1)))
+
+
 @pytest.mark.parametrize("lowering", ["fast", "python"])
 def test_what_is_around_goes_along(lowering: str, request: pytest.FixtureRequest) -> None:
     x, y = drawn((37, 41), np.float32), drawn((37, 29), np.float32, 1)
@@ -146,6 +188,24 @@ def test_long_stretches_are_kernels() -> None:
     assert [k.extent for k in found] == [700_000, 500_001]
     np.testing.assert_array_equal(fg.jit(function)(*large), np.concatenate(large) * 2)
     assert len(kernels(function, *(x[:1000] for x in large))) == 1
+
+
+def test_rows_of_a_frame_are_kernels_of_their_own() -> None:
+    """Nothing of an image asks within its rows whether it is in the frame."""
+    x = drawn((400, 500, 3), np.uint8)
+    found = kernels(lambda x: fnp.pad(x, ((4, 4), (5, 5), (0, 0))), x)
+    assert [k.extent for k in found] == [4, 400, 4]
+    assert sum(map(guarded, found)) == 0
+    small = x[:40, :40]
+    (kernel,) = kernels(lambda x: fnp.pad(x, ((4, 4), (5, 5), (0, 0))), small)
+    assert guarded(kernel) == 0
+
+
+def test_a_tiling_divides_nothing() -> None:
+    x = drawn((30, 100), np.float32)
+    (kernel,) = kernels(lambda x: fnp.tile(x, (1, 5)), x)
+    values = [v for s in statements(kernel.body) for v in expressions(s)]
+    assert all(not load.index[0].dynamic for load in loads_of(*values))
 
 
 def test_a_donated_operand_is_read_before_it_is_written() -> None:

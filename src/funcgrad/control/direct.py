@@ -155,12 +155,22 @@ def memory_of(
             value = x._value if x.aval is aval else None
         elif as_it_lies and kind is np.ndarray and x.dtype is aval.dtype and x.shape == aval.shape:
             value = None if aval.weak_type else x
+        elif kind is np.ndarray and x.shape == aval.shape and _becomes(x.dtype, aval):
+            value = to_ndarray(x, aval)
         else:
             value = to_ndarray(x, aval) if _aval_of(x) is aval else None
         if value is None:
             return None
         arrays.append(value)
     return arrays
+
+
+def _becomes(dtype: np.dtype[Any], aval: ShapedArray) -> bool:
+    """Whether ndarrays of a dtype have an aval, if they have its shape: without making theirs."""
+    try:
+        return dtypes.canonicalize_dtype(dtype, True) is aval.dtype and not aval.weak_type
+    except (TypeError, ValueError):
+        return False
 
 
 def _aval_of(x: Any) -> ShapedArray | None:

@@ -7,6 +7,7 @@ most methods are installed by `funcgrad.numpy`, the same on Array and Tracer.
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -243,12 +244,17 @@ def to_ndarray(x: Any, aval: ShapedArray | None = None) -> np.ndarray[Any, Any]:
     return to_ndarray(x.__jax_array__())
 
 
+# A context in which NumPy warns of nothing. To enter a copy takes a fraction of the time in which
+# `errstate` makes one, and a copy may be entered by several threads, one each.
+_quiet = contextvars.copy_context()
+_quiet.run(np.seterr, all="ignore")
+
+
 def _cast(array: Any, aval: ShapedArray) -> np.ndarray[Any, Any]:
     """A copy in the dtype of the aval; what is too large for it becomes infinite, silently."""
     if array.dtype.kind in "biu":
         return array.astype(aval.dtype, order="C")
-    with np.errstate(all="ignore"):
-        return array.astype(aval.dtype, order="C")
+    return _quiet.copy().run(array.astype, aval.dtype, "C")
 
 
 def _integer(x: int, aval: ShapedArray) -> np.ndarray[Any, Any]:

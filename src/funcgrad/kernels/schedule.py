@@ -104,7 +104,8 @@ class Scheduler:
         body = unrolled(collapse(self._body()), self.division.in_order)
         if not self.division.in_order:
             return self._chunked(body)
-        return self._in_stretches(body) or self._chunked(tiled(in_stretches(body), self.rows))
+        body = in_stretches(body)
+        return self._in_stretches(body) or self._chunked(tiled(body, self.rows))
 
     # Phases.
 
@@ -429,15 +430,16 @@ class Scheduler:
         return result
 
     def _in_stretches(self, body: list[Node]) -> list[Kernel]:
-        """A kernel for each stretch of the only loop, where there is work for threads in each."""
+        """A kernel for each stretch of the only loop, if most of the work is in long ones."""
         cost = sum(cost_of(m) for m in self.group.members)
         (lead, *others) = body
         if others or not isinstance(lead, For) or self.partials or self.rows:
             return []
         parts = stretches(lead)
         costs = [cost * part.axis.extent / lead.axis.extent for part in parts]
-        if any(c < SHARED_NANOSECONDS for c in costs):
-            return []
+        if sum(c for c in costs if c < SHARED_NANOSECONDS) > cost / 8:
+            alone = parts and cost < SHARED_NANOSECONDS
+            return [self._kernel(self.name, [*parts], cost, None)] if alone else []
         return [
             self._kernel(f"{self.name}_part{k}", [part], c, part)
             for k, (part, c) in enumerate(zip(parts, costs, strict=True))

@@ -169,7 +169,7 @@ def moved(
         return _settled(x, memo, axes, known)
 
     def place(index: IndexTuple) -> IndexTuple:
-        return tuple(rewrite_index(i, again, axes) for i in index)
+        return tuple(_plain(rewrite_index(i, again, axes)) for i in index)
 
     return [
         replace(
@@ -201,11 +201,27 @@ def _settled(
                 if not guard.value:
                     return Const(x.dtype.type(0).item(), x.dtype)
                 guard = None
-            index = tuple(rewrite_index(i, again, axes) for i in x.index)
+            index = tuple(_plain(rewrite_index(i, again, axes)) for i in x.index)
             return Load(x.source, index, x.dtype, guard)
         return _folded(x, again) if isinstance(x, Apply) else None
 
     return rewrite(x, leaf, memo)
+
+
+def _plain(index: Affine) -> Affine:
+    """An index with what has become known of its quotients and remainders."""
+    known = [x for x, _ in index.dynamic if isinstance(x, (Index, Const))]
+    if not known:
+        return index
+    plain = Affine(index.const, index.axes)
+    for x, c in index.dynamic:
+        if isinstance(x, Index):
+            plain = plain + _plain(x.affine) * c
+        elif isinstance(x, Const):
+            plain = plain + int(x.value) * c
+        else:
+            plain = plain + Affine(0, None, ((x, c),))
+    return plain
 
 
 def _known(index: Affine) -> Expr:

@@ -269,8 +269,7 @@ class Ops:
         return self.w.value(f"{how} {from_type} {x} to {to_type}", level)
 
     def _to_narrow(self, x: str, source: DType, target: DType, lanes: int, level: int) -> str:
-        """A float as an integer of 8 or 16 bits, by way of 32: LLVM's own saturation of vectors of
-        such integers takes several times as long."""
+        """A float as an integer of 8 or 16 bits, by way of 32, for which there are instructions."""
         kind = register_type(source)
         vector, info = typed(kind, lanes), np.iinfo(target)
         low, high = (
