@@ -12,6 +12,8 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from ...locks import lock
+
 NDArray = np.ndarray[Any, Any]
 
 
@@ -30,24 +32,25 @@ class Table(NamedTuple):
 
     def values(self) -> NDArray:
         """The array, which all programs that hold it share."""
-        found = _made.get(self)
-        if found is None:
-            pieces = [np.zeros(0), *(part_values(p) for p in self.parts)]
-            found = np.concatenate(pieces).astype(self.dtype)
-            found.flags.writeable = False
-            _made[self] = found
-        return found
+        with _lock:
+            found = _made.get(self)
+            if found is None:
+                pieces = [np.zeros(0), *(part_values(p) for p in self.parts)]
+                found = np.concatenate(pieces).astype(self.dtype)
+                found.flags.writeable = False
+                _made[self] = found
+            return found
 
 
+_lock = lock()
 _made: WeakValueDictionary[Table, NDArray] = WeakValueDictionary()
 
 
 def recipe_of(array: NDArray) -> list[Any] | None:
     """What a table is made from, in words and numbers; None for any other array."""
-    for table, values in _made.items():
-        if values is array:
-            return [table.dtype, [[p.kind, *p.numbers] for p in table.parts]]
-    return None
+    with _lock:
+        table = next((t for t, values in _made.items() if values is array), None)
+    return None if table is None else [table.dtype, [[p.kind, *p.numbers] for p in table.parts]]
 
 
 def from_recipe(recipe: list[Any]) -> NDArray:
