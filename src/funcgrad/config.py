@@ -168,9 +168,10 @@ class Config(threading.local):
     cache_dir: str | None
     cache_max_bytes: int
 
-    # The number of updates when the signature of this thread was made, and the signature. A stamp
-    # met before stands for the same signature while that number is the present one.
-    stamp: tuple[int, tuple[Any, ...]] = (-1, ())
+    # The number of updates when the signature of this thread was made, the signature, and its
+    # number among all that there were. A stamp met before stands for the same signature while the
+    # number of updates is the present one.
+    stamp: tuple[int, tuple[Any, ...], int] = (-1, (), -1)
 
     def update(self, name: str, value: Any) -> None:
         """Set an option for every thread that does not override it.
@@ -185,11 +186,15 @@ class Config(threading.local):
 
     def signature(self) -> tuple[Any, ...]:
         """The values of what tracing depends on, in this thread; in every trace's cache key."""
-        made, values = self.stamp
-        if made != updates[0]:
+        return self.present_stamp()[1]
+
+    def present_stamp(self) -> tuple[int, tuple[Any, ...], int]:
+        """The stamp of the options in force, in this thread."""
+        stamp = self.stamp
+        if stamp[0] != updates[0]:
             made, values = updates[0], tuple([getattr(self, name) for name in _of_tracing])
-            self.__dict__["stamp"] = made, values
-        return values
+            stamp = self.__dict__["stamp"] = made, values, _number_of(values)
+        return stamp
 
     def read(self, name: str) -> Any:
         """The value of an option by its name."""
@@ -216,6 +221,27 @@ class Config(threading.local):
     def __getattr__(self, name: str) -> Any:
         # Reached only by names that are no attribute, such as JAX's config.jax_enable_x64.
         return getattr(self, _known(name))
+
+
+_numbers: dict[tuple[Any, ...], int] = {}
+# Options under which each operation is to be seen, or is done in another way than usual.
+_of_operations = (
+    "debug_nans",
+    "debug_infs",
+    "disable_jit",
+    "check_tracer_leaks",
+    "debug_key_reuse",
+    "default_device",
+    "profile",
+)
+
+
+def _number_of(values: tuple[Any, ...]) -> int:
+    """A number that stands for a signature; -1 where operations must be done one by one."""
+    options = dict(zip(_of_tracing, values, strict=True))
+    if options["lowering"] != "fast" or any(options[name] for name in _of_operations):
+        return -1
+    return _numbers.setdefault(values, len(_numbers))
 
 
 def tracing_options() -> list[str]:

@@ -27,7 +27,7 @@ class Array(AnyArray):
 
     def __init__(self, value: np.ndarray[Any, Any], aval: ShapedArray | None = None) -> None:
         """Wrap memory that nobody else writes to; the caller vouches for that."""
-        value.flags.writeable = False
+        value.setflags(write=False)
         self._value: np.ndarray[Any, Any] | None = value
         self.aval = ShapedArray(value.shape, value.dtype) if aval is None else aval
 

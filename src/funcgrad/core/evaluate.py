@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from ..ir.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal
+from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal
 from .array import to_ndarray
 from .context import context
 
@@ -41,6 +43,7 @@ def eval_closed(closed: ClosedJaxpr, *args: Any) -> list[Any]:
     return eval_jaxpr(closed.jaxpr, closed.consts, *args)
 
 
+ndarray = np.ndarray
 Runner = Callable[[Sequence[np.ndarray[Any, Any]]], list[np.ndarray[Any, Any]]]
 _runners: weakref.WeakKeyDictionary[Jaxpr, Runner] = weakref.WeakKeyDictionary()
 
@@ -55,11 +58,14 @@ def run_numpy(closed: ClosedJaxpr, args: Sequence[Any]) -> list[np.ndarray[Any, 
         return runner([*consts, *args])
 
 
-def make_runner(jaxpr: Jaxpr) -> Runner:
+def make_runner(jaxpr: Jaxpr, rule_of: Callable[[Eqn], Any] = Eqn.rule) -> Runner:
     """A function of constants and arguments that runs the eqns in order.
 
     Values live in numbered slots; a slot is let go after its last use, so that memory is freed
     as the program proceeds.
+
+    Args:
+        rule_of: the rule of an eqn on NumPy arrays.
     """
     slots: dict[Any, int] = {}
     initial: list[Any] = []
@@ -75,31 +81,55 @@ def make_runner(jaxpr: Jaxpr) -> Runner:
         return slots[key]
 
     inputs = [slot(v) for v in [*jaxpr.constvars, *jaxpr.invars]]
-    steps: list[tuple[Any, list[int], list[int], dict[str, Any], bool]] = []
-    for eqn in jaxpr.eqns:
-        read = [slot(a) for a in eqn.invars]
-        write = [slot(v) for v in eqn.outvars]
-        prim = eqn.primitive
-        rule = eqn.rule()
-        steps.append((rule, read, write, eqn.params, prim.multiple_results))
+    ends = [([slot(a) for a in e.invars], [slot(v) for v in e.outvars]) for e in jaxpr.eqns]
     outputs = [slot(a) for a in jaxpr.outvars]
     literals = {i for i, value in enumerate(initial) if value is not None}
-    dying = last_uses([(read, write) for _, read, write, *_ in steps], {*outputs, *literals})
+    dying = last_uses(ends, {*outputs, *literals})
+    steps = [
+        (*_step(eqn, rule_of(eqn), read, write), write, dead)
+        for eqn, (read, write), dead in zip(jaxpr.eqns, ends, dying, strict=True)
+    ]
+    in_order = inputs == list(range(len(inputs)))
+    rest = initial[len(inputs) :]
 
     def run(args: Sequence[Any]) -> list[Any]:
-        env = initial.copy()
-        for i, value in zip(inputs, args, strict=True):
-            env[i] = value
-        for (rule, read, write, params, multiple), dead in zip(steps, dying, strict=True):
-            result = rule(*[env[i] for i in read], **params)
-            results = result if multiple else (result,)
-            for i, value in zip(write, results, strict=True):
-                env[i] = value if type(value) is np.ndarray else np.asarray(value)
+        if in_order:
+            env = [*args, *rest]
+        else:
+            env = initial.copy()
+            for i, value in zip(inputs, args, strict=True):
+                env[i] = value
+        for rule, one, read, sole, write, dead in steps:
+            result = rule(env[one]) if read is None else rule(*read(env))
+            if sole >= 0:
+                env[sole] = result if type(result) is ndarray else np.asarray(result)
+            else:
+                for i, value in zip(write, result, strict=True):
+                    env[i] = value if type(value) is ndarray else np.asarray(value)
             for i in dead:
                 env[i] = None
         return [env[i] for i in outputs]
 
     return run
+
+
+def _step(
+    eqn: Eqn, rule: Callable[..., Any], read: list[int], write: list[int]
+) -> tuple[Callable[..., Any], int, Any, int]:
+    """A step: its rule, the slot of its one operand or a reader of all, the slot of its one result.
+
+    One operand or result has no sequence around it, for steps on small arrays take hardly longer
+    than building that.
+    """
+    whole = partial(rule, **eqn.params) if eqn.params else rule
+    sole = -1 if eqn.primitive.multiple_results else write[0]
+    if len(read) == 1:
+        return whole, read[0], None, sole
+    return whole, -1, itemgetter(*read) if read else _no_operands, sole
+
+
+def _no_operands(_: Sequence[Any]) -> tuple[Any, ...]:
+    return ()
 
 
 def last_uses(steps: Sequence[tuple[list[int], list[int]]], kept: set[int]) -> list[list[int]]:

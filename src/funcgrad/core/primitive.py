@@ -84,6 +84,8 @@ class Primitive:
     composed: ClassVar[bool] = False
     # Whether `impl` is given narrow dtypes as the wide ones they are computed in.
     widens: ClassVar[bool] = True
+    # A quicker rule than `impl` for evaluation without jit, with the same bits; set from above.
+    quick: Callable[..., Any] | None = None
     # Set by the first operand or output of a narrow dtype, so that others do not pay for them.
     _met_narrow = False
     # Params left out of printed jaxprs: they say nothing that the avals do not.
@@ -163,7 +165,7 @@ class Primitive:
             for x, aval in zip(args, avals, strict=True)
         ]
         out_avals, _ = self.infer(avals, params)
-        rule = self.rule(avals, out_avals) if self._met_narrow else self.impl
+        rule = self.rule(avals, out_avals) if self._met_narrow else self.quick or self.impl
         with np.errstate(all="ignore"):
             result = rule(*arrays, **params)
         if self.multiple_results:

@@ -6,31 +6,13 @@ costs a walk over a few frames when captured and is turned into file and line on
 
 from __future__ import annotations
 
-import os
 import sys
-from types import CodeType, FrameType
+from types import FrameType
 
 from ..ir.jaxpr import Source
 from ..ir.sources import describe as describe
+from ..ir.sources import internal_files, is_internal
 from .context import context
-
-_package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# Plumbing between the user and us: contexts, wrappers, and run-time checks of annotations.
-_starts = (_package, "<frozen", "<@beartype")
-_ends = tuple(
-    os.sep + name
-    for name in ("contextlib.py", "functools.py", os.path.join("jaxtyping", "_decorator.py"))
-)
-_internal: dict[str, bool] = {}
-
-
-def is_internal(code: CodeType) -> bool:
-    """Whether the code belongs to this package or to the plumbing it calls through."""
-    name = code.co_filename
-    known = _internal.get(name)
-    if known is None:
-        known = _internal[name] = name.startswith(_starts) or name.endswith(_ends)
-    return known
 
 
 def current_source(ours: int = 1) -> Source | None:
@@ -44,7 +26,7 @@ def current_source(ours: int = 1) -> Source | None:
     frame: FrameType | None = sys._getframe(ours)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         code = frame.f_code
-        known = _internal.get(code.co_filename)
+        known = internal_files.get(code.co_filename)
         if known is None:
             known = is_internal(code)
         if not known:

@@ -8,7 +8,6 @@ their nodes. All answers are cached, because every eager operation asks.
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any, Literal, cast, overload
 
 import ml_dtypes
@@ -16,6 +15,7 @@ import numpy as np
 
 from ..config import config
 from . import narrow
+from .cautions import caution
 from .lattice import Node, least_upper_bound
 from .lattice import TypePromotionError as TypePromotionError
 
@@ -190,16 +190,14 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> DType:
     return found
 
 
-def _canonicalize_requested(dtype: DType, fun_name: str, stacklevel: int) -> DType:
+def _canonicalize_requested(dtype: DType, fun_name: str) -> DType:
     canonical = canonicalize_dtype(dtype, allow_extended_dtype=True)
     if canonical != dtype:
         where = f" asked for in {fun_name}" if fun_name else ""
-        warnings.warn(
+        caution(
             f"dtype {dtype.name}{where} is not available while x64 is off; {canonical.name} is "
             f"used instead. Ask for {canonical.name}, or turn 64-bit values on with "
-            "config.update('enable_x64', True) or FUNCGRAD_ENABLE_X64=1 in the environment.",
-            UserWarning,
-            stacklevel=stacklevel,
+            "config.update('enable_x64', True) or FUNCGRAD_ENABLE_X64=1 in the environment."
         )
     return canonical
 
@@ -226,7 +224,7 @@ def check_user_dtype_supported(dtype: Any, fun_name: str = "") -> DType:
         )
     if isinstance(dtype, type) and dtype in _PYTHON_SCALARS:
         return canonicalize_dtype(_PYTHON_SCALARS[dtype])
-    return _canonicalize_requested(_supported(dtype), fun_name, stacklevel=4)
+    return _canonicalize_requested(_supported(dtype), fun_name)
 
 
 # Dtypes of values
@@ -285,7 +283,7 @@ def dtype(x: Any) -> DType:
 def _dtype_of_type(x: Any) -> DType:
     if x in _PYTHON_SCALARS:
         return canonicalize_dtype(_PYTHON_SCALARS[x])
-    return _canonicalize_requested(_supported(x), "dtype", stacklevel=5)
+    return _canonicalize_requested(_supported(x), "dtype")
 
 
 def scalar_type_of(x: Any) -> type:

@@ -1,11 +1,32 @@
-"""Sources as text: the user's file, line and code."""
+"""Sources: which code is ours, and the user's file, line and code as text."""
 
 from __future__ import annotations
 
 import linecache
 import os
+from types import CodeType
+from typing import TYPE_CHECKING
 
-from .jaxpr import Source
+if TYPE_CHECKING:
+    from .jaxpr import Source
+
+_package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+# Plumbing between the user and us: contexts, wrappers, and run-time checks of annotations.
+_starts = (_package, "<frozen", "<@beartype")
+_ends = tuple(
+    os.sep + name
+    for name in ("contextlib.py", "functools.py", os.path.join("jaxtyping", "_decorator.py"))
+)
+internal_files: dict[str, bool] = {}
+
+
+def is_internal(code: CodeType) -> bool:
+    """Whether the code belongs to this package or to the plumbing it calls through."""
+    name = code.co_filename
+    known = internal_files.get(name)
+    if known is None:
+        known = internal_files[name] = name.startswith(_starts) or name.endswith(_ends)
+    return known
 
 
 def line_of(source: Source) -> int:

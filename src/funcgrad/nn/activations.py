@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import lax
 from .. import numpy as fnp
 from ..control.custom_jvp import custom_jvp
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 
@@ -26,18 +27,21 @@ def identity(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     return fnp.asarray(x)
 
 
+@planned
 def relu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """max(x, 0), with derivative 0 at 0."""
     x = fnp.asarray(x)
     return fnp.where(x <= 0, fnp.zeros_like(x), x)
 
 
+@planned
 def relu6(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """min(max(x, 0), 6), with derivative 0 at 0 and at 6."""
     x = _inexact(x)
     return fnp.where(x <= 0, fnp.zeros_like(x), fnp.where(x >= 6, fnp.full_like(x, 6), x))
 
 
+@planned
 def squareplus(
     x: Num[Any, "*shape"] | Scalar, b: Num[Any, "..."] | Scalar = 4
 ) -> Num[Any, "*shape"]:
@@ -49,28 +53,33 @@ def squareplus(
     return (x + fnp.sqrt(fnp.square(x) + b)) / 2
 
 
+@planned
 def softplus(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """log(1 + eˣ)."""
     return fnp.logaddexp(x, 0)
 
 
+@planned
 def sparse_plus(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """0 up to −1, (x + 1)² / 4 between −1 and 1, x from 1 on."""
     x = _inexact(x)
     return fnp.where(x <= -1, 0.0, fnp.where(x >= 1, x, fnp.square(x + 1) / 4))
 
 
+@planned
 def soft_sign(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x / (|x| + 1)."""
     x = _inexact(x)
     return x / (fnp.abs(x) + 1)
 
 
+@planned
 def sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """1 / (1 + e⁻ˣ)."""
     return lax.logistic(_inexact(x))
 
 
+@planned
 def sparse_sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """0 up to −1, (x + 1) / 2 between −1 and 1, 1 from 1 on: the derivative of `sparse_plus`.
 
@@ -79,11 +88,13 @@ def sparse_sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     return 0.5 * fnp.clip(_inexact(x) + 1, 0.0, 2.0)
 
 
+@planned
 def hard_sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """relu6(x + 3) / 6."""
     return relu6(_inexact(x) + 3) / 6
 
 
+@planned
 def silu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x · sigmoid(x); also called swish."""
     return _inexact(x) * sigmoid(x)
@@ -92,6 +103,7 @@ def silu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
 swish = silu
 
 
+@planned
 def hard_silu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x · hard_sigmoid(x); also called hard swish."""
     return _inexact(x) * hard_sigmoid(x)
@@ -100,6 +112,7 @@ def hard_silu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
 hard_swish = hard_silu
 
 
+@planned
 def mish(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x · tanh(softplus(x)).
 
@@ -109,22 +122,26 @@ def mish(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     return x * fnp.tanh(softplus(x))
 
 
+@planned
 def tanh(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """Hyperbolic tangent."""
     return fnp.tanh(x)
 
 
+@planned
 def hard_tanh(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x cut to [−1, 1]."""
     x = fnp.asarray(x)
     return fnp.where(x > 1, fnp.ones_like(x), fnp.where(x < -1, -fnp.ones_like(x), x))
 
 
+@planned
 def log_sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """log(sigmoid(x))."""
     return -softplus(-_inexact(x))
 
 
+@planned
 def leaky_relu(
     x: Num[Any, "*shape"] | Scalar, negative_slope: Num[Any, "..."] | Scalar = 0.01
 ) -> Num[Any, "*shape"]:
@@ -133,6 +150,7 @@ def leaky_relu(
     return fnp.where(x >= 0, x, negative_slope * x)
 
 
+@planned
 def elu(
     x: Num[Any, "*shape"] | Scalar, alpha: Num[Any, "..."] | Scalar = 1.0
 ) -> Num[Any, "*shape"]:
@@ -142,6 +160,7 @@ def elu(
     return fnp.where(x > 0, x, alpha * fnp.expm1(fnp.where(x > 0, fnp.zeros_like(x), x)))
 
 
+@planned
 def celu(
     x: Num[Any, "*shape"] | Scalar, alpha: Num[Any, "..."] | Scalar = 1.0
 ) -> Num[Any, "*shape"]:
@@ -153,6 +172,7 @@ def celu(
     return fnp.maximum(x, 0.0) + alpha * fnp.expm1(fnp.minimum(x, 0.0) / alpha)
 
 
+@planned
 def selu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """λ · elu(x, α) with the α and λ that keep mean 0 and variance 1.
 
@@ -161,6 +181,7 @@ def selu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
+@planned
 def gelu(x: Num[Any, "*shape"] | Scalar, approximate: bool = True) -> Num[Any, "*shape"]:
     """x · Φ(x), Φ the normal distribution function; by tanh when approximate.
 
@@ -172,6 +193,7 @@ def gelu(x: Num[Any, "*shape"] | Scalar, approximate: bool = True) -> Num[Any, "
     return 0.5 * x * lax.erfc(-x * math.sqrt(0.5))
 
 
+@planned
 def glu(x: Num[Any, "..."], axis: int = -1) -> Num[Any, "..."]:
     """The first half of x times sigmoid of the second half, along an axis.
 
@@ -189,6 +211,7 @@ def glu(x: Num[Any, "..."], axis: int = -1) -> Num[Any, "..."]:
     return values * sigmoid(gates)
 
 
+@planned
 def softmax(
     x: Num[Any, "*shape"] | Scalar,
     axis: Axis = -1,
@@ -204,6 +227,7 @@ def softmax(
     return out if where is None else fnp.where(where, out, fnp.zeros_like(out))
 
 
+@planned
 def log_softmax(
     x: Num[Any, "*shape"] | Scalar,
     axis: Axis = -1,
@@ -229,6 +253,7 @@ def _shifted(x: Any, axis: Axis, where: Any) -> Any:
     return fnp.where(where, x, -fnp.inf) - lax.stop_gradient(top)
 
 
+@planned
 def logsumexp(
     a: Num[Any, "..."] | Scalar,
     axis: Axis = None,
@@ -249,6 +274,7 @@ def logsumexp(
     return special.logsumexp(a, axis, b, keepdims, return_sign, where)
 
 
+@planned
 def logmeanexp(
     x: Num[Any, "..."] | Scalar,
     axis: Axis = None,
@@ -282,6 +308,7 @@ def _log1mexp_slope(t: Any, out: Any, x: Any) -> Any:
 _log1mexp.defjvps(_log1mexp_slope)
 
 
+@planned
 def log1mexp(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """log(1 − e⁻ˣ) for x ≥ 0; NaN below.
 
@@ -290,6 +317,7 @@ def log1mexp(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     return _log1mexp(_inexact(x))
 
 
+@planned
 def standardize(
     x: Num[Any, "*shape"],
     axis: Axis = -1,
@@ -328,6 +356,7 @@ def _inexact(x: Any) -> Any:
     return x.astype(dtypes.to_inexact_dtype(x.dtype))
 
 
+@planned
 def one_hot(
     x: Integer[Any, "..."] | int, num_classes: int, *, dtype: Any = None, axis: int | str = -1
 ) -> Shaped[Any, "..."]:

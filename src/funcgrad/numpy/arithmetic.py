@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..primitives import arithmetic as ops
@@ -39,23 +40,27 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
+@planned
 def add(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x + y; for booleans, x or y."""
     x, y = promote_args("add", x, y)
     return bits.or_(x, y) if kind_of(x) == "b" else ops.add(x, y)
 
 
+@planned
 def subtract(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x - y."""
     return ops.sub(*promote_args("subtract", x, y))
 
 
+@planned
 def multiply(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x · y; for booleans, x and y."""
     x, y = promote_args("multiply", x, y)
     return bits.and_(x, y) if kind_of(x) == "b" else ops.mul(x, y)
 
 
+@planned
 def divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 / x2, in a float or complex dtype."""
     return ops.div(*promote_args_inexact("divide", x1, x2))
@@ -74,6 +79,7 @@ def _refuse_complex(name: str, x: Any) -> None:
         )
 
 
+@planned
 def floor_divide(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """⌊x1 / x2⌋, in the dtype of the operands."""
     a, b = promote_args_numeric("floor_divide", x1, x2)
@@ -117,6 +123,7 @@ def _turned_to(rest: Any, x2: Any) -> Any:
     return where(down, ops.neg(rest), rest)
 
 
+@planned
 def remainder(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 - x2 · ⌊x1 / x2⌋: the remainder with the sign of x2."""
     a, b = promote_args_numeric("remainder", x1, x2)
@@ -133,6 +140,7 @@ def remainder(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]
 mod = remainder
 
 
+@planned
 def fmod(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 - x2 · trunc(x1 / x2): the remainder with the sign of x1."""
     return _remainder(*promote_args_numeric("fmod", x1, x2))
@@ -146,6 +154,7 @@ def _remainder(a: Any, b: Any) -> Any:
     return where(comparison.eq(b, constant_like(b, 0)), constant_like(rest, 0), rest)
 
 
+@planned
 def divmod(
     x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /
 ) -> tuple[Array, Array]:
@@ -157,6 +166,7 @@ def divmod(
     return _float_divmod(a, b)
 
 
+@planned
 def modf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> tuple[Array, Array]:
     """Fractional and integral part, both with the sign of x."""
     refuse_out("modf", out)
@@ -167,6 +177,7 @@ def modf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> tuple[Array, Array
     return where(infinite, zero, ops.sub(value, whole)), whole
 
 
+@planned
 def power(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 raised to the power x2.
 
@@ -212,22 +223,26 @@ def _integer_power(base: Any, exponent: Any) -> Any:
 pow = power
 
 
+@planned
 def float_power(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x raised to the power y, in a float or complex dtype."""
     return ops.pow(*promote_args_inexact("float_power", x, y))
 
 
+@planned
 def negative(x: Shaped[ArrayLike, "..."], /) -> Array:
     """-x."""
     check_arraylike("negative", x)
     return ops.neg(to_array(x))
 
 
+@planned
 def positive(x: Shaped[ArrayLike, "..."], /) -> Array:
     """x itself."""
     return to_array(promote_args("positive", x)[0])
 
 
+@planned
 def absolute(x: Shaped[ArrayLike, "..."], /) -> Array:
     """|x|; for complex numbers, the modulus."""
     check_arraylike("absolute", x)
@@ -235,11 +250,13 @@ def absolute(x: Shaped[ArrayLike, "..."], /) -> Array:
     return value if kind_of(value) in "bu" else ops.abs(value)
 
 
+@planned
 def abs(x: Shaped[ArrayLike, "..."], /) -> Array:
     """|x|; for complex numbers, the modulus."""
     return absolute(x)
 
 
+@planned
 def fabs(x: Shaped[ArrayLike, "..."], /) -> Array:
     """|x| in a float dtype.
 
@@ -252,12 +269,14 @@ def fabs(x: Shaped[ArrayLike, "..."], /) -> Array:
     return ops.abs(value)
 
 
+@planned
 def sign(x: Shaped[ArrayLike, "..."], /) -> Array:
     """-1, 0 or 1; for complex numbers, x / |x|."""
     check_arraylike("sign", x)
     return rounding.sign(to_array(x))
 
 
+@planned
 def square(x: Shaped[ArrayLike, "..."], /) -> Array:
     """x²."""
     check_arraylike("square", x)
@@ -266,37 +285,44 @@ def square(x: Shaped[ArrayLike, "..."], /) -> Array:
     return value.astype(np.int32) if kind_of(value) == "b" else ops.square(value)
 
 
+@planned
 def sqrt(x: Shaped[ArrayLike, "..."], /) -> Array:
     """√x; NaN for negative real x."""
     return ops.sqrt(*promote_args_inexact("sqrt", x))
 
 
+@planned
 def cbrt(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The real cube root."""
     return ops.cbrt(*promote_args_inexact("cbrt", x))
 
 
+@planned
 def reciprocal(x: Shaped[ArrayLike, "..."], /) -> Array:
     """1 / x."""
     return ops.integer_pow(promote_args_inexact("reciprocal", x)[0], -1)
 
 
+@planned
 def maximum(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The greater of x and y; NaN if either is."""
     return ops.max(*promote_args("maximum", x, y))
 
 
+@planned
 def minimum(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The lesser of x and y; NaN if either is."""
     return ops.min(*promote_args("minimum", x, y))
 
 
+@planned
 def fmax(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]) -> Array:
     """The greater of x1 and x2; the other one if one is NaN."""
     a, b = promote_args("fmax", x1, x2)
     return where(bits.or_(_greater(a, b), comparison.ne(b, b)), a, b)
 
 
+@planned
 def fmin(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]) -> Array:
     """The lesser of x1 and x2; the other one if one is NaN."""
     a, b = promote_args("fmin", x1, x2)
@@ -309,6 +335,7 @@ def _greater(x: Any, y: Any) -> Any:
     return greater(x, y)
 
 
+@planned
 def hypot(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """√(x1² + x2²), without overflow on the way.
 
@@ -329,6 +356,7 @@ def hypot(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /)
     return where(infinite, infinity, where(is_zero, large, root))
 
 
+@planned
 def heaviside(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """0 where x1 < 0, x2 where x1 = 0, 1 where x1 > 0."""
     a, b = promote_args_inexact("heaviside", x1, x2)
@@ -338,6 +366,7 @@ def heaviside(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]
     return where(comparison.lt(a, zero), zero, rest)
 
 
+@planned
 def clip(
     arr: Shaped[ArrayLike, "*#shape"] | None = None,
     /,
@@ -361,6 +390,7 @@ def clip(
     return to_array(arr)
 
 
+@planned
 def ldexp(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x1 · 2^x2, for integers x2.
 

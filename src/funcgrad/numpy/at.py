@@ -6,11 +6,15 @@ assignment is a scatter to the windows that the same index would gather from.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..control.plans import planned
+from ..core.array import Array as ArrayValue
 from ..ir import dtypes
+from ..ir.cautions import caution
 from ..primitives import movement, scatter
 from ..typing import Array, ArrayLike
 from .index_plan import plan_index
@@ -20,7 +24,10 @@ from .promotion import (
     check_arraylike,
     convert,
     dtype_of,
+    is_list,
+    is_sequence,
     promote_dtypes,
+    scalar,
     shape_of,
     to_array,
 )
@@ -95,29 +102,29 @@ class IndexUpdateRef:
 
     def set(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] = values; which of several wins is not defined."""
-        return self._scatter("set", scatter.scatter, values, options)
+        return self._scattered("set", values, options)
 
     def add(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] += values; all of several are added."""
-        return self._scatter("add", scatter.scatter_add, values, options)
+        return self._scattered("add", values, options)
 
     def subtract(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] -= values; all of several are subtracted."""
-        return self._scatter("subtract", scatter.scatter_sub, values, options)
+        return self._scattered("subtract", values, options)
 
     def multiply(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] *= values; all of several are multiplied."""
-        return self._scatter("multiply", scatter.scatter_mul, values, options)
+        return self._scattered("multiply", values, options)
 
     mul = multiply
 
     def min(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] = minimum(x[index], values)."""
-        return self._scatter("min", scatter.scatter_min, values, options)
+        return self._scattered("min", values, options)
 
     def max(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] = maximum(x[index], values)."""
-        return self._scatter("max", scatter.scatter_max, values, options)
+        return self._scattered("max", values, options)
 
     def divide(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
         """x with x[index] /= values."""
@@ -146,47 +153,93 @@ class IndexUpdateRef:
                 x, starts, func, numbers, update_shape=shape_of(updates), **rest
             )
 
-        return self._scatter("apply", op, convert(0, dtype_of(self.array)), options)
+        zero = convert(0, dtype_of(self.array))
+        return _updated("apply", op, self.array, self.index, zero, options)
 
-    def _scatter(
-        self, name: str, op: Callable[..., Any], values: Any, options: dict[str, Any]
-    ) -> Any:
-        known = {
-            "indices_are_sorted",
-            "unique_indices",
-            "mode",
-            "wrap_negative_indices",
-            "out_sharding",
-        }
-        if not options.keys() <= known:
-            raise TypeError(f"at[].{name} got unknown keywords {sorted(options.keys() - known)}.")
-        check_arraylike(name, self.array, values)
-        x, y = to_array(self.array), _in_dtype(self.array, values)
-        plan = plan_index(self.index, shape_of(x))
-        found = windows(plan, options.get("wrap_negative_indices", True))
-        y = movement.broadcast_to(y, _target_shape(found.shape, shape_of(y)))
-        y = y.reshape(found.shape)
-        if not y.size:
-            return x
-        if found.new_axes:
-            y = movement.squeeze(y, found.new_axes)
-        if plan.lifted:
-            x = movement.expand_dims(x, plan.lifted)
-        numbers = scatter.ScatterDimensionNumbers(
-            found.numbers.offset_dims,
-            found.numbers.collapsed_slice_dims,
-            found.numbers.start_index_map,
-        )
-        out = op(
-            x,
-            found.starts,
-            y,
-            numbers,
-            indices_are_sorted=options.get("indices_are_sorted", False) or found.ascending,
-            unique_indices=options.get("unique_indices", False) or found.distinct,
-            mode=options.get("mode"),
-        )
-        return movement.squeeze(out, plan.lifted) if plan.lifted else out
+    def _scattered(self, name: str, values: Any, options: dict[str, Any]) -> Any:
+        index: Any = self.index
+        if type(self.array) is ArrayValue:
+            # The steps of a loop over elements are alike if place and value are operands.
+            index = _places(index)
+            if type(values) in (int, float) and dtype_of(values) == self.array.aval.dtype:
+                values = to_array(values)
+        return _scattered(name, self.array, index, values, **options)
+
+
+_operations: dict[str, Callable[..., Any]] = {
+    "set": scatter.scatter,
+    "add": scatter.scatter_add,
+    "subtract": scatter.scatter_sub,
+    "multiply": scatter.scatter_mul,
+    "min": scatter.scatter_min,
+    "max": scatter.scatter_max,
+}
+
+
+def _places(index: Any) -> Any:
+    """An index with its integers as arrays."""
+    if is_list(index) or not is_sequence(index):
+        return _place(index)
+    return tuple([_place(entry) for entry in index])
+
+
+def _place(entry: Any) -> Any:
+    """An integer of an index as an array."""
+    return scalar(entry, _place_dtype) if type(entry) is int and abs(entry) < 2**31 else entry
+
+
+_place_dtype = np.dtype(np.int32)
+
+
+@planned
+def _scattered(name: str, array: Any, index: Any, values: Any, **options: Any) -> Any:
+    return _updated(name, _operations[name], array, index, values, options)
+
+
+def _updated(
+    name: str,
+    op: Callable[..., Any],
+    array: Any,
+    index: Any,
+    values: Any,
+    options: dict[str, Any],
+) -> Any:
+    known = {
+        "indices_are_sorted",
+        "unique_indices",
+        "mode",
+        "wrap_negative_indices",
+        "out_sharding",
+    }
+    if not options.keys() <= known:
+        raise TypeError(f"at[].{name} got unknown keywords {sorted(options.keys() - known)}.")
+    check_arraylike(name, array, values)
+    x, y = to_array(array), _in_dtype(array, values)
+    plan = plan_index(index, shape_of(x))
+    found = windows(plan, options.get("wrap_negative_indices", True))
+    y = movement.broadcast_to(y, _target_shape(found.shape, shape_of(y)))
+    y = y.reshape(found.shape)
+    if not y.size:
+        return x
+    if found.new_axes:
+        y = movement.squeeze(y, found.new_axes)
+    if plan.lifted:
+        x = movement.expand_dims(x, plan.lifted)
+    numbers = scatter.ScatterDimensionNumbers(
+        found.numbers.offset_dims,
+        found.numbers.collapsed_slice_dims,
+        found.numbers.start_index_map,
+    )
+    out = op(
+        x,
+        found.starts,
+        y,
+        numbers,
+        indices_are_sorted=options.get("indices_are_sorted", False) or found.ascending,
+        unique_indices=options.get("unique_indices", False) or found.distinct,
+        mode=options.get("mode"),
+    )
+    return movement.squeeze(out, plan.lifted) if plan.lifted else out
 
 
 def _target_shape(shape: tuple[int, ...], own: tuple[int, ...]) -> tuple[int, ...]:
@@ -202,11 +255,10 @@ def _in_dtype(x: Any, values: Any) -> Any:
     if dtypes.is_key_dtype(target) or dtype_of(value) == target:
         return convert(value, target, to_array(x).weak_type)
     if dtypes.result_type(x, values) != target:
-        warnings.warn(
+        caution(
             f"scatter inputs have incompatible types: {value.dtype.name} values do not fit an "
             f"array of {target.name} without loss. Convert them with astype({target.name!r}).",
             FutureWarning,
-            stacklevel=4,
         )
     return value.astype(target)
 

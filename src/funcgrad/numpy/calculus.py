@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..control.plans import planned
 from ..ir.avals import canonical_axis
 from ..typing import Array, ArrayLike
 from .joining import concatenate
@@ -26,6 +27,7 @@ def _along(x: Any, axis: int, start: int | None, stop: int | None) -> Any:
     return x[tuple(index)]
 
 
+@planned
 def diff(
     a: Shaped[ArrayLike, "..."],
     n: int = 1,
@@ -65,6 +67,7 @@ def diff(
     return x
 
 
+@planned
 def ediff1d(
     ary: Shaped[ArrayLike, "..."],
     to_end: Shaped[ArrayLike, "..."] | None = None,
@@ -81,6 +84,7 @@ def ediff1d(
     return concatenate(parts)
 
 
+@planned
 def gradient(
     f: Shaped[ArrayLike, "..."],
     *varargs: Shaped[ArrayLike, "..."],
@@ -147,6 +151,7 @@ def _slope(x: Any, h: Any, axis: int) -> Any:
     return concatenate([start, inside, stop], axis)
 
 
+@planned
 def trapezoid(
     y: Shaped[ArrayLike, "..."],
     x: Shaped[ArrayLike, "..."] | None = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
@@ -49,6 +50,7 @@ def _contract(x: Any, y: Any, numbers: Any, precision: Any, preferred: Any) -> A
     return ops.dot_general(x, y, numbers, precision, preferred)
 
 
+@planned
 def dot(
     a: Shaped[ArrayLike, "..."],
     b: Shaped[ArrayLike, "..."],
@@ -72,6 +74,7 @@ def dot(
     return _contract(x, y, numbers, precision, dtype)
 
 
+@planned
 def matmul(
     a: Shaped[ArrayLike, "..."],
     b: Shaped[ArrayLike, "..."],
@@ -155,6 +158,7 @@ def _check_ranks(name: str, *operands: tuple[Any, int]) -> None:
             )
 
 
+@planned
 def matvec(x1: Shaped[ArrayLike, "*#batch m n"], x2: Shaped[ArrayLike, "*#batch n"], /) -> Array:
     """Matrices [..., m, n] times vectors [..., n]."""
     check_arraylike("matvec", x1, x2)
@@ -162,6 +166,7 @@ def matvec(x1: Shaped[ArrayLike, "*#batch m n"], x2: Shaped[ArrayLike, "*#batch 
     return matmul(x1, movement.expand_dims(to_array(x2), (-1,))).squeeze(-1)
 
 
+@planned
 def vecmat(x1: Shaped[ArrayLike, "*#batch n"], x2: Shaped[ArrayLike, "*#batch n m"], /) -> Array:
     """Conjugated vectors [..., n] times matrices [..., n, m]."""
     from .logic import conjugate
@@ -172,6 +177,7 @@ def vecmat(x1: Shaped[ArrayLike, "*#batch n"], x2: Shaped[ArrayLike, "*#batch n 
     return matmul(row, x2).squeeze(-2)
 
 
+@planned
 def vdot(
     a: Shaped[ArrayLike, "..."],
     b: Shaped[ArrayLike, "..."],
@@ -191,6 +197,7 @@ def vdot(
     )
 
 
+@planned
 def vecdot(
     x1: Shaped[ArrayLike, "..."],
     x2: Shaped[ArrayLike, "..."],
@@ -223,6 +230,7 @@ def vecdot(
     return product.squeeze((-2, -1))
 
 
+@planned
 def inner(
     a: Shaped[ArrayLike, "..."],
     b: Shaped[ArrayLike, "..."],
@@ -237,6 +245,7 @@ def inner(
     return _contract(x, y, (((x.ndim - 1,), (y.ndim - 1,)), ((), ())), precision, dtype)
 
 
+@planned
 def outer(a: Shaped[ArrayLike, "..."], b: Shaped[ArrayLike, "..."], out: None = None) -> Array:
     """The product of every element of a with every element of b, both raveled."""
     from .arithmetic import multiply
@@ -252,6 +261,7 @@ def _checked(name: str, *args: Any) -> tuple[Any, ...]:
     return args
 
 
+@planned
 def tensordot(
     a: Shaped[ArrayLike, "..."],
     b: Shaped[ArrayLike, "..."],
@@ -288,6 +298,7 @@ def tensordot(
     return _contract(x, y, ((sides[0], sides[1]), ((), ())), precision, dtype)
 
 
+@planned
 def kron(a: Shaped[ArrayLike, "..."], b: Shaped[ArrayLike, "..."]) -> Array:
     """The Kronecker product: every element of a times all of b."""
     x, y = map(to_array, promote_dtypes(*_checked("kron", a, b)))
@@ -299,6 +310,7 @@ def kron(a: Shaped[ArrayLike, "..."], b: Shaped[ArrayLike, "..."]) -> Array:
     return (spread_x * spread_y).reshape(shape)
 
 
+@planned
 def cross(
     a: Shaped[ArrayLike, "..."],
     b: Shaped[ArrayLike, "..."],
@@ -334,6 +346,7 @@ def cross(
     return stack(parts, axis=axisc if axisc >= 0 else parts[0].ndim + 1 + axisc)
 
 
+@planned
 def convolve(
     a: Shaped[ArrayLike, "n"],
     v: Shaped[ArrayLike, "m"],
@@ -355,6 +368,7 @@ def convolve(
     return _slide("convolve", x, y[::-1] if y.ndim == 1 else y, mode, precision, dtype)
 
 
+@planned
 def correlate(
     a: Shaped[ArrayLike, "n"],
     v: Shaped[ArrayLike, "m"],

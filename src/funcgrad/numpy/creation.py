@@ -14,6 +14,7 @@ import numpy as np
 
 from ..control.accelerators import made_on_device
 from ..control.foreign import is_foreign, taken
+from ..control.plans import planned
 from ..core.array import Array as ArrayValue
 from ..core.array import to_ndarray
 from ..core.remote import RemoteArray
@@ -220,22 +221,26 @@ def _may_be_foreign(x: Any) -> bool:
     )
 
 
+@planned
 def zeros(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
     """An array of zeros, float by default."""
     return full(shape, 0, float if dtype is None else dtype, device=device)
 
 
+@planned
 def ones(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
     """An array of ones, float by default."""
     return full(shape, 1, float if dtype is None else dtype, device=device)
 
 
+@planned
 def empty(shape: Any, dtype: DTypeLike | None = None, *, device: Any = None) -> Array:
     """An array of zeros: arrays never hold values that were not set."""
     return zeros(shape, dtype, device=device)
 
 
 @made_on_device
+@planned
 def full(
     shape: Any,
     fill_value: Shaped[ArrayLike, "..."],
@@ -261,6 +266,7 @@ def _required(dtype: Any, name: str) -> np.dtype[Any]:
     return dtypes.check_user_dtype_supported(dtype, name)
 
 
+@planned
 def zeros_like(
     a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None
 ) -> Array:
@@ -268,6 +274,7 @@ def zeros_like(
     return full_like(a, 0, dtype, shape, device=device)
 
 
+@planned
 def ones_like(
     a: Any, dtype: DTypeLike | None = None, shape: Any = None, *, device: Any = None
 ) -> Array:
@@ -283,6 +290,7 @@ def empty_like(
 
 
 @made_on_device
+@planned
 def full_like(
     a: Any,
     fill_value: Shaped[ArrayLike, "..."],
@@ -318,6 +326,7 @@ def copy(a: Shaped[ArrayLike, "..."], order: str | None = None) -> Array:
 
 
 @made_on_device
+@planned
 def astype(
     x: Shaped[ArrayLike, "..."],
     dtype: DTypeLike | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..control.plans import planned
 from ..ir.avals import canonical_axis
 from ..primitives import cumulative as ops
 from ..typing import Array, ArrayLike, DTypeLike
@@ -29,6 +30,7 @@ def _run(name: str, op: Callable[..., Any], a: Any, axis: int | None, dtype: Any
     return op(x, canonical_axis(axis, x.ndim))
 
 
+@planned
 def cumsum(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = None,
@@ -39,6 +41,7 @@ def cumsum(
     return _run("cumsum", ops.cumsum, a, axis, dtype, out)
 
 
+@planned
 def cumprod(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = None,
@@ -71,6 +74,7 @@ def _with_initial(
     return concatenate([full(shape, start, dtype_of(result)), result], axis=axis)
 
 
+@planned
 def cumulative_sum(
     x: Shaped[ArrayLike, "..."],
     /,
@@ -87,6 +91,7 @@ def cumulative_sum(
     return _with_initial("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
 
 
+@planned
 def cumulative_prod(
     x: Shaped[ArrayLike, "..."],
     /,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..ir.avals import canonical_axis
 from ..primitives import comparison
 from ..primitives.creation import broadcasted_iota
@@ -40,6 +41,7 @@ def _rows_first(rows: int, columns: int, offset: Any) -> tuple[Any, Any]:
     return i, broadcasted_iota(np.int32, (rows, columns), 1)
 
 
+@planned
 def eye(
     N: int,
     M: int | None = None,
@@ -63,11 +65,13 @@ def eye(
     return comparison.eq(i, j).astype(wanted, device=device)
 
 
+@planned
 def identity(n: int, dtype: DTypeLike | None = None) -> Array:
     """The identity matrix of n rows."""
     return eye(n, dtype=dtype)
 
 
+@planned
 def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Array:
     """A matrix with ones at and below its k-th diagonal, zeros above."""
     wanted = requested_dtype(float if dtype is None else dtype, "tri")
@@ -83,6 +87,7 @@ def _matrix(name: str, m: Any) -> Any:
     return x
 
 
+@planned
 def tril(m: Shaped[ArrayLike, "*batch n m"], k: int = 0) -> Array:
     """The matrices in the last two axes, with zeros above the k-th diagonal."""
     x = _matrix("tril", m)
@@ -91,6 +96,7 @@ def tril(m: Shaped[ArrayLike, "*batch n m"], k: int = 0) -> Array:
     return where(comparison.ge(i, j), x, zeros_like(x))
 
 
+@planned
 def triu(m: Shaped[ArrayLike, "*batch n m"], k: int = 0) -> Array:
     """The matrices in the last two axes, with zeros below the k-th diagonal."""
     x = _matrix("triu", m)
@@ -99,6 +105,7 @@ def triu(m: Shaped[ArrayLike, "*batch n m"], k: int = 0) -> Array:
     return where(comparison.ge(i, j), zeros_like(x), x)
 
 
+@planned
 def diag(v: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
     """The k-th diagonal of a matrix, or the matrix with that k-th diagonal.
 
@@ -120,12 +127,14 @@ def diag(v: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
     return where(comparison.eq(i, j), column, zeros_like(x, shape=(size, size)))
 
 
+@planned
 def diagflat(v: Shaped[ArrayLike, "..."], k: int = 0) -> Array:
     """The matrix with the raveled elements on its k-th diagonal."""
     check_arraylike("diagflat", v)
     return diag(to_array(v).reshape(-1), k)
 
 
+@planned
 def diagonal(a: Shaped[ArrayLike, "..."], offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     """The diagonal of two axes, along a new last axis.
 
@@ -146,6 +155,7 @@ def diagonal(a: Shaped[ArrayLike, "..."], offset: int = 0, axis1: int = 0, axis2
     return x[..., steps + max(0, -offset), steps + max(0, offset)]
 
 
+@planned
 def trace(
     a: Shaped[ArrayLike, "..."],
     offset: Shaped[ArrayLike, ""] = 0,
@@ -265,6 +275,7 @@ def fill_diagonal(
     return x.at[(line,) * x.ndim].set(resize(values, (size,)))
 
 
+@planned
 def vander(x: Shaped[ArrayLike, "n"], N: int | None = None, increasing: bool = False) -> Array:
     """The matrix of powers of a vector: columns x^(N-1), ..., x, 1, or in rising order."""
     check_arraylike("vander", x)

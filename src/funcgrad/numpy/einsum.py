@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..primitives import contraction, movement
@@ -115,6 +116,7 @@ def _order(terms: list[str], output: str, shapes: list[tuple[int, ...]], optimiz
     return path
 
 
+@planned
 def einsum(
     subscripts: Any,
     /,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..control.plans import planned
 from ..primitives import arithmetic, comparison, complexes
 from ..primitives import transcendental as ops
 from ..primitives.elementwise import constant_like
@@ -21,26 +22,31 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
+@planned
 def exp(x: Shaped[ArrayLike, "..."], /) -> Array:
     """e^x."""
     return ops.exp(*promote_args_inexact("exp", x))
 
 
+@planned
 def exp2(x: Shaped[ArrayLike, "..."], /) -> Array:
     """2^x."""
     return ops.exp2(*promote_args_inexact("exp2", x))
 
 
+@planned
 def expm1(x: Shaped[ArrayLike, "..."], /) -> Array:
     """e^x - 1, exact for small x."""
     return ops.expm1(*promote_args_inexact("expm1", x))
 
 
+@planned
 def log(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The natural logarithm."""
     return ops.log(*promote_args_inexact("log", x))
 
 
+@planned
 def log1p(x: Shaped[ArrayLike, "..."], /) -> Array:
     """log(1 + x), exact for small x."""
     return ops.log1p(*promote_args_inexact("log1p", x))
@@ -56,16 +62,19 @@ def _log_base(name: str, x: ArrayLike, base: float) -> Array:
     return arithmetic.div(ops.log(value), ops.log(constant_like(value, base)))
 
 
+@planned
 def log2(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The logarithm to base 2."""
     return _log_base("log2", x, 2.0)
 
 
+@planned
 def log10(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The logarithm to base 10."""
     return _log_base("log10", x, 10.0)
 
 
+@planned
 def logaddexp(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """log(e^x1 + e^x2), without overflow; the derivative is finite for equal infinities too."""
     a, b = map(to_array, promote_args_inexact("logaddexp", x1, x2))
@@ -78,72 +87,86 @@ def logaddexp(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"]
     return arithmetic.max(a, b) + log1p(exp(-abs(difference)))
 
 
+@planned
 def logaddexp2(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """log2(2^x1 + 2^x2), without overflow."""
     a, b = map(to_array, promote_args_inexact("logaddexp2", x1, x2))
     return logaddexp(a * math.log(2.0), b * math.log(2.0)) / math.log(2.0)
 
 
+@planned
 def sin(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The sine of x radians."""
     return ops.sin(*promote_args_inexact("sin", x))
 
 
+@planned
 def cos(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The cosine of x radians."""
     return ops.cos(*promote_args_inexact("cos", x))
 
 
+@planned
 def tan(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The tangent of x radians."""
     return ops.tan(*promote_args_inexact("tan", x))
 
 
+@planned
 def arcsin(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse sine in radians, in [-π/2, π/2]."""
     return ops.asin(*promote_args_inexact("arcsin", x))
 
 
+@planned
 def arccos(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse cosine in radians, in [0, π]."""
     return ops.acos(*promote_args_inexact("arccos", x))
 
 
+@planned
 def arctan(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse tangent in radians, in (-π/2, π/2)."""
     return ops.atan(*promote_args_inexact("arctan", x))
 
 
+@planned
 def arctan2(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The angle of the point (x2, x1) in radians, in [-π, π]."""
     return ops.atan2(*promote_args_inexact("arctan2", x1, x2))
 
 
+@planned
 def sinh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The hyperbolic sine."""
     return ops.sinh(*promote_args_inexact("sinh", x))
 
 
+@planned
 def cosh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The hyperbolic cosine."""
     return ops.cosh(*promote_args_inexact("cosh", x))
 
 
+@planned
 def tanh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The hyperbolic tangent."""
     return ops.tanh(*promote_args_inexact("tanh", x))
 
 
+@planned
 def arcsinh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse hyperbolic sine."""
     return ops.asinh(*promote_args_inexact("arcsinh", x))
 
 
+@planned
 def arccosh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse hyperbolic cosine, for x ≥ 1."""
     return ops.acosh(*promote_args_inexact("arccosh", x))
 
 
+@planned
 def arctanh(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The inverse hyperbolic tangent, for |x| ≤ 1."""
     return ops.atanh(*promote_args_inexact("arctanh", x))
@@ -153,6 +176,7 @@ asin, acos, atan, atan2 = arcsin, arccos, arctan, arctan2
 asinh, acosh, atanh = arcsinh, arccosh, arctanh
 
 
+@planned
 def sinc(x: Shaped[ArrayLike, "..."], /) -> Array:
     """sin(πx) / (πx), and 1 at 0; derivatives of every order up to the tenth hold at 0."""
     value = to_array(promote_args_inexact("sinc", x)[0])
@@ -167,12 +191,14 @@ def sinc(x: Shaped[ArrayLike, "..."], /) -> Array:
     return where(at_zero, series, ops.sin(safe) / safe)
 
 
+@planned
 def deg2rad(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Degrees as radians: x · π / 180."""
     (value,) = promote_args_inexact("deg2rad", x)
     return arithmetic.mul(value, constant_like(value, math.pi / 180.0))
 
 
+@planned
 def rad2deg(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Radians as degrees: x · 180 / π."""
     (value,) = promote_args_inexact("rad2deg", x)
@@ -182,6 +208,7 @@ def rad2deg(x: Shaped[ArrayLike, "..."], /) -> Array:
 radians, degrees = deg2rad, rad2deg
 
 
+@planned
 def unwrap(
     p: Shaped[ArrayLike, "..."],
     discont: Shaped[ArrayLike, "..."] | None = None,

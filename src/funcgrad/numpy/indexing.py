@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.array import Array as ArrayValue
 from ..core.context import context
 from ..core.trace import Tracer, eval_trace
@@ -180,6 +181,7 @@ def _gather_mode(name: str, mode: Any) -> Any:
     return "fill" if mode is None else mode
 
 
+@planned
 def take(
     a: Shaped[ArrayLike, "..."],
     indices: Shaped[ArrayLike, "..."],
@@ -240,6 +242,7 @@ def _empty_take(x: Any, shape: tuple[int, ...], axis: int) -> Any:
     return zeros_like(x, shape=(*x.shape[:axis], *shape, *x.shape[axis + 1 :]))
 
 
+@planned
 def take_along_axis(
     arr: Shaped[ArrayLike, "..."],
     indices: Shaped[ArrayLike, "..."],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir.avals import canonical_axis
@@ -48,6 +49,7 @@ def _operands(name: str, arrays: Any, dtype: Any) -> list[Any]:
     return [convert(to_array(x), wanted) for x in values]
 
 
+@planned
 def concatenate(
     arrays: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
     axis: int | None = 0,
@@ -78,6 +80,7 @@ def concat(
     return concatenate(arrays, axis)
 
 
+@planned
 def stack(
     arrays: Sequence[Shaped[ArrayLike, "*shape"]] | Shaped[ArrayLike, "n *shape"],
     axis: int = 0,
@@ -98,6 +101,7 @@ def stack(
     return ops.stack(values, canonical_axis(axis, values[0].ndim + 1))
 
 
+@planned
 def unstack(x: Shaped[ArrayLike, "..."], /, *, axis: int = 0) -> tuple[Array, ...]:
     """The arrays along an axis, which is lost.
 
@@ -117,6 +121,7 @@ def _lifted(tup: Any, lift: Any) -> list[Any]:
     return [lift(x) for x in tup]
 
 
+@planned
 def vstack(
     tup: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
     dtype: DTypeLike | None = None,
@@ -127,6 +132,7 @@ def vstack(
     return concatenate(_lifted(tup, atleast_2d), 0, dtype)
 
 
+@planned
 def hstack(
     tup: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
     dtype: DTypeLike | None = None,
@@ -138,6 +144,7 @@ def hstack(
     return concatenate(arrays, 0 if arrays and len(shape_of(arrays[0])) == 1 else 1, dtype)
 
 
+@planned
 def dstack(
     tup: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."],
     dtype: DTypeLike | None = None,
@@ -148,6 +155,7 @@ def dstack(
     return concatenate(_lifted(tup, atleast_3d), 2, dtype)
 
 
+@planned
 def column_stack(tup: Sequence[Shaped[ArrayLike, "..."]] | Shaped[ArrayLike, "n ..."]) -> Array:
     """Arrays joined along the second axis; vectors become columns."""
     from .manipulation import atleast_2d
@@ -214,6 +222,7 @@ def _split(name: str, ary: Any, sections: Any, axis: int, uneven: bool) -> list[
     return [ops.slice_in_dim(x, a, max(a, b), 1, axis) for a, b in itertools.pairwise(bounds)]
 
 
+@planned
 def split(
     ary: Shaped[ArrayLike, "..."],
     indices_or_sections: Shaped[ArrayLike, "..."] | Sequence[int],
@@ -227,6 +236,7 @@ def split(
     return _split("split", ary, indices_or_sections, axis, uneven=False)
 
 
+@planned
 def array_split(
     ary: Shaped[ArrayLike, "..."],
     indices_or_sections: Shaped[ArrayLike, "..."] | Sequence[int],
@@ -259,6 +269,7 @@ def dsplit(
     return _split("dsplit", ary, indices_or_sections, 2, uneven=False)
 
 
+@planned
 def tile(A: Shaped[ArrayLike, "..."], reps: Any) -> Array:
     """The array repeated along each axis, as often as `reps` says, counted from the last axis."""
     check_arraylike("tile", A)
@@ -269,6 +280,7 @@ def tile(A: Shaped[ArrayLike, "..."], reps: Any) -> Array:
     return ops.tile(movement.broadcast_to_rank(x, rank), counts)
 
 
+@planned
 def repeat(
     a: Shaped[ArrayLike, "..."],
     repeats: Shaped[ArrayLike, "..."] | Sequence[int],
@@ -338,6 +350,7 @@ def _repeat_to_length(x: Any, repeats: Any, axis: int, length: int) -> Any:
     return _take_rows(x, index.clip(0, max(size - 1, 0)), axis)
 
 
+@planned
 def append(
     arr: Shaped[ArrayLike, "..."], values: Shaped[ArrayLike, "..."], axis: int | None = None
 ) -> Array:

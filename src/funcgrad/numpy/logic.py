@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..ir import dtypes
 from ..primitives import arithmetic, bits, rounding
 from ..primitives import comparison as ops
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
+@planned
 def equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x = y, element by element."""
     return ops.eq(*promote_args("equal", x, y))
 
 
+@planned
 def not_equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x ≠ y, element by element."""
     return ops.ne(*promote_args("not_equal", x, y))
@@ -55,21 +58,25 @@ def _compare(name: str, op: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     return where(ops.eq(real_a, real_b), tied, op(real_a, real_b))
 
 
+@planned
 def less(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x < y, element by element."""
     return _compare("less", ops.lt, x, y)
 
 
+@planned
 def less_equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x ≤ y, element by element."""
     return _compare("less_equal", ops.le, x, y)
 
 
+@planned
 def greater(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x > y, element by element."""
     return _compare("greater", ops.gt, x, y)
 
 
+@planned
 def greater_equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x ≥ y, element by element."""
     return _compare("greater_equal", ops.ge, x, y)
@@ -80,41 +87,49 @@ def _masks(name: str, *args: Any) -> Any:
     return promote_shapes(name, *map(as_mask, args))
 
 
+@planned
 def logical_and(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """Whether both are true; what is not zero is."""
     return bits.and_(*_masks("logical_and", x, y))
 
 
+@planned
 def logical_or(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """Whether either is true; what is not zero is."""
     return bits.or_(*_masks("logical_or", x, y))
 
 
+@planned
 def logical_xor(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """Whether exactly one is true; what is not zero is."""
     return bits.xor(*_masks("logical_xor", x, y))
 
 
+@planned
 def logical_not(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is zero or False."""
     return bits.not_(*_masks("logical_not", x))
 
 
+@planned
 def bitwise_and(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The bits set in both; logical for booleans."""
     return bits.and_(*promote_args("bitwise_and", x, y))
 
 
+@planned
 def bitwise_or(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The bits set in either; logical for booleans."""
     return bits.or_(*promote_args("bitwise_or", x, y))
 
 
+@planned
 def bitwise_xor(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The bits set in exactly one; logical for booleans."""
     return bits.xor(*promote_args("bitwise_xor", x, y))
 
 
+@planned
 def bitwise_not(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Every bit flipped; logical for booleans."""
     return bits.not_(*promote_args("bitwise_not", x))
@@ -123,6 +138,7 @@ def bitwise_not(x: Shaped[ArrayLike, "..."], /) -> Array:
 invert = bitwise_invert = bitwise_not
 
 
+@planned
 def bitwise_count(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The number of bits set in |x|, as uint8."""
     (value,) = promote_args("bitwise_count", x)
@@ -134,6 +150,7 @@ def bitwise_count(x: Shaped[ArrayLike, "..."], /) -> Array:
     return astype(bits.population_count(absolute(value)), np.uint8)
 
 
+@planned
 def left_shift(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x · 2^y by moving bits up; 0 where y is not below the width."""
     from .promotion import promote_args_numeric
@@ -141,6 +158,7 @@ def left_shift(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"],
     return bits.shift_left(*promote_args_numeric("left_shift", x, y))
 
 
+@planned
 def right_shift(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """⌊x / 2^y⌋ by moving bits down; the sign fills in for signed integers."""
     from .promotion import promote_args_numeric
@@ -159,6 +177,7 @@ def _whole(x: Any, value: bool) -> Any:
     return full_like(x, value, dtype=bool)
 
 
+@planned
 def isnan(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is NaN."""
     check_arraylike("isnan", x)
@@ -166,6 +185,7 @@ def isnan(x: Shaped[ArrayLike, "..."], /) -> Array:
     return _whole(value, False) if kind_of(value) in "biu" else ops.ne(value, value)
 
 
+@planned
 def isfinite(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is neither infinite nor NaN."""
     check_arraylike("isfinite", x)
@@ -177,6 +197,7 @@ def isfinite(x: Shaped[ArrayLike, "..."], /) -> Array:
     return rounding.is_finite(value)
 
 
+@planned
 def isinf(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether x is infinite."""
     check_arraylike("isinf", x)
@@ -198,18 +219,21 @@ def _is_one_infinity(name: str, x: Any, infinity: float) -> Any:
     return ops.eq(value, constant_like(value, infinity))
 
 
+@planned
 def isposinf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> Array:
     """Whether x is positive infinity."""
     refuse_out("isposinf", out)
     return _is_one_infinity("isposinf", x, float("inf"))
 
 
+@planned
 def isneginf(x: Shaped[ArrayLike, "..."], /, out: None = None) -> Array:
     """Whether x is negative infinity."""
     refuse_out("isneginf", out)
     return _is_one_infinity("isneginf", x, float("-inf"))
 
 
+@planned
 def isclose(
     a: Shaped[ArrayLike, "*#shape"],
     b: Shaped[ArrayLike, "*#shape"],
@@ -233,6 +257,7 @@ def isclose(
     return close
 
 
+@planned
 def allclose(
     a: Shaped[ArrayLike, "*#shape"],
     b: Shaped[ArrayLike, "*#shape"],
@@ -246,6 +271,7 @@ def allclose(
     return all_of(isclose(a, b, rtol, atol, equal_nan))
 
 
+@planned
 def array_equal(
     a1: Shaped[ArrayLike, "..."], a2: Shaped[ArrayLike, "..."], equal_nan: bool = False
 ) -> Array:
@@ -262,6 +288,7 @@ def array_equal(
     return all_of(same)
 
 
+@planned
 def array_equiv(a1: Shaped[ArrayLike, "..."], a2: Shaped[ArrayLike, "..."]) -> Array:
     """Whether all elements are equal after broadcasting; False if the shapes do not broadcast."""
     from .creation import array
@@ -275,6 +302,7 @@ def array_equiv(a1: Shaped[ArrayLike, "..."], a2: Shaped[ArrayLike, "..."]) -> A
     return all_of(equal(a1, a2))
 
 
+@planned
 def nan_to_num(
     x: Shaped[ArrayLike, "..."],
     copy: bool = True,
@@ -301,6 +329,7 @@ def nan_to_num(
     return where(isneginf(value), to_array(bottom).astype(dtype), value)
 
 
+@planned
 def real(val: Shaped[ArrayLike, "..."], /) -> Array:
     """The real part."""
     check_arraylike("real", val)
@@ -312,6 +341,7 @@ def real(val: Shaped[ArrayLike, "..."], /) -> Array:
     return complexes.real(value)
 
 
+@planned
 def imag(val: Shaped[ArrayLike, "..."], /) -> Array:
     """The imaginary part; zeros for real values."""
     check_arraylike("imag", val)
@@ -325,6 +355,7 @@ def imag(val: Shaped[ArrayLike, "..."], /) -> Array:
     return complexes.imag(value)
 
 
+@planned
 def conjugate(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The complex conjugate; real values are returned as they are."""
     check_arraylike("conjugate", x)
@@ -339,6 +370,7 @@ def conjugate(x: Shaped[ArrayLike, "..."], /) -> Array:
 conj = conjugate
 
 
+@planned
 def angle(z: Shaped[ArrayLike, "..."], deg: bool = False) -> Array:
     """The angle of complex numbers, in (-π, π], or in degrees."""
     from .elementary import arctan2, rad2deg
@@ -360,12 +392,14 @@ def isrealobj(x: Any) -> bool:
     return not iscomplexobj(x)
 
 
+@planned
 def iscomplex(x: Shaped[ArrayLike, "..."]) -> Array:
     """Whether the imaginary part is not zero."""
     part = imag(x)
     return ops.ne(part, constant_like(part, 0))
 
 
+@planned
 def isreal(x: Shaped[ArrayLike, "..."]) -> Array:
     """Whether the imaginary part is zero."""
     part = imag(x)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..core.trace import Tracer, value_of
 from ..ir.avals import canonical_axis, canonical_shape
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 
+@planned
 def reshape(
     a: Shaped[ArrayLike, "..."], shape: Any, order: str = "C", *, copy: bool | None = None
 ) -> Array:
@@ -76,6 +78,7 @@ def _resolve_extents(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, .
     return tuple(size // known if n == -1 else n for n in new)
 
 
+@planned
 def ravel(a: Shaped[ArrayLike, "..."], order: str = "C") -> Array:
     """The elements along one axis."""
     check_arraylike("ravel", a)
@@ -84,6 +87,7 @@ def ravel(a: Shaped[ArrayLike, "..."], order: str = "C") -> Array:
     return reshape(a, -1, order) if shape_of(a).count(0) == 0 else reshape(a, (0,), order)
 
 
+@planned
 def transpose(a: Shaped[ArrayLike, "..."], axes: Sequence[int] | None = None) -> Array:
     """The axes in another order, reversed by default."""
     check_arraylike("transpose", a)
@@ -102,6 +106,7 @@ def transpose(a: Shaped[ArrayLike, "..."], axes: Sequence[int] | None = None) ->
 permute_dims = transpose
 
 
+@planned
 def matrix_transpose(x: Shaped[ArrayLike, "*batch n m"], /) -> Array:
     """The last two axes exchanged.
 
@@ -116,6 +121,7 @@ def matrix_transpose(x: Shaped[ArrayLike, "*batch n m"], /) -> Array:
     return swapaxes(x, -1, -2)
 
 
+@planned
 def swapaxes(a: Shaped[ArrayLike, "..."], axis1: int, axis2: int) -> Array:
     """Two axes exchanged."""
     check_arraylike("swapaxes", a)
@@ -126,6 +132,7 @@ def swapaxes(a: Shaped[ArrayLike, "..."], axis1: int, axis2: int) -> Array:
     return ops.transpose(x, order)
 
 
+@planned
 def moveaxis(
     a: Shaped[ArrayLike, "..."], source: int | Sequence[int], destination: int | Sequence[int]
 ) -> Array:
@@ -163,6 +170,7 @@ def rollaxis(a: Shaped[ArrayLike, "..."], axis: int, start: int = 0) -> Array:
     return moveaxis(a, axis, start - 1 if start > axis else start)
 
 
+@planned
 def expand_dims(a: Shaped[ArrayLike, "..."], axis: int | Sequence[int]) -> Array:
     """Axes of size 1 inserted; positions are counted in the result."""
     check_arraylike("expand_dims", a)
@@ -170,6 +178,7 @@ def expand_dims(a: Shaped[ArrayLike, "..."], axis: int | Sequence[int]) -> Array
     return ops.expand_dims(to_array(a), axes)
 
 
+@planned
 def squeeze(a: Shaped[ArrayLike, "..."], axis: Axis = None) -> Array:
     """Axes of size 1 taken out: those named, or all.
 
@@ -185,6 +194,7 @@ def squeeze(a: Shaped[ArrayLike, "..."], axis: Axis = None) -> Array:
     return ops.squeeze(x, axes) if axes else x
 
 
+@planned
 def broadcast_to(array: Shaped[ArrayLike, "..."], shape: Any) -> Array:
     """The array stretched to a shape by NumPy's rules.
 
@@ -196,6 +206,7 @@ def broadcast_to(array: Shaped[ArrayLike, "..."], shape: Any) -> Array:
     return ops.broadcast_to(to_array(array), extents)
 
 
+@planned
 def broadcast_arrays(*args: Shaped[ArrayLike, "*#shape"]) -> list[Array]:
     """The arrays stretched to their common shape."""
     check_arraylike("broadcast_arrays", *args)
@@ -215,11 +226,13 @@ def _one_axis(x: Any) -> Any:
     return x if x.ndim else ops.expand_dims(x, (0,))
 
 
+@planned
 def atleast_1d(*arys: Shaped[ArrayLike, "..."]) -> Any:
     """The arrays with at least one axis; a list of them for several."""
     return _at_least("atleast_1d", arys, _one_axis)
 
 
+@planned
 def atleast_2d(*arys: Shaped[ArrayLike, "..."]) -> Any:
     """The arrays with at least two axes, new ones in front; a list of them for several."""
 
@@ -239,6 +252,7 @@ def atleast_3d(*arys: Shaped[ArrayLike, "..."]) -> Any:
     return _at_least("atleast_3d", arys, lift)
 
 
+@planned
 def flip(m: Shaped[ArrayLike, "..."], axis: Axis = None) -> Array:
     """The order along axes reversed, along all by default."""
     check_arraylike("flip", m)
@@ -281,6 +295,7 @@ def rot90(m: Shaped[ArrayLike, "..."], k: int = 1, axes: tuple[int, int] = (0, 1
     return flip(swapaxes(m, first, second), second)
 
 
+@planned
 def roll(
     a: Shaped[ArrayLike, "..."], shift: Shaped[ArrayLike, "..."] | Sequence[int], axis: Axis = None
 ) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..control.plans import planned
 from ..primitives.reduction import highest, lowest
 from ..typing import Array, ArrayLike, Axis, DTypeLike
 from . import reductions
@@ -22,6 +23,7 @@ def _filled(a: Any, value: Any) -> Any:
     return a if dtype_of(a).kind in "biu" else choose_where(isnan(a), value, a)
 
 
+@planned
 def nansum(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -36,6 +38,7 @@ def nansum(
     return reductions.sum(_filled(a, 0), axis, dtype, out, keepdims, initial, where)
 
 
+@planned
 def nanprod(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -72,6 +75,7 @@ def _nan_extremum(
     return choose_where(reductions.all(isnan(x), axis, keepdims=keepdims), float("nan"), result)
 
 
+@planned
 def nanmax(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -84,6 +88,7 @@ def nanmax(
     return _nan_extremum("nanmax", reductions.max, lowest, a, axis, out, keepdims, initial, where)
 
 
+@planned
 def nanmin(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -96,6 +101,7 @@ def nanmin(
     return _nan_extremum("nanmin", reductions.min, highest, a, axis, out, keepdims, initial, where)
 
 
+@planned
 def nanargmax(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = None,
@@ -106,6 +112,7 @@ def nanargmax(
     return _nan_index("nanargmax", reductions.argmax, float("-inf"), a, axis, out, keepdims)
 
 
+@planned
 def nanargmin(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = None,
@@ -138,6 +145,7 @@ def _finite_count(x: Any, axis: Any, keepdims: bool, where: Any, dtype: Any) -> 
     return reductions.sum(~isnan(x), axis, dtype=dtype, keepdims=keepdims, where=where)
 
 
+@planned
 def nanmean(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -155,6 +163,7 @@ def nanmean(
     return total / _finite_count(x, axis, keepdims, where, dtype_of(total))
 
 
+@planned
 def nanvar(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -173,6 +182,7 @@ def nanvar(
     return reductions.var(_filled(a, 0), axis, dtype, out, ddof, keepdims, where=mask, mean=mean)
 
 
+@planned
 def nanstd(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -189,6 +199,7 @@ def nanstd(
     return sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where, mean))
 
 
+@planned
 def nancumsum(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = None,
@@ -200,6 +211,7 @@ def nancumsum(
     return cumsum(_filled(a, 0), axis, dtype, out)
 
 
+@planned
 def nancumprod(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = None,

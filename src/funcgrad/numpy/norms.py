@@ -9,6 +9,7 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
+from ..control.plans import planned
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
 from ..primitives import reduction
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Order = int | float | str | None
 
 
+@planned
 def norm(
     x: Shaped[ArrayLike, "..."],
     ord: Order = None,
@@ -122,6 +124,7 @@ def _of_singular_values(x: Any, ord: Order, axes: tuple[int, ...], keepdims: boo
     return manipulation.expand_dims(result, axes) if keepdims else result
 
 
+@planned
 def vector_norm(
     x: Shaped[ArrayLike, "..."],
     /,
@@ -137,6 +140,7 @@ def vector_norm(
     return _vector(value, ord, axes, keepdims)
 
 
+@planned
 def matrix_norm(
     x: Shaped[ArrayLike, "*batch n m"], /, *, keepdims: bool = False, ord: Order = "fro"
 ) -> Array:

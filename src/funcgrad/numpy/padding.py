@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.trace import value_of
 from ..primitives import joining as ops
 from ..typing import Array, ArrayLike
@@ -50,6 +51,7 @@ def _items(table: Any) -> Any:
     return table.items()
 
 
+@planned
 def pad(
     array: Shaped[ArrayLike, "..."],
     pad_width: Any,

@@ -6,7 +6,6 @@ become arrays of the common dtype at once, so that a jaxpr shows a literal and n
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..core.sources import user_line
 from ..core.trace import Tracer, as_array
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, is_value
+from ..ir.cautions import caution
 from ..primitives.casting import convert_element_type_p
 from ..primitives.movement import broadcast_shapes, expand_dims
 
@@ -164,7 +164,7 @@ def check_rank_promotion(name: str, shapes: Sequence[tuple[int, ...]]) -> None:
     )
     if config.numpy_rank_promotion == "raise":
         raise ValueError(text)
-    warnings.warn(text, UserWarning, stacklevel=4)
+    caution(text)
 
 
 _scalars_below = {"f": (float, int), "c": (float, int, complex), "i": (int,), "u": (int,)}

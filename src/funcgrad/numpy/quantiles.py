@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..primitives import sorting as ops
 from ..typing import Array, ArrayLike
@@ -178,6 +179,7 @@ def _weighted(rows: Any, weights: Any, fraction: Any, skip_nan: bool) -> Any:
     return where(undefined | bad.any(axis=-1, keepdims=True), float("nan"), result)
 
 
+@planned
 def quantile(
     a: Shaped[ArrayLike, "..."],
     q: Shaped[ArrayLike, "..."],
@@ -211,6 +213,7 @@ def _shares(name: str, a: Any, q: Any) -> Any:
     return to_array(promote_dtypes_inexact(q)[0]) / 100
 
 
+@planned
 def percentile(
     a: Shaped[ArrayLike, "..."],
     q: Shaped[ArrayLike, "..."],
@@ -228,6 +231,7 @@ def percentile(
     return quantiles(a, share, axis, method, keepdims, weights=weights)
 
 
+@planned
 def median(
     a: Shaped[ArrayLike, "..."],
     axis: int | tuple[int, ...] | None = None,
@@ -241,6 +245,7 @@ def median(
     return quantiles(a, 0.5, axis, "midpoint", keepdims)
 
 
+@planned
 def nanquantile(
     a: Shaped[ArrayLike, "..."],
     q: Shaped[ArrayLike, "..."],
@@ -258,6 +263,7 @@ def nanquantile(
     return quantiles(a, q, axis, method, keepdims, True, weights)
 
 
+@planned
 def nanpercentile(
     a: Shaped[ArrayLike, "..."],
     q: Shaped[ArrayLike, "..."],
@@ -275,6 +281,7 @@ def nanpercentile(
     return quantiles(a, share, axis, method, keepdims, True, weights)
 
 
+@planned
 def nanmedian(
     a: Shaped[ArrayLike, "..."],
     axis: int | tuple[int, ...] | None = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..control.accelerators import made_on_device
+from ..control.plans import planned
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir import dtypes
@@ -45,6 +46,7 @@ def _concrete(name: str, x: Any) -> Any:
 
 
 @made_on_device
+@planned
 def arange(
     start: Shaped[ArrayLike, ""],
     stop: Shaped[ArrayLike, ""] | None = None,
@@ -95,6 +97,7 @@ def _added(x: Any, y: Any) -> Any:
 
 
 @made_on_device
+@planned
 def linspace(
     start: Shaped[ArrayLike, "*#shape"],
     stop: Shaped[ArrayLike, "*#shape"],
@@ -163,6 +166,7 @@ def _moved(x: Any, axis: int) -> Any:
     return moveaxis(x, 0, axis)
 
 
+@planned
 def logspace(
     start: Shaped[ArrayLike, "*#shape"],
     stop: Shaped[ArrayLike, "*#shape"],
@@ -182,6 +186,7 @@ def logspace(
     return values if wanted is None else values.astype(wanted)
 
 
+@planned
 def geomspace(
     start: Shaped[ArrayLike, "*#shape"],
     stop: Shaped[ArrayLike, "*#shape"],
@@ -206,6 +211,7 @@ def geomspace(
     return values if wanted is None else values.astype(wanted)
 
 
+@planned
 def meshgrid(
     *xi: Shaped[ArrayLike, "_"], copy: bool = True, sparse: bool = False, indexing: str = "xy"
 ) -> list[Array]:

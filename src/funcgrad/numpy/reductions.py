@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
@@ -105,6 +106,7 @@ def sum_dtype(x: Any, promote_integers: bool = True) -> np.dtype[Any]:
     return dtype if kind != "b" and dtype.itemsize > default.itemsize else default
 
 
+@planned
 def sum(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -139,6 +141,7 @@ def _in_dtype(a: Any, dtype: np.dtype[Any]) -> Any:
     return value if value.dtype == dtype else value.astype(dtype)
 
 
+@planned
 def prod(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -161,6 +164,7 @@ def prod(
     return _fold("prod", ops.reduce_prod, arithmetic.mul, 1, x, axis, keepdims, initial, where)
 
 
+@planned
 def max(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -181,6 +185,7 @@ def max(
     return _fold("max", ops.reduce_max, arithmetic.max, None, a, axis, keepdims, initial, where)
 
 
+@planned
 def min(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -204,6 +209,7 @@ def min(
 amax, amin = max, min
 
 
+@planned
 def all(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -221,6 +227,7 @@ def all(
     return _fold("all", ops.reduce_and, bits.and_, True, x, axis, keepdims, None, where)
 
 
+@planned
 def any(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -248,6 +255,7 @@ def _count(x: Any, axis: Any, mask: Any) -> Any:
     return broadcast_to(as_mask(mask), shape)
 
 
+@planned
 def mean(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -270,6 +278,7 @@ def mean(
     return sum(x, axis, keepdims=keepdims) / float(count)
 
 
+@planned
 def var(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -326,6 +335,7 @@ def _squared_modulus(x: Any) -> Any:
     return arithmetic.square(x)
 
 
+@planned
 def std(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -348,6 +358,7 @@ def std(
     )
 
 
+@planned
 def ptp(
     a: Shaped[ArrayLike, "..."], axis: Axis = None, out: None = None, keepdims: bool = False
 ) -> Array:
@@ -357,6 +368,7 @@ def ptp(
     return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
 
 
+@planned
 def count_nonzero(a: Shaped[ArrayLike, "..."], axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements over axes are not zero."""
     check_arraylike("count_nonzero", a)
@@ -387,6 +399,7 @@ def _index_of(
     return keep(op(x, axis, index_dtype), folded, bool(keepdims))
 
 
+@planned
 def argmax(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = None,
@@ -401,6 +414,7 @@ def argmax(
     return _index_of("argmax", ops.argmax, a, axis, out, keepdims)
 
 
+@planned
 def argmin(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = None,
@@ -415,6 +429,7 @@ def argmin(
     return _index_of("argmin", ops.argmin, a, axis, out, keepdims)
 
 
+@planned
 def average(
     a: Shaped[ArrayLike, "..."],
     axis: Axis = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..ir import dtypes, narrow
 from ..primitives import bits, comparison
 from ..primitives import rounding as ops
@@ -33,18 +34,21 @@ def _is_whole(x: Any) -> bool:
     return kind_of(x) in "biu"
 
 
+@planned
 def floor(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The greatest integer not above x, in the dtype of x."""
     check_arraylike("floor", x)
     return to_array(x) if _is_whole(x) else ops.floor(to_array(x))
 
 
+@planned
 def ceil(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The least integer not below x, in the dtype of x."""
     check_arraylike("ceil", x)
     return to_array(x) if _is_whole(x) else ops.ceil(to_array(x))
 
 
+@planned
 def trunc(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The nearest integer towards zero, in the dtype of x."""
     check_arraylike("trunc", x)
@@ -58,12 +62,14 @@ def trunc(x: Shaped[ArrayLike, "..."], /) -> Array:
 fix = trunc
 
 
+@planned
 def rint(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The nearest integer, halves to the even one, in a float dtype."""
     check_arraylike("rint", x)
     return convert(x, dtypes.canonicalize_dtype(float)) if _is_whole(x) else round(x)
 
 
+@planned
 def round(a: Shaped[ArrayLike, "..."], decimals: int = 0, out: None = None) -> Array:
     """The nearest multiple of 10^-decimals, halves to the even one.
 
@@ -106,6 +112,7 @@ def _round_integer(x: Any, unit: int) -> Any:
     return (quotient + where(up, 1, 0).astype(dtype_of(x))) * unit
 
 
+@planned
 def signbit(x: Shaped[ArrayLike, "..."], /) -> Array:
     """Whether the sign bit is set: x < 0, or x is -0.0."""
     check_arraylike("signbit", x)
@@ -128,6 +135,7 @@ def _as_bits(x: Any) -> Any:
     return bitcast_convert_type(x, np.dtype(f"i{dtype_of(x).itemsize}"))
 
 
+@planned
 def copysign(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """|x1| with the sign of x2."""
     a, b = promote_args_inexact("copysign", x1, x2)
@@ -138,6 +146,7 @@ def copysign(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"],
     return where(signbit(b), -magnitude, magnitude)
 
 
+@planned
 def nextafter(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """The float next to x in the direction of y."""
     a, b = promote_args_inexact("nextafter", x, y)
@@ -154,6 +163,7 @@ def spacing(x: Shaped[ArrayLike, "..."], /) -> Array:
     return nextafter(value, away) - value
 
 
+@planned
 def frexp(x: Shaped[ArrayLike, "..."], /) -> tuple[Array, Array]:
     """Mantissa m in ±[0.5, 1) and exponent e, so that x = m · 2^e.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..control.loops import fori_loop
+from ..control.plans import planned
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir import dtypes
@@ -110,6 +111,7 @@ def flatnonzero(
     return nonzero(to_array(a).reshape(-1), size=size, fill_value=fill_value)[0]
 
 
+@planned
 def bincount(
     x: Shaped[ArrayLike, "n"],
     weights: Shaped[ArrayLike, "n"] | None = None,
@@ -141,6 +143,7 @@ def bincount(
     return zeros.at[value.clip(0, None)].add(count, mode="drop")
 
 
+@planned
 def searchsorted(
     a: Shaped[ArrayLike, "n"],
     v: Shaped[ArrayLike, "..."],
@@ -203,6 +206,7 @@ def _sorts_before(x: Any, y: Any, or_equal: bool) -> Any:
     return less(x, y) | (isnan(y) & ~isnan(x))
 
 
+@planned
 def digitize(
     x: Shaped[ArrayLike, "..."],
     bins: Shaped[ArrayLike, "edges"],
@@ -224,6 +228,7 @@ def digitize(
     return where(edges[-1] >= edges[0], ascending, descending)
 
 
+@planned
 def interp(
     x: Shaped[ArrayLike, "..."],
     xp: Shaped[ArrayLike, "n"],
@@ -348,6 +353,7 @@ def ravel_multi_index(
     return result
 
 
+@planned
 def isin(
     element: Shaped[ArrayLike, "..."],
     test_elements: Shaped[ArrayLike, "..."],

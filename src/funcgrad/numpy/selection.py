@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..primitives import comparison
 from ..primitives.elementwise import constant_like
@@ -38,6 +39,7 @@ def as_mask(x: Any) -> Any:
     return comparison.ne(value, constant_like(value, 0))
 
 
+@planned
 def where(
     condition: Shaped[ArrayLike, "*#shape"],
     x: Shaped[ArrayLike, "*#shape"] | None = None,
@@ -87,6 +89,7 @@ def _check_ranks(shapes: Sequence[tuple[int, ...]]) -> None:
         check_rank_promotion("where", shapes)
 
 
+@planned
 def select(
     condlist: Sequence[Shaped[ArrayLike, "*#shape"]],
     choicelist: Sequence[Shaped[ArrayLike, "*#shape"]],

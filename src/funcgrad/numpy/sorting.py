@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
 from ..primitives import sorting as ops
@@ -34,6 +35,7 @@ def _laid_out(x: Any, axis: int | None) -> tuple[Any, int]:
     return x, canonical_axis(operator.index(axis), x.ndim)
 
 
+@planned
 def sort(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = -1,
@@ -55,6 +57,7 @@ def sort(
     return flip(result, along) if descending else result
 
 
+@planned
 def argsort(
     a: Shaped[ArrayLike, "..."],
     axis: int | None = -1,
@@ -78,6 +81,7 @@ def argsort(
     return x.shape[along] - 1 - flip(result, along) if descending else result
 
 
+@planned
 def lexsort(
     keys: Sequence[Shaped[ArrayLike, "*shape"]] | Shaped[ArrayLike, "keys *shape"], axis: int = -1
 ) -> Array:
@@ -102,6 +106,7 @@ def sort_complex(a: Shaped[ArrayLike, "..."]) -> Array:
     return sort(x.astype(dtypes.to_complex_dtype(x.dtype)))
 
 
+@planned
 def partition(a: Shaped[ArrayLike, "..."], kth: int, axis: int = -1) -> Array:
     """The elements with the kth in its sorted place, none greater before it, none less after."""
     check_arraylike("partition", a)
@@ -109,6 +114,7 @@ def partition(a: Shaped[ArrayLike, "..."], kth: int, axis: int = -1) -> Array:
     return sort(a, axis)
 
 
+@planned
 def argpartition(a: Shaped[ArrayLike, "..."], kth: int, axis: int = -1) -> Array:
     """The indices of a partition; see `partition`."""
     check_arraylike("argpartition", a)

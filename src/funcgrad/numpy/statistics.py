@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.trace import value_of
 from ..typing import Array, ArrayLike, DTypeLike
 from . import reductions
@@ -54,6 +55,7 @@ def histogram_bin_edges(
     return linspace(low, high, operator.index(value_of(bins)) + 1, dtype=x.dtype)
 
 
+@planned
 def histogram(
     a: Shaped[ArrayLike, "*shape"],
     bins: Shaped[ArrayLike, ""] | Shaped[ArrayLike, "edges"] = 10,
@@ -170,6 +172,7 @@ def histogram2d(
     return counts, edges[0], edges[1]
 
 
+@planned
 def cov(
     m: Shaped[ArrayLike, "..."],
     y: Shaped[ArrayLike, "..."] | None = None,
@@ -222,6 +225,7 @@ def cov(
     return (dot(scaled, centred.T.conj()) / norm).squeeze()
 
 
+@planned
 def corrcoef(
     x: Shaped[ArrayLike, "..."],
     y: Shaped[ArrayLike, "..."] | None = None,

@@ -31,6 +31,12 @@ def simplify(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -
             primitives that it has none of become programs of others.
         programs: for a CPU: so do primitives that it has no kernel of.
     """
+    smaller = inlined(closed, whole, programs)
+    return ClosedJaxpr(without_transposes(smaller.jaxpr), smaller.consts)
+
+
+def inlined(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -> ClosedJaxpr:
+    """The same, but for the products: what is left is computed as before, to the last bit."""
     builder = _Builder(whole, programs)
     jaxpr = closed.jaxpr
     for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
@@ -38,7 +44,7 @@ def simplify(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -
     outs = builder.run(jaxpr)
     smaller = Jaxpr(builder.constvars, jaxpr.invars, outs, builder.eqns, None, jaxpr.debug_name)
     smaller, consts = dce_with_consts(smaller, builder.consts)
-    return ClosedJaxpr(without_transposes(smaller), tuple(consts))
+    return ClosedJaxpr(smaller, tuple(consts))
 
 
 def with_programs(closed: ClosedJaxpr) -> ClosedJaxpr:

@@ -20,7 +20,7 @@ from .kinds import Binary, Unary, draw, integers, reals
 
 def unsigned(x: Any) -> Any:
     """The bits of a NumPy integer array as unsigned integers."""
-    return x.view(np.dtype(f"u{x.dtype.itemsize}"))
+    return x if x.dtype.kind == "u" else x.view(np.dtype(f"u{x.dtype.itemsize}"))
 
 
 class LogicalNot(UnaryUfunc):
@@ -137,6 +137,8 @@ class Shift(Binary):
 def places_of(y: Any) -> tuple[Any, Any]:
     """The shift counts below the width, and where they are; negative counts are beyond it."""
     count = unsigned(y)
+    if not y.ndim and int(count) < 8 * y.dtype.itemsize:
+        return count, True
     last = count.dtype.type(8 * y.dtype.itemsize - 1)
     return np.minimum(count, last), count <= last
 
@@ -148,7 +150,8 @@ class ShiftLeft(Shift):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, (places, inside) = arrays[0], places_of(arrays[1])
-        return ((unsigned(x) << places) * inside).view(x.dtype)
+        moved = unsigned(x) << places
+        return (moved if inside is True else moved * inside).view(x.dtype)
 
 
 class ShiftRightLogical(Shift):
@@ -159,7 +162,8 @@ class ShiftRightLogical(Shift):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, (places, inside) = arrays[0], places_of(arrays[1])
-        return ((unsigned(x) >> places) * inside).view(x.dtype)
+        moved = unsigned(x) >> places
+        return (moved if inside is True else moved * inside).view(x.dtype)
 
 
 class ShiftRightArithmetic(Shift):

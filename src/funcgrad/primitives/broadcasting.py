@@ -63,6 +63,10 @@ class BroadcastInDim(Movement):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         shape, axes = params["shape"], params["broadcast_dimensions"]
+        if not axes and math.prod(shape) <= _copied:
+            out = np.empty(shape, x.dtype)
+            out[...] = x
+            return out
         if list(axes) != sorted(axes):
             order = sorted(range(len(axes)), key=axes.__getitem__)
             x, axes = x.transpose(order), tuple(axes[i] for i in order)

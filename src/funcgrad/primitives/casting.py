@@ -8,8 +8,8 @@ integers wrap.
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..core.trace import Tracer
 from ..core.zeros import Zero, zero_tangent
 from ..ir import dtypes, loops, narrow
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.cautions import caution
 from ..ir.loops import Affine, Expr, IndexTuple, Lowered, Map, Operand
 from . import scalars
 from .elementwise import complex_plane
@@ -32,6 +33,8 @@ def cast(x: Any, dtype: np.dtype[Any]) -> Any:
     """A NumPy array in another dtype: floats saturate to integers, complex numbers lose `imag`."""
     if x.dtype == dtype:
         return x
+    if x.dtype.kind in "biu" and x.dtype.isbuiltin == 1:
+        return x.astype(dtype)
     x = x.astype(narrow.wide_of(x.dtype), copy=False)
     if x.dtype.kind == "c" and dtype.kind != "c":
         x = x.real
@@ -41,13 +44,22 @@ def cast(x: Any, dtype: np.dtype[Any]) -> Any:
     return x.astype(dtype)
 
 
+@cache
+def _ends(source: np.dtype[Any], target: np.dtype[Any]) -> tuple[Any, Any]:
+    """The ends of an integer dtype as floats, which may lie one above the integer ends."""
+    limits = dtypes.iinfo(target)
+    return source.type(int(limits.min)), source.type(int(limits.max))
+
+
 def saturate(x: Any, dtype: np.dtype[Any]) -> Any:
     """Floats as integers toward zero; what is out of range becomes its end, NaN becomes 0."""
-    limits = dtypes.iinfo(dtype)
-    # The ends as floats may lie one above the integer ends, hence >= and <=.
-    x = x.astype(np.promote_types(np.float32, x.dtype), copy=False)
-    low, high = x.dtype.type(int(limits.min)), x.dtype.type(int(limits.max))
+    if x.dtype.itemsize < 4:
+        x = x.astype(np.float32)
+    low, high = _ends(x.dtype, dtype)
+    if ((x >= low) & (x < high)).all():
+        return x.astype(dtype)
     above, below = x >= high, x <= low
+    limits = dtypes.iinfo(dtype)
     inside = np.where(above | below | np.isnan(x), np.zeros((), x.dtype), x).astype(dtype)
     out = np.where(above, np.array(int(limits.max), dtype), inside)
     return np.where(below, np.array(int(limits.min), dtype), out)
@@ -302,10 +314,9 @@ def convert_element_type(operand: Any, new_dtype: Any, weak_type: bool = False) 
     if new == aval.dtype and weak_type == aval.weak_type and isinstance(operand, (Array, Tracer)):
         return operand
     if aval.dtype.kind == "c" and new.kind != "c":
-        warnings.warn(
+        caution(
             "Casting complex values to real discards the imaginary part",
             np.exceptions.ComplexWarning,
-            stacklevel=2,
         )
     if type(operand) is int and new in dtypes.supported_dtypes:
         # Python's integers know no bound: convert the value, not its canonical dtype.

@@ -46,9 +46,14 @@ def replace_zero(x: Any) -> Any:
     return select(eq(x, constant_like(x, 0)), full_like(x, 1), x)
 
 
+_no = np.False_  # what NumPy says of one number
+
+
 def integer_quotient(x: Any, y: Any) -> Any:
     """x / y of NumPy integers toward zero, with all bits set where y is 0."""
     zero = y == 0
+    if zero is _no:
+        return np.floor_divide(x - np.fmod(x, y), y)
     divisor = y + zero
     # x - fmod(x, y) is a multiple of y and lies between 0 and x: it divides without rounding.
     quotient = np.floor_divide(x - np.fmod(x, divisor), divisor)
@@ -58,7 +63,7 @@ def integer_quotient(x: Any, y: Any) -> Any:
 def integer_remainder(x: Any, y: Any) -> Any:
     """The remainder of NumPy integers with the sign of x, and x itself where y is 0."""
     zero = y == 0
-    return np.fmod(x, y + zero) + x * zero
+    return np.fmod(x, y) if zero is _no else np.fmod(x, y + zero) + x * zero
 
 
 def repeated_product(x: Any, count: int) -> Any:

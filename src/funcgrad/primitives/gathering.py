@@ -158,6 +158,33 @@ def find_windows(
     return Windows((*moving, *rest), part, tuple(rows), extents, valid, axes)
 
 
+def rows_along(
+    axis: int,
+    shape: tuple[int, ...],
+    indices: np.ndarray[Any, Any],
+    numbers: GatherDimensionNumbers,
+    sizes: Sequence[int],
+    mode: GatherScatterMode,
+) -> Any:
+    """Places along an axis, where the windows are what lies across it there; else None.
+
+    So it is where one component moves over one axis, whose place in the result the batch axes have,
+    and all is in bounds, or is brought there.
+    """
+    rank, batch = len(shape), indices.ndim - 1
+    moved = (*shape[:axis], 1, *shape[axis + 1 :])
+    offsets = (*range(axis), *range(axis + batch, rank - 1 + batch))
+    plain = numbers.start_index_map == (axis,) == numbers.collapsed_slice_dims
+    if not plain or numbers.operand_batching_dims or tuple(sizes) != moved:
+        return None
+    if tuple(numbers.offset_dims) != offsets or 0 in shape or not indices.size:
+        return None
+    rows, last = as_int64(indices)[..., 0], shape[axis] - 1
+    if mode is GatherScatterMode.CLIP:
+        return np.minimum(np.maximum(rows, 0), last)
+    return rows if ((rows >= 0) & (rows <= last)).all() else None
+
+
 def as_int64(indices: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Indices of any integer dtype as int64; what is too large stays out of bounds."""
     if indices.dtype == np.uint64:
@@ -218,6 +245,10 @@ class Gather(Primitive):
         operand, indices = arrays
         numbers: GatherDimensionNumbers = params["dimension_numbers"]
         sizes: tuple[int, ...] = params["slice_sizes"]
+        axis = numbers.start_index_map[0] if numbers.start_index_map else 0
+        rows = rows_along(axis, operand.shape, indices, numbers, sizes, params["mode"])
+        if rows is not None:
+            return operand.take(rows, axis=axis)
         windows = find_windows(operand.shape, indices, numbers, sizes)
         rows = windows.rows
         if 0 in windows.shape:

@@ -68,6 +68,10 @@ class Fold(Reduction):
     ufunc: ClassVar[Any]
     identity: ClassVar[Callable[[Any], Any]]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._starts: dict[np.dtype[Any], Any] = {}
+
     def fold_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         return accumulator(dtype)
 
@@ -75,9 +79,15 @@ class Fold(Reduction):
         (x,) = arrays
         axes = params["axes"]
         work = accumulator(x.dtype)
-        start = np.asarray(type(self).identity(work)).astype(work)
-        out = self.ufunc.reduce(x, axis=axes, dtype=work, initial=start[()])
-        return np.asarray(out).astype(x.dtype, copy=False)
+        out = self.ufunc.reduce(x, axis=axes, dtype=work, initial=self._start(work))
+        return np.asarray(out) if work is x.dtype else np.asarray(out).astype(x.dtype, copy=False)
+
+    def _start(self, work: np.dtype[Any]) -> Any:
+        """The identity as a number of a dtype."""
+        found = self._starts.get(work)
+        if found is None:
+            found = self._starts[work] = np.asarray(type(self).identity(work)).astype(work)[()]
+        return found
 
     def examples(self) -> Iterator[Example]:
         for shape, axes in shapes_and_axes:

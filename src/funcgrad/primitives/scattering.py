@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,56 +22,20 @@ from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import Jaxpr
 from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, apply
 from .gathering import (
-    Axes,
-    GatherDimensionNumbers,
     GatherScatterMode,
     check_numbers,
     find_windows,
-    gather,
+    rows_along,
     shifted,
     window_order,
 )
 from .kinds import draw, fold_op, integers, reals
 from .lowered_indexing import IndexedWindows, scattered
 from .scatter_folds import apply_repeatedly, fold, replace
+from .scatter_places import ScatterDimensionNumbers as ScatterDimensionNumbers
+from .scatter_places import gather_back, gather_numbers, window_sizes
+from .scatter_places import scatter_numbers as scatter_numbers
 from .selection import zeros_of
-
-
-class ScatterDimensionNumbers(NamedTuple):
-    """How the axes of operand, indices and updates of a scatter belong together.
-
-    Attributes:
-        update_window_dims: update axes that run through the windows, ascending.
-        inserted_window_dims: operand axes of window size 1 that the updates leave out.
-        scatter_dims_to_operand_dims: the operand axis of each component of an index vector.
-        operand_batching_dims: operand axes walked in step with axes of the indices.
-        scatter_indices_batching_dims: those axes of the indices, in the same order.
-    """
-
-    update_window_dims: Axes
-    inserted_window_dims: Axes
-    scatter_dims_to_operand_dims: Axes
-    operand_batching_dims: Axes = ()
-    scatter_indices_batching_dims: Axes = ()
-
-
-def scatter_numbers(numbers: GatherDimensionNumbers) -> ScatterDimensionNumbers:
-    """The numbers of the scatter that writes where a gather reads."""
-    return ScatterDimensionNumbers(*numbers)
-
-
-def gather_numbers(numbers: ScatterDimensionNumbers) -> GatherDimensionNumbers:
-    """The numbers of the gather that reads where a scatter writes."""
-    return GatherDimensionNumbers(*numbers)
-
-
-def window_sizes(
-    rank: int, updates: Sequence[int], numbers: ScatterDimensionNumbers
-) -> tuple[int, ...]:
-    """The window's extent along each of `rank` operand axes, from the shape of the updates."""
-    left_out = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
-    window = iter(numbers.update_window_dims)
-    return tuple(1 if d in left_out else updates[next(window)] for d in range(rank))
 
 
 class Scatter(Primitive):
@@ -134,6 +98,10 @@ class Scatter(Primitive):
             return out
         numbers: ScatterDimensionNumbers = params["dimension_numbers"]
         sizes = window_sizes(out.ndim, updates.shape, numbers)
+        rows = rows_along(0, out.shape, indices, gather_numbers(numbers), sizes, params["mode"])
+        if rows is not None:
+            self.combine(out, [rows.ravel()], updates.reshape(-1, *out.shape[1:]), **params)
+            return out
         windows = find_windows(out.shape, indices, gather_numbers(numbers), sizes)
         order = window_order(windows, numbers.update_window_dims, updates.ndim)
         new = updates.transpose(np.argsort(order))
@@ -446,23 +414,6 @@ scatter_sub_p = ScatterSub()
 scatter_mul_p = ScatterMul()
 scatter_min_p = ScatterMin()
 scatter_max_p = ScatterMax()
-
-
-def gather_back(
-    x: Any, indices: Any, shape: tuple[int, ...], params: dict[str, Any], fill_value: Any
-) -> Any:
-    """What x holds at the places of updates of a shape; fill_value for those left out."""
-    numbers: ScatterDimensionNumbers = params["dimension_numbers"]
-    return gather(
-        x,
-        indices,
-        gather_numbers(numbers),
-        window_sizes(len(aval_of(x).shape), shape, numbers),
-        unique_indices=params["unique_indices"],
-        indices_are_sorted=params["indices_are_sorted"],
-        mode=params["mode"],
-        fill_value=fill_value,
-    )
 
 
 def bind_add(x: Any, indices: Any, updates: Any, params: dict[str, Any]) -> Any:

@@ -188,7 +188,11 @@ class Slice(Movement):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
-        strides = params["strides"] or (1,) * x.ndim
+        strides = params["strides"]
+        if strides is None and x.ndim:
+            slices = map(builtins.slice, params["start_indices"], params["limit_indices"])
+            return x[tuple(slices)]
+        strides = strides or (1,) * x.ndim
         bounds = zip(params["start_indices"], params["limit_indices"], strides, strict=True)
         return x[tuple(map(builtins.slice, *zip(*bounds, strict=True)))] if x.ndim else x
 

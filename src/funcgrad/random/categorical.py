@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..core.trace import as_array
 from ..ir import dtypes
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 Shape = Sequence[int]
 
 
+@planned
 def gumbel(key: KeyLike, shape: Shape = (), dtype: Any = None, mode: str | None = None) -> Array:
     """Standard Gumbel numbers: -log(-log(u)) of u uniform in (0, 1).
 
@@ -111,6 +113,7 @@ def _fraction(high: Any, low: Any) -> Any:
     return bitcast_convert_type(exponent | mantissa, np.float32)
 
 
+@planned
 def categorical(
     key: KeyLike,
     logits: Float[ArrayLike, "..."],
@@ -174,6 +177,7 @@ def _largest(
     return reshape(moveaxis(indices, len(batch), 0), (*lead, *batch))
 
 
+@planned
 def choice(
     key: KeyLike,
     a: Shaped[ArrayLike, "..."],

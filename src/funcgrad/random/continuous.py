@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import aval_of, canonical_shape
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Shape = Sequence[int]
 
 
+@planned
 def exponential(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Exponential numbers of mean 1: -log(1 - u).
 
@@ -47,6 +49,7 @@ def draw_exponential(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
     return neg(log1p(neg(draw_uniform(key, shape, dtype))))
 
 
+@planned
 def laplace(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Laplace numbers, density e^-|x| / 2: sign(u) log(1 - |u|) of u uniform in (-1, 1).
 
@@ -61,6 +64,7 @@ def laplace(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     return mul(sign(u), log1p(neg(abs(u))))
 
 
+@planned
 def logistic(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Logistic numbers: log(u / (1 - u)).
 
@@ -74,6 +78,7 @@ def logistic(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     return sub(log(u), log1p(neg(u)))
 
 
+@planned
 def cauchy(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Cauchy numbers, density 1 / (π (1 + x²)): tan(π (u - 1/2)).
 
@@ -87,6 +92,7 @@ def cauchy(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     return tan(mul(np.array(np.pi, canonical), sub(u, np.array(0.5, canonical))))
 
 
+@planned
 def pareto(
     key: KeyLike, b: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
 ) -> Array:
@@ -105,6 +111,7 @@ def pareto(
     return exp(div(draw_exponential(typed, whole, canonical), spread(b, whole, canonical)))
 
 
+@planned
 def maxwell(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Maxwell numbers, density √(2/π) x² e^(-x²/2): lengths of normal vectors in space.
 
@@ -120,6 +127,7 @@ def _draw_maxwell(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any
     return sqrt(reduce_sum(mul(vectors, vectors), (len(shape),)))
 
 
+@planned
 def double_sided_maxwell(
     key: KeyLike,
     loc: Shaped[ArrayLike, "*#shape"],
@@ -146,6 +154,7 @@ def double_sided_maxwell(
     return draw_signs(for_sign, whole, canonical) * size * scale + loc
 
 
+@planned
 def rayleigh(
     key: KeyLike, scale: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
 ) -> Array:
@@ -165,6 +174,7 @@ def rayleigh(
     return mul(spread(scale, whole, canonical), sqrt(mul(log(u), np.array(-2.0, canonical))))
 
 
+@planned
 def wald(
     key: KeyLike, mean: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
 ) -> Array:
@@ -192,6 +202,7 @@ def wald(
     return select(u <= mu / (mu + x), x, mu_squared / x)
 
 
+@planned
 def weibull_min(
     key: KeyLike,
     scale: Shaped[ArrayLike, "*#shape"],
@@ -212,6 +223,7 @@ def weibull_min(
     return power(drawn, 1.0 / concentration) * scale
 
 
+@planned
 def triangular(
     key: KeyLike,
     left: Shaped[ArrayLike, "*#shape"],
@@ -239,6 +251,7 @@ def triangular(
     return select(u < (peak - low) / (high - low), rising, falling)
 
 
+@planned
 def lognormal(
     key: KeyLike,
     sigma: Shaped[ArrayLike, "..."] = 1.0,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import aval_of, canonical_shape
@@ -42,6 +43,7 @@ def int_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     return canonical
 
 
+@planned
 def rademacher(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """-1 or 1 with equal probability.
 
@@ -60,6 +62,7 @@ def draw_signs(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     return convert_element_type(2 * convert_element_type(ones, dtype) - 1, dtype)
 
 
+@planned
 def geometric(
     key: KeyLike, p: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
 ) -> Array:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir.avals import aval_of, canonical_shape
 from ..numpy.reductions import sum as sum_along
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Shape = Sequence[int]
 
 
+@planned
 def gamma(
     key: KeyLike, a: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
 ) -> Array:
@@ -50,6 +52,7 @@ def gamma(
     return draw_gamma(typed, a, joint_shape("gamma", shape, a), canonical)
 
 
+@planned
 def loggamma(
     key: KeyLike, a: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
 ) -> Array:
@@ -66,6 +69,7 @@ def draw_gamma(
     return random_gamma_p.bind(key, spread(a, shape, dtype), log_space=log_space)
 
 
+@planned
 def beta(
     key: KeyLike,
     a: Shaped[ArrayLike, "*#shape"],
@@ -94,6 +98,7 @@ def beta(
     return div(scaled_a, scaled_a + scaled_b)
 
 
+@planned
 def dirichlet(
     key: KeyLike,
     alpha: Shaped[ArrayLike, "*batch n"],
@@ -126,6 +131,7 @@ def dirichlet(
     return div(scaled, expand_dims(reduce_sum(scaled, (last,)), (last,)))
 
 
+@planned
 def chisquare(
     key: KeyLike, df: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
 ) -> Array:
@@ -150,6 +156,7 @@ def _draw_chisquare(key: Any, df: Any, shape: tuple[int, ...], dtype: np.dtype[A
     return mul(exp(draw_gamma(key, half, shape, dtype, log_space=True)), two)
 
 
+@planned
 def f(
     key: KeyLike,
     dfnum: Shaped[ArrayLike, "*#shape"],
@@ -175,6 +182,7 @@ def f(
     return div(numerator, div(_draw_chisquare(for_below, below, whole, canonical), below))
 
 
+@planned
 def t(
     key: KeyLike, df: Shaped[ArrayLike, "..."], shape: Shape | None = None, dtype: Any = None
 ) -> Array:
@@ -196,6 +204,7 @@ def t(
     return mul(drawn, sqrt(div(half, draw_gamma(for_gamma, half, whole, canonical))))
 
 
+@planned
 def generalized_normal(
     key: KeyLike, p: Shaped[ArrayLike, ""], shape: Shape = (), dtype: Any = None
 ) -> Array:
@@ -217,6 +226,7 @@ def _draw_generalized(key: Any, p: Any, shape: tuple[int, ...], dtype: np.dtype[
     return draw_signs(for_sign, shape, dtype) * size ** (1 / p)
 
 
+@planned
 def ball(
     key: KeyLike, d: int, p: int | float = 2, shape: Shape = (), dtype: Any = None
 ) -> Shaped[Array, "*shape {d}"]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..config import config
+from ..control.plans import planned
 from ..core.array import Array as ArrayValue
 from ..core.sources import user_line
 from ..core.trace import as_array
@@ -86,6 +87,7 @@ def PRNGKey(seed: Integer[ArrayLike, ""], *, impl: Any = None) -> UInt32[Array, 
     return random_unwrap_p.bind(key(seed, impl=impl))
 
 
+@planned
 def wrap_key_data(
     key_bits_array: UInt32[ArrayLike, "*shape 2"], *, impl: Any = None, dtype: Any = None
 ) -> Key[Array, "*shape"]:
@@ -94,6 +96,7 @@ def wrap_key_data(
     return random_wrap_p.bind(as_array(key_bits_array))
 
 
+@planned
 def key_data(keys: Keys) -> UInt32[Array, "*shape 2"]:
     """The raw words u32[..., 2] of a key array; raw keys are returned as they are."""
     keys = as_array(keys)
@@ -179,6 +182,7 @@ def _as_given(keys: Any, raw: bool) -> Any:
     return random_unwrap_p.bind(keys) if raw else keys
 
 
+@planned
 def split(key: KeyLike, num: int | Sequence[int] = 2) -> Array:
     """New keys from a key.
 

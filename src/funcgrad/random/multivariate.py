@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..control.plans import planned
 from ..core.sources import user_line
 from ..core.trace import as_array
 from ..ir import dtypes
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Shape = Sequence[int]
 
 
+@planned
 def multivariate_normal(
     key: KeyLike,
     mean: Shaped[ArrayLike, "*#batch n"],
@@ -91,6 +93,7 @@ def _factor(cov: Any, method: str) -> Any:
     return columns_times(vectors, sqrt(squares))
 
 
+@planned
 def orthogonal(
     key: KeyLike, n: int, shape: Shape = (), dtype: Any = None, m: int | None = None
 ) -> Shaped[Array, "*shape rows columns"]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..control.jitted import jit
+from ..control.plans import planned
 from ..core.array import Array as ArrayValue
 from ..core.context import context
 from ..core.sources import user_line
@@ -30,6 +31,7 @@ from ..primitives.random_bits import random_bits_p, random_split_p
 from ..primitives.selection import select
 from ..primitives.special import erf, erf_inv
 from ..typing import Array, ArrayLike
+from . import words as words  # gives the primitives their quick rules
 from .keys import KeyLike, check_key
 
 if TYPE_CHECKING:
@@ -109,6 +111,7 @@ def check_shape(name: str, shape: tuple[int, ...], *parameters: tuple[int, ...])
         )
 
 
+@planned
 def bits(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Uniform random bits as unsigned integers.
 
@@ -127,6 +130,7 @@ def bits(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     return drawn_by(_draw_words, typed, canonical_shape(shape), canonical)
 
 
+@planned
 def uniform(
     key: KeyLike,
     shape: Shape = (),
@@ -170,6 +174,7 @@ def draw_uniform(
     return max(low, add(mul(unit, sub(high, low)), low))
 
 
+@planned
 def normal(key: KeyLike, shape: Shape = (), dtype: Any = None) -> Array:
     """Standard normal numbers; complex dtypes give independent parts of variance 1/2.
 
@@ -199,6 +204,7 @@ def draw_normal(key: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     return mul(np.array(math.sqrt(2), dtype), erf_inv(drawn))
 
 
+@planned
 def truncated_normal(
     key: KeyLike,
     lower: Shaped[ArrayLike, "*#shape"],
@@ -232,6 +238,7 @@ def truncated_normal(
     return min(max(out, inner), outer)
 
 
+@planned
 def bernoulli(
     key: KeyLike, p: Float[ArrayLike, "..."] = 0.5, shape: Shape | None = None, mode: str = "low"
 ) -> Array:
@@ -275,6 +282,7 @@ def _spread(x: Any, shape: tuple[int, ...]) -> Any:
     return broadcast_in_dim(x, shape, tuple(range(offset, len(shape))))
 
 
+@planned
 def randint(
     key: KeyLike,
     shape: Shape,
@@ -366,6 +374,7 @@ def _clip_integer(x: Any, dtype: np.dtype[Any]) -> Any:
     return convert_element_type(clipped, dtype)
 
 
+@planned
 def permutation(
     key: KeyLike, x: Shaped[ArrayLike, "..."], axis: int = 0, independent: bool = False
 ) -> Array:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import numpy as fnp
 from ...control.custom_jvp import custom_jvp
+from ...control.plans import planned
 from ...numpy.promotion import check_arraylike, dtype_of
 from ...numpy.reductions import canonical_axes, keep
 from ...primitives.arithmetic import abs as magnitude
@@ -30,11 +31,13 @@ def _(primals: Any, tangents: Any) -> Any:
     return _logit(x), dx / (x * (1 - x))
 
 
+@planned
 def logit(x: Shaped[ArrayLike, "..."]) -> Array:
     """log(x / (1 - x)), the inverse of `expit`."""
     return _logit(*floats("logit", x))
 
 
+@planned
 def expit(x: Shaped[ArrayLike, "..."]) -> Array:
     """1 / (1 + e^-x)."""
     return logistic(*inexact("expit", x))
@@ -79,22 +82,26 @@ def _together(x: Any, y: Any) -> tuple[Any, Any]:
     return fnp.broadcast_to(x, shape), fnp.broadcast_to(y, shape)
 
 
+@planned
 def xlogy(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"]) -> Array:
     """x log y, 0 where x is 0 unless y is NaN."""
     return _xlogy(*_together(*inexact("xlogy", x, y)))
 
 
+@planned
 def xlog1py(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"]) -> Array:
     """x log(1 + y), 0 where x is 0 unless y is NaN."""
     return _xlog1py(*_together(*inexact("xlog1py", x, y)))
 
 
+@planned
 def entr(x: Shaped[ArrayLike, "..."]) -> Array:
     """-x log x, 0 at 0, -∞ below."""
     (v,) = floats("entr", x)
     return fnp.where(v < 0, -fnp.inf, -_xlogx(v))
 
 
+@planned
 def rel_entr(p: Shaped[ArrayLike, "*#shape"], q: Shaped[ArrayLike, "*#shape"]) -> Array:
     """p log(p / q); 0 where p is 0 and q ≥ 0, ∞ elsewhere outside of p > 0, q > 0."""
     a, b = _together(*floats("rel_entr", p, q))
@@ -105,6 +112,7 @@ def rel_entr(p: Shaped[ArrayLike, "*#shape"], q: Shaped[ArrayLike, "*#shape"]) -
     return fnp.where(inside, value, fnp.where(edge, 0.0, fnp.inf))
 
 
+@planned
 def kl_div(p: Shaped[ArrayLike, "*#shape"], q: Shaped[ArrayLike, "*#shape"]) -> Array:
     """p log(p / q) - p + q, the terms of the divergence of Kullback and Leibler."""
     a, b = floats("kl_div", p, q)
@@ -117,18 +125,21 @@ def _power(x: Any, lmbda: Any, log: Any) -> Any:
     return fnp.where(zero, log, fnp.expm1(safe * log) / safe)
 
 
+@planned
 def boxcox(x: Shaped[ArrayLike, "*#shape"], lmbda: Shaped[ArrayLike, "*#shape"]) -> Array:
     """(x^λ - 1) / λ, log x where λ is 0."""
     v, power = floats("boxcox", x, lmbda)
     return _power(v, power, fnp.log(v))
 
 
+@planned
 def boxcox1p(x: Shaped[ArrayLike, "*#shape"], lmbda: Shaped[ArrayLike, "*#shape"]) -> Array:
     """((1 + x)^λ - 1) / λ, log(1 + x) where λ is 0."""
     v, power = floats("boxcox1p", x, lmbda)
     return _power(v, power, fnp.log1p(v))
 
 
+@planned
 def logsumexp(
     a: Shaped[ArrayLike, "*#shape"],
     axis: Axis = None,
@@ -178,6 +189,7 @@ def _shifted(name: str, x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     return v - stop_gradient(top), axes
 
 
+@planned
 def softmax(x: Shaped[ArrayLike, "..."], /, *, axis: Axis = None) -> Array:
     """e^xᵢ / Σⱼ e^xⱼ over axes, all by default."""
     shifted, axes = _shifted("softmax", x, axis)
@@ -185,6 +197,7 @@ def softmax(x: Shaped[ArrayLike, "..."], /, *, axis: Axis = None) -> Array:
     return weights / keep(weights.sum(axis=axes), axes, True)
 
 
+@planned
 def log_softmax(x: Shaped[ArrayLike, "..."], /, *, axis: Axis = None) -> Array:
     """The logarithm of `softmax`, without its loss of precision."""
     shifted, axes = _shifted("log_softmax", x, axis)
