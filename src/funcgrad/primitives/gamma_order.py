@@ -32,7 +32,7 @@ def series(a: Any, x: Any) -> Any:
     return total
 
 
-def fraction(a: Any, x: Any, still: float = 1e-16 * _step) -> Any:
+def fraction(a: Any, x: Any, still: float = 1e-15 * _step) -> Any:
     """1/(x + 1 - a - 1(1 - a)/(x + 3 - a - 2(2 - a)/(...))), of complex a, by Lentz's method.
 
     It ends where a factor is 1 to rounding, and its imaginary part below `still`.
@@ -50,7 +50,8 @@ def fraction(a: Any, x: Any, still: float = 1e-16 * _step) -> Any:
         c = np.where(np.abs(c) < _tiny, _tiny, c)
         factor = c * d
         h = h * factor
-        if np.all((np.abs(factor - 1) <= max(1e-16, still)) & (np.abs(factor.imag) <= still)):
+        # Rounding keeps factors a few units of the last place from 1.
+        if np.all((np.abs(factor - 1) <= max(1e-15, still)) & (np.abs(factor.imag) <= still)):
             break
     return h
 
