@@ -47,6 +47,9 @@ SHARED_NANOSECONDS = 20_000.0
 # Chunks that are enough even where each keeps a large partial result, and bytes of all that are
 # kept by more: each is filled with zeros and read again to be joined.
 ENOUGH, KEPT = 16, 8 << 20
+# As many chunks of a GPU's work are enough for its multiprocessors where a block does each, and so
+# many threads where one does each element of a partial result.
+BLOCKS, THREADS = 256, 1 << 18
 # Vectors of a partial result that are joined at once: whole lines of each.
 JOINED = 4
 
@@ -77,6 +80,9 @@ def chunk_count(
     most, each = division.most, sum(p.bytes // p.shape[0] for p, _, _ in partials)
     if division.in_order and each:
         most = min(most, max(ENOUGH, KEPT // each))
+    elif each:
+        # More would only move more memory: a partial result for each chunk, written and read.
+        most = min(most, max(BLOCKS, THREADS // max(p.size // p.shape[0] for p, _, _ in partials)))
     count = int(min(most, max(1.0, cost / division.nanoseconds), max(extent, 1)))
     return min(2 ** round(math.log2(count)), max(extent, 1))
 

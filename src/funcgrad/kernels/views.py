@@ -79,18 +79,45 @@ def unmoved(values: Definitions) -> None:
     """Make views of what would be copied to memory of its own in the order in which it lies.
 
     Such a map is inlined where loops read it; what is left is read as memory, by a kernel of the
-    library or by a product.
+    library or by a product, or is a result. A result is the memory of what was computed for it
+    alone; what is given, or is another result, would have to be copied after all.
     """
     kept = {a for a in values.jaxpr.outvars if not isinstance(a, Literal)}
+    # What has to stay as it is: arguments, and whose memory is a result's already.
+    taken: set[Atom] = {*kept, *values.jaxpr.invars, *values.jaxpr.constvars}
     # Expressions that read what an eqn is given, and no further.
     inlined, values.inlined = values.inlined, set()
-    for var, rule in values.rules.items():
-        given = values.made_by[var].invars
-        if isinstance(rule, Map) and len(given) == 1 and var not in inlined and var not in kept:
-            source = _memory_of(values, given[0])
-            if source not in inlined and _same_memory(values, var, source):
-                values.rules[var] = View(0)
+    for var in values.rules:
+        if var in inlined:
+            continue
+        steps, source = _unmoved_steps(values, var, inlined if var in kept else set())
+        if not steps or source in inlined or (var in kept and source in taken):
+            continue
+        values.rules.update((step, View(0)) for step in steps)
+        # Where it is read by a result alone, what was inlined there is memory now too.
+        inlined.difference_update(steps)
+        taken |= {source} if var in kept else set()
     values.inlined = inlined
+
+
+def _unmoved_steps(values: Definitions, var: Var, through: set[Var]) -> tuple[list[Var], Atom]:
+    """The maps between a value and the memory that it is in order, and that memory's value.
+
+    Args:
+        through: maps that may be between.
+    """
+    steps: list[Var] = []
+    atom: Atom = var
+    while not isinstance(atom, Literal) and (atom is var or atom in through):
+        given = values.made_by[atom].invars if isinstance(values.rules.get(atom), Map) else ()
+        if len(given) != 1:
+            break
+        source = _memory_of(values, given[0])
+        if not _same_memory(values, atom, source):
+            break
+        steps.append(atom)
+        atom = source
+    return steps, atom
 
 
 def _same_memory(values: Definitions, var: Var, source: Atom) -> bool:

@@ -81,14 +81,17 @@ class BroadcastInDim(Movement):
         return out
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
-        from .movement import transpose
+        from .movement import squeeze, transpose
         from .reduction import reduce_sum
 
         (x,) = args
         shape, axes = params["shape"], params["broadcast_dimensions"]
         kept = [a for n, a in zip(x.aval.shape, axes, strict=True) if n == shape[a]]
         summed = tuple(i for i in range(len(shape)) if i not in kept)
-        ct = reduce_sum(ct, summed) if summed else ct
+        if summed:
+            # A sum of one number is that number: its memory need not be read.
+            alone = all(shape[i] == 1 for i in summed)
+            ct = squeeze(ct, summed) if alone else reduce_sum(ct, summed)
         if kept != sorted(kept):
             ct = transpose(ct, [sorted(kept).index(a) for a in kept])
         ones = [i for i, (n, a) in enumerate(zip(x.aval.shape, axes, strict=True)) if n != shape[a]]

@@ -460,6 +460,8 @@ class KernelSource(Writer):
 
     def advance(self, node: Advance) -> None:
         """What a loop carries, replaced at once."""
+        if not node.pairs:
+            return
         names = ", ".join(self.accs[acc][0] for acc, _ in node.pairs)
         values = [self.text(e) for _, e in node.pairs]
         if len(names) + sum(len(v.code) for v in values) > LINE:

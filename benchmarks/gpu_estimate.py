@@ -1,0 +1,126 @@
+"""What our programs on a GPU move and compute, counted from their launches: nothing is measured.
+
+    python benchmarks/gpu_estimate.py [words of names ...]
+
+Needs no GPU. A row is a work of `gpu.py`: its launches in one call (loops turn by turn); the bytes
+that they name, each buffer whole and once a launch; these over the least that any program moves,
+which reads its arguments and writes its results once; and the time that the launches cannot go
+below on an H200: of each the longer of its bytes at the rate of the memory and, of products, its
+operations at the highest rate of their arithmetic. What stays in the cache is quicker than that;
+gaps between launches, and what a launch reads again, come on top. Products are cuBLASLt's, whatever
+it would say of them; operations of convolutions are not counted, those of attention are the work's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from types import SimpleNamespace
+
+import numpy as np
+from gpu_works import works
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad.control.jit import simplified_for_gpu as simplified
+from funcgrad.kernels.cuda.matmuls import MatmulLaunch
+from funcgrad.kernels.cuda.program import cuda_program
+from funcgrad.kernels.cuda.runtime.commands import Walk, commands_of
+
+# NVIDIA's data sheet of the H200 SXM: bytes, and dense floating-point operations, of a second.
+BYTES = 4.8e12
+RATES = {"float64": 67e12, "float32": 67e12, "TF32": 494e12, "float16": 989e12, "bfloat16": 989e12}
+HEAD = "work|launches|moved|over the least|operations|not below"
+
+
+class Count(Walk):
+    """Adds up what a run of commands would do."""
+
+    def __init__(self):
+        super().__init__()
+        self.launches = self.moved = self.flops = 0
+        self.seconds = 0.0
+
+    def launch(self, command):
+        """A kernel."""
+        self.add(sum(b.bytes for b in command.kernel.params), command.kernel.launch)
+
+    def copy(self, command):
+        """A copy reads and writes."""
+        self.add(2 * command.bytes, None)
+
+    def add(self, moved, launch):
+        """One launch."""
+        seconds = moved / BYTES
+        if isinstance(launch, MatmulLaunch):
+            p = launch.product
+            flops = 2 * p.m * p.n * p.k * p.times * launch.blocks
+            self.flops += flops
+            seconds = max(seconds, flops / RATES["TF32" if p.tf32 else p.given])
+        self.launches += 1
+        self.moved += moved
+        self.seconds += seconds
+
+
+class Ours:
+    """The names that works call a library by."""
+
+    np, nn, grad, fw = fnp, fg.nn, fg.grad, fg
+
+    @staticmethod
+    def rounded(x, y):
+        """A product in TF32."""
+        return fnp.matmul(x, y, precision="tensorfloat32")
+
+
+def counted(work):
+    """What a call of a work does, and the least bytes that any program would move."""
+    closed = simplified(fg.make_jaxpr(work.make(Ours))(*work.args))
+    program = cuda_program(closed, simplified, lambda product: True)
+    count = Count()
+    count.all(commands_of(program).body)
+    block = program.block
+    read = {block.root(b) for s in block.steps for b in s.reads}
+    ends = [b.bytes for b in block.inputs if b in read] + [b.bytes for b in block.outputs]
+    return SimpleNamespace(count=count, least=sum(ends), refused=program.refused)
+
+
+def text_of(x, units):
+    """A number with its unit."""
+    for size, unit in units:
+        if x >= size:
+            return f"{x / size:.3g} {unit}"
+    return f"{x:.3g}"
+
+
+def row(work):
+    """The cells of a work."""
+    found = counted(work)
+    c = found.count
+    sizes = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
+    flops = c.flops or work.flops
+    bound = c.seconds if c.flops else max(c.seconds, flops / RATES["bfloat16"])
+    cells = [
+        work.name,
+        str(c.launches),
+        text_of(c.moved, sizes),
+        f"{c.moved / found.least:.2f}" if found.least else "",
+        text_of(flops, ((1e12, "T"), (1e9, "G"), (1e6, "M"))) if flops else "",
+        text_of(bound, ((1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))),
+    ]
+    return cells
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("words", nargs="*")
+    options = parser.parse_args()
+    print(f"| {HEAD.replace('|', ' | ')} |\n{'|---' * (HEAD.count('|') + 1)}|")
+    with np.errstate(all="ignore"):
+        for work in works(1.0):
+            if all(word in work.name for word in options.words):
+                print(f"| {' | '.join(row(work))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
