@@ -50,7 +50,13 @@ def test_tracing_and_compiling_put_it_off_and_calls_do_not():
     assert gc.isenabled()
 
 
+# Without fork there is no child in which nobody makes programs.
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+# Where other tests have loaded JAX, its own handler of forks warns.
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*_at_fork:pytest.PytestUnraisableExceptionWarning",
+    "ignore:os.fork:RuntimeWarning",
+)
 def test_it_goes_on_in_a_forked_child():
     gc.enable()
     with collecting.put_off():
