@@ -204,6 +204,42 @@ def test_exponential_as_in_scipy(scale):
         np.testing.assert_allclose(ours.expm(fnp.asarray(x)), want, rtol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (3, 4, 4), (40, 40), (2, 0, 0), (0, 3, 3)])
+def test_compiled_exponentials_call_nobody_and_agree_with_scipy(shape, dtype):
+    x = np.random.default_rng(5).normal(size=shape) / max(shape[-1], 1) ** 0.5
+    with fg.enable_x64():
+        for scale in (0.01, 4.0):
+            a = fnp.asarray((scale * x).astype(dtype))
+            lowered = fg.jit(ours.expm).lower(a)
+            assert "called out: nothing" in lowered.explain() or not x.size
+            want = scipy.linalg.expm(scale * x)
+            rate = (2e-4 if dtype == "float32" else 1e-11) * abs(want).max(initial=0.0)
+            np.testing.assert_allclose(lowered.compile()(a), want, rtol=0, atol=rate)
+
+
+def test_complex_exponentials_are_left_to_scipy():
+    x = fnp.asarray(np.random.default_rng(5).normal(size=(4, 4)) + 0.3j)
+    lowered = fg.jit(ours.expm).lower(x)
+    assert "called out: expm\n" in lowered.explain()
+    np.testing.assert_allclose(lowered.compile()(x), scipy.linalg.expm(np.asarray(x)), rtol=1e-4)
+
+
+def test_compiled_slopes_of_exponentials():
+    a = fnp.asarray(np.random.default_rng(5).normal(size=(2, 5, 5)).astype("f4"))
+    slope = fg.grad(lambda a: fnp.sum(ours.expm(a)))
+    assert "called out: nothing" in fg.jit(slope).lower(a).explain()
+    np.testing.assert_allclose(fg.jit(slope)(a), slope(a), rtol=2e-4, atol=2e-4)
+
+
+def test_compiled_exponentials_of_what_is_not_finite_harm_no_others():
+    x = np.zeros((3, 4, 4), "f4")
+    x[1, 2, 3] = np.nan
+    found = np.asarray(fg.jit(ours.expm)(x))
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(found[[0, 2]], [np.eye(4)] * 2)
+
+
 def test_solving_by_a_definite_factor_of_a_batch():
     with fg.enable_x64():
         b = RAW["b"] @ np.swapaxes(RAW["b"], -1, -2)

@@ -21,31 +21,37 @@ from ..primitives.contraction import dot_general_p
 from ..primitives.decompositions_lu import solve_square
 from ..primitives.ragged_numbers import Mode, RaggedDotDimensionNumbers
 
-# Of the rational function of degree 13: exact to rounding for matrices of so large a norm.
-_DEGREE, _REACH = 13, 5.37
-_COEFFICIENTS = [
-    math.factorial(2 * _DEGREE - k)
-    / (math.factorial(_DEGREE - k) * math.factorial(k))
-    * math.factorial(_DEGREE)
-    / math.factorial(2 * _DEGREE)
-    for k in range(_DEGREE + 1)
-]
+# The degree of the rational function, and for matrices of how large a norm it is exact to rounding.
+_SINGLE, _DOUBLE = (7, 3.925724783138660), (13, 5.371920351148152)
+
+
+def _coefficients(degree: int) -> list[float]:
+    """Of the numerator; those of the denominator have alternating signs."""
+    count, whole = math.factorial(degree), math.factorial(2 * degree)
+    return [
+        math.factorial(2 * degree - k)
+        * count
+        / (math.factorial(degree - k) * math.factorial(k))
+        / whole
+        for k in range(degree + 1)
+    ]
 
 
 @compose("expm")
 def expm(x: Any) -> Any:
     """The exponentials; NaN for matrices that are not finite."""
     n, real = x.shape[-1], x.real.dtype
+    degree, reach = _SINGLE if real.itemsize == 4 else _DOUBLE
     finite = fnp.all(fnp.isfinite(x), (-2, -1), keepdims=True)
     safe = fnp.where(finite, x, 0)
     norm = fnp.max(fnp.sum(abs(safe), -2, keepdims=True), -1, keepdims=True)
-    halvings = fnp.ceil(fnp.log2(fnp.maximum(norm / real.type(_REACH), 1)))
+    halvings = fnp.ceil(fnp.log2(fnp.maximum(norm / real.type(reach), 1)))
     small = safe * fnp.exp2(-halvings).astype(x.dtype)
     square = small @ small
     powers = [fnp.broadcast_to(fnp.eye(n, dtype=x.dtype), x.shape), square]
     powers += [square @ square]
     powers += [powers[2] @ square]
-    odd, even = (_even_part(powers, _COEFFICIENTS[k::2]) for k in (1, 0))
+    odd, even = (_even_part(powers, _coefficients(degree)[k::2]) for k in (1, 0))
     odd = small @ odd
     found = solve_square(even - odd, even + odd)
 
@@ -59,10 +65,10 @@ def expm(x: Any) -> Any:
 
 
 def _even_part(powers: list[Any], coefficients: list[float]) -> Any:
-    """Σ cₖ x²ᵏ up to x¹², of the powers 1, x², x⁴ and x⁶."""
+    """Σ cₖ x²ᵏ up to x⁶ or x¹², of the powers 1, x², x⁴ and x⁶."""
     scaled = [p * p.dtype.type(c) for p, c in zip(powers, coefficients[:4], strict=True)]
-    high = [p * p.dtype.type(c) for p, c in zip(powers[1:], coefficients[4:], strict=True)]
-    return sum(scaled) + powers[3] @ sum(high)
+    high = [p * p.dtype.type(c) for p, c in zip(powers[1:], coefficients[4:], strict=False)]
+    return sum(scaled) + powers[3] @ sum(high) if high else sum(scaled)
 
 
 @compose("expm_frechet")

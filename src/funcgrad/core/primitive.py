@@ -16,7 +16,7 @@ import numpy as np
 from ..config import config
 from ..ir import narrow
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.jaxpr import Effects, Source, no_effects
+from ..ir.jaxpr import Effects, Eqn, Source, no_effects
 from ..ir.loops import Exchange, Expr, IndexTuple, Lowered, Map, Operand, apply
 from . import remote
 from .array import Array, to_ndarray
@@ -100,6 +100,10 @@ class Primitive:
 
     def __repr__(self) -> str:
         return self.name
+
+    def is_composed(self, eqn: Eqn) -> bool:
+        """Whether a CPU has a program of others for this eqn, of a primitive that is `composed`."""
+        return self.composed
 
     def axis_names(self, params: dict[str, Any]) -> Collection[Any]:
         """The named axes that a call of one with `named_axes` is about."""

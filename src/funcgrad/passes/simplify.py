@@ -82,7 +82,7 @@ class _Builder:
         inlined = getattr(eqn.primitive, "inlined", None)
         stays = self.whole and getattr(eqn.primitive, "is_whole", _never)(eqn)
         body: ClosedJaxpr | None = inlined(eqn) if inlined is not None and not stays else None
-        missing = self.whole or (self.programs and eqn.primitive.composed)
+        missing = self.whole or (self.programs and eqn.primitive.is_composed(eqn))
         if missing and inlined is None and fold(eqn) is None:
             body = composition_of(eqn)
         if body is not None:

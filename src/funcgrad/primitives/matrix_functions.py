@@ -18,6 +18,7 @@ from ..core.sources import user_line
 from ..core.zeros import Zero, instantiate, zero_tangent
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.jaxpr import Eqn
 from .arithmetic import add, neg
 from .decompositions_reduced import schur_p
 from .kinds import draw, reals
@@ -41,6 +42,7 @@ class Expm(MatrixPrimitive):
     """The exponential of matrices; smooth everywhere."""
 
     name = "expm"
+    composed = True
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         check_matrices(self.name, avals[0], square=True)
@@ -48,6 +50,9 @@ class Expm(MatrixPrimitive):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return exponential(arrays[0])
+
+    def is_composed(self, eqn: Eqn) -> bool:
+        return _has_kernels(eqn)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         return expm_frechet_p.bind(primals[0], t)
@@ -70,10 +75,16 @@ def exponential(x: NDArray) -> NDArray:
     return np.where(good[..., None, None], out, np.asarray(np.nan, x.dtype))
 
 
+def _has_kernels(eqn: Eqn) -> bool:
+    """Whether the solve of the composed program has kernels on a CPU: that of reals has."""
+    return dtypes.issubdtype(eqn.invars[0].aval.dtype, np.floating)
+
+
 class ExpmFrechet(MatrixPrimitive):
     """The derivative of the exponential at x along e; linear in e."""
 
     name = "expm_frechet"
+    composed = True
     linear_operands = slice(1, 2)
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
@@ -92,6 +103,9 @@ class ExpmFrechet(MatrixPrimitive):
         n = x.shape[-1]
         zero = np.zeros_like(x)
         return exponential(np.block([[x, e], [zero, x]]))[..., :n, n:]
+
+    def is_composed(self, eqn: Eqn) -> bool:
+        return _has_kernels(eqn)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         x, e = primals
