@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..ir.jaxpr import Atom, Literal, Var
-from ..ir.loops import Apply, Axis, Load, Map, View, axis_index, flat_index
+from ..ir.loops import Apply, Axis, DType, Load, Map, View, axis_index, flat_index
 from ..ir.nests import offset_of
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ def strided(
     """What an operand is a view of: a variable, and the strides of the operand's axes in it.
 
     Args:
-        converted: also where the operand is the variable's values in another dtype.
+        converted: also where the operand is the variable's values in another dtype, as integers
+            that are equal in their last 32 bits.
     """
     shape = atom.aval.shape
     if isinstance(atom, Literal):
@@ -50,6 +53,8 @@ def strided(
         trial = rule.at(index)
         if converted and isinstance(trial, Apply) and trial.op == "cast":
             (trial,) = trial.args
+            if not _keeps_words(trial.dtype, atom.aval.dtype):
+                return None
         if not isinstance(trial, Load) or trial.guard is not None:
             return None
         source = values.owner.get(trial.source)
@@ -66,6 +71,12 @@ def strided(
     if source.aval.dtype != atom.aval.dtype and not converted:
         return None
     return source, tuple(offset.axes.get(a, 0) for a in axes)
+
+
+def _keeps_words(given: DType, dtype: DType) -> bool:
+    """Whether integers of a dtype are in another one what they were, in their last 32 bits."""
+    wide = dtype.kind in "iu" and dtype.itemsize >= 4 and given.kind in "iu"
+    return wide or np.can_cast(given, dtype, "safe")
 
 
 def _in_order(var: Var) -> tuple[int, ...]:

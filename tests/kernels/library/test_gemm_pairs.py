@@ -155,6 +155,23 @@ def test_one_side_that_is_narrow_is_converted() -> None:
     np.testing.assert_array_equal(np.asarray(found), a.astype(np.int32) @ b)
 
 
+@pytest.mark.parametrize("given", ["int8", "uint8", "int16", "int32", "float32"])
+@pytest.mark.parametrize("narrow", ["int8", "uint8", "int16", "uint16", "float16", "bool"])
+@pytest.mark.parametrize("dtype", ["int32", "uint32"])
+def test_conversions_that_lose_something_are_done(given: str, narrow: str, dtype: str) -> None:
+    """A product reads its sides before conversions that keep their numbers, and no others."""
+
+    def f(a: Any, b: Any) -> Any:
+        return a.T.astype(narrow).astype(dtype) @ b.astype(dtype)
+
+    rng = np.random.default_rng(6)
+    floats = given == "float32"
+    a, b = drawn(rng, (33, 40), "int8" if floats else given), drawn(rng, (33, 50), "int8")
+    a = np.maximum(a, 0).astype(given) if floats else a
+    args = fnp.asarray(a), fnp.asarray(b)
+    np.testing.assert_array_equal(np.asarray(funcgrad.jit(f)(*args)), np.asarray(f(*args)))
+
+
 def test_batches_of_matrices() -> None:
     rng = np.random.default_rng(5)
     a, b = drawn(rng, (2, 3, 31, 40), "int8"), drawn(rng, (2, 3, 29, 40), "int8")
