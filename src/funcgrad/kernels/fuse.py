@@ -153,6 +153,9 @@ def form_of(nest: Nest) -> tuple[str, tuple[Axis, ...], int, int]:
     if count <= _REGISTER_FOLD or nest.target.size >= 1 << 22:
         return "register", (*rest, near, *folded), len(rest), len(rest)
     before = outer_kept(nest, folded)
+    if before and nest.target.dtype.name in ("bfloat16", "float16"):
+        # Their sums have no place in the memory of results, and extremes would be rounded there.
+        return "register", (*rest, near, *folded), len(rest), len(rest)
     order = (*before, *folded, *(a for a in kept if a not in before))
     if before:
         return "column", order, len(before), len(before)

@@ -304,8 +304,10 @@ class Scheduler:
             body: list[Node] = [Accumulate(acc, value, self._position(nest, tuple(folded)))]
             nodes = loops_over(folded, body, [acc], vector=member.form == "row")
             nodes.append(Store(place, index, result))
-            # Extremes and their places are kept of as many columns as fill lines of memory.
-            beside, times = member.form == "register", 4 if acc.positional else 1
+            # Extremes and their places, and sums of 16-bit floats, are kept of as many columns as
+            # fill lines of memory.
+            whole = acc.positional or nest.dtype != nest.target.dtype
+            beside, times = member.form == "register", 4 if whole else 1
             nodes = loops_over([own[a] for a in kept], nodes, [], vector=beside, times=times)
         self.phases[at].after += nodes
         self.loaded.add(place)
