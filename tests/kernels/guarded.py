@@ -233,6 +233,23 @@ def strided() -> None:
             check(function, [x], (name, count))
 
 
+def tails() -> None:
+    """Rows that end a few elements beyond whole vectors, of narrow numbers made from wide ones."""
+    functions = {
+        "converted": lambda x: [x.astype(d) for d in ("int8", "uint16", "bool", "bfloat16")],
+        "places": lambda x: (fnp.argmax(x, 0), fnp.argmin(x[None], 0).astype("int8")),
+        "running": lambda x: fnp.cumsum(x, 1).astype("int16"),
+        "chosen": lambda x: fnp.where(x > 3, x, 0).astype("int8")[::-1],
+    }
+    for count in (1, 2, 3, 5, 9, 17, 18, 33, 65, 129):
+        for dtype in ("float32", "int32", "int64", "float16"):
+            x = np.random.default_rng(0).integers(0, 9, (3, count)).astype(dtype)
+            for name, function in functions.items():
+                with enable_x64():
+                    check(function, [x], (name, count, dtype))
+                    check(function, [x[:1]], (name, count, dtype, "one row"))
+
+
 def trespass() -> None:
     """What the guards are for: this must stop the process."""
     pages = Pages([12], 1)
@@ -248,6 +265,7 @@ def main(what: str, count: int) -> None:
             "gradients": lambda: gradients(count),
             "landmarks": landmarks,
             "strided": strided,
+            "tails": tails,
             "trespass": trespass,
         }[what]()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("guarded.py")
-COUNTS = {"landmarks": 1, "strided": 1, "exact": 40, "smooth": 25, "gradients": 10}
+COUNTS = {"landmarks": 1, "strided": 1, "tails": 1, "exact": 40, "smooth": 25, "gradients": 10}
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith(("linux", "darwin")), reason="mprotect is of Unix"

@@ -38,6 +38,21 @@ def test_folds_over_axes_in_the_middle(fold, shape, axes, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("rows", [2, 66, 300, 5000])
+@pytest.mark.parametrize("columns", [1, 3, 17, 200])
+def test_means_of_columns(columns, rows, dtype):
+    x = fnp.asarray(np.random.default_rng(2).integers(0, 3, (rows, columns)), dtype)
+
+    def f(x):
+        return x.mean(0), x - x.mean(0, keepdims=True), x.sum(0)
+
+    for found, want in zip(fg.jit(f)(x), f(x), strict=True):
+        eps = float(fnp.finfo(dtype).eps)
+        found, want = (np.asarray(y).astype("float32") for y in (found, want))
+        np.testing.assert_allclose(found, want, rtol=eps, atol=eps)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_sums_of_what_is_put_together(dtype):
     def f(x):
         pads = [(1, 2)] * 3, [(2, 1)] * 3

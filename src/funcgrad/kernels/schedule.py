@@ -297,17 +297,19 @@ class Scheduler:
         index = tuple(rewrite_index(axis_index(a), _same, axes) for a in nest.kept)[dropped:]
         order = tuple(own[a] for a in inner)
         folded = [own[a] for a in inner if a in nest.folded]
-        if member.form == "column":
+        # Sums of 16-bit floats have no place in the memory of their results.
+        narrow = nest.dtype != nest.target.dtype and not nest.op.startswith("arg")
+        form = "register" if member.form == "column" and narrow else member.form
+        if form == "column":
             nodes = self._column_loops(nest, place, index, value, order, folded)
         else:
             acc, result = self._new_acc(nest)
             body: list[Node] = [Accumulate(acc, value, self._position(nest, tuple(folded)))]
-            nodes = loops_over(folded, body, [acc], vector=member.form == "row")
+            nodes = loops_over(folded, body, [acc], vector=form == "row")
             nodes.append(Store(place, index, result))
             # Extremes and their places, and sums of 16-bit floats, are kept of as many columns as
             # fill lines of memory.
-            whole = acc.positional or nest.dtype != nest.target.dtype
-            beside, times = member.form == "register", 4 if whole else 1
+            beside, times = form == "register", 4 if acc.positional or narrow else 1
             nodes = loops_over([own[a] for a in kept], nodes, [], vector=beside, times=times)
         self.phases[at].after += nodes
         self.loaded.add(place)
@@ -433,9 +435,8 @@ class Scheduler:
 
     def _in_stretches(self, body: list[Node]) -> list[Kernel]:
         """A kernel for each stretch of the only loop, if most of the work is in long ones."""
-        cost = sum(cost_of(m) for m in self.group.members)
-        (lead, *others) = body
-        if others or not isinstance(lead, For) or self.partials or self.rows:
+        cost, lead = sum(cost_of(m) for m in self.group.members), body[0] if body else None
+        if len(body) != 1 or not isinstance(lead, For) or self.partials or self.rows:
             return []
         parts = stretches(lead)
         costs = [cost * part.axis.extent / lead.axis.extent for part in parts]

@@ -244,8 +244,7 @@ class KernelEmitter(Arms):
         unroll = self._unroll(node, lanes)
         start, stop = self._range(node)
         extent = node.axis.extent
-        # A mask of one lane must be known as such: see `Memory.store_row`.
-        if extent % lanes > 1 and self._is_heavy(node):
+        if extent % lanes and self._is_heavy(node):
             self._masked_turns(node, start, stop)
             self.vector, self.lanes, self.mask = None, 1, None
             return

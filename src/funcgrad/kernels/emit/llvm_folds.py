@@ -157,8 +157,12 @@ class Folds(ABC):
         return self._splat(v, register_type(dtype))
 
     def below(self, count: str, level: int) -> str:
-        """The mask of the lanes whose number is below `count`."""
+        """The mask of the lanes whose number is below `count`.
+
+        It does not become known when code is put in the place of a call: see `Memory.store_row`.
+        """
         n = self.lanes
+        count = self.w.value(f'call i64 asm "", "=r,0"(i64 {count})', level)
         wide = splat("i64", count, n, self.w, level)
         lanes = ", ".join(f"i64 {k}" for k in range(n))
         return self.w.value(f"icmp slt <{n} x i64> <{lanes}>, {wide}", level)

@@ -232,8 +232,8 @@ class Memory(Strided):
             return
         known = known_lanes(mask)
         if known and known.count(True) == 1:
-            # LLVM 22 makes of this and a truncation before it one store, of as many bytes as there
-            # were before the truncation (x86-64 with AVX-512).
+            # LLVM 22 makes of a masked store of one lane and a truncation before it one store of as
+            # many bytes as there were before the truncation (x86-64 with AVX-512).
             lane = known.index(True)
             one = self.w.value(f"extractelement {vector} {stored}, i64 {lane}")
             place = self.w.value(f"getelementptr {kind}, ptr {pointer}, i64 {lane}")
