@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import funcgrad
@@ -155,7 +155,14 @@ def convolutions(draw: st.DrawFn) -> tuple[Any, Any, dict[str, Any]]:
 )
 def test_random_convolutions(case: Any, dtype: Any, kernel: Any, lanewise: bool, bits: int) -> None:
     lhs, rhs, changes = case
-    check(lhs, rhs, dtype, forced(kernel, lanewise, bits), **changes)
+    build = forced(kernel, lanewise, bits)
+
+    def fitting(spec: ConvSpec, machine: toolchain.Machine) -> Any:
+        made = build(spec, machine)
+        assume(made is not None)  # where no copy is small enough for the stack, others are chosen
+        return made
+
+    check(lhs, rhs, dtype, fitting, **changes)
 
 
 @pytest.mark.parametrize("name", cases)
