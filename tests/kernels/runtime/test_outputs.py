@@ -84,13 +84,16 @@ handled = asked = 0
 def check(y):
     found = np.asarray(large(x, y)) - np.asarray(x)
     assert (found == y).all()
-    assert fnp.zeros((1, asked % 977, 3)).shape == (1, asked % 977, 3)
+    assert fnp.zeros((1, asked, 3)).shape == (1, asked, 3)
 
 def handler(*_):
     global handled
     handled += 1
     check(2.0)
 
+# What a handler computes while a program is traced becomes a part of it, as in JAX.
+for _ in range(3):
+    check(0.0)
 signal.signal(signal.SIGALRM, handler)
 random.seed(0)
 until = time.monotonic() + 3
