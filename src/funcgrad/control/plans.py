@@ -144,7 +144,8 @@ def _describe_keywords(kwargs: dict[str, Any], parts: list[Any], arrays: list[An
 def _remember(plans: dict[Any, Any], key: Any, what: Any) -> None:
     with _lock:
         if len(plans) >= _limit and key not in plans:
-            del plans[next(iter(plans))]
+            # A signal's handler may have dropped it meanwhile, in this very thread.
+            plans.pop(next(iter(plans)), None)
         plans[key] = what
 
 
