@@ -6,6 +6,7 @@ import builtins
 import inspect
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +16,16 @@ import hypothesis
 import jaxtyping
 import pytest
 
-# Programs compiled by tests are kept apart from the user's.
-os.environ.setdefault("FUNCGRAD_CACHE_DIR", tempfile.mkdtemp(prefix="funcgrad-tests-"))
+# Programs compiled by tests are kept apart from the user's. Workers inherit the directory.
+STORE = None
+if "FUNCGRAD_CACHE_DIR" not in os.environ:
+    STORE = os.environ["FUNCGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="funcgrad-tests-")
+
+
+def pytest_unconfigure() -> None:
+    """Whoever made the directory removes it, after the last test."""
+    if STORE is not None:
+        shutil.rmtree(STORE, ignore_errors=True)
 
 
 class Key(jaxtyping.AbstractDtype):

@@ -18,6 +18,7 @@ from funcgrad.primitives.decompositions_lu import permutation_of
 from funcgrad.scipy.linalg import cho_solve
 
 from .harness import Program
+from .triangles import check
 
 EPS = {"float32": 1e-5, "float64": 1e-13}
 dtypes = st.sampled_from(["float32", "float64"])
@@ -139,20 +140,7 @@ def test_what_is_not_definite_is_nan_and_the_others_of_its_batch_are_not() -> No
 @pytest.mark.parametrize("how", list(itertools.product([False, True], repeat=4)), ids=str)
 @pytest.mark.parametrize("dtype", EPS)
 def test_triangular_solve(dtype: str, how: Any, n: int, sides: int, count: int) -> None:
-    left, lower, transposed, unit = how
-    b = normal((count, n, sides) if left else (count, sides, n), dtype)
-    a = normal((count, n, n), dtype, 1) / n + 2 * np.eye(n, dtype=dtype)
-    triangle = (np.tril if lower else np.triu)(a)
-    if unit:
-        triangle[:, range(n), range(n)] = 1
-    a = np.where(triangle == 0, np.asarray(np.nan, dtype), a)  # what is not read may be anything
-    system = lapack.Triangular(lapack.Matrices(dtype, *b.shape), n, *how)
-    kernel = lapack.triangular_solve(system)
-    assert kernel is not None
-    x = Program(kernel)([a, b], b.shape, dtype)
-    op = triangle.transpose(0, 2, 1) if transposed else triangle
-    again = op @ x if left else x @ op
-    np.testing.assert_allclose(again, b, rtol=0, atol=20 * EPS[dtype])
+    check(dtype, how, (n, sides, count), lapack.triangular_solve, 20 * EPS[dtype])
 
 
 def test_memory_beside_the_results_grows_with_chunks_and_not_with_the_batch() -> None:
