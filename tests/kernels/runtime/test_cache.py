@@ -1,4 +1,4 @@
-"""What was kept is found again, whole or not at all; nothing that goes wrong reaches the user."""
+"""What was kept is found again, whole or not at all; what goes wrong is told, and no error."""
 
 from __future__ import annotations
 
@@ -153,7 +153,8 @@ def test_files_that_others_may_write_are_not_run(place: Path) -> None:
 
 def test_a_directory_in_the_place_of_an_entry(place: Path) -> None:
     file_of(place).mkdir(parents=True)
-    cache.put(KEY, b"code", {})
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        cache.put(KEY, b"code", {})
     assert cache.get(KEY) is None
     assert cache.info().state.startswith("not written: ")
 
@@ -162,7 +163,8 @@ def test_a_file_in_the_place_of_the_directory(place: Path) -> None:
     place.write_text("in the way")
     assert cache.get(KEY) is None
     assert cache.info().state.startswith("not written: ")
-    cache.put(KEY, b"code", {})
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        cache.put(KEY, b"code", {})
     assert cache.get(KEY) is None
     assert cache.info().entries == 0
     assert cache.clear() == 0
@@ -170,7 +172,9 @@ def test_a_file_in_the_place_of_the_directory(place: Path) -> None:
 
 def test_an_impossible_directory() -> None:
     config.update("cache_dir", "/\0")
-    cache.put(KEY, b"code", {})
+    cache._told.discard("/\0")
+    with pytest.warns(UserWarning, match="embedded null"):
+        cache.put(KEY, b"code", {})
     assert cache.get(KEY) is None
     assert cache.info().entries == 0
 
@@ -184,7 +188,9 @@ def test_a_directory_that_cannot_be_written(place: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "open", refuse)
     monkeypatch.setattr(os, "utime", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
-    cache.put(OTHER, b"code", {})
+    with pytest.warns(UserWarning, match=f"{re.escape(str(place))}.*Permission denied"):
+        cache.put(OTHER, b"code", {})
+    cache.put(OTHER, b"code", {})  # of one directory there is one warning
     assert cache.get(OTHER) is None
     assert cache.get(KEY) == cache.Entry(b"code", {})
     assert "Permission denied" in cache.info().state
@@ -206,10 +212,42 @@ def test_a_full_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return really(path, flags, *rest, **named)
 
     monkeypatch.setattr(os, "open", full)
-    cache.put(KEY, b"code", {})
+    with pytest.warns(UserWarning, match="No space left"):
+        cache.put(KEY, b"code", {})
     assert cache.get(KEY) is None
     assert list(place.iterdir()) == []
     assert "No space left" in cache.info().state
+
+
+ADDED = """
+import funcgrad as fg
+
+print("imported", flush=True)
+f = fg.jit(lambda x: x * 2 + 1)
+print(f(1.0), f(2))
+"""
+
+
+def test_a_directory_that_cannot_be_made_is_told_of_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "program.py").write_text(ADDED)
+    store = tmp_path / "file" / "store"
+
+    def run(**variables: str) -> Any:
+        given = os.environ | {"FUNCGRAD_CACHE_DIR": str(store), **variables}
+        command = [sys.executable, "-W", "always", "program.py"]
+        return subprocess.run(
+            command, env=given, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+
+    told = run()
+    assert told.stdout == "imported\n3.0 5\n"
+    (warning,) = [line for line in told.stderr.splitlines() if "Warning" in line]
+    assert warning.startswith(f"{tmp_path / 'program.py'}:6: UserWarning: Compiled programs")
+    assert f"{str(store)!r}: [Errno {errno.ENOTDIR}] {os.strerror(errno.ENOTDIR)}" in warning
+    # Who keeps nothing, or compiles nothing, is told nothing.
+    assert not run(FUNCGRAD_CACHE="0").stderr
+    assert not run(FUNCGRAD_LOWERING="numpy").stderr
 
 
 def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ An entry is one file, named by its key: a line that says what it is, the hash of
 then the length of the metadata, the metadata as JSON, and the object code. It is written beside its
 place and moved there, so that a reader sees all of it or nothing; the hash is over the key too, so
 that an entry is believed under its own name only. Nothing here fails: where the disk is full, the
-directory read-only or an entry damaged, programs are compiled as if there were no store, and
-`info` tells what is the matter.
+directory read-only or an entry damaged, programs are compiled as if there were no store. A warning
+says once that they cannot be kept, and `info` tells what is the matter.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ...config import config
+from ...ir.cautions import caution
 from ...locks import lock
 from . import machine, symbols, toolchain
 
@@ -68,6 +69,7 @@ class Info(NamedTuple):
 
 _lock = lock()
 _problems: dict[str, str] = {}  # by directory: why it could not be written
+_told: set[str] = set()  # directories of whose problem the user was warned
 _room: dict[str, int] = {}  # by directory: bytes that may be added before looking again
 
 
@@ -116,6 +118,8 @@ def put(key: str, object_bytes: bytes, meta: dict[str, Any]) -> None:
     Args:
         key: from `key_of`.
         meta: what JSON can hold.
+    Warns:
+        UserWarning: it cannot be written; once for a directory.
     """
     path, content = _path(key), _packed(key, object_bytes, meta)
     if path is None or len(content) > config.cache_max_bytes:
@@ -127,8 +131,19 @@ def put(key: str, object_bytes: bytes, meta: dict[str, Any]) -> None:
         _problems.pop(place, None)
     except (OSError, ValueError) as error:
         _problems[place] = str(error)
+        if place not in _told:
+            _told.add(place)
+            caution(_not_kept(place, error))
         return
     _make_room(place, len(content))
+
+
+def _not_kept(place: str, error: Exception) -> str:
+    return (
+        f"Compiled programs cannot be kept in {place!r}: {error}. Every process will compile them "
+        "again. Set FUNCGRAD_CACHE_DIR, or config.cache_dir, to a directory that can be written, "
+        "or FUNCGRAD_CACHE=0, or config.cache to False, to keep none."
+    )
 
 
 def compiled(text: str, level: int = 1) -> bytes:
