@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ...ir.loops import COMPARISONS, Apply, Axis, Const, Expr, Index, Load, cast
+from ...ir.loops import COMPARISONS, Apply, Const, Expr, Index, Load, cast
 from ...ir.nests import (
     Acc,
     Accumulate,
@@ -28,10 +28,10 @@ from ...ir.nests import (
     neighbours,
     statements,
 )
-from ..chunks import mentions
 from .arms import COSTLY, branched, constants_of, uses_of
 from .llvm_arms import Arms
 from .llvm_folds import Bound, Value
+from .llvm_lines import Across, across_lines, alike, first_line, keep_rows, write_rows
 from .llvm_ops import (
     constant_text,
     is_small_float,
@@ -44,11 +44,8 @@ from .llvm_squares import turned, write_turned
 from .llvm_streams import parts, two_rows
 from .maths import expand
 from .streams import FENCE
+from .widths import HEAVY, vector_within, vectorised, waits_for_itself, widest
 from .writer import Writer
-
-# Costs of bodies: several vectors at once from one elementary function on, and up to where it is
-# heavy.
-_CHAINED, _HEAVY = 8.0, 150.0
 
 
 class KernelEmitter(Arms):
@@ -149,7 +146,7 @@ class KernelEmitter(Arms):
                 self.value(x)
         started = [a for a in node.accs if a not in self.accs]
         for acc in started:
-            across = self.vector is None and _vectorised(node, acc)
+            across = self.vector is None and vectorised(node, acc)
             lanes = self.lanes_of(node) if across or self.vector is not None else 1
             self.start(acc, lanes, across)
         if node.body and isinstance(node.body[0], Leave):
@@ -249,7 +246,31 @@ class KernelEmitter(Arms):
             self.vector, self.lanes, self.mask = None, 1, None
             return
         self.in_step = not node.chunked or self.kernel.grain % lanes == 0
-        at = start
+        across = across_lines(self, node)
+        if across is not None and not node.accs and alike(across):
+            self._by_lines(node, start, stop, across)
+        else:
+            self.kept = {} if across is None or node.chunked else keep_rows(self, node, across)
+            self._all_turns(node, start, stop, unroll)
+            write_rows(self, node, self.kept)
+            self.kept = {}
+        self.vector, self.lanes, self.mask = None, 1, None
+
+    def _by_lines(self, node: For, start: str, stop: str, across: Across) -> None:
+        """Full turns over the whole lines of what is written, masked ones before and behind."""
+        first = first_line(self, node, across, start, stop)
+        self._masked_turns(node, start, first)
+        size = self.w.value(f"sub i64 {stop}, {first}")
+        rest = self.w.value(f"urem i64 {size}, {max(across.line, self.lanes)}")
+        end = self.w.value(f"sub i64 {stop}, {rest}")
+        self.in_lines = across.offsets
+        self._turns(node, first, end, 1)
+        self.in_lines = ()
+        self._masked_turns(node, end, stop)
+
+    def _all_turns(self, node: For, start: str, stop: str, unroll: int) -> None:
+        """Full turns, several in a round while there are enough, and a masked one for the rest."""
+        extent, lanes, at = node.axis.extent, self.lanes, start
         for turns in (unroll, 1) if unroll > 1 else (1,):
             step = turns * lanes
             if node.chunked:
@@ -267,11 +288,10 @@ class KernelEmitter(Arms):
                 self._last_turn(node, at, stop)
         elif rest:
             self._last_turn(node, at, stop)
-        self.vector, self.lanes, self.mask = None, 1, None
 
     def _is_heavy(self, node: For) -> bool:
         """Whether a body is so long that a mask costs less than to write it twice."""
-        return not node.accs and body_cost(node) > _HEAVY
+        return not node.accs and body_cost(node) > HEAVY
 
     def _masked_turns(self, node: For, start: str, stop: str) -> None:
         """All turns under a mask, which only the last one needs."""
@@ -340,12 +360,12 @@ class KernelEmitter(Arms):
         """Lanes of the vector loop at or within a loop."""
         if self.vector is not None:
             return self.lanes
-        found = node if node.vector else _vector_within(node)
+        found = node if node.vector else vector_within(node)
         if found is None:
             return 1
-        lanes = self.vector_bits // (8 * _widest(found.body, found.axis)) * found.times
+        lanes = self.vector_bits // (8 * widest(found.body, found.axis)) * found.times
         extent = found.axis.extent
-        if found is node and extent >= 16 * lanes and _waits_for_itself(node):
+        if found is node and extent >= 16 * lanes and waits_for_itself(node):
             lanes *= 4 if extent >= 64 * lanes else 2
         while lanes > 1 and lanes > extent:
             lanes //= 2
@@ -447,49 +467,3 @@ def expand_widened(x: Apply) -> Expr | None:
         wide = expand(x.op, tuple(cast(a, "float32") for a in x.args))
         return None if wide is None else cast(wide, x.dtype)
     return expand(x.op, x.args) if x.dtype.kind == "f" else None
-
-
-def _waits_for_itself(node: For) -> bool:
-    """Whether several vectors at once are quicker: one waits for itself, and loads every constant.
-
-    Elementary functions are long chains of operations, each with a constant. Very long bodies have
-    chains enough, and more values than registers.
-    """
-    if node.accs or node.times > 1 or not all(isinstance(n, Store) for n in node.body):
-        return False
-    return _CHAINED <= body_cost(node) <= _HEAVY
-
-
-def _vector_within(node: For) -> For | None:
-    for inner in node.body:
-        if isinstance(inner, For):
-            found = inner if inner.vector else _vector_within(inner)
-            if found is not None:
-                return found
-    return None
-
-
-def _vectorised(node: For, acc: Acc) -> bool:
-    """Whether a vector loop at or within this one carries the fold."""
-    if acc in node.accs and node.vector:
-        return True
-    return any(isinstance(n, For) and _vectorised(n, acc) for n in node.body)
-
-
-def _widest(body: list[Node], axis: Axis) -> int:
-    """Bytes of the widest element that is folded or stored, or another one on each lane."""
-    found = 1
-    values: list[Expr] = []
-    for node in body:
-        if isinstance(node, For):
-            found = max(found, _widest(node.body, axis))
-            continue
-        values += expressions(node)
-        if isinstance(node, Store):
-            found = max(found, node.target.dtype.itemsize)
-        elif isinstance(node, Accumulate):
-            found = max(found, node.acc.value_dtype.itemsize)
-    for x in [*loads_of(*values), *values]:
-        if x.dtype.itemsize > found and mentions(x, axis):
-            found = x.dtype.itemsize
-    return found

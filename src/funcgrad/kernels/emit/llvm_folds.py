@@ -33,6 +33,20 @@ class Bound(NamedTuple):
     level: int
 
 
+class Kept(NamedTuple):
+    """A row of results on the stack, which lies in lines as it does in its buffer.
+
+    Attributes:
+        memory: where its first line begins.
+        place: how many elements from there the row begins.
+        start: where that line begins in the buffer, in elements.
+    """
+
+    memory: str
+    place: str
+    start: str
+
+
 def _place_type(acc: Acc) -> str:
     """How the positions of a fold are kept: as narrow as what they end as, if that is quick."""
     return "i32" if acc.dtype.itemsize == 4 else "i64"
@@ -49,6 +63,8 @@ class Folds(ABC):
         self.written: set[Buffer] = set()
         self.streamed: Collection[Buffer] = ()
         self.in_step = False  # whether full turns of the vector loop begin at multiples of lanes
+        self.in_lines: Collection[Buffer] = ()  # of those, what full turns write in whole lines
+        self.kept: dict[Buffer, Kept] = {}  # of those, what is written to the stack first
         self.vector: Axis | None = None
         self.axes: dict[Axis, Bound] = {}
         self.mask: str | None = None

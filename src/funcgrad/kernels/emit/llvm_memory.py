@@ -11,7 +11,7 @@ from ...ir.nests import Buffer, Store, offset_of
 from .llvm_folds import Value
 from .llvm_ops import constant_text, known_lanes, memory_type, typed
 from .llvm_strided import Strided
-from .streams import ALIGNMENT, in_rows_of
+from .streams import ALIGNMENT, in_rows_of, line_of
 
 
 class Memory(Strided):
@@ -223,13 +223,27 @@ class Memory(Strided):
     ) -> None:
         """Write lanes side by side in memory, as they are stored."""
         n, kind, align = self.lanes, memory_type(buffer.dtype), buffer.dtype.itemsize
-        vector = typed(kind, n)
-        if mask is None:
-            how = f"align {align}"
-            if buffer in self.streamed and self.in_step and in_rows_of(offset, self.vector, n):
-                how = f"align {min(n * align, ALIGNMENT)}, !nontemporal !{{i32 1}}"
-            self.w.line(f"store {vector} {stored}, ptr {pointer}, {how}")
+        row = self.kept.get(buffer)
+        if row is not None:
+            assert self.vector is not None
+            at = self.w.value(f"add i64 {row.place}, {self.axes[self.vector].name}")
+            pointer = self.w.value(f"getelementptr {kind}, ptr {row.memory}, i64 {at}")
+        if mask is not None:
+            self.store_masked(buffer, pointer, stored, mask)
             return
+        how = f"align {align}"
+        if row is None and buffer in self.streamed and self._begins_lines(buffer, offset):
+            how = f"align {min(n * align, ALIGNMENT)}, !nontemporal !{{i32 1}}"
+        self.w.line(f"store {typed(kind, n)} {stored}, ptr {pointer}, {how}")
+
+    def _begins_lines(self, buffer: Buffer, offset: Affine) -> bool:
+        line = line_of(buffer, self.lanes)
+        return buffer in self.in_lines or (self.in_step and in_rows_of(offset, self.vector, line))
+
+    def store_masked(self, buffer: Buffer, pointer: str, stored: str, mask: str) -> None:
+        """Write some of the lanes side by side in memory."""
+        n, kind, align = self.lanes, memory_type(buffer.dtype), buffer.dtype.itemsize
+        vector = typed(kind, n)
         known = known_lanes(mask)
         if known and known.count(True) == 1:
             # LLVM 22 makes of a masked store of one lane and a truncation before it one store of as

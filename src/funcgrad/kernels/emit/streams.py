@@ -29,6 +29,11 @@ def streamed(kernel: Kernel) -> list[Buffer]:
     return [b for b in large if b not in read]
 
 
+def line_of(buffer: Buffer, lanes: int) -> int:
+    """Elements at whose multiples vectors of so many lanes may begin: a line, or all lanes."""
+    return min(lanes, ALIGNMENT // buffer.dtype.itemsize)
+
+
 def in_rows_of(offset: Affine, vector: Axis | None, lanes: int) -> bool:
     """Whether positions are multiples of `lanes` wherever the vector axis is at one."""
     others = [c for axis, c in offset.axes.items() if axis is not vector]
