@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy
 from works import Work, normal
 
@@ -9,6 +11,11 @@ from works import Work, normal
 def of(name):
     """A function of `lax`."""
     return lambda fw: getattr(fw.lax, name)
+
+
+def of_scipy(name):
+    """A function of `scipy.special`."""
+    return lambda fw: getattr(importlib.import_module(f"{fw.__name__}.scipy.special"), name)
 
 
 def slope(name):
@@ -67,6 +74,19 @@ def both_signs(rng):
     return (normal(rng, 1_000_000) * 4,)
 
 
+def parts_of_one(rng):
+    return (rng.uniform(1e-6, 1 - 1e-6, 1_000_000).astype(numpy.float32),)
+
+
+def third_and_orders(rng):
+    return (numpy.float32(3), *(x[:10_000] for x in orders(rng)))
+
+
+def scipy_work(name, function, inputs, torch=None):
+    peers = {"torch": by_torch(torch)} if torch else {}
+    return Work(f"{name}, 1e6", inputs, of_scipy(function), numpy=by_scipy(function), **peers)
+
+
 def work(name, function, theirs, inputs):
     peers = {"torch": by_torch(theirs), "numpy": by_scipy(theirs)}
     return Work(f"{name}, 1e6", inputs, of(function), **peers)
@@ -84,5 +104,12 @@ WORKS = [
     Work("derivative of gamma numbers, 1e5", orders, moved_gamma_numbers),
     Work("derivative of the gamma integral by its order, 1e5", two_orders, slope_of_order),
     Work("beta integral, 1e5", with_part, of("betainc")),
+    scipy_work("erfcx", "erfcx", both_signs, "erfcx"),
+    scipy_work("log of the normal distribution", "log_ndtr", both_signs, "log_ndtr"),
+    scipy_work("normal quantiles", "ndtri", parts_of_one, "ndtri"),
+    scipy_work("Dawson's integral", "dawsn", both_signs),
+    scipy_work("sine and cosine integrals", "sici", both_signs),
+    scipy_work("Fresnel integrals", "fresnel", both_signs),
+    Work("exponential integral of order 3, 1e4", third_and_orders, of_scipy("expn")),
     Work("zeta, 1e5", two_orders, lambda fw: lambda x, q: fw.lax.zeta(x + 1, q)),
 ]

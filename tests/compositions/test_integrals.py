@@ -19,11 +19,14 @@ CASES = {
     # SciPy subtracts logarithms as large as 1e5.
     "betaln": ((*POWERS,), 1e-9),
     "expi": (([*LINE, *ENDS],), 2e-13),
-    "erfcx": (([*LINE, *ENDS],), 2e-13),
-    "log_ndtr": (([*LINE, *ENDS],), 2e-13),
-    "dawsn": (([*LINE, *ENDS],), 2e-14),
-    "spence": ((abs(LINE),), 1e-14),
-    "ndtri": ((UNIT,), 1e-14),
+    "spence": (([*abs(LINE), *ENDS],), 1e-14),
+    "expn": ((ORDERS[:200] % 40, POWERS[0] % 60), 1e-14),
+    "owens_t": ((DRAW.normal(size=200) * 3, DRAW.normal(size=200) * 2), 1e-13),
+    "sine_integral": (([*LINE, np.inf, -np.inf, np.nan],), 1e-14),
+    # Near a zero, errors are relative to 1.
+    "cosine_integral": (([*POWERS[0], 0.0, np.inf, -np.inf, np.nan],), 1e-12),
+    "fresnel_sine": (([*LINE, np.inf, -np.inf, np.nan],), 1e-11),
+    "fresnel_cosine": (([*LINE, np.inf, -np.inf, np.nan],), 1e-11),
 }
 
 

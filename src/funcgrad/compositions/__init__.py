@@ -16,3 +16,4 @@ from . import integrals as integrals
 from . import reflections as reflections
 from . import rotations as rotations
 from . import sampling as sampling
+from . import waves as waves

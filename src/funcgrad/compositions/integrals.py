@@ -17,12 +17,35 @@ import numpy as np
 
 from .. import numpy as fnp
 from ..control.loops import while_loop
-from ..primitives.special import erf_inv, erfc, lgamma
-from .elements import elementwise, fraction, is_whole, summed
+from ..primitives.special import digamma, erf, erfc, lgamma
+from .elements import MOST, NEGLIGIBLE, elementwise, fraction, is_whole, polynomial, summed
 from .gammas import log1p_less, stirling_rest
 
 Scalar = Any
 _GAMMA = float(np.euler_gamma)
+# -Li₂(-w) / w as a quotient of polynomials in w, from -1/2 to 1/2 (Moshier, Cephes, spence).
+_DILOGARITHM = (
+    (
+        1.0,
+        3.297713409852251,
+        4.256971560081218,
+        2.7114985119655346,
+        0.8796913117545303,
+        0.13384763957830903,
+        0.007315890452380947,
+        4.6512858607399003e-05,
+    ),
+    (
+        1.0,
+        3.547713409852251,
+        5.03278880143317,
+        3.6380053334513707,
+        1.4117259775183106,
+        0.2829748606025681,
+        0.02540437639325444,
+        0.0006909904889125533,
+    ),
+)
 
 
 # The beta integral.
@@ -121,68 +144,47 @@ def expi(x: Scalar) -> Scalar:
     return fnp.where(x == -fnp.inf, 0.0, value)
 
 
-# The normal distribution.
+@elementwise("expn")
+def expn(n: Scalar, x: Scalar) -> Scalar:
+    """Eₙ(x) of whole n ≥ 0: a power series for x ≤ 1, a continued fraction beyond."""
+    n = fnp.trunc(n)
+    known = (n >= 0.0) & (x >= 0.0) & (n < fnp.inf)
+    above = known & (x > 1.0) & (x < fnp.inf) & (n > 0.0)
+    below = known & (x > 0.0) & (x <= 1.0) & (n > 0.0)
+    order, low = fnp.where(below, n, 1.0), fnp.where(below, x, 1.0)
+    first = order == 1.0
 
+    # Σ (-x)^k / ((k - n + 1) k!) without k = n - 1.
+    def goes_on(state: Any) -> Any:
+        k, _, share, total = state
+        # The place left out is no end.
+        return (k < MOST) & ((abs(share) > NEGLIGIBLE * abs(total)) | (k == order - 1.0)) & below
 
-@elementwise("erfcx")
-def erfcx(x: Scalar) -> Scalar:
-    """e^x² erfc(x)."""
-    far = (x > 4.0) & (x < 1e8)
-    place = fnp.where(far, x, 4.0)
-    inner = fraction(lambda n: 0.5 * n, lambda n: place, far)
-    near = fnp.where(x > 4.0, 0.0, x)
-    # e^(x²) by the square of x in two parts, the first of which is exact.
-    rough = fnp.round(near * 1024.0) / 1024.0
-    square = fnp.exp(rough * rough) * fnp.exp((near - rough) * (near + rough))
-    away = fnp.where(far, 1.0 / inner, 1.0 / x) / math.sqrt(math.pi)
-    return fnp.where(x > 4.0, away, fnp.where(x < -27.0, fnp.inf, square * erfc(near)))
+    def turn(state: Any) -> Any:
+        k, power, _, total = state
+        k = k + 1.0
+        power = power * (-low / k)
+        divisor = k + 1.0 - order
+        share = fnp.where(divisor == 0.0, 0.0, power / fnp.where(divisor == 0.0, 1.0, divisor))
+        return k, power, share, total + share
 
-
-@elementwise("log_ndtr")
-def log_ndtr(x: Scalar) -> Scalar:
-    """log Φ(x)."""
-    low = x < -1.0
-    left = fnp.where(low, x, -1.0) * math.sqrt(0.5)
-    tail = fnp.log(0.5 * erfcx(-left)) - left * left
-    rest = 0.5 * erfc(fnp.where(low, 0.0, x) * math.sqrt(0.5))
-    return fnp.where(low, fnp.where(x == -fnp.inf, x, tail), fnp.log1p(-rest))
-
-
-@elementwise("ndtri")
-def ndtri(p: Scalar) -> Scalar:
-    """x with Φ(x) = p: by the error function, and far out by steps on log Φ."""
-    inside = (p > 0.0) & (p < 1.0)
-    tail = fnp.where(inside, fnp.minimum(p, 1.0 - p), 0.5)
-    near = math.sqrt(2.0) * erf_inv(fnp.maximum(2.0 * tail - 1.0, -0.999))
-    logarithm = fnp.log(tail)
-    x = fnp.where(tail > 5e-4, near, -fnp.sqrt(fnp.maximum(-2.0 * logarithm, 1.0)))
-    for _ in range(7):
-        # Of a concave function steps from the left do not go too far.
-        value = log_ndtr(x)
-        slope = math.sqrt(2.0 / math.pi) / erfcx(-x * math.sqrt(0.5))
-        step = (value - logarithm) / slope
-        x = fnp.where(tail > 5e-4, x, x - step)
-    x = fnp.where(p > 0.5, -x, x)
-    ends = fnp.where(p == 0.0, -fnp.inf, fnp.where(p == 1.0, fnp.inf, fnp.nan))
-    return fnp.where(inside, x, ends)
+    start = fnp.where(first, 0.0, 1.0 / (1.0 - fnp.where(first, 0.0, order)))
+    one = fnp.ones_like(low)
+    series = while_loop(goes_on, turn, (fnp.zeros_like(low), one, one, start))[3]
+    logarithm = fnp.log(low)
+    size = fnp.exp((order - 1.0) * logarithm - lgamma(order))
+    size = fnp.where(fnp.fmod(order, 2.0) == 1.0, size, -size)
+    near = size * (digamma(order) - logarithm) - series
+    high = fnp.where(above, x, 2.0)
+    far = fnp.exp(-high) * _exponential_fraction(fnp.where(above, n, 1.0), high, above)
+    at_zero = fnp.where(n < 2.0, fnp.inf, 1.0 / (fnp.where(n < 2.0, 2.0, n) - 1.0))
+    value = fnp.where(above, far, fnp.where(below, near, at_zero))
+    value = fnp.where((n == 0.0) & (x > 0.0), fnp.exp(-x) / x, value)
+    value = fnp.where(x == fnp.inf, 0.0, value)
+    return fnp.where(known, value, fnp.nan)
 
 
 # Others.
-
-
-@elementwise("dawsn")
-def dawsn(x: Scalar) -> Scalar:
-    """e^-x² ∫₀ˣ e^t² dt; of the integral's series all terms have one sign."""
-    square = x * x
-    far = square > 42.0
-    small, large = fnp.where(far, 0.0, square), fnp.where(far, square, 42.0)
-
-    def following(n: Scalar, term: Scalar) -> Scalar:
-        near = small * (2.0 * n - 1.0) / (n * (2.0 * n + 1.0))
-        return term * fnp.where(far, fnp.minimum((n - 0.5) / large, 0.999), near)
-
-    total = summed(fnp.ones_like(x), following)
-    return fnp.where(far, total / (2.0 * x), x * fnp.exp(-small) * total)
 
 
 @elementwise("spence")
@@ -191,18 +193,44 @@ def spence(x: Scalar) -> Scalar:
     high = x > 1.5
     inner = fnp.where(high, 1.0 / x, x)
     low = inner < 0.5
-    y = fnp.where(low, 1.0 - inner, inner)
-    w = 1.0 - y
-
-    def following(n: Scalar, term: Scalar) -> Scalar:
-        return term * (w * (n / (n + 1.0)) ** 2)
-
-    value = summed(fnp.where(abs(w) <= 0.5, w, 0.0), following)
-    logs = fnp.log(fnp.where(inner > 0.0, inner, 1.0)) * fnp.log1p(-fnp.where(low, inner, 0.0))
+    w = fnp.where(low, -inner, fnp.where(high, 1.0 / x - 1.0, x - 1.0))
+    value = (0.0 - w) * polynomial(w, _DILOGARITHM[0]) / polynomial(w, _DILOGARITHM[1])
+    logs = fnp.log(fnp.where(inner > 0.0, inner, 1.0)) * fnp.log1p(fnp.where(low, w, 0.0))
     value = fnp.where(low, math.pi**2 / 6.0 - logs - value, value)
     value = fnp.where(high, -value - 0.5 * fnp.log(x) ** 2, value)
-    value = fnp.where(x == fnp.inf, -fnp.inf, value)
-    return fnp.where((x < 0.0) | fnp.isnan(x), fnp.nan, value)
+    return fnp.where((x >= 0.0) & (x < fnp.inf), value, fnp.nan)
+
+
+@elementwise("owens_t")
+def owens_t(h: Scalar, a: Scalar) -> Scalar:
+    """T(h, a), for |a| ≤ 1 by Gauss's rule; beyond by T(ah, 1/a)."""
+    h, size = abs(h), abs(a)
+    steep = size > 1.0
+    # Where one is 0 and one infinite there is no product, and none is needed.
+    across = fnp.where((h == 0.0) | (size == 0.0), 0.0, h * size)
+    slope = fnp.where(steep, 1.0 / size, size)
+    place, beside = fnp.where(steep, across, h), fnp.where(steep, h, across)
+    # e^(-(beside t)² / 2) is nothing beside 1 from t = reach on.
+    reach = fnp.minimum(1.0, 8.7 / fnp.maximum(beside, 8.0))
+    narrow, end = beside * reach, slope * reach
+    narrow = fnp.where(narrow < 10.0, narrow, 10.0)
+    total = sum(
+        weight * fnp.exp((-0.5 * point**2) * (narrow * narrow)) / (1.0 + point**2 * (end * end))
+        for point, weight in _half_of_gauss(20)
+    )
+    found = end / (2.0 * math.pi) * fnp.exp(-0.5 * place * place) * total
+    p, q = h * math.sqrt(0.5), across * math.sqrt(0.5)
+    left, right = erfc(p), erfc(q)
+    near = 0.25 - 0.25 * erf(p) * erf(q)
+    rest = fnp.where(across <= 0.67, near, 0.25 * (left + right - left * right))
+    value = fnp.where(steep, rest - found, found)
+    return fnp.where(fnp.isnan(h) | fnp.isnan(a), fnp.nan, fnp.sign(a) * value)
+
+
+def _half_of_gauss(count: int) -> list[tuple[float, float]]:
+    """The positive points of Gauss's rule with twice as many, and their weights."""
+    points, weights = np.polynomial.legendre.leggauss(2 * count)
+    return [(float(p), float(w)) for p, w in zip(points[count:], weights[count:], strict=True)]
 
 
 @elementwise("bessel_jn")

@@ -55,6 +55,7 @@ class Expanded(Primitive):
 
     multiple_results = True
     widens = False
+    composed = True
 
     def expand(self, *args: Any, **params: Any) -> list[Any]:
         """The outputs, by other primitives."""

@@ -17,6 +17,7 @@ from ..core.primitive import AxisData, Example, NotDifferentiable, Primitive
 from ..core.sources import user_line
 from ..core.trace import Tracer, value_of
 from ..ir.avals import ShapedArray
+from ..ir.loops import Lowered, Map, Operand, const
 from .cond import switch
 from .sinks import dce_sink
 
@@ -40,6 +41,15 @@ class PlatformIndex(Primitive):
             f"platform_dependent has branches for {platforms}, and none for the platform that "
             f"runs, {here!r}. Give a branch for it, or a default."
         )
+
+    def lower(
+        self, operands: Sequence[Operand], outs: Sequence[ShapedArray], **params: Any
+    ) -> Lowered | None:
+        platforms: tuple[tuple[str, ...] | None, ...] = params["platforms"]
+        here = [i for i, names in enumerate(platforms) if names is None or "cpu" in names]
+        if not here:
+            return None  # the rule says where the program runs, and what is missing
+        return Map(lambda index: const(here[0], np.int32))
 
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any

@@ -30,6 +30,7 @@ class Name(Primitive):
 
     name = "name"
     linear = "joint"
+    composed = True
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         return avals[0]

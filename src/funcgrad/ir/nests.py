@@ -211,8 +211,8 @@ def neighbours(body: list[Node], start: int) -> list[Store]:
 _COST = {
     **dict.fromkeys("exp exp2 expm1 log log1p tanh logistic sin cos cbrt".split(), 8.0),
     **dict.fromkeys("tan asin acos atan atan2 sinh cosh asinh acosh atanh erf erfc".split(), 12.0),
-    **dict.fromkeys("erf_inv pow bessel_i0e bessel_i1e".split(), 16.0),
-    **dict.fromkeys("lgamma digamma".split(), 40.0),
+    **dict.fromkeys("erf_inv erfcx ndtri dawsn pow bessel_i0e bessel_i1e".split(), 16.0),
+    **dict.fromkeys("lgamma digamma log_ndtr".split(), 40.0),
     **dict.fromkeys("div rem sqrt rsqrt".split(), 3.0),
     "call": 100.0,
 }

@@ -18,7 +18,8 @@ from .program import Block, BlockStep, Branch, HostCall, Launch, LibraryCall, Sc
 _MOVES = frozenset("and or xor not neg abs sign copysign shift_left conj".split())
 _ELEMENTARY = frozenset(
     "pow sqrt rsqrt cbrt exp exp2 expm1 log log1p sin cos tan asin acos atan atan2 sinh cosh tanh "
-    "asinh acosh atanh logistic erf erfc erf_inv lgamma digamma bessel_i0e bessel_i1e".split()
+    "asinh acosh atanh logistic erf erfc erf_inv erfcx log_ndtr ndtri dawsn "
+    "lgamma digamma bessel_i0e bessel_i1e".split()
 )
 
 

@@ -49,7 +49,7 @@ def inlined(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) ->
 
 def with_programs(closed: ClosedJaxpr) -> ClosedJaxpr:
     """A simplified program, with programs for the primitives that a CPU has no kernel of."""
-    if any(eqn.primitive.composed for eqn in closed.jaxpr.eqns):
+    if any(e.primitive.composed and e.primitive.is_composed(e) for e in closed.jaxpr.eqns):
         return simplify(closed, programs=True)
     return closed
 

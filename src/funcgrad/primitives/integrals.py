@@ -59,6 +59,7 @@ class Expn(Special):
     """Eₙ(x) = ∫ from 1 to ∞ of e^(-xt) t^-n dt, of whole n ≥ 0 as a float, and x ≥ 0."""
 
     name = "expn"
+    composed = True
     domains = (reals(1.0, 1.0), positive)
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
@@ -97,6 +98,7 @@ class SineIntegral(Special):
     """Si(x) = ∫₀ˣ sin(t) / t dt."""
 
     name = "sine_integral"
+    composed = True
     part = 0
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
@@ -118,6 +120,7 @@ class CosineIntegral(SineIntegral):
     """Ci(x) = -∫ from x to ∞ of cos(t) / t dt, of |x|."""
 
     name = "cosine_integral"
+    composed = True
     domains = (positive,)
     part = 1
 
@@ -135,6 +138,7 @@ class FresnelSine(Special):
     """S(x) = ∫₀ˣ sin(πt²/2) dt."""
 
     name = "fresnel_sine"
+    composed = True
     part = 0
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
@@ -155,6 +159,7 @@ class FresnelCosine(FresnelSine):
     """C(x) = ∫₀ˣ cos(πt²/2) dt."""
 
     name = "fresnel_cosine"
+    composed = True
     part = 1
 
 
@@ -162,6 +167,7 @@ class Spence(Called):
     """∫₁ˣ log(t) / (1 - t) dt, the dilogarithm of 1 - x."""
 
     name = "spence"
+    composed = True
     scipy = "spence"
     domains = (reals(0.3, 0.9),)
 
@@ -173,7 +179,7 @@ class Spence(Called):
         return mul(t, _guarded(div(log(safe), sub(one, safe)), at_one, -1.0))
 
 
-class Dawson(Called):
+class Dawson(Special):
     """D(x) = e^-x² ∫₀ˣ e^t² dt."""
 
     name = "dawsn"
@@ -185,7 +191,7 @@ class Dawson(Called):
         return mul(t, sub(constant_like(x, 1), product))
 
 
-class Erfcx(Called):
+class Erfcx(Special):
     """e^x² erfc(x)."""
 
     name = "erfcx"
@@ -197,7 +203,7 @@ class Erfcx(Called):
         return mul(t, sub(product, constant_like(x, 2.0 / _root_pi)))
 
 
-class Ndtri(Called):
+class Ndtri(Special):
     """The x with Φ(x) equal to the operand, Φ the normal distribution function."""
 
     name = "ndtri"
@@ -209,7 +215,7 @@ class Ndtri(Called):
         return mul(t, mul(constant_like(out, math.sqrt(2.0 * math.pi)), exp(half)))
 
 
-class LogNdtr(Called):
+class LogNdtr(Special):
     """log Φ(x), Φ the normal distribution function, exact far into the left tail."""
 
     name = "log_ndtr"
@@ -226,6 +232,7 @@ class OwensT(Called):
     """T(h, a) = 1/2π ∫₀ᵃ exp(-h²(1 + t²)/2) / (1 + t²) dt."""
 
     name = "owens_t"
+    composed = True
     scipy = "owens_t"
     domains = (reals(-2.0, 2.0), reals(-2.0, 2.0))
 

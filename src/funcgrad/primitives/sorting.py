@@ -19,6 +19,7 @@ from ..core.sources import user_line
 from ..core.zeros import Zero, zero_tangent
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_axis
+from ..ir.jaxpr import Eqn
 from ..ir.loops import Library, Lowered, Operand
 from .creation import broadcasted_iota
 from .gathering import GatherDimensionNumbers, GatherScatterMode, gather
@@ -52,6 +53,10 @@ class Sort(Primitive):
 
     name = "sort"
     multiple_results = True
+    composed = True
+
+    def is_composed(self, eqn: Eqn) -> bool:
+        return any(a.aval.dtype.kind == "c" for a in eqn.invars)
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> list[ShapedArray]:
         listed = ", ".join(a.long() for a in avals)

@@ -19,6 +19,7 @@ from . import maths_error as error
 from . import maths_exponential as exponential
 from . import maths_gamma as gamma
 from . import maths_inverse as inverse
+from . import maths_normal as normal
 from . import maths_powers as powers
 from .maths_values import Value, formats
 
@@ -45,6 +46,10 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "erf": error.erf,
     "erfc": error.erfc,
     "erf_inv": error.erf_inv,
+    "erfcx": normal.erfcx,
+    "log_ndtr": normal.log_ndtr,
+    "ndtri": normal.ndtri,
+    "dawsn": normal.dawsn,
     "lgamma": gamma.lgamma,
     "digamma": gamma.digamma,
     "bessel_i0e": bessel.bessel_i0e,
