@@ -17,7 +17,7 @@ from ..core.primitive import AxisData, Example, NotDifferentiable, Primitive
 from ..core.sources import user_line
 from ..core.trace import Tracer, value_of
 from ..ir.avals import ShapedArray
-from ..ir.loops import Lowered, Map, Operand, const
+from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, const
 from .cond import switch
 from .sinks import dce_sink
 
@@ -49,7 +49,11 @@ class PlatformIndex(Primitive):
         here = [i for i, names in enumerate(platforms) if names is None or "cpu" in names]
         if not here:
             return None  # the rule says where the program runs, and what is missing
-        return Map(lambda index: const(here[0], np.int32))
+
+        def at(index: IndexTuple) -> Expr:
+            return const(here[0], np.int32)
+
+        return Map(at)
 
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], /, **params: Any
