@@ -91,8 +91,9 @@ class CudaHome:
 
     def is_done(self, memory: Any) -> bool:
         """Whether all work so far is done."""
-        self.place.enter()
-        return self.place.driver.is_idle(self.place.stream)
+        with self.place.lock:
+            self.place.enter()
+            return self.place.driver.is_idle(self.place.stream)
 
     def wait(self, memory: Any) -> None:
         """Return when what was put into the memory is there."""

@@ -231,6 +231,13 @@ class FakeDriver:
         self.put(work, stream)
         self.log.append(("copy", size))
 
+    def bring(self, target, source, size, device, stream):
+        assert self.device_of(source) == device and self.device_of(target) == self.current
+        self.copy(target, source, size, stream)
+
+    def share(self, devices):
+        self.log.append(("share", *devices))
+
     def load(self, code, entry):
         if self.recording is not None:
             raise CudaError("a kernel is loaded while a stream records")

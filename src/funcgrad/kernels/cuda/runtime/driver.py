@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
+from ...room import in_bytes
 from ..adapter import driver_wanted, remedy, toolkit
 
 # What is older has no recorded work, and no memory in the order of a stream.
@@ -112,6 +113,14 @@ class Driver(Protocol):
         """Copy memory of the device."""
         ...
 
+    def bring(self, target: int, source: int, size: int, device: int, stream: Any) -> None:
+        """Copy memory of another device to the one that is current."""
+        ...
+
+    def share(self, devices: Sequence[int]) -> None:
+        """Let kernels of each device reach the memory of the others, where machines can."""
+        ...
+
     def load(self, code: bytes, entry: str) -> Any:
         """A kernel of a cubin."""
         ...
@@ -198,6 +207,7 @@ class NvidiaDriver:
         version: int = self._ask("cuDriverGetVersion")
         self._version = version
         self._count = 0
+        self._shared: set[frozenset[int]] = set()
         # Streams that record the inside of choices, for those that are nested.
         self._inner: dict[int, list[Any]] = {}
         if version < OLDEST_DRIVER:
@@ -276,7 +286,13 @@ class NvidiaDriver:
         return int(stream)
 
     def follow(self, later: Any, earlier: Any) -> None:
-        event = self.event(earlier)
+        # An event is of the device of the stream that it marks, which may be another one.
+        own = self._ask("cuCtxGetCurrent")
+        self._ask("cuCtxSetCurrent", self._ask("cuStreamGetCtx", earlier))
+        try:
+            event = self.event(earlier)
+        finally:
+            self._ask("cuCtxSetCurrent", own)
         self._ask("cuStreamWaitEvent", later, event, 0)
         self.drop(event)
 
@@ -291,7 +307,14 @@ class NvidiaDriver:
         self._ask("cuMemFreeAsync", address, stream)
 
     def pinned(self, size: int) -> int:
-        return int(self._ask("cuMemHostAlloc", size, 0))
+        try:
+            return int(self._ask("cuMemHostAlloc", size, 0))
+        except DeviceMemoryError:
+            raise DeviceMemoryError(
+                f"The host has no room for {in_bytes(size)} of pinned memory, through which copies "
+                "go. Let go of copies to the host that nobody reads (copy_to_host_async), or of "
+                "other memory of this process."
+            ) from None
 
     def unpinned(self, address: int) -> None:
         self._ask("cuMemFreeHost", address)
@@ -308,6 +331,29 @@ class NvidiaDriver:
 
     def copy(self, target: int, source: int, size: int, stream: Any) -> None:
         self._ask("cuMemcpyDtoDAsync", target, source, size, stream)
+
+    def bring(self, target: int, source: int, size: int, device: int, stream: Any) -> None:
+        # Memory of a pool is its own device's alone, so both are named.
+        here, there = self._contexts[self._current.device], self._contexts[device]
+        self._ask("cuMemcpyPeerAsync", target, here, source, there, size, stream)
+
+    def share(self, devices: Sequence[int]) -> None:
+        cuda, which = self._cuda, frozenset(devices)
+        if which in self._shared:
+            return
+        self._shared.add(which)
+        for one in devices:
+            pool = self._ask("cuDeviceGetDefaultMemPool", one)
+            told: list[Any] = []
+            for other in devices:
+                if other != one and self._ask("cuDeviceCanAccessPeer", other, one):
+                    access = cuda.CUmemAccessDesc()
+                    access.location.type = cuda.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+                    access.location.id = other
+                    access.flags = cuda.CUmemAccess_flags.CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+                    told.append(access)
+            if told:
+                self._ask("cuMemPoolSetAccess", pool, told, len(told))
 
     def load(self, code: bytes, entry: str) -> Any:
         module = self._ask("cuModuleLoadData", code)
@@ -366,6 +412,10 @@ class NvidiaDriver:
             raise
 
     def abandon(self, stream: Any) -> None:
+        status, *_ = self._ask("cuStreamGetCaptureInfo", stream)
+        # What failed may have ended it already.
+        if status == self._cuda.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_NONE:
+            return
         code, *found = self._cuda.cuStreamEndCapture(stream)
         if code == self._cuda.CUresult.CUDA_SUCCESS:
             self._ask("cuGraphDestroy", *found)

@@ -81,11 +81,14 @@ class CudaExecutable:
         self._sizes = [b.bytes for b in program.block.outputs]
         own = [k for k in program.kernels if not isinstance(k.launch, MatmulLaunch)]
         self._handles = place.kernels(program, own)
-        # One for all products of the program: they come one after the other.
-        self.workspace = place.pool.take(WORKSPACE) if len(own) < len(program.kernels) else None
         values = all_constants(program.block)
         self._constants = [_captured(place, values[b], b) for b in self.commands.constants]
-        self._arena = place.pool.take(self.commands.arena) if self.commands.arena else None
+        products = len(own) < len(program.kernels)
+        with place.lock:
+            place.enter()
+            # One for all products of the program: they come one after the other.
+            self.workspace = place.pool.take(WORKSPACE) if products else None
+            self._arena = place.pool.take(self.commands.arena) if self.commands.arena else None
         # A program of one command gains nothing from being recorded.
         several = len(self.commands.body) > 1 or any(
             isinstance(c, (Repeat, Until, Choose)) for c in self.commands.body

@@ -15,7 +15,7 @@ import numpy as np
 
 from ....ir.avals import ShapedArray
 from .capsules import CUDA, CUDA_MANAGED, Described, capsule, opened, row_strides
-from .place import Place
+from .place import Place, together
 from .pool import Memory
 
 # What CUDA calls the stream that libraries use where they name none, and the one of each thread.
@@ -117,13 +117,14 @@ def lend(place: Place, memory: Any, stream: int) -> None:
 
 def moved(place: Place, source: Place, memory: Any) -> Memory:
     """The bytes of another device's memory in a new one of this device; the host does not wait."""
-    place.enter()
-    with place.lock:
+    with together([place, source]):
+        place.enter()
         found = place.pool.take(memory.size)
         lend(source, memory, place.driver.address_of(place.stream))
         place.enter()
         if memory.size:
-            place.driver.copy(found.address, memory.address, memory.size, place.stream)
+            ends = found.address, memory.address
+            place.driver.bring(*ends, memory.size, source.number, place.stream)
     return found
 
 
@@ -156,12 +157,14 @@ def imported(places: list[Place], array: Any) -> tuple[Place, Foreign, Described
         place, what = _by_interface(places, array)
     else:
         place = _of_number(places, number)
-        place.enter()
         handle = place.driver.address_of(place.stream)
-        try:
-            given = array.__dlpack__(stream=handle, max_version=(1, 0))
-        except TypeError:  # a producer of before DLPack 1.0
-            given = array.__dlpack__(stream=handle)
+        # The producer lets our stream wait, which must not happen amid what it records.
+        with place.lock:
+            place.enter()
+            try:
+                given = array.__dlpack__(stream=handle, max_version=(1, 0))
+            except TypeError:  # a producer of before DLPack 1.0
+                given = array.__dlpack__(stream=handle)
         what = opened(given)
     try:
         _check(place, what)

@@ -8,7 +8,6 @@ it once and gives each command to every device; nobody waits but the streams.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..nccl import Amount, Nccl, Side
 from ..program import CudaProgram, Refusal
 from .commands import Command, Meet, Repeat, inner_commands
 from .executable import CudaExecutable, NoKernelError, Running
-from .place import Place
+from .place import Place, together
 from .pool import Memory
 from .recordings import Recordings
 
@@ -48,6 +47,9 @@ class MeshExecutable:
         self._coordinates = coordinates
         self._body = self.parts[0].commands.body
         _check(self._body, name)
+        if meets(self._body):
+            # Within a process, NCCL reads what others have where it lies.
+            places[0].driver.share([place.number for place in places])
         # The first call makes what cannot be made while streams record: communicators, zeros. So
         # nothing is recorded at once, and where data decide, the host reads.
         self.replays = all(part.replays for part in self.parts) and not self.parts[0].decides
@@ -57,9 +59,7 @@ class MeshExecutable:
 
     def __call__(self, inputs: Sequence[Sequence[Memory]]) -> list[list[Memory]]:
         """Put the program into the streams of its devices; of each rank, its results' memory."""
-        with ExitStack() as stack:
-            for part in self.parts:
-                stack.enter_context(part.place.lock)
+        with together(part.place for part in self.parts):
             made = [part.begin(given) for part, given in zip(self.parts, inputs, strict=True)]
             ranks = [running for _, running in made]
             if self.replays:

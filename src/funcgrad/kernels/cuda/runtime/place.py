@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,10 @@ class Mark:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._event = place.driver.event(place.stream)
+        # Not amid what another thread records.
+        with place.lock:
+            place.enter()
+            self._event = place.driver.event(place.stream)
 
     def wait(self) -> None:
         """Return when the work before it is done."""
@@ -43,7 +48,16 @@ class Mark:
     def __del__(self) -> None:
         event = self.__dict__.get("_event")
         if event is not None:
-            self._place.driver.drop(event)
+            self._place.pool.leave(partial(self._place.driver.drop, event))
+
+
+@contextmanager
+def together(places: Iterable[Place]) -> Generator[None]:
+    """Hold the locks of several devices, always taken in the order of their numbers."""
+    with ExitStack() as stack:
+        for place in sorted(places, key=lambda p: p.number):
+            stack.enter_context(place.lock)
+        yield
 
 
 class Place:

@@ -61,6 +61,7 @@ class Pool:
         self._lock = threading.RLock()
         self._lent: list[tuple[int, int, set[int]]] = []
         self._waiting: list[tuple[Any, Callable[[], None]]] = []
+        self._left: list[Callable[[], None]] = []
         self.used = self.peak = self.held = 0
         self.largest = self.count = 0
 
@@ -99,9 +100,20 @@ class Pool:
             # Not marked yet: the stream may be recording.
             self._waiting.append((None, act))
 
+    def leave(self, act: Callable[[], None]) -> None:
+        """Do something at some later `settle`, whatever the device still does.
+
+        Objects go in any thread, whose device may be another library's: nothing is asked there.
+        """
+        with self._lock:
+            self._left.append(act)
+
     def settle(self) -> None:
         """Take back what others may have used, and do what waited for work that is done."""
         with self._lock:
+            left, self._left = self._left, []
+            for act in left:
+                act()
             lent, self._lent = self._lent, []
             for address, size, readers in lent:
                 for stream in readers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from .place import Place
@@ -79,6 +80,12 @@ class Recordings:
     def _forget_oldest(self) -> None:
         if len(self._met) > MOST_GRAPHS:
             self._forget(self._met.popitem(last=False)[1])
+
+    def __del__(self) -> None:
+        for graphs in self._met.values():
+            for place, graph in zip(self._places, graphs, strict=False):
+                # Launches that are not done still need it.
+                place.pool.when_done(partial(place.driver.forget, graph))
 
     def _forget(self, graphs: Sequence[Any]) -> None:
         for place, graph in zip(self._places, graphs, strict=False):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -30,14 +32,18 @@ class _Blocks:
         self._most = most
         self._count = 0
         self._given: deque[tuple[int, Any]] = deque()
+        self._unused: list[int] = []
 
     def take(self) -> int:
         """The address of a block that no copy uses; waits only if all are in use."""
+        if self._unused:
+            return self._unused.pop()
         if self._given and self._driver.is_done(self._given[0][1]):
             return self._oldest()
         if self._count < self._most:
+            address = self._driver.pinned(self.size)
             self._count += 1
-            return self._driver.pinned(self.size)
+            return address
         self._driver.wait_for(self._given[0][1])
         return self._oldest()
 
@@ -49,6 +55,20 @@ class _Blocks:
     def give(self, address: int, event: Any) -> None:
         """Take a block back once an event is done."""
         self._given.append((address, event))
+
+    def back(self, address: int) -> None:
+        """Take a block back that no copy uses, for the driver refused it."""
+        self._unused.append(address)
+
+
+@contextmanager
+def _kept(blocks: _Blocks, address: int) -> Generator[None]:
+    """A block goes back where its copy is refused."""
+    try:
+        yield
+    except BaseException:
+        blocks.back(address)
+        raise
 
 
 class Fetch:
@@ -62,8 +82,9 @@ class Fetch:
         self._driver = driver
         self._pool = pool
         self.size = size
-        self.address = driver.pinned(size)
         self.event: Any = None
+        self.address = 0
+        self.address = driver.pinned(size)
 
     def into(self, array: np.ndarray[Any, Any]) -> None:
         """Wait for it, and fill an array."""
@@ -72,9 +93,10 @@ class Fetch:
 
     def __del__(self) -> None:
         if self.event is not None:
-            self._driver.drop(self.event)
-        # The device may still write there.
-        self._pool.when_done(partial(self._driver.unpinned, self.address))
+            self._pool.leave(partial(self._driver.drop, self.event))
+        if self.address:
+            # The device may still write there.
+            self._pool.when_done(partial(self._driver.unpinned, self.address))
 
 
 class Staging:
@@ -96,7 +118,8 @@ class Staging:
             count = min(blocks.size, size - start)
             block = blocks.take()
             ctypes.memmove(block, source + start, count)
-            self._driver.upload(target + start, block, count, self._stream)
+            with _kept(blocks, block):
+                self._driver.upload(target + start, block, count, self._stream)
             blocks.give(block, self._driver.event(self._stream))
 
     def down(self, target: int, source: int, size: int) -> None:
@@ -109,7 +132,8 @@ class Staging:
             if len(going) == 2:
                 self._arrived(blocks, target, going.popleft())
             block = blocks.take()
-            self._driver.download(block, source + start, count, self._stream)
+            with _kept(blocks, block):
+                self._driver.download(block, source + start, count, self._stream)
             going.append((start, count, block, self._driver.event(self._stream)))
         while going:
             self._arrived(blocks, target, going.popleft())
