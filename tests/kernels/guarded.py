@@ -194,7 +194,7 @@ LARGE = {
     "gather": (lambda x: x[fnp.arange(999) * 7 % 300, 3:], (300, 31)),
     "scatter": (lambda x: fnp.zeros((50, 31)).at[fnp.arange(300) * 7 % 53].add(x), (300, 31)),
     "half": (lambda x: fnp.tanh(x.astype("float16")).sum(1), (333, 1021)),
-    "sort": (lambda x: (fnp.sort(x, 0), fnp.argsort(x, 1)), (37, 1021)),
+    "sort": (lambda x: (fnp.sort(x, 0), fnp.sort(x, 1), fnp.argsort(x, 1)), (37, 1021)),
     "long sort": (lambda x: (fnp.sort(x), fnp.argsort(x, descending=True)), (33_333,)),
     "top k": (lambda x: (lax.top_k(x, 7), lax.top_k(x, 20, axis=0)), (37, 1021)),
     "long top k": (lambda x: (lax.top_k(x, 3), lax.top_k(x, 20_000)), (133_333,)),

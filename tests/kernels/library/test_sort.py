@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
 from funcgrad.ir import dtypes
-from funcgrad.kernels.library import sort, sort_parts
+from funcgrad.kernels.library import sort, sort_buckets, sort_parts, sort_registers
 from funcgrad.kernels.library.sort_plan import SortSpec
 from funcgrad.kernels.runtime import toolchain
 from funcgrad.primitives.sorting import sort_p
@@ -89,8 +90,82 @@ def test_random_sorts_by_digits(long: bool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sort, "is_short", lambda rows: False)
         patch.setattr(sort, "is_long", lambda rows: long)
+        patch.setattr(sort, "by_splits", lambda *_: False)
         patch.setattr(sort_parts, "PART", 7)
         check(*case)
+
+
+wide = pytest.mark.skipif(
+    toolchain.machine().vector_bits != 512,
+    reason="splits need AVX-512, where lanes that are chosen are moved together",
+)
+# One operand, and three, of which places are sorted.
+SPLIT_KINDS = [("int32",), ("float32",), ("uint64",), ("float64",), ("float32", "int64", "int8")]
+PATTERNS = {
+    "random": lambda rng, n: rng.integers(0, 1 << 30, n),
+    "few values": lambda rng, n: rng.integers(0, 5, n),
+    "one value": lambda rng, n: np.full(n, 7),
+    "mostly one value": lambda rng, n: np.where(rng.random(n) < 0.9, 3, rng.integers(0, 9, n)),
+    "ascending": lambda rng, n: np.arange(n),
+    "descending": lambda rng, n: np.arange(n)[::-1],
+    "up and down": lambda rng, n: np.minimum(np.arange(n), np.arange(n)[::-1]),
+    "steps": lambda rng, n: np.arange(n) * 7 % 64,
+    "powers": lambda rng, n: 1 << (np.arange(n) % 31),
+}
+
+
+@wide
+@pytest.mark.parametrize("looks", [0, 1, 60])
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize("kinds", SPLIT_KINDS, ids=str)
+def test_sorts_by_splits(
+    kinds: Any, long: bool, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With elements looked at never (parts are halved by value), once, and as often as needed."""
+    monkeypatch.setattr(sort, "is_short", lambda rows: False)
+    monkeypatch.setattr(sort, "is_long", lambda rows: long)
+    monkeypatch.setattr(sort_buckets, "BLOCK", 1 << 11)
+    monkeypatch.setattr(sort_buckets, "looks_of", lambda length: looks)
+    dtypes_ = tuple(np.dtype(k) for k in kinds)
+    for n in (5_003, 1024, 97):
+        spec = SortSpec(dtypes_, (2, n), 1, 1)
+        assert "sort_splits" in split_functions(spec) or long
+        kernel = sort.build(spec, toolchain.machine())
+        assert kernel is not None
+        program = Program(kernel)
+        rng = np.random.default_rng(n)
+        for pattern in PATTERNS.values():
+            keys = np.stack([pattern(rng, n), pattern(rng, n)]).astype(dtypes_[0])
+            others = [values(rng, keys.shape, d) for d in dtypes_[1:]]
+            for x in (keys, values(rng, keys.shape, dtypes_[0])):
+                found = program.several([x, *others], [((2, n), d) for d in dtypes_])
+                impl = sort_p.impl(x, *others, dimension=1, is_stable=True, num_keys=1)
+                same(found, impl)
+
+
+def split_functions(spec: SortSpec) -> list[str]:
+    kernel = sort.build(spec, toolchain.machine())
+    assert kernel is not None
+    return [*kernel.functions]
+
+
+@wide
+@pytest.mark.parametrize("bits_", [32, 64])
+def test_registers_sort_every_number_of_elements(bits_: int) -> None:
+    name, width = sort_registers.leaf_name(bits_, 512), 512 // bits_
+    text, declared = sort_registers.leaf_text(bits_, 512)
+    code = toolchain.load(toolchain.compile_text("\n".join([*declared, text])), {}, [name])
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+    function = kind(code.address(name))
+    rng = np.random.default_rng(0)
+    for count in range(sort_registers.leaf_size(bits_, 512) + 1):
+        x = rng.integers(0, rng.choice([3, 1 << bits_ - 1]), count + width, f"u{bits_ // 8}")
+        x[rng.random(len(x)) < 0.1] = -1 & ((1 << bits_) - 1)
+        out = x.copy()
+        function(x.ctypes.data, out.ctypes.data, count)
+        np.testing.assert_array_equal(out, [*np.sort(x[:count]), *x[count:]])
+        function(x.ctypes.data, x.ctypes.data, count)
+        np.testing.assert_array_equal(out, x)
 
 
 @pytest.mark.parametrize("dtype", KINDS, ids=str)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import funcgrad as fg
 from funcgrad import lax
-from funcgrad.kernels.library import top_k
+from funcgrad.kernels.library import sort, top_k
 from funcgrad.kernels.runtime import toolchain
 from funcgrad.primitives.sorting import top_k_p
 
@@ -46,15 +46,18 @@ def test_random_searches(case: Any) -> None:
     check(*case)
 
 
+@pytest.mark.parametrize("splits", [False, True])
 @pytest.mark.parametrize("long", [False, True])
 @settings(max_examples=20, deadline=None)
 @given(case=searches())
-def test_random_searches_in_parts(long: bool, case: Any) -> None:
+def test_random_searches_in_parts(long: bool, splits: bool, case: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(top_k, "PART", 100)
         patch.setattr(top_k, "SHARE", 2)
         patch.setattr(top_k, "FEW", 3)
-        patch.setattr(top_k, "is_long", lambda rows: long)
+        patch.setattr(sort, "is_long", lambda rows: long)
+        if not splits:
+            patch.setattr(sort, "by_splits", lambda *_: False)
         check(*case)
 
 

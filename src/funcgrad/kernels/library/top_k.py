@@ -4,7 +4,7 @@ Few of many: the rows are read once. Elements greater than the least of the k be
 behind those in a small room; when it is full, it is sorted, and only the k best stay. A long row is
 read in parts, and the best of the parts are sorted in the end.
 
-Many of few: rows are sorted by digits, and the first elements kept.
+Many of few: rows are sorted, and the first elements kept.
 
 Floats are in the order of their bits: NaN of positive sign is the largest, 0.0 lies above -0.0.
 Keys are turned over: the lesser one is the better one, and of equal ones the place decides.
@@ -20,11 +20,9 @@ import numpy as np
 from ..runtime.toolchain import Machine
 from . import LibraryKernel, Slot, Stage
 from .conv_code import Value
-from .sort import is_long
-from .sort_digits import rows_kernel
+from .sort import longer
 from .sort_ends import Ends
 from .sort_lanes import Network
-from .sort_parts import PartSort
 from .sort_plan import Rows
 from .sort_words import Words, key_of
 
@@ -63,13 +61,13 @@ def build(spec: TopSpec, machine: Machine) -> LibraryKernel | None:
     rows = Rows((key.bits, 32), (key._replace(nans=0),), outer, n, inner, spec.k)
     if spec.k <= FEW or (spec.k <= MOST and spec.k * 16 <= n):
         return RoomKernel(rows, machine.vector_bits).kernel()
-    if is_long(rows):
-        return PartSort(rows, machine.vector_bits, TopEnds).kernel()
-    return rows_kernel(rows, machine.vector_bits, TopEnds)
+    return longer(rows, machine, TopEnds)
 
 
 class TopEnds(Ends):
     """The ends of a sort of which the first elements are kept."""
+
+    places = True
 
     @staticmethod
     def arguments(rows: Rows) -> tuple[Slot, ...]:
