@@ -27,6 +27,8 @@ class Division(NamedTuple):
         outlines: whether products are only named, for somebody else to write; then there are
             some of 16-bit floats.
         row: elements of a row that is kept for later loops over it, and `kept`: bytes of all rows.
+        again: operations of an element of a longer row that later loops do again: they take less
+            time than memory would.
     """
 
     nanoseconds: float
@@ -35,11 +37,12 @@ class Division(NamedTuple):
     outlines: bool
     row: int
     kept: int
+    again: int
 
 
-CPU = Division(15_000.0, 64, True, False, 8192, 4 << 20)
+CPU = Division(15_000.0, 64, True, False, 8192, 4 << 20, 0)
 # A GPU has more places to fill, divides what goes in order by itself, and 48 kB for a block.
-GPU = Division(1_000.0, 1056, False, True, 8192, 40_000)
+GPU = Division(1_000.0, 1056, False, True, 8192, 40_000, 24)
 
 
 # From here on threads share a kernel: below, waking one costs more than it gives.

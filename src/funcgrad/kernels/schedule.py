@@ -52,7 +52,7 @@ from .chunks import (
 from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .items import Nest
-from .phases import Made, Phase
+from .phases import Made, Phase, is_short
 from .running import divides, in_chunks, running_turn
 from .scattering import parts_of
 from .sharing import Shared
@@ -183,6 +183,8 @@ class Scheduler:
                 assert made.value is not None
                 value = made.value
                 return value if guard is None else select(guard, value, Const(0, value.dtype))
+            if guard is None and (fresh := made.at(index, self.outer)) is not None:
+                return fresh
             self.loaded.add(made.place)
             return Load(made.place, index[made.dropped :], node.dtype, guard)
 
@@ -213,7 +215,9 @@ class Scheduler:
         phase = self.phases[at]
         index = tuple(axis_index(a) for a in (*self.outer, *phase.axes))
         phase.body.append(Store(place, index[dropped:], value))
-        self.made[nest.target] = Made(value, at, at + 1, place, dropped, phase.axes)
+        long = place is nest.target and not self.visible(place) and bool(self.outer)
+        again = long and is_short(value, self.division.again, place.size)
+        self.made[nest.target] = Made(value, at, at + 1, place, dropped, phase.axes, again)
 
     def _keep_scalar(self, nest: Nest, value: Expr, ready: int) -> None:
         """A value with one element a turn of the shared loops."""
@@ -281,12 +285,10 @@ class Scheduler:
         """A fold with kept axes of its own: loops that no other member shares."""
         nest = member.nest
         inner = member.order[self.group.depth :]
-        own = {a: Axis(a.extent, f"{a.name}") for a in inner}
-        axes = {**self._shared(member), **{a: axis_index(b) for a, b in own.items()}}
-        ready = self._needed([nest.value])
-        while len(self.phases) < ready:
-            self.phases.append(Phase((), False))
-        self.phases.append(Phase((), False))
+        own = {a: Axis(a.extent, a.name) for a in inner}
+        axes = self._shared(member) | {a: axis_index(b) for a, b in own.items()}
+        missing = max(self._needed([nest.value]) - len(self.phases), 0) + 1
+        self.phases += [Phase((), False) for _ in range(missing)]
         at = len(self.phases) - 1
         value = self.rewritten(nest.value, axes, at)
         kept = tuple(a for a in inner if a not in nest.folded)
@@ -357,9 +359,8 @@ class Scheduler:
         """Folded values along an axis: the loop over it is inside, in order."""
         along = nest.kept[nest.axis]
         others = [a for a in nest.kept if a is not along]
-        place = {along: axis_index(along)}
-        if nest.reverse:
-            place[along] = Affine(along.extent - 1, {along: -1})
+        turn = Affine(along.extent - 1, {along: -1}) if nest.reverse else axis_index(along)
+        place = {along: turn}
         index = tuple(rewrite_index(axis_index(a), _same, place) for a in nest.kept)
         value = self.rewritten(nest.value, place, -1)
         cost = cost_of(self.group.members[0])

@@ -83,6 +83,9 @@ TABLE = {
     "softmax, a warp a row": (["rows"], nn.softmax, f32(11, 100)),
     "softmax, a block a row": (["rows"], nn.softmax, f32(3, 1500)),
     "softmax of rows that no block can keep": (["rows"], nn.softmax, f32(2, 11000)),
+    "gradients of rows that no block can keep": (
+        ["rows"], lambda x, y: fg.vjp(nn.softmax, x)[1](y)[0], f32(2, 9000), f32(2, 9000)
+    ),
     "log-sum-exp": (["rows"], lambda x: nn.logsumexp(x, axis=-1), f32(9, 200)),
     "layer norm's gradients": (None, layer_norm_gradients, f32(40, 36), f32(36), f32(36)),
     "sum of all": (["chunks", "block"], lambda x: x.sum(), f32(300, 200)),
@@ -214,6 +217,23 @@ def test_table(name):
     program = agrees(*traced(f, *args))
     if kinds is not None:
         assert [k.launch.kind for k in program.kernels] == kinds
+
+
+@pytest.mark.parametrize(
+    ("f", "rest"),
+    [
+        (nn.softmax, ()),
+        (nn.log_softmax, ()),
+        (lambda x, y: fg.vjp(nn.softmax, x)[1](y)[0], (f32(3, 65536),)),
+        (lambda x, y: fg.vjp(nn.log_softmax, x)[1](y)[0], (f32(3, 65536),)),
+        (lambda x, v: (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True) * v, (f32(65536),)),
+    ],
+)
+def test_long_rows_keep_nothing_in_memory(f, rest):
+    program = program_of(f, f32(3, 65536), *rest)
+    ends = {*program.block.inputs, *map(program.block.root, program.block.outputs)}
+    assert len(program.kernels) == 1
+    assert {*map(program.block.root, program.kernels[0].params)} <= ends
 
 
 def atomically(f, *args):
