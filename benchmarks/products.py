@@ -92,7 +92,13 @@ def measure(m: int, n: int, k: int, layout: str) -> None:
             others += 1.0
             times[name].append(runner.seconds())
     quartiles = {name: sorted(t)[ROUNDS // 4] for name, t in times.items()}
-    chosen = "small" if contract.is_small(g) else "packed" if contract.is_packed(g) else "BLAS"
+    chosen = (
+        "small"
+        if contract.is_small(g, bits)
+        else "packed"
+        if contract.is_packed(g, bits)
+        else "BLAS"
+    )
     ratios = "  ".join(f"{name} {t / quartiles['BLAS']:.2f}" for name, t in quartiles.items())
     print(f"{m}×{n}×{k} {layout}: {ratios}  chosen: {chosen}", flush=True)
 

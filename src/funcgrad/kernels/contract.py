@@ -32,18 +32,29 @@ _CHUNK_FLOPS = 4e6
 # Rows or columns of a block, up to four blocks and beyond.
 _NARROW, _WIDE = 96, 224
 _FLOPS_PER_NANOSECOND = 60.0
-# Where kernels of our own replace BLAS: products in all; then for the one of small products: the
-# extents of a batched and of a single one, the smaller extent of a result, and the rows of a result
-# with the elements of the right side.
+# Where kernels of our own replace BLAS: products in all, rows and columns that are few, rows that
+# the kernel which packs the right side must have, bytes that all packed sides may have, and columns
+# that pay for the copy of a left side. `Limits` has what depends on the processor.
 _WORTHWHILE = 1 << 19
-_LARGEST_IN_BATCH, _LARGEST_ALONE = 128, 192
-_FEW_OUTER, _FEW_INNER = 16, 32
-_FEW_ROWS, _RIGHT = 64, 1 << 18
-# For the one that packs the right side: rows there must be, bytes that a row of the result, all
-# packed sides, and a packed side for each row that reads it may have, and columns that pay for the
-# copy of a left side.
-_PACKED_ROWS, _PACKED_ROW, _PACKED_BYTES, _PACKED_SHARE = 96, 1 << 12, 1 << 23, 1 << 13
-_PACKED_COLUMNS = 256
+_FEW_OUTER, _FEW_INNER, _FEW_ROWS = 16, 32, 64
+_PACKED_ROWS, _PACKED_BYTES, _PACKED_COLUMNS = 96, 1 << 23, 256
+
+
+class Limits(NamedTuple):
+    """Up to which sizes kernels of our own beat BLAS, as `benchmarks/products.py` measures.
+
+    Attributes:
+        in_batch, alone: extents of a small product of a batch, and of a single one.
+        right: elements of the right side of a product with few rows.
+        row, share: bytes of a row of the result, and of a packed side for each row that reads it,
+            where the right side is packed.
+    """
+
+    in_batch: int
+    alone: int
+    right: int
+    row: int
+    share: int
 
 
 class Sizes(NamedTuple):
@@ -256,14 +267,21 @@ def _matrix(
     return 0, None
 
 
+def limits(vector_bits: int) -> Limits:
+    """Measured with vectors of 256 bits, and of 512."""
+    if vector_bits == 512:
+        return Limits(128, 256, 1 << 20, 1 << 13, 1 << 16)
+    return Limits(128, 192, 1 << 18, 1 << 12, 1 << 13)
+
+
 def gemm_kernel(g: Gemm, name: str) -> LibraryKernel:
     """A kernel of batched matrix products: one of our own, or one that calls BLAS."""
     bits = machine().vector_bits
     if g.given is not None:
         return gemm_pairs.build(g, name, bits)
-    if is_small(g) or g.dtype not in _BLAS:
+    if is_small(g, bits) or g.dtype not in _BLAS:
         return build(g, name, bits)
-    return gemm_packed.build(g, name, bits) if is_packed(g) else blas_kernel(g, name)
+    return gemm_packed.build(g, name, bits) if is_packed(g, bits) else blas_kernel(g, name)
 
 
 def gemm_outline(g: Gemm, name: str) -> LibraryKernel:
@@ -273,7 +291,7 @@ def gemm_outline(g: Gemm, name: str) -> LibraryKernel:
     return LibraryKernel({}, (), (stage,), (), 2.0 * count * g.m * g.n * g.k)
 
 
-def is_small(g: Gemm) -> bool:
+def is_small(g: Gemm, vector_bits: int) -> bool:
     """Whether the kernel of small products beats BLAS by so much that it is worth compiling.
 
     Measured on AVX2: batches of products of up to 128 cubed gain 5 to 90 %, single ones of up to
@@ -281,29 +299,30 @@ def is_small(g: Gemm) -> bool:
     few rows or columns 5 to 50 %, and 30 to 400 % where both sides hold the contraction side by
     side.
     """
-    count = product([b[0] for b in g.batch])
+    count, most = product([b[0] for b in g.batch]), limits(vector_bits)
     if count * g.m * g.n * g.k < _WORTHWHILE:
         return False
-    if max(g.m, g.n, g.k) <= (_LARGEST_IN_BATCH if count > 1 else _LARGEST_ALONE):
+    if max(g.m, g.n, g.k) <= (most.in_batch if count > 1 else most.alone):
         return True
-    if g.m <= _FEW_ROWS and g.n * g.k <= _RIGHT:
+    if g.m <= _FEW_ROWS and g.n * g.k <= most.right:
         return True
-    return min(g.m, g.n) <= (_FEW_INNER if is_inner(g) else _FEW_OUTER)
+    return min(g.m, g.n) <= (_FEW_INNER if is_inner(g, vector_bits) else _FEW_OUTER)
 
 
-def is_packed(g: Gemm) -> bool:
+def is_packed(g: Gemm, vector_bits: int) -> bool:
     """Whether blocks of rows that share one packed right side beat larger blocks given to BLAS.
 
-    Measured on AVX2 by `benchmarks/products.py`: on one thread from 16 % faster to
-    16 % slower, and what follows a product finds it in cache. Not where a row is so long that a
-    block of few rows fills the cache, where few rows read a large packed side (128 rows of 8 MB:
-    27 % slower), and where few columns read a left side that is copied.
+    Measured by `benchmarks/products.py`, on one thread: on AVX2 from 16 % faster to 16 % slower,
+    with AVX-512 from 15 % faster to 5 % slower; and what follows a product finds it in cache. Not
+    where a row is so long that a block of few rows fills the cache, where few rows read a large
+    packed side (128 rows of 8 MB: 27 % slower on AVX2), and where few columns read a left side that
+    is copied.
     """
     size, count = 4 if g.dtype == "float32" else 8, product([b[0] for b in g.batch])
     if g.m < _PACKED_ROWS or count * g.m * g.n * g.k < _WORTHWHILE:
         return False
-    packed = g.n * g.k * size
-    if g.n * size > _PACKED_ROW or packed > g.m * _PACKED_SHARE or count * packed > _PACKED_BYTES:
+    packed, most = g.n * g.k * size, limits(vector_bits)
+    if g.n * size > most.row or packed > g.m * most.share or count * packed > _PACKED_BYTES:
         return False
     return g.left[0] or g.n >= _PACKED_COLUMNS
 

@@ -190,29 +190,32 @@ def test_sums_do_not_depend_on_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("g", "who"),
+    ("g", "who", "wide"),
     [
-        (product("float32", 256, 64, 64, 64, True, False), "small"),
-        (product("float64", 64, 20, 20, 100, True, True), "small"),
-        (product("float32", 1, 8, 1024, 1024, True, False), "small"),
-        (product("float32", 1, 32, 1024, 1024, True, True), "small"),
-        (product("float32", 1, 128, 128, 128, False, False), "small"),
-        (product("float32", 1, 32, 1024, 256, True, False), "small"),
-        (product("float32", 1, 32, 1024, 1024, True, False), "BLAS"),
-        (product("float32", 1, 1024, 1024, 1024, True, False), "packed"),
-        (product("float64", 1, 1024, 512, 1024, False, True), "packed"),
-        (product("float32", 1, 1024, 1100, 1024, True, False), "BLAS"),
-        (product("float32", 1, 1024, 256, 16384, True, False), "BLAS"),
-        (product("float32", 1, 128, 1024, 2048, False, False), "BLAS"),
-        (product("float32", 1, 1024, 200, 512, True, False), "packed"),
-        (product("float32", 1, 1024, 200, 512, False, False), "BLAS"),
-        (product("float32", 1, 20, 20, 20, True, False), "BLAS"),
+        (product("float32", 256, 64, 64, 64, True, False), "small", "small"),
+        (product("float64", 64, 20, 20, 100, True, True), "small", "small"),
+        (product("float32", 1, 8, 1024, 1024, True, False), "small", "small"),
+        (product("float32", 1, 32, 1024, 1024, True, True), "small", "small"),
+        (product("float32", 1, 128, 128, 128, False, False), "small", "small"),
+        (product("float32", 1, 32, 1024, 256, True, False), "small", "small"),
+        (product("float32", 1, 32, 1024, 1024, True, False), "BLAS", "small"),
+        (product("float32", 1, 1024, 1024, 1024, True, False), "packed", "packed"),
+        (product("float64", 1, 1024, 512, 1024, False, True), "packed", "packed"),
+        (product("float32", 1, 1024, 1100, 1024, True, False), "BLAS", "packed"),
+        (product("float32", 1, 1024, 256, 16384, True, False), "BLAS", "BLAS"),
+        (product("float32", 1, 128, 1024, 2048, False, False), "BLAS", "packed"),
+        (product("float32", 1, 1024, 200, 512, True, False), "packed", "packed"),
+        (product("float32", 1, 1024, 200, 512, False, False), "BLAS", "BLAS"),
+        (product("float32", 1, 20, 20, 20, True, False), "BLAS", "BLAS"),
     ],
 )
-def test_who_does_which(g: Gemm, who: str) -> None:
-    kernel = contract.gemm_kernel(g, "product")
-    blas = any("gemm" in line for line in kernel.declarations)
-    assert ("BLAS" if blas else "packed" if kernel.scratch else "small") == who
+def test_who_does_which(g: Gemm, who: str, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for bits, expected in ((256, who), (512, wide)):
+        machine = toolchain.machine()._replace(vector_bits=bits)
+        monkeypatch.setattr(contract, "machine", lambda machine=machine: machine)
+        kernel = contract.gemm_kernel(g, "product")
+        blas = any("gemm" in line for line in kernel.declarations)
+        assert ("BLAS" if blas else "packed" if kernel.scratch else "small") == expected
 
 
 def attention(q: Any, k: Any, v: Any) -> Any:

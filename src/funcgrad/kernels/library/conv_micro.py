@@ -44,6 +44,14 @@ class Level(NamedTuple):
     right: Value
 
 
+class Ahead(NamedTuple):
+    """What is fetched into cache on the way: how many lines each step, and how far to the next."""
+
+    place: str
+    move: Value
+    lines: int = 1
+
+
 def merged(levels: Sequence[Level]) -> list[Level]:
     """The same nest without loops of one step, and with loops joined that step alike."""
     out: list[Level] = []
@@ -60,26 +68,46 @@ def merged(levels: Sequence[Level]) -> list[Level]:
 
 
 def outer_products(
-    code: Code, tile: Tile, levels: Sequence[Level], left: str, right: str
+    code: Code,
+    tile: Tile,
+    levels: Sequence[Level],
+    left: str,
+    right: str,
+    ahead: Sequence[Ahead] = (),
 ) -> list[str]:
-    """The T * V sums (T outermost) over a nest of loops from these pointers on."""
-    zero = code.zero(tile.lanes)
-    return _nest(code, tile, merged(levels), left, right, [zero] * len(tile.left) * len(tile.right))
+    """The T * V sums (T outermost) over a nest of loops from these pointers on.
+
+    Args:
+        ahead: of nests of one loop only.
+    """
+    sums = [code.zero(tile.lanes)] * len(tile.left) * len(tile.right)
+    places = [left, right, *(a.place for a in ahead)]
+    return _nest(code, tile, merged(levels), places, ahead, sums)
 
 
 def _nest(
-    code: Code, tile: Tile, levels: list[Level], left: str, right: str, sums: list[str]
+    code: Code,
+    tile: Tile,
+    levels: list[Level],
+    places: list[str],
+    ahead: Sequence[Ahead],
+    sums: list[str],
 ) -> list[str]:
+    left, right, *others = places
     if not levels:
+        for place, (_, _, lines) in zip(others, ahead, strict=True):
+            for i in range(lines):
+                code.prefetch(place, i * (64 // code.size), 0)
         return _step(code, tile, left, right, sums)
     level, inner = levels[0], levels[1:]
+    moves = [level.left, level.right, *(a.move for a in ahead)]
     kind = code.vector(tile.lanes)
-    carried = [("ptr", left), ("ptr", right), *((kind, s) for s in sums)]
+    carried = [*(("ptr", p) for p in places), *((kind, s) for s in sums)]
     with code.carrying(level.times, carried) as loop:
-        x, w, *here = loop.carried
-        found = _nest(code, tile, inner, x, w, here)
-        loop.next = [code.at(x, level.left), code.at(w, level.right), *found]
-    return loop.results[2:]
+        here, held = loop.carried[: len(moves)], loop.carried[len(moves) :]
+        found = _nest(code, tile, inner, here, ahead, held)
+        loop.next = [*(code.at(p, m) for p, m in zip(here, moves, strict=True)), *found]
+    return loop.results[len(moves) :]
 
 
 def _step(code: Code, tile: Tile, left: str, right: str, sums: list[str]) -> list[str]:

@@ -18,25 +18,25 @@ from typing import NamedTuple
 
 from . import LibraryKernel, Stage
 from .conv_code import KINDS, Code, Value
-from .conv_micro import Level, Tile, outer_products
+from .conv_micro import Ahead, Level, Tile, outer_products
 from .conv_tiles import registers
 
-# Bytes of a panel: half of a small first cache.
-PANEL = 1 << 14
 # Bytes of a copy of panels: part of a small second cache.
 COPY = 1 << 17
 # A chunk has so many products at least, if there are as many, and there are at most so many chunks
 # of a product.
 CHUNK_PRODUCTS, MOST_PARTS = 1 << 20, 32
-# From so many tiles on that read a panel, a copy of it pays.
-READERS = 3
 # Two fused multiply-adds start every cycle, and each waits 4 cycles for the last on its sum, and a
 # little more: eight sums leave a gap wherever one is late.
 LATENCY = 4.5
 # More rows at once may drive each other out of a cache of eight ways.
 MOST_ROWS = 8
-# Where so few rows or columns meet sums of so many steps, lanes run along the sums.
-FEW, LONG = 64, 256
+# Sums of so many steps may have lanes along them.
+LONG = 256
+# Bytes of all ways of a small first cache, and of pages in the first table of such.
+WAYS, PAGES = 1 << 15, 1 << 18
+# From so many tiles on that read a panel, a copy of it pays.
+READERS = 3
 # Products in a nanosecond of one core, roughly: decides only whether threads are worth it.
 SPEED = 20.0
 
@@ -62,6 +62,18 @@ class Gemm(NamedTuple):
     given: tuple[str, str] | None = None
 
 
+class Caches(NamedTuple):
+    """What caches hold and bring.
+
+    Attributes:
+        panel: bytes of a panel.
+        few: rows or columns of a result that lanes along the contraction are best for.
+    """
+
+    panel: int
+    few: int
+
+
 class Cut(NamedTuple):
     """How a product is cut.
 
@@ -80,6 +92,16 @@ class Cut(NamedTuple):
     column_block: int
     copied: bool
     by_rows: bool
+
+
+def caches(vector_bits: int) -> Caches:
+    """What a processor with such vectors has at least.
+
+    A panel is half of a small first cache. Where vectors have 512 bits, second caches hold a
+    megabyte, and bring a panel's row in the time of a tile's products with the row before. Long
+    vectors take longer to be added up, lane by lane.
+    """
+    return Caches(1 << 16, 16) if vector_bits == 512 else Caches(1 << 14, 64)
 
 
 def tile_of(m: int, vectors: int, steps: int, limit: int, panel: int) -> tuple[int, int]:
@@ -111,25 +133,25 @@ def tile_of(m: int, vectors: int, steps: int, limit: int, panel: int) -> tuple[i
 def cut_of(g: Gemm, vector_bits: int) -> Cut:
     """The cut of a product, from sizes alone."""
     limit, (_, size) = registers(vector_bits), KINDS[g.dtype]
-    lanes = vector_bits // (8 * size)
-    if is_inner(g):
+    lanes, held = vector_bits // (8 * size), caches(vector_bits).panel
+    if is_inner(g, vector_bits):
         steps = -(-g.k // lanes)
         rows, width = tile_of(g.m, g.n, steps, limit, g.n * steps)
-        blocks = -(-g.k * width * size // PANEL)
+        blocks = -(-g.k * width * size // held)
         depth = -(-g.k // (blocks * lanes)) * lanes
         by_rows, copied, column_block = g.m > g.n, False, -(-g.n // width) * width
     else:
-        rows, vectors = tile_of(g.m, -(-g.n // lanes), g.k, limit, PANEL // (lanes * size))
+        rows, vectors = tile_of(g.m, -(-g.n // lanes), g.k, limit, held // (lanes * size))
         width = vectors * lanes
-        depth = -(-g.k // -(-g.k // (PANEL // (width * size))))
+        depth = -(-g.k // -(-g.k // (held // (width * size))))
         column_block = min(-(-g.n // width), COPY // (depth * width * size)) * width
-        by_rows = depth * column_block * size <= PANEL
-        # Rows of a panel at this distance share so few places of a cache of 4 KiB a way.
-        step = g.right[1] * size % 4096 or 4096
-        crowded = depth * step > 1 << 15 or g.k > depth
-        copied = g.right[0] or (g.m > (READERS - 1) * rows and crowded)
-    # An even number, which two threads share.
-    parts = max(1, min(MOST_PARTS, 2 * round(g.m * g.n * g.k / (2 * CHUNK_PRODUCTS))))
+        by_rows = depth * column_block * size <= held
+        crowded = g.m > (READERS - 1) * rows and is_crowded(g, depth, vector_bits)
+        copied = g.right[0] or crowded
+    # An even number, which two threads share, unless there are enough products to share.
+    count = prod(b[0] for b in g.batch)
+    parts = max(1, 2 * round(g.m * g.n * g.k / (2 * CHUNK_PRODUCTS)))
+    parts = -(-min(MOST_PARTS, parts * count) // max(count, 1))
     row_block = -(-g.m // rows) * rows
     if g.n >= g.m:
         column_block = min(column_block, -(-g.n // (width * parts)) * width)
@@ -138,16 +160,29 @@ def cut_of(g: Gemm, vector_bits: int) -> Cut:
     return Cut(rows, width, depth, row_block, column_block, copied, by_rows)
 
 
-def is_inner(g: Gemm) -> bool:
-    """Whether lanes run along the contraction."""
-    return g.left[0] and g.right[0] and g.k >= LONG and min(g.m, g.n) <= FEW
+def is_crowded(g: Gemm, depth: int, vector_bits: int) -> bool:
+    """Whether a panel's rows where they lie drive each other out of caches.
+
+    First caches have 8 ways of 4 KiB at least. Where panels come from the second, which has more
+    places, it is the table of pages that has too few.
+    """
+    apart = g.right[1] * KINDS[g.dtype][1]
+    if caches(vector_bits).panel > WAYS:
+        return depth * apart > PAGES
+    return depth * (apart % 4096 or 4096) > WAYS or g.k > depth
+
+
+def is_inner(g: Gemm, vector_bits: int) -> bool:
+    """Whether lanes run along the contraction, where few rows or columns meet long sums."""
+    few = min(g.m, g.n) <= caches(vector_bits).few
+    return g.left[0] and g.right[0] and g.k >= LONG and few
 
 
 def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
     """The kernel `name` of (left, right, result), of what `KINDS` knows."""
     code = Code(g.dtype, vector_bits)
     cut = cut_of(g, vector_bits)
-    text = (_Inner if is_inner(g) else Outer)(g, cut, code).text(name)
+    text = (_Inner if is_inner(g, vector_bits) else Outer)(g, cut, code).text(name)
     count = prod(b[0] for b in g.batch)
     each = -(-g.m // cut.row_block) * -(-g.n // cut.column_block)
     products = g.m * g.n * g.k
@@ -232,8 +267,6 @@ class Outer:
                     self._copy(column, code.add(column, cut.width), self.rest)
             if cut.by_rows:
                 for row, rows in self._tiles():
-                    if g.batch:
-                        self._fetch_next(row, rows)
                     for column, wide in self._panels(whole, columns):
                         self._tile(row, rows, column, wide, self._panel(column, wide))
             else:
@@ -259,18 +292,39 @@ class Outer:
                 with self.code.loop(first, last, width) as column:
                     yield column, wide
 
-    def _fetch_next(self, row: Value, rows: int) -> None:
-        """Bring into cache what the next product of the batch touches, a tile's share of it."""
-        g, code = self.g, self.code
-        for pointer, size, writes in (
-            (self.left, g.m * g.k, 0),
-            (self.right, g.k * g.n, 0),
-            (self.out, g.m * g.n, 1),
+    def _next_product(
+        self, row: Value, rows: int, column: Value, columns: int, step: int = 1
+    ) -> list[Ahead]:
+        """A tile's share of what the next product of the batch touches, if this chunk has one.
+
+        Args:
+            step: of the contraction, from one movement to the next.
+        """
+        g, cut, code = self.g, self.cut, self.code
+        out: list[Ahead] = []
+        whole = cut.row_block >= g.m and cut.column_block >= g.n
+        if not (g.batch and (cut.by_rows or whole)):
+            return out
+        for pointer, size in (
+            (self.left, g.m * g.k),
+            (self.right, g.k * g.n),
+            (self.out, g.m * g.n),
         ):
-            share = size // g.m
-            place = code.at(pointer, code.add(code.mul(row, share), size))
-            with code.loop(0, rows * share, 64 // code.size) as i:
-                code.prefetch(place, i, writes)
+            each = size // g.m
+            start = code.add(code.mul(row, each), code.mul(column, rows * each // g.n), size)
+            move = -(-rows * columns * each * step // (g.n * cut.depth))
+            out.append(Ahead(code.at(pointer, start), move, -(-move * code.size // 64)))
+        return out
+
+    def _next_panel(self, row: Value, panel: str) -> list[Ahead]:
+        """A tile's share of the panel behind one that is read where it lies."""
+        g, cut, code = self.g, self.cut, self.code
+        line = 64 // code.size
+        lines = -(-cut.width // line)
+        each = -(-lines // -(-min(g.m, cut.row_block) // cut.rows))
+        first = code.least(code.mul(code.div(row, cut.rows), each), lines - each)
+        place = code.at(panel, code.add(code.mul(first, line), cut.width))
+        return [Ahead(place, self.turn, each)]
 
     def _panel(self, column: Value, columns: int) -> tuple[str, int]:
         """Where a panel is, and how far its rows are apart."""
@@ -288,7 +342,10 @@ class Outer:
         held = Tile(places, tuple(range(0, columns, code.lanes)), code.lanes)
         levels = [Level(self.depth, self.step, pitch)]
         here = code.at(self.a, code.mul(row, self.row))
-        sums = outer_products(code, held, levels, here, right)
+        ahead = self._next_product(row, rows, column, columns)
+        if not (ahead or self.cut.copied or self.cut.by_rows) and columns == self.cut.width:
+            ahead = self._next_panel(row, right)
+        sums = outer_products(code, held, levels, here, right, ahead)
         self._store(sums, code.at(self.out, code.add(code.mul(row, g.pitch), column)), columns)
 
     def _store(self, sums: list[str], out: str, columns: int) -> None:
@@ -358,7 +415,8 @@ class _Inner(Outer):
         left = code.at(self.a, code.mul(row, self.row))
         held = Tile(places, others, lanes, lanewise=True)
         levels = [Level(code.div(self.depth, lanes), lanes, lanes)]
-        sums = [code.total(v) for v in outer_products(code, held, levels, left, right)]
+        ahead = self._next_product(row, rows, column, columns, lanes)
+        sums = [code.total(v) for v in outer_products(code, held, levels, left, right, ahead)]
         if g.k % lanes:
             whole = code.mul(code.div(self.depth, lanes), lanes)
             levels = [Level(code.rem(self.depth, lanes), 1, 1)]

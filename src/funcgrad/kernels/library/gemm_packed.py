@@ -135,7 +135,7 @@ def _numbers(g: Gemm, cut: Cut) -> tuple[str, str]:
         "blocks": -(-g.m // cut.row_block),
         "apart": _apart(cut, cut.width, _size(g)),
         "per_block": _per_block(g, cut),
-        "share": cut.width * cut.depth * cut.rows // min(cut.row_block, g.m),
+        "share": -(-cut.width * cut.rows // min(cut.row_block, g.m)),
         "copies": int(not g.left[0]),
     }
     axes: list[tuple[int, int, int, int]] = []

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from .conv_code import Code, Value
-from .conv_micro import Level, Tile, outer_products
+from .conv_micro import Ahead, Level, Tile, outer_products
 from .conv_tiles import registers
 
 # Vectors of a panel's row.
@@ -32,9 +32,9 @@ COPY = 1 << 17
 # The numbers of a product, and of its packing: `row` and `step` are the distances of the left
 # side's rows and of steps of the contraction, `tile_row`, `tile_step`, `tile` those of the tiles
 # that are read, `pitch` that of the result's rows; `depth` and `row_block` are extents of blocks,
-# `apart` and `per_block` the distances of panels and of blocks of panels; `share` is a tile's share
-# of a panel, `copies` whether the left side is copied, `axes` the number of batch axes, whose
-# extents and strides follow.
+# `apart` and `per_block` the distances of panels and of blocks of panels; `share` is what a tile
+# fetches of the next panel in a step, `copies` whether the left side is copied, `axes` the number
+# of batch axes, whose extents and strides follow.
 PRODUCT = (
     "m n k row step tile_row tile_step tile pitch depth row_block blocks apart per_block share "
     "copies axes"
@@ -191,11 +191,8 @@ def tiles_text(code: Code, name: str, rows: int, vectors: int) -> str:
     ahead = code.at("%panel", s["apart"])
     with code.writer.loop("0", "%rows", rows, [("ptr", "%left"), ("ptr", "%out")]) as tile:
         left, out = tile.carried
-        share = s["share"]
         number = code.div(tile.index, rows)
-        place = code.at(ahead, code.mul(number, share))
-        with code.loop(0, share, 64 // code.size) as i:
-            code.prefetch(place, i, 0)
+        fetched = code.at(ahead, code.mul(code.mul(number, s["share"]), "%depth"))
         high = code.least(code.sub("%rows", tile.index), rows)
         there = [code.writer.value(f"icmp sgt i64 {high}, {t}") for t in range(rows)]
         chosen = code.chosen
@@ -206,7 +203,7 @@ def tiles_text(code: Code, name: str, rows: int, vectors: int) -> str:
         places = tuple(chosen(*x, 0) for x in zip(there, rows_at, strict=True))
         held = Tile(places, tuple(range(0, width, lanes)), lanes)
         levels = [Level("%depth", s["tile_step"], WIDE * lanes)]
-        sums = outer_products(code, held, levels, left, "%panel")
+        sums = outer_products(code, held, levels, left, "%panel", [Ahead(fetched, s["share"])])
         _store(code, sums, lines, room, high, width)
         tile.next = [code.at(left, s["tile"]), code.at(out, code.mul(s["pitch"], rows))]
     params = "ptr %left, ptr %panel, ptr %out, ptr %sizes, i64 %rows, i64 %depth, i64 %columns"
