@@ -119,3 +119,44 @@ def test_folds_over_the_leading_loop_are_joined_only_where_there_are_chunks():
         sums = x.astype(fnp.bfloat16).astype("f8").sum((0, 1))
         np.testing.assert_allclose(np.asarray(found[3], "f8"), sums, rtol=0.02, atol=0.05 * rows)
     assert joined == {1: False, 9: False, 40_000: True}
+
+
+def momentum_step(params, moments, scale):
+    grads = [scale * p for p in params]
+    moments = [0.9 * m + g for m, g in zip(moments, grads, strict=True)]
+    params = [p - 0.1 * m for p, m in zip(params, moments, strict=True)]
+    return params, moments
+
+
+def test_updates_of_many_weights_are_one_kernel_for_each():
+    """Though the moments of all other weights lie between a weight's own and its update."""
+    rng = np.random.default_rng(0)
+    params, moments = (
+        [rng.standard_normal((10 * k + 10, 100)).astype(np.float32) for k in range(30)]
+        for _ in range(2)
+    )
+    heads = kernels_of(momentum_step, params, moments, np.float32(2))
+    assert len(heads) == 30
+    assert all(head.split("->")[1].count(":f32") == 2 for head in heads)
+    for ours, theirs in zip(
+        fg.jit(momentum_step)(params, moments, np.float32(2)),
+        momentum_step(params, moments, np.float32(2)),
+        strict=True,
+    ):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_no_result_is_not_made_long_before_it_is_read():
+    rng = np.random.default_rng(0)
+    xs = [rng.standard_normal((100, 100 * k + 100)).astype(np.float32) for k in range(30)]
+    w = rng.standard_normal((100, 100)).astype(np.float32)
+
+    def f(xs, w):
+        first = [fnp.sin(x) for x in xs]
+        return first, [w @ (fnp.exp(x) + y) for x, y in zip(xs, first, strict=True)]
+
+    heads = kernels_of(f, xs, w)
+    assert len(heads) > 30
+    for ours, x in zip(fg.jit(f)(xs, w)[1], xs, strict=True):
+        np.testing.assert_allclose(ours, w @ (np.exp(x) + np.sin(x)), rtol=1e-3, atol=1e-3)

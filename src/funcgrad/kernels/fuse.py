@@ -203,6 +203,8 @@ class Fuser:
         self.shared = Shared(())
         self.items: list[Group | Step] = []
         self.position: dict[Buffer, int] = {}
+        self.results = set(map(self.root, program.outputs))
+        self.touching: dict[Buffer, list[Group]] = {}
 
     def root(self, buffer: Buffer) -> Buffer:
         """The buffer whose memory a view is."""
@@ -272,8 +274,9 @@ class Fuser:
         if member.iterations == 1:
             # Many may wait for a number: it is made as early as it can be.
             candidates = range(max(earliest, 0), len(self.items))
+        far = self._far(member, range(max(earliest, 0), start))
         why: list[str] = []
-        for at in candidates:
+        for at in (*candidates, *far):
             group = self.items[at]
             if not isinstance(group, Group):
                 continue
@@ -283,6 +286,7 @@ class Fuser:
             against = self.join(group, member)
             if not against:
                 self.position[member.nest.target] = at
+                self._touch(group, member)
                 return
             why.append(f"not with {group.members[0].nest.target}: {against}")
         at = len(self.items)
@@ -291,7 +295,30 @@ class Fuser:
             self.position.update((b, k + 1) for b, k in self.position.items() if k >= at)
         self.position[member.nest.target] = at
         chains = {member.nest.target: member.levels}
-        self.items.insert(at, Group([member], member.natural, why, chains))
+        group = Group([member], member.natural, why, chains)
+        self.items.insert(at, group)
+        self._touch(group, member)
+
+    def _touch(self, group: Group, member: Member) -> None:
+        """Note which buffers a nest of a group goes over."""
+        for b in {member.nest.target, *member.reads}:
+            if b.size > _SMALL:
+                groups = self.touching.setdefault(b, [])
+                if group not in groups:
+                    groups.append(group)
+
+    def _far(self, member: Member, places: range) -> list[int]:
+        """Where among the places a group goes over what a result of the program is made of.
+
+        A result has memory of its own whenever it is made, so it may be made much earlier: the
+        moments and the weight of an optimizer's step, each of which comes behind those of all other
+        weights. What is no result would only be kept longer.
+        """
+        if not places or self.root(member.nest.target) not in self.results:
+            return []
+        groups = {id(g): g for b in member.reads for g in self.touching.get(b, ())}
+        found = [self.items.index(g) for g in groups.values()]
+        return sorted((at for at in found if at in places), reverse=True)
 
     def join(self, group: Group, member: Member) -> str:
         """Add a nest to a group if they can share loops; else say why not."""
