@@ -99,8 +99,9 @@ wide = pytest.mark.skipif(
     toolchain.machine().vector_bits != 512,
     reason="splits need AVX-512, where lanes that are chosen are moved together",
 )
-# One operand, and three, of which places are sorted.
+# One operand; three, of which places are sorted; two, of which the second may be places.
 SPLIT_KINDS = [("int32",), ("float32",), ("uint64",), ("float64",), ("float32", "int64", "int8")]
+SPLIT_KINDS += [("float32", "int32"), ("int32", "uint8"), ("uint32", "float16")]
 PATTERNS = {
     "random": lambda rng, n: rng.integers(0, 1 << 30, n),
     "few values": lambda rng, n: rng.integers(0, 5, n),
@@ -137,10 +138,11 @@ def test_sorts_by_splits(
         for pattern in PATTERNS.values():
             keys = np.stack([pattern(rng, n), pattern(rng, n)]).astype(dtypes_[0])
             others = [values(rng, keys.shape, d) for d in dtypes_[1:]]
-            for x in (keys, values(rng, keys.shape, dtypes_[0])):
-                found = program.several([x, *others], [((2, n), d) for d in dtypes_])
-                impl = sort_p.impl(x, *others, dimension=1, is_stable=True, num_keys=1)
-                same(found, impl)
+            places = np.broadcast_to(np.arange(n), keys.shape).astype(dtypes_[-1])
+            for x, last in ((keys, others[-1:]), (values(rng, keys.shape, dtypes_[0]), [places])):
+                operands = [x, *others[:-1], *last][: len(kinds)]
+                found = program.several(operands, [((2, n), d) for d in dtypes_])
+                same(found, sort_p.impl(*operands, dimension=1, is_stable=True, num_keys=1))
 
 
 def split_functions(spec: SortSpec) -> list[str]:

@@ -8,13 +8,14 @@ from .sort_buckets import SplitSort
 from .sort_digits import rows_kernel
 from .sort_ends import Ends
 from .sort_lanes import LaneSort
+from .sort_pairs import PairEnds
 from .sort_parts import PartSort
 from .sort_plan import Rows, SortSpec, rows_of
 
 # Rows of more elements are sorted by all threads together, of less each in one call's own memory.
 LONG = 1 << 14
-# Of those with one operand that lie side by side splits are quicker already beyond so many.
-FEW = 96
+# Splits are quicker than lanes for longer rows than these, by bits of what is sorted.
+FEW = {32: 96, 64: 48}
 # The longest rows that are sooner sorted by comparisons in lanes than by digits, by bits of the
 # key: of one operand, and of several, which are pairs of 64 bits each, or two of them.
 SHORT = {8: 1024, 16: 4096, 32: 4096, 64: 256}, {8: 64, 16: 96, 32: 192, 64: 256}
@@ -29,30 +30,30 @@ def build(spec: SortSpec, machine: Machine) -> LibraryKernel | None:
     rows = rows_of(spec)
     if rows is None:
         return None
-    if is_short(rows) and not (rows.length > FEW and by_splits(rows, machine)):
+    few = rows.length <= FEW.get(rows.element(0).bits, 0)
+    if is_short(rows) and (few or not by_splits(rows, machine)):
         return LaneSort(rows, machine.vector_bits).kernel()
     return longer(rows, machine)
 
 
 def longer(rows: Rows, machine: Machine, ends: type[Ends] = Ends) -> LibraryKernel:
     """The kernel of rows that are not short."""
-    if by_splits(rows, machine, ends):
-        splits = SplitSort(rows, machine.vector_bits, ends)
+    if by_splits(rows, machine):
+        pairs = rows.carries_values and ends is Ends
+        splits = SplitSort(rows, machine.vector_bits, PairEnds if pairs else ends)
         return splits.long_rows() if is_long(rows) else splits.whole_rows()
     if is_long(rows):
         return PartSort(rows, machine.vector_bits, ends).kernel()
     return rows_kernel(rows, machine.vector_bits, ends)
 
 
-def by_splits(rows: Rows, machine: Machine, ends: type[Ends] = Ends) -> bool:
+def by_splits(rows: Rows, machine: Machine) -> bool:
     """Whether rows are sorted by splits, for which AVX-512 moves chosen lanes together.
 
-    They must lie side by side, and elements that compare equal be the same. Narrow keys have so few
-    digits that these are sooner.
+    They must lie side by side. Narrow keys have so few digits that these are sooner.
     """
-    alike = len(rows.keys) == 1 and (ends.places or not rows.carries_values)
     wide = rows.keys[0].bits >= 32 and rows.element(0).bits <= 64
-    return alike and wide and rows.inner == 1 and machine.vector_bits == 512
+    return len(rows.keys) == 1 and wide and rows.inner == 1 and machine.vector_bits == 512
 
 
 def is_long(rows: Rows) -> bool:

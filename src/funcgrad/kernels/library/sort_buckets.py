@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from . import LibraryKernel, Slot, Stage
 from .conv_code import Value
 from .sort_ends import Ends
+from .sort_pairs import PairEnds
 from .sort_plan import Rows
 from .sort_registers import Lanes, leaf_name, leaf_size, leaf_text
 from .sort_split import SPAN_KINDS, Listed, Sorting, Span, Splits
@@ -59,12 +60,19 @@ class SplitSort:
     def _kernel(self, scratch: tuple[int, ...]) -> LibraryKernel:
         return LibraryKernel(self.functions, tuple(self.declared), tuple(self.stages), scratch, 0.0)
 
+    def _ends(self, code: Lanes, other: str) -> Ends:
+        """The ends; of pairs, where it is known whether the second operand is other than places."""
+        ends = self.ends(self.rows, 0, code)
+        if isinstance(ends, PairEnds):
+            ends.other = other
+        return ends
+
     # Whole rows.
 
     def whole_rows(self) -> LibraryKernel:
         """The kernel that sorts each row in the memory of one call."""
         rows, bits, code = self.rows, self.bits, Lanes(self.bits, self.vector_bits)
-        ends = self.ends(rows, 0, code)
+        ends = self._ends(code, code.space(32, 1))
         other = code.space(bits, rows.length)
         room = "" if self.in_place else code.space(bits, rows.length)
         sorting = Sorting(code)
@@ -92,7 +100,7 @@ class SplitSort:
     def long_rows(self) -> LibraryKernel:
         """The kernel that divides rows among threads."""
         rows, size = self.rows, self.rows.size * self.bits // 8
-        entries = BUCKETS * self.blocks + 1
+        entries = (BUCKETS + 1) * self.blocks + 2
         scratch = (4 * rows.total * entries, 2 * BUCKETS * rows.total * self.bits // 8, size)
         if not self.in_place:
             scratch = (*scratch, size)
@@ -114,7 +122,9 @@ class SplitSort:
         table, borders, *rooms = (code.argument(len(self.args) - 4 + k) for k in range(4))
         with code.writer.loop("%lo", "%hi", 1) as loop:
             row, part = code.split(loop.index, [rows.total, parts])
-            self.table = code.place(32, table, code.mul(row, BUCKETS * self.blocks + 1))
+            self.table = code.place(32, table, code.mul(row, (BUCKETS + 1) * self.blocks + 2))
+            # Behind the places of buckets: whether second operands are other than places.
+            self.other = code.place(32, self.table, BUCKETS * self.blocks + 1)
             self.tree = code.place(self.bits, borders, code.mul(row, 2 * BUCKETS))
             self.borders = code.place(self.bits, self.tree, BUCKETS)
             first = code.mul(row, rows.length)
@@ -126,7 +136,7 @@ class SplitSort:
         with self._stage("sort_look", 1) as (code, row, _):
             bits, n, writer = self.bits, self.rows.length, code.writer
             looks = leaf_size(bits, self.vector_bits)
-            ends, room = self.ends(self.rows, 0, code), code.space(bits, looks)
+            ends, room = self._ends(code, code.space(32, 1)), code.space(bits, looks)
             start = self.rows.start(code, row)
             with code.loop(0, looks) as k:
                 at = code.div(code.mul(k, n), looks)
@@ -160,7 +170,8 @@ class SplitSort:
             bits = self.bits
             first = code.mul(block, self.block)
             last = code.least(code.add(first, self.block), self.rows.length)
-            ends, splits = self.ends(self.rows, 0, code), Splits(code)
+            ends = self._ends(code, code.place(32, self.other, code.add(block, 1)))
+            splits = Splits(code)
             other = code.space(bits, self.block)
             ends.encode(self.rows.start(code, row), first, last, self.away)
             here = code.place(bits, self.away, first)
@@ -187,6 +198,11 @@ class SplitSort:
                 code.put(total, 32, self.table, loop.index)
                 loop.next = [code.op("add", 32, total, count)]
             code.put(str(self.rows.length), 32, self.table, entries)
+            if self.ends is PairEnds:
+                with code.carrying(self.blocks, [("i32", "0")]) as loop:
+                    each = code.get(32, self.other, code.add(loop.index, 1))
+                    loop.next = [code.op("or", 32, loop.carried[0], each)]
+                code.put(loop.results[0], 32, self.other, 0)
 
     def _place(self, code: Lanes, number: Value) -> str:
         """Where the elements of a bucket of a block begin, by their number."""
@@ -220,7 +236,7 @@ class SplitSort:
             home, away = (code.place(bits, room, first) for room in (self.home, self.away))
             span = Span(home, away, "false", code.sub(last, first))
             sorting.sort(span, low, high, str(self.looks))
-            self.ends(self.rows, 0, code).decode(row, first, last, self.home)
+            self._ends(code, self.other).decode(row, first, last, self.home)
         cost = self.rows.size * (self.rows.length.bit_length() * SPLIT + ELSE)
         self.stages[-1] = self.stages[-1]._replace(cost=cost)
 

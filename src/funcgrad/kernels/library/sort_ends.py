@@ -24,10 +24,7 @@ class Ends:
     Attributes:
         element: what is sorted; number: by which operand.
         operands, outs: pointers to the whole arrays.
-        places: whether elements always carry their places, even if there are two operands.
     """
-
-    places = False
 
     def __init__(self, rows: Rows, number: int, code: Words) -> None:
         self.rows, self.number, self.code = rows, number, code

@@ -67,8 +67,6 @@ def build(spec: TopSpec, machine: Machine) -> LibraryKernel | None:
 class TopEnds(Ends):
     """The ends of a sort of which the first elements are kept."""
 
-    places = True
-
     @staticmethod
     def arguments(rows: Rows) -> tuple[Slot, ...]:
         return (("in", 0), ("out", 0), ("out", 1))
