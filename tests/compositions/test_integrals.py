@@ -37,6 +37,34 @@ def test_programs_are_as_exact_as_is_said(name):
     np.testing.assert_allclose(found, wanted, most, 1e-300)
 
 
+# In the plane, near its axes, and where a reflection or a recurrence is needed.
+PLANE = DRAW.uniform(-12, 12, 300) + 1j * DRAW.uniform(-12, 12, 300)
+PLANE = np.concatenate([PLANE, DRAW.normal(size=200) + 1j * 10 ** DRAW.uniform(-14, 1, 200)])
+EDGE = [0.0, -0.0, 1.0, -1.0, 2.0, 7.0, -np.inf, np.nan, 1e300]
+
+
+@pytest.mark.parametrize("name", ["wofz", "loggamma", "complex_digamma"])
+def test_functions_of_complex_numbers(name):
+    z = PLANE[PLANE.imag > -12]
+    (found,), (wanted,) = both(name, z)
+    np.testing.assert_allclose(found, wanted, 1e-12, 1e-14)
+    narrow = both(name, z.astype(np.complex64))
+    np.testing.assert_allclose(*map(np.squeeze, narrow), 1e-6, 1e-6)
+
+
+@pytest.mark.parametrize("name", ["wofz", "loggamma", "complex_digamma"])
+def test_functions_of_complex_numbers_at_edges(name):
+    x, y = (v.ravel() for v in np.meshgrid(EDGE, EDGE))
+    z = np.empty(x.size, complex)
+    z.real, z.imag = x, y
+    (found,), (wanted,) = both(name, z)
+    known = np.isfinite(z)
+    for part in (np.real, np.imag):
+        np.testing.assert_allclose(part(found[known]), part(wanted[known]), 1e-12)
+    # Where a part is infinite or unknown, so is the result.
+    assert (np.isfinite(found) == np.isfinite(wanted))[~np.isneginf(z.real)].all()
+
+
 def test_bessel_functions_of_whole_order():
     """Near zeros, errors are relative to 1."""
     x = np.concatenate([DRAW.uniform(-80, 80, 200), 10 ** DRAW.uniform(-3, 3, 98), [0.0, 0.0]])

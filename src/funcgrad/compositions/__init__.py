@@ -13,6 +13,7 @@ from . import fourier as fourier
 from . import functions as functions
 from . import gammas as gammas
 from . import integrals as integrals
+from . import plane as plane
 from . import reflections as reflections
 from . import rotations as rotations
 from . import sampling as sampling

@@ -30,7 +30,7 @@ Scalar = Any
 
 
 def elementwise(*names: str) -> Callable[[Callable[..., Scalar]], Callable[..., Scalar]]:
-    """Register a function of float64 numbers as the program of primitives of these names."""
+    """Register a function of float64 or complex128 numbers as the program of these primitives."""
 
     def register(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
         @wraps(function)
@@ -40,7 +40,7 @@ def elementwise(*names: str) -> Callable[[Callable[..., Scalar]], Callable[..., 
             # What is one number everywhere stays one: of a literal much is known beforehand.
             axes = tuple(0 if x.ndim or not shape else None for x in arrays)
             flat = [
-                x.astype(np.float64) if axis is None else _flat(x, shape)
+                x.astype(_wide(x)) if axis is None else _flat(x, shape)
                 for x, axis in zip(arrays, axes, strict=True)
             ]
             mapped = vmap(partial(function, **params), in_axes=axes)
@@ -53,7 +53,12 @@ def elementwise(*names: str) -> Callable[[Callable[..., Scalar]], Callable[..., 
 
 
 def _flat(x: Any, shape: tuple[int, ...]) -> Any:
-    return fnp.broadcast_to(x, shape).reshape(-1).astype(np.float64)
+    return fnp.broadcast_to(x, shape).reshape(-1).astype(_wide(x))
+
+
+def _wide(x: Any) -> Any:
+    """The dtype that functions are computed in."""
+    return np.complex128 if x.dtype.kind == "c" else np.float64
 
 
 def summed(

@@ -264,6 +264,7 @@ class Loggamma(Special):
     """log Γ(z) of complex z, continuous off the negative real axis."""
 
     name = "loggamma"
+    composed = True
     scipy = "loggamma"
     accepts = (np.complexfloating,)
     domains = (Domain(0.5, 2.0, np.complex128),)
@@ -280,6 +281,7 @@ class ComplexDigamma(Special):
     """ψ(z) of complex z."""
 
     name = "complex_digamma"
+    composed = True
     scipy = "psi"
     accepts = (np.complexfloating,)
     domains = (Domain(0.5, 2.0, np.complex128),)
@@ -293,6 +295,7 @@ class Wofz(Special):
     """w(z) = e^-z² erfc(-iz), the Faddeeva function of complex z."""
 
     name = "wofz"
+    composed = True
     scipy = "wofz"
     accepts = (np.complexfloating,)
     domains = (Domain(-1.0, 1.0, np.complex128),)

@@ -13,6 +13,7 @@ from ...ir import dtypes
 from ...numpy.promotion import check_arraylike, dtype_of, to_array
 from ...primitives import integrals as ops
 from ...primitives import special
+from ...primitives.complexes import complex as joined
 from ...typing import Array, ArrayLike
 from .operands import floats, inexact
 
@@ -31,8 +32,11 @@ def erfc(x: Shaped[ArrayLike, "..."]) -> Array:
 
 
 def erfcx(x: Shaped[ArrayLike, "..."]) -> Array:
-    """e^x² erfc(x)."""
-    return ops.erfcx_p.bind(*floats("erfcx", x))
+    """e^x² erfc(x), of real and complex x."""
+    (v,) = inexact("erfcx", x)
+    if dtype_of(v).kind == "c":
+        return ops.wofz_p.bind(joined(-v.imag, v.real))
+    return ops.erfcx_p.bind(v)
 
 
 def erfinv(x: Shaped[ArrayLike, "..."]) -> Array:
