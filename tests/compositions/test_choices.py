@@ -59,3 +59,14 @@ def test_products_of_complex_numbers(dtypes):
     for wanted in (None, np.dtype(np.complex128)):
         found, known = both("dot_general", x, y, preferred_element_type=wanted, **params)
         np.testing.assert_allclose(found[0], known[0], 1e-5)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_places_of_complex_extremes(name, axis):
+    draw = np.random.default_rng(3)
+    x = draw.integers(-2, 3, (6, 40)) + 1j * draw.integers(-2, 3, (6, 40))
+    x[2, 3], x[4, 3], x[1, 7], x[5, 7] = np.nan, np.inf, complex(0, np.nan), -np.inf
+    x[3, 9], x[0, 9] = complex(np.inf, -np.inf), complex(-np.inf, np.inf)
+    (found,), (wanted,) = both(name, x, axes=(axis,), index_dtype=np.dtype(np.int32))
+    np.testing.assert_array_equal(found, wanted)

@@ -33,7 +33,8 @@ zeta(q+1,r) zeta(q+1) multigammaln(q+3,3) factorial(q) factorial(n) poch(q,r) co
 comb(n+k+1,n,repetition=True) bernoulli(12) bernoulli(1) logit(p) expit(x) xlogy(x,q)
 xlogy(x*0,x*0) xlog1py(x,q) entr(x) rel_entr(p,q) rel_entr(x,q) kl_div(p,q) boxcox(q,x)
 boxcox(q,x*0) boxcox1p(q,x) logsumexp(x) logsumexp(x,b=x,return_sign=True)[1]
-logsumexp(x,b=q) softmax(x) log_softmax(x) erf(x) erfc(x) erfcx(x) erfinv(p) wofz(x+1j*p) erfcx(x+1j*p)
+logsumexp(x,b=q) softmax(x) log_softmax(x) erf(x) erfc(x) erfcx(x) erfinv(p) wofz(x+1j*p)
+erfcx(x+1j*p)
 wofz(x) ndtr(x*4) ndtri(p) log_ndtr(x*9) owens_t(x,q) expi(x) expn(n,q) exp1(q) sici(x)[0]
 sici(q)[1] fresnel(x)[0] fresnel(x)[1] spence(q) i0(x) i0e(x) i1(x) i1e(x) hyp1f1(q,r,x)
 hyp2f1(q,r,q+1,p) hyp2f1(q,r,q+1,x/6) sph_harm_y(n,0*n,q,r) sph_harm_y(n,n,q,r)

@@ -7,12 +7,14 @@ nothing of it is written for a GPU: programs for CPUs hold those of primitives t
 
 from __future__ import annotations
 
+from . import banded as banded
 from . import choices as choices
 from . import factors as factors
 from . import fourier as fourier
 from . import functions as functions
 from . import gammas as gammas
 from . import integrals as integrals
+from . import parameters as parameters
 from . import plane as plane
 from . import reflections as reflections
 from . import rotations as rotations

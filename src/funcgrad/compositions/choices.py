@@ -16,6 +16,7 @@ from ..ir import dtypes
 from ..ir.jaxpr import Eqn
 from ..primitives.complexes import complex as joined
 from ..primitives.contraction import dot_general_p
+from ..primitives.reduction import argmax_p
 from ..primitives.sorting import sort_p
 
 PLATFORM = "cuda"
@@ -57,6 +58,30 @@ def sort(*operands: Any, num_keys: int, **params: Any) -> Any:
     keys = sum(map(len, parts[:num_keys]))
     found = iter(sort_p.bind(*(x for part in parts for x in part), num_keys=keys, **params))
     return [joined(next(found), next(found)) if len(p) == 2 else next(found) for p in parts]
+
+
+def _first_extreme(
+    x: Any, axes: tuple[int, ...], index_dtype: Any, extreme: Any, far: float
+) -> Any:
+    """Where the first number lies that has a NaN; else the first of those that come last."""
+    unknown = fnp.isnan(x.real) | fnp.isnan(x.imag)
+    found = x.real == extreme(x.real, axes, keepdims=True)
+    parts = fnp.where(found, x.imag, far)
+    found = found & (parts == extreme(parts, axes, keepdims=True))
+    found = fnp.where(fnp.any(unknown, axes, keepdims=True), unknown, found)
+    return argmax_p.bind(found, axes=axes, index_dtype=index_dtype)
+
+
+@compose("argmax", where=has_complex)
+def argmax(x: Any, *, axes: tuple[int, ...], index_dtype: Any) -> Any:
+    """Complex numbers are ordered by the real part, then by the other."""
+    return _first_extreme(x, axes, index_dtype, fnp.max, -np.inf)
+
+
+@compose("argmin", where=has_complex)
+def argmin(x: Any, *, axes: tuple[int, ...], index_dtype: Any) -> Any:
+    """Complex numbers are ordered by the real part, then by the other."""
+    return _first_extreme(x, axes, index_dtype, fnp.min, np.inf)
 
 
 @compose("dot_general", where=has_complex)

@@ -89,7 +89,9 @@ def _away(x: Scalar) -> Scalar:
     return fnp.where(abs(x) < 1e-300, 1e-300, x)
 
 
-def _lentz(numerator: Scalar, denominator: Scalar, c: Scalar, d: Scalar) -> tuple[Scalar, Scalar]:
+def numbers_of_fraction(
+    numerator: Scalar, denominator: Scalar, c: Scalar, d: Scalar
+) -> tuple[Scalar, Scalar]:
     """Ratios of numerators, and of denominators, of one convergent and the one before."""
     return _away(denominator + numerator / c), 1.0 / _away(denominator + numerator * d)
 
@@ -111,7 +113,7 @@ def fraction(
     def turn(state: Any) -> Any:
         n, c, d, total, _ = state
         n = n + 1.0
-        c, d = _lentz(numerator(n), denominator(n), c, d)
+        c, d = numbers_of_fraction(numerator(n), denominator(n), c, d)
         return n, c, d, total * (c * d), c * d
 
     first = _away(denominator(0.0))
@@ -140,7 +142,7 @@ def fraction_slope(
         n = n + 1.0
 
         def step(p: Scalar, c: Scalar, d: Scalar, total: Scalar) -> Any:
-            c, d = _lentz(numerator(n, p), denominator(n, p), c, d)
+            c, d = numbers_of_fraction(numerator(n, p), denominator(n, p), c, d)
             return c, d, total * (c * d), c * d
 
         found, moved = jvp(step, (p, *values), (one, *slopes))

@@ -19,7 +19,7 @@ import numpy as np
 from .. import numpy as fnp
 from ..core.composed import compose
 from ..primitives.complexes import complex as joined
-from ..primitives.fourier import FftType
+from ..primitives.fourier import FftType, fft_p
 
 # Lengths that are transformed by one matrix, and at most by one where they are prime.
 SHORT, LONGEST = 64, 256
@@ -105,6 +105,13 @@ def _along(x: Parts, axis: int, sign: int) -> Parts:
 def fft(x: Any, *, fft_type: FftType, fft_lengths: tuple[int, ...], scale: float = 1.0) -> Any:
     """The transform of the last axes."""
     rank, last = len(fft_lengths), fft_lengths[-1]
+    stored = last // 2 + 1
+    if fft_type is FftType.IRFFT and x.shape[-1] != stored:
+        # Coefficients beyond are left out, those that are missing are 0.
+        wide = [(0, 0)] * (x.ndim - 1) + [(0, max(stored - x.shape[-1], 0))]
+        x = fnp.pad(x[..., :stored], wide)
+        more = {} if scale == 1.0 else {"scale": scale}
+        return fft_p.bind(x, fft_type=fft_type, fft_lengths=fft_lengths, **more)
     sign = -1 if fft_type in (FftType.FFT, FftType.RFFT) else 1
     parts: Parts = (x.real, x.imag) if x.dtype.kind == "c" else (x, None)
     others = range(-rank, -1)
@@ -127,9 +134,7 @@ def fft(x: Any, *, fft_type: FftType, fft_lengths: tuple[int, ...], scale: float
 def _whole(x: Parts, length: int) -> Parts:
     """All coefficients of a real signal, from the half that is stored."""
     stored = length // 2 + 1
-    missing = max(stored - x[0].shape[-1], 0)
-    wide = [(0, 0)] * (x[0].ndim - 1) + [(0, missing)]
-    real, imaginary = each(x, lambda v: fnp.pad(v[..., :stored], wide))
+    real, imaginary = x
     behind = slice(1, length - stored + 1)
     # The coefficient at 0, and of even lengths the middle one, are real.
     own = np.ones(stored, real.dtype)

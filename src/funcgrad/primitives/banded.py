@@ -47,6 +47,7 @@ class TridiagonalSolve(MatrixPrimitive):
     """x with A x = b for tridiagonal A; NaN where A is singular. Linear in b."""
 
     name = "tridiagonal_solve"
+    composed = True
     linear_operands = slice(3, 4)
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:

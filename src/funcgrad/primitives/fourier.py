@@ -19,6 +19,7 @@ from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.jaxpr import Eqn
 from ..ir.loops import Library, Lowered, Operand
 from .kinds import Domain, draw, reals
 
@@ -48,7 +49,14 @@ class Fft(Primitive):
     """
 
     name = "fft"
+    composed = True
     linear = "joint"
+
+    def is_composed(self, eqn: Eqn) -> bool:
+        # Kernels take the coefficients of a real signal that there are.
+        last = eqn.params["fft_lengths"][-1]
+        real = eqn.params["fft_type"] is FftType.IRFFT
+        return real and eqn.invars[0].aval.shape[-1] != last // 2 + 1
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:
         (x,) = avals

@@ -92,6 +92,7 @@ class Hyp2f1(Called):
 class ParameterCurvature(Special):
     """A second derivative, with respect to the parameters number `which`; there is no third one."""
 
+    composed = True
     jvp_term = NotDifferentiable("third derivatives with respect to parameters are missing")
     parameters: ClassVar[int] = 1
     # Gives the function near its operands, and how far it is analytic in its parameters.
@@ -114,6 +115,7 @@ class ParameterCurvature(Special):
 class ParameterSlope(Special):
     """A derivative with respect to the parameter number `which`; the last operand is a point."""
 
+    composed = True
     parameters: ClassVar[int] = 1
     curvature: ClassVar[ParameterCurvature]
     # The derivative with respect to the point, in closed form.

@@ -18,6 +18,7 @@ from ..core.sources import user_line
 from ..core.zeros import Zero
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, size_of
+from ..ir.jaxpr import Eqn
 from ..ir.loops import Lowered, Operand
 from .elementwise import complex_plane
 from .kinds import Reduction, draw, integers, reals
@@ -270,7 +271,11 @@ class ArgExtremum(Reduction):
 
     accepts = (np.number, np.bool_)
     jvp_term = NotDifferentiable("integer result", zero=True)
+    composed = True
     find: ClassVar[Any]
+
+    def is_composed(self, eqn: Eqn) -> bool:
+        return eqn.invars[0].aval.dtype.kind == "c"
 
     def result_dtype(self, dtype: np.dtype[Any], **params: Any) -> Any:
         return params["index_dtype"]

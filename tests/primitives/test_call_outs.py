@@ -1,0 +1,54 @@
+"""What compiled programs call out for: LAPACK and users' callbacks, and nothing else."""
+
+from collections import defaultdict
+
+import pytest
+
+import funcgrad as fg
+from funcgrad.config import enable_x64
+from funcgrad.kernels.explain import every_step
+from funcgrad.kernels.program import HostCall
+
+from .rules import CASES
+
+# Python calls LAPACK for what has no kernel of its own, whole or for some shapes and dtypes.
+LAPACK = set(
+    "eig eigh expm expm_frechet geqp3 geqrf hessenberg householder_product lu ormqr qr schur sqrtm "
+    "svd sylvester triangular_solve tridiagonal".split()
+)
+# Programs by groups multiply each group by itself; its composition multiplies all by all.
+GROUPED = {"ragged_dot_general"}
+# Values that are kept alive for a reader outside of the program.
+KEPT = {"dce_sink"}
+ALLOWED = LAPACK | GROUPED | KEPT
+# Scalar C functions, called element by element within a kernel.
+C_FUNCTIONS = {"hyp1f1", "hyp2f1", "igamma", "igammac"}
+
+EXAMPLES = defaultdict(list)
+for _, primitive, example in CASES:
+    if type(primitive).__module__.startswith("funcgrad."):
+        EXAMPLES[primitive.name].append((primitive, example))
+
+
+def programs(name):
+    """The compiled programs of a primitive's examples."""
+    with enable_x64():
+        for primitive, example in EXAMPLES[name]:
+
+            def apply(*args, primitive=primitive, example=example):
+                return primitive.bind(*args, **example.params)
+
+            yield fg.jit(apply).lower(*example.args)
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_call_outs_are_known(name):
+    called, scalar = set(), set()
+    for lowered in programs(name):
+        for step in every_step(lowered.stages.block):
+            if isinstance(step, HostCall) and step.native is None:
+                called.add(step.eqn.primitive.name)
+        if "fg_special_" in lowered.source:
+            scalar.add(name)
+    assert called == {name} & ALLOWED
+    assert scalar == {name} & C_FUNCTIONS
