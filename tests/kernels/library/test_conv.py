@@ -17,7 +17,7 @@ from funcgrad.kernels.library import conv
 from funcgrad.kernels.library.conv_deep import deep_kernel
 from funcgrad.kernels.library.conv_planar import planar_kernel
 from funcgrad.kernels.library.conv_spec import ConvSpec, Problem, problem_of
-from funcgrad.kernels.library.conv_wide import wide_kernel
+from funcgrad.kernels.library.conv_wide import Wide, wide_kernel
 from funcgrad.kernels.runtime import toolchain
 from funcgrad.primitives.convolution import (
     ConvDimensionNumbers,
@@ -197,6 +197,16 @@ def test_kernels_read_backwards() -> None:
     found = Program(kernel)([x, w], spec.out, np.float32)
     expected = conv_general_dilated_p.impl(x, w[::-1], **params)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [256, 512])
+@pytest.mark.parametrize("side", [2, 32])
+def test_tiles_lie_in_one_image_where_it_has_room(side: int, bits: int) -> None:
+    """Though some tiles of several images would have fewer outputs computed twice."""
+    params = conv_params(2, dimension_numbers=NHWC, padding=SAME)
+    spec = conv.spec_of((64, side, side, 16), (3, 3, 16, 16), np.float32, params)
+    images = Wide(problem_of(spec), bits, lanewise=False).shape.left[0]
+    assert images == 1 if side == 32 else images > 1
 
 
 def test_chunks_depend_on_sizes_only() -> None:

@@ -59,8 +59,13 @@ class Layout:
         vectors = -(-self.outs // self.lanes)
         scattered = 0 if problem.out[2] == 1 else 2 * self.lanes
         limit = registers(self.vector_bits)
-        shape = choose(counts, vectors, limit, steps, scattered, self.lanewise)
+        shape = choose(counts, vectors, limit, steps, scattered, self.lanewise, self.images)
         return shape, shape.vectors * self.lanes
+
+    @property
+    def images(self) -> float:
+        """What a tile of several elements of the batch costs, over one of neighbours."""
+        return 1.0
 
     @property
     def longest_blocks(self) -> int:

@@ -14,6 +14,10 @@ from typing import NamedTuple
 
 # Two loads and two fused multiply-adds start every cycle, and an add waits 4 cycles for the last.
 LATENCY = 4.5
+# What a tile of several images costs, over one of neighbours, where outputs share inputs: fewer rows
+# of each are copied at once, so more are copied twice, and what the next tile reads again has left
+# the first cache.
+IMAGES = 1.05
 
 
 class Shape(NamedTuple):
@@ -30,7 +34,13 @@ def registers(vector_bits: int) -> int:
 
 @lru_cache(maxsize=1024)
 def choose(
-    counts: tuple[int, ...], vectors: int, limit: int, steps: int, scattered: int, lanewise: bool
+    counts: tuple[int, ...],
+    vectors: int,
+    limit: int,
+    steps: int,
+    scattered: int,
+    lanewise: bool,
+    images: float = 1.0,
 ) -> Shape:
     """The tile of least cost.
 
@@ -41,6 +51,7 @@ def choose(
         steps: length of the contraction.
         scattered: elements of a vector that are stored one by one; 0 for whole vectors.
         lanewise: whether the left side is vectors.
+        images: the cost of a tile of several elements of the first axis, over that of one.
     """
     best: tuple[float, Shape] | None = None
     for width in range(1, min(4, vectors) + 1):
@@ -54,6 +65,7 @@ def choose(
             cycles = max(work / 2, loads / 2, LATENCY, (work + loads + 4) / 5)
             finish = work * (scattered or 1) + 2 * count + 12
             total = tiles * -(-vectors // width) * (cycles * steps + finish)
+            total *= images if left[0] > 1 else 1.0
             # Of equal ones the one that is wide along the last axis reads neighbours.
             if best is None or (total, [-t for t in reversed(left)]) < (
                 best[0],

@@ -18,6 +18,7 @@ from .conv_layout import Layout, Loops
 from .conv_micro import Level, outer_products
 from .conv_pack import Side, pack, pitches
 from .conv_spec import Problem
+from .conv_tiles import IMAGES
 
 # Bytes of a chunk's copy of its input: what stays in the second cache beside a panel, and what
 # there may be at most on the stack of a thread.
@@ -50,6 +51,11 @@ class Wide(Layout):
         self.fits = self.in_place or self.lay_out() <= MOST_COPY
         if self.in_place:
             self.pitch = (*self.lhs_strides[:5], 0)
+
+    @property
+    def images(self) -> float:
+        """What a tile of several images costs, over one of neighbours."""
+        return IMAGES if any(s.rhs_taps > 1 for s in self.problem.spaces) else 1.0
 
     def can_read_in_place(self) -> bool:
         """Whether the micro-kernel can read the input where it lies."""
