@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 # Two loads and two fused multiply-adds start every cycle, and an add waits 4 cycles for the last.
 LATENCY = 4.5
-# What a tile of several images costs, over one of neighbours, where outputs share inputs: fewer rows
-# of each are copied at once, so more are copied twice, and what the next tile reads again has left
-# the first cache.
+# What a tile of several images costs, over one of neighbours, where outputs share inputs: fewer
+# rows of each are copied at once, so more are copied twice, and what the next tile reads again has
+# left the first cache.
 IMAGES = 1.05
 
 
