@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.special
 
 from .running import both
 
@@ -72,3 +73,13 @@ def test_narrow_floats_are_computed_in_wide_ones(dtype):
     for name in ("igamma", "zeta"):
         (found,), (wanted,) = both(name, a + dtype(1), x)
         np.testing.assert_allclose(found, wanted, 2 * float(np.finfo(dtype).eps))
+
+
+def test_zeta_of_float32_is_as_exact_as_its_digits():
+    draw = np.random.default_rng(19)
+    x = np.concatenate([1.05 + 10 ** draw.uniform(-2, 1.4, 200), draw.integers(2, 9, 100)])
+    q = np.concatenate([10 ** draw.uniform(-2, 3, 200), draw.uniform(-9, 9, 100)])
+    x, q = x.astype(np.float32), q.astype(np.float32)
+    (found,), _ = both("zeta", x, q)
+    wanted = scipy.special.zeta(x.astype(np.float64), q.astype(np.float64)).astype(np.float32)
+    np.testing.assert_allclose(found, wanted, 1.5e-7)

@@ -29,21 +29,29 @@ MOST = 100000
 Scalar = Any
 
 
-def elementwise(*names: str) -> Callable[[Callable[..., Scalar]], Callable[..., Scalar]]:
-    """Register a function of float64 or complex128 numbers as the program of these primitives."""
+def elementwise(
+    *names: str, narrow: Callable[..., Scalar] | None = None
+) -> Callable[[Callable[..., Scalar]], Callable[..., Scalar]]:
+    """Register a function of float64 or complex128 numbers as the program of these primitives.
+
+    Args:
+        narrow: what to take instead where the operands have at most half of the digits.
+    """
 
     def register(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
         @wraps(function)
         def program(*arrays: Any, **params: Any) -> Any:
             shape = np.broadcast_shapes(*(x.shape for x in arrays))
             dtype = arrays[0].dtype
+            wide = dtype.itemsize // (2 if dtype.kind == "c" else 1) == 8
+            chosen = function if narrow is None or wide else narrow
             # What is one number everywhere stays one: of a literal much is known beforehand.
             axes = tuple(0 if x.ndim or not shape else None for x in arrays)
             flat = [
                 x.astype(_wide(x)) if axis is None else _flat(x, shape)
                 for x, axis in zip(arrays, axes, strict=True)
             ]
-            mapped = vmap(partial(function, **params), in_axes=axes)
+            mapped = vmap(partial(chosen, **params), in_axes=axes)
             return mapped(*flat).reshape(shape).astype(dtype)
 
         compose(*names)(program)

@@ -11,6 +11,7 @@ Anal. 10 (1979), for large a; DiDonato & Morris, ACM Trans. Math. Softw. 12 (198
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -30,6 +31,7 @@ from .elements import (
 )
 
 Scalar = Any
+Power = Callable[[Scalar, Scalar], Scalar]
 _EXACT = bernoulli(12)
 _BERNOULLI = [float(b) for b in _EXACT]
 # From this order on, near x = a, the integral is the normal one with a correction.
@@ -40,22 +42,31 @@ _ORDERS, _POWERS = 9, 17
 # Zeta and polygamma.
 
 
-def _powers(w: Scalar, x: Scalar) -> Scalar:
+def _exact_power(w: Scalar, x: Scalar) -> Scalar:
+    return w**-x
+
+
+def _signed_power(w: Scalar, x: Scalar) -> Scalar:
+    """w^-x by an exponential, which errs by the exponent's rounding; of negative w for whole x."""
+    size = fnp.exp(-x * fnp.log(abs(w)))
+    return fnp.where((w < 0.0) & (2.0 * fnp.floor(0.5 * x) != x), -size, size)
+
+
+def _powers(w: Scalar, x: Scalar, power: Power) -> Scalar:
     """w^-x, by products for the orders that derivatives of digamma have."""
     inverse = 1.0 / w
     square = inverse * inverse
     cube, fourth = square * inverse, square * square
-    rest = fnp.where(x == 3.0, cube, fnp.where(x == 4.0, fourth, w**-x))
+    rest = fnp.where(x == 3.0, cube, fnp.where(x == 4.0, fourth, power(w, x)))
     return fnp.where(x == 1.0, inverse, fnp.where(x == 2.0, square, rest))
 
 
-@elementwise("zeta")
-def zeta(x: Scalar, q: Scalar) -> Scalar:
+def _zeta(x: Scalar, q: Scalar, power: Power) -> Scalar:
     """ζ(x, q): nine terms, more up to q + n > 9, the rest by the rule of Euler and Maclaurin."""
 
     def turn(state: Any) -> Any:
         w, total = state
-        return w + 1.0, total + _powers(w, x)
+        return w + 1.0, total + _powers(w, x, power)
 
     # Nothing is to be found for x below 1, nor for negative q with powers that are not whole.
     pole = (q <= 0.0) & is_whole(q)
@@ -68,18 +79,29 @@ def zeta(x: Scalar, q: Scalar) -> Scalar:
     )
     start = fnp.where(unknown | pole | (x == 1.0), 10.0, q)
     # Terms of a sum do not wait for each other, as turns of a loop do.
-    total = sum(_powers(start + k, x) for k in range(9))
+    total = sum(_powers(start + k, x, power) for k in range(9))
     w, total = while_loop(lambda state: state[0] <= 9.0, turn, (start + 9.0, total))
     inverse = 1.0 / w
     factor, series = x * inverse, 0.5
     for k, b in enumerate(_BERNOULLI, 1):
         series = series + b / math.factorial(2 * k) * factor
         factor = factor * ((x + (2 * k - 1)) * inverse) * ((x + 2 * k) * inverse)
-    rest = _powers(w, x - 1.0) / (x - 1.0) + _powers(w, x) * series
+    rest = _powers(w, x - 1.0, power) / (x - 1.0) + _powers(w, x, power) * series
     # Factors of large x overflow where the power is 0 already.
     total = fnp.where(rest > 1e-18 * abs(total), total + rest, total)
     total = fnp.where(unknown, fnp.nan, total)
     return fnp.where((pole & ~(x < 1.0)) | (x == 1.0), fnp.inf, total)
+
+
+def _zeta_of_few_digits(x: Scalar, q: Scalar) -> Scalar:
+    """ζ(x, q) to the digits of a float32, in which results hold no exponent beyond 104."""
+    return _zeta(x, q, _signed_power)
+
+
+@elementwise("zeta", narrow=_zeta_of_few_digits)
+def zeta(x: Scalar, q: Scalar) -> Scalar:
+    """ζ(x, q)."""
+    return _zeta(x, q, _exact_power)
 
 
 @elementwise("polygamma")
