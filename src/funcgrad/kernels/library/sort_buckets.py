@@ -7,9 +7,9 @@
     sort:     each bucket is sorted, and its elements become results
     settle:   equal values that are not the same
 
-Blocks are small enough for the first cache, where they are split as whole rows are (`Splits`), but
-at borders that all have in common. Elements that compare equal are the same, so that there is only
-one order in the end, whoever did which part.
+Blocks are so small that they stay in the first caches while they are split, as whole rows are
+(`Splits`), but at borders that all have in common. Elements that compare equal are the same, so
+that there is only one order in the end, whoever did which part.
 Source: Frazer & McKellar, Samplesort, Journal of the ACM 17 (1970).
 """
 
@@ -27,7 +27,7 @@ from .sort_registers import Lanes, leaf_name, leaf_size, leaf_text
 from .sort_split import SPAN_KINDS, Listed, Sorting, Span, Splits
 
 # Bytes of a block, and buckets of a row: as many as a power of two.
-BLOCK, BUCKETS = 1 << 14, 16
+BLOCK, BUCKETS = 1 << 15, 32
 # Nanoseconds for an element: of a split, and of what else a stage does. They decide only whether
 # threads are worth it.
 SPLIT, ELSE = 0.2, 0.5
