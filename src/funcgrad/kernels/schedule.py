@@ -178,7 +178,8 @@ class Scheduler:
             made = self.made.get(node.source)
             if made is None:
                 return Load(node.source, index, node.dtype, guard)
-            same = made.value is not None and (made.phase == phase or not made.axes)
+            alone = all(a.extent == 1 for a in made.axes)
+            same = made.value is not None and (made.phase == phase or alone)
             if same and self._in_place(index, made, {}):
                 assert made.value is not None
                 value = made.value
@@ -403,7 +404,8 @@ class Scheduler:
             nodes += phase.after
         self.rows = [r for r in self.rows if r in self.loaded]
         if self.outer:
-            flat = not any(isinstance(n, For) for n in nodes)
+            # A row is there once: turns that write one are not done side by side.
+            flat = not any(isinstance(n, For) or n.target in self.rows for n in nodes)
             nodes = loops_over(list(self.outer), nodes, [], vector=flat)
         return [*self.before, *nodes]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..core.sources import user_line
 from ..ir.avals import canonical_axis
 from ..typing import Array, ArrayLike
 from .creation import array, asarray, full, zeros
@@ -101,14 +102,25 @@ def _unique_padded(
 
     rows = x.reshape((-1, 1)) if flat else moveaxis(x, axis, 0).reshape((x.shape[axis], -1))
     count = rows.shape[0]
-    order = argsort(rows[:, 0]) if rows.shape[1] == 1 else lexsort(list(rows.T[::-1]))
+    if not count and size and fill_value is None:
+        raise ValueError(
+            f"unique of an array of shape {x.shape} has no values for size={size}.\n"
+            f"  {user_line()}\n  Give fill_value."
+        )
+    if rows.shape[1] < 2:
+        # Rows without elements are all equal: any order of them will do.
+        order = argsort(rows[:, 0]) if rows.shape[1] else arange(count)
+    else:
+        order = lexsort(list(rows.T[::-1]))
     ordered = rows[order]
     differs = ordered[1:] != ordered[:-1]
     if equal_nan and dtype_of(x).kind not in "biu":
         differs = differs & ~(isnan(ordered[1:]) & isnan(ordered[:-1]))
     first = full((min(1, count),), True, bool)
     starts = concatenate([first, differs.any(axis=1)]) if count else first
-    (at,) = nonzero(starts, size=size, fill_value=count)
+    # One more than is returned: where the last one ends.
+    (bounds,) = nonzero(starts, size=size + 1, fill_value=count)
+    at = bounds[:-1]
     exists = at < count
     if count:
         values = ordered[at.clip(0, count - 1)]
@@ -120,8 +132,7 @@ def _unique_padded(
         index = full((size,), 0, int)
     group = cumsum(starts.astype(int)) - 1
     inverse = full((count,), 0, int).at[order].set(group, unique_indices=True)
-    ends = concatenate([at[1:], full((1,), count, int)]) if size else at
-    counts = where(exists, ends - at, 0)
+    counts = where(exists, bounds[1:] - at, 0)
     if flat:
         return [values.reshape(-1), index, inverse.reshape(x.shape), counts]
     moved = (size, *x.shape[:axis], *x.shape[axis + 1 :])

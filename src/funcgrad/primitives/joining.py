@@ -21,6 +21,7 @@ from ..core.trace import as_array
 from ..core.zeros import UndefinedPrimal, Zero, instantiate
 from ..ir.avals import ShapedArray, aval_of, canonical_axis
 from ..ir.loops import (
+    Const,
     Expr,
     IndexTuple,
     Lowered,
@@ -96,7 +97,9 @@ class Concatenate(Movement):
         ]
 
         def at(index: IndexTuple) -> Expr:
-            return joined(parts, index, axis)
+            found = joined(parts, index, axis)
+            # In no part: read under a guard that never holds, as beyond the ends of a padding.
+            return Const(0, outs[0].dtype) if found is None else found
 
         return Map(at)
 
@@ -110,8 +113,10 @@ class Concatenate(Movement):
             yield Example(args, {"dimension": axis})
 
 
-def joined(parts: Sequence[tuple[Operand, int, int]], index: IndexTuple, axis: int) -> Expr:
-    """The element of the part whose stretch [start, end) of an axis holds the index."""
+def joined(
+    parts: Sequence[tuple[Operand, int, int]], index: IndexTuple, axis: int
+) -> Expr | None:
+    """The element of the part whose stretch [start, end) of an axis holds the index, if one can."""
     along = index[axis]
     bounds = along.bounds()
     out: Expr | None = None
@@ -123,7 +128,6 @@ def joined(parts: Sequence[tuple[Operand, int, int]], index: IndexTuple, axis: i
         element = x.at((*index[:axis], local, *index[axis + 1 :]), inside)
         before = below(along, end)
         out = element if out is None or before is None else select(before, element, out)
-    assert out is not None
     return out
 
 
