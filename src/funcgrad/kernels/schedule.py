@@ -178,10 +178,8 @@ class Scheduler:
             made = self.made.get(node.source)
             if made is None:
                 return Load(node.source, index, node.dtype, guard)
-            alone = all(a.extent == 1 for a in made.axes)
-            same = made.value is not None and (made.phase == phase or alone)
-            if same and self._in_place(index, made, {}):
-                assert made.value is not None
+            near = made.phase == phase or all(a.extent == 1 for a in made.axes)
+            if made.value is not None and near and self._in_place(index, made, {}):
                 value = made.value
                 return value if guard is None else select(guard, value, Const(0, value.dtype))
             if guard is None and (fresh := made.at(index, self.outer)) is not None:
@@ -405,7 +403,8 @@ class Scheduler:
         self.rows = [r for r in self.rows if r in self.loaded]
         if self.outer:
             # A row is there once: turns that write one are not done side by side.
-            flat = not any(isinstance(n, For) or n.target in self.rows for n in nodes)
+            rows = [n for n in nodes if isinstance(n, Store) and n.target in self.rows]
+            flat = not rows and not any(isinstance(n, For) for n in nodes)
             nodes = loops_over(list(self.outer), nodes, [], vector=flat)
         return [*self.before, *nodes]
 

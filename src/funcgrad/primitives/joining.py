@@ -113,9 +113,7 @@ class Concatenate(Movement):
             yield Example(args, {"dimension": axis})
 
 
-def joined(
-    parts: Sequence[tuple[Operand, int, int]], index: IndexTuple, axis: int
-) -> Expr | None:
+def joined(parts: Sequence[tuple[Operand, int, int]], index: IndexTuple, axis: int) -> Expr | None:
     """The element of the part whose stretch [start, end) of an axis holds the index, if one can."""
     along = index[axis]
     bounds = along.bounds()
