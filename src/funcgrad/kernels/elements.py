@@ -176,7 +176,9 @@ class Arm:
         """A value that is computed only if the arm is chosen."""
         if self.once is None:
             self.once = For(Axis(1, "once"), [Leave(self.chosen), self.advance], [])
-            add((*self.position, LAST), self.once)
+            # Behind the loops of all arms, for `otherwise` is what others give, and in their order.
+            *branch, number = self.position
+            add((*branch, LAST, number), self.once)
         name = "_".join(map(str, ("arm", *self.position, len(self.advance.pairs))))
         acc = Acc("set", value.dtype, name, None, otherwise)
         self.once.accs.append(acc)
@@ -364,9 +366,10 @@ class Elements:
 
         def read(index: IndexTuple, guard: Expr | None) -> Expr:
             found = [(arm, arm.outs[k](index, None)) for arm in arms]
-            # Only one arm is chosen, so that their order does not matter.
-            (_, value), *rest = sorted(found, key=lambda pair: expr_cost(pair[1]))
-            for arm, own in rest:
+            # Only one arm is chosen, so that any may be the one that stands for all others.
+            first = min(found, key=lambda pair: expr_cost(pair[1]))
+            value = first[1]
+            for arm, own in (pair for pair in found if pair is not first):
                 apart = _is_costly(own) and not self.within.axes and own.dtype.kind != "c"
                 if self.add is None or not apart:
                     value = Apply("select", (arm.chosen, own, value), value.dtype, "branch")
