@@ -27,6 +27,8 @@ class MatmulDescAttribute(IntEnum):
     TRANSB = 4
     EPILOGUE = 7
     BIAS_POINTER = 8
+    EPILOGUE_AUX_POINTER = 11
+    EPILOGUE_AUX_LD = 12
     BIAS_DATA_TYPE = 26
 
 
@@ -37,6 +39,10 @@ class Epilogue(IntEnum):
     RELU_BIAS = 6
     GELU = 32
     GELU_BIAS = 36
+    GELU_AUX = 160
+    GELU_AUX_BIAS = 164
+    DGELU = 192
+    DGELU_BGRAD = 208
 
 
 class MatrixLayoutAttribute(IntEnum):
@@ -53,6 +59,7 @@ class MatmulPreferenceAttribute(IntEnum):
 
 
 SIZES = {"TRANSA": 4, "TRANSB": 4, "EPILOGUE": 4, "BIAS_POINTER": 8, "BIAS_DATA_TYPE": 4}
+SIZES |= {"EPILOGUE_AUX_POINTER": 8, "EPILOGUE_AUX_LD": 8}
 SIZES |= {"BATCH_COUNT": 4, "STRIDED_BATCH_OFFSET": 8, "MAX_WORKSPACE_BYTES": 8}
 SIZES |= {f"MIN_ALIGNMENT_{x}_BYTES": 4 for x in "ABCD"}
 
@@ -75,6 +82,12 @@ def read(address, size):
 
 def gelu(x):
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def slope_of_gelu(x):
+    u = np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x**2)
+    return 0.5 * (1 + u) + 0.5 * x * (1 - u**2) * inner
 
 
 class FakeCublasLt:
@@ -138,9 +151,13 @@ class FakeCublasLt:
         assert self.driver.recording is None, "cuBLASLt is asked while a stream records"
         self.asked += 1
         wanted, o = dict(self.things[preference]), self.things[operation]
-        if Epilogue(o["EPILOGUE"]).name.endswith("BIAS"):
+        if Epilogue(o["EPILOGUE"]).name.endswith(("BIAS", "BGRAD")):
             # The address counts by its alignment only.
             wanted["BIAS_ALIGNMENT"] = o["BIAS_POINTER"] & -o["BIAS_POINTER"]
+        if "EPILOGUE_AUX_LD" in o:
+            rows = self.things[d]["rows"]
+            assert o["EPILOGUE_AUX_LD"] >= rows and o["EPILOGUE_AUX_LD"] % 8 == 0
+            wanted["AUX_ALIGNMENT"] = o["EPILOGUE_AUX_POINTER"] & -o["EPILOGUE_AUX_POINTER"]
         known = self.knows(o, wanted["MIN_ALIGNMENT_A_BYTES"])
         if known is None:
             raise CuBLASLtError(15)
@@ -158,6 +175,8 @@ class FakeCublasLt:
         for name, address in zip("ABCD", (a, b, c, d), strict=True):
             assert address % wanted[f"MIN_ALIGNMENT_{name}_BYTES"] == 0
         assert o.get("BIAS_POINTER", 0) % wanted.get("BIAS_ALIGNMENT", 1) == 0
+        assert o.get("EPILOGUE_AUX_POINTER", 0) % wanted.get("AUX_ALIGNMENT", 1) == 0
+        assert ("EPILOGUE_AUX_LD" in o) == ("EPILOGUE_AUX_POINTER" in o)
         kind = np.float64 if o["scale"] == 1 else np.float32
         scalars = [np.frombuffer(ctypes.string_at(x, np.dtype(kind).itemsize), kind)[0]
                    for x in (alpha, beta)]  # fmt: skip
@@ -193,6 +212,17 @@ class FakeCublasLt:
                 found = found + self.driver.at(o["BIAS_POINTER"], size).view(kind)[:, None]
             if name.startswith("RELU"):
                 found = np.maximum(found, 0)
+            if "EPILOGUE_AUX_LD" in o:
+                beside = {**layouts[2], "lead": o["EPILOGUE_AUX_LD"]}
+                kept = self.matrix(beside, o["EPILOGUE_AUX_POINTER"], 0)
+                if name.startswith("GELU"):
+                    kept[...] = found.astype(kept.dtype)
+                else:
+                    found = found * slope_of_gelu(kept.astype(wide))
             if name.startswith("GELU"):
                 found = gelu(found)
             d[...] = found.astype(d.dtype)
+            if name.endswith("BGRAD"):
+                kind = np.dtype(DTYPES[o["BIAS_DATA_TYPE"]])
+                sums = self.driver.at(o["BIAS_POINTER"], d.shape[0] * kind.itemsize).view(kind)
+                sums[...] = found.sum(1).astype(kind)

@@ -149,6 +149,105 @@ def test_gradients_of_a_network(lt):
     same(fg.grad(loss, (0, 1)), drawn(30, 64), drawn(64, 20), drawn(40, 30))
 
 
+def by_hand(x):
+    return x / 2 * (1 + fnp.tanh(np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x)))
+
+
+def layer(p, x, act=nn.gelu):
+    w, b, v = p
+    return ((act(x @ w + b) @ v) ** 2).mean()
+
+
+def weights(columns=128, dtype="float32"):
+    shapes = (64, columns), (columns,), (columns, 64), (256, 64)
+    w, b, v, x = (drawn(*s).astype(getattr(fnp, dtype)) for s in shapes)
+    return (w / 8, b, v / 8), x
+
+
+def without_bias(p, x):
+    return ((nn.gelu(x @ p[0]) @ p[2]) ** 2).mean()
+
+
+def of_one_weight(p, x):
+    return fg.grad(lambda w: layer((w, *p[1:]), x))(p[0])
+
+
+def stacked(p, x):
+    for w, b, v in p:
+        x = nn.gelu(x @ w + b) @ v
+    return (x * x).mean()
+
+
+GRADIENTS = {
+    "a layer": (fg.grad(layer), "GELU_AUX_BIAS", "DGELU_BGRAD"),
+    "written by hand": (
+        fg.grad(lambda p, x: layer(p, x, by_hand)), "GELU_AUX_BIAS", "DGELU_BGRAD"
+    ),
+    "without a bias": (fg.grad(without_bias), "GELU_AUX", "DGELU"),
+    "the bias has no gradient": (of_one_weight, "GELU_AUX_BIAS", "DGELU"),
+    "with the value": (fg.value_and_grad(layer), "GELU_AUX_BIAS", "DGELU_BGRAD"),
+    "in a loop": (
+        lambda p, x: lax.scan(lambda p, x: (fg.grad(layer)(p, x), None), p, x[None])[0],
+        *("GELU_AUX_BIAS", "DGELU_BGRAD"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_by_epilogues(name, lt):
+    f, forward, backward = GRADIENTS[name]
+    same(f, *weights())
+    did = [x[1] for x in lt.driver.log if x[0] == "matmul"]
+    assert forward in did and backward in did
+
+
+def test_layers_above_each_other(lt):
+    p, x = weights()
+    same(fg.grad(stacked), [p, tuple(2 * a for a in p), tuple(a / 2 for a in p)], x, times=1)
+    did = [x[1] for x in lt.driver.log if x[0] == "matmul"]
+    assert did.count("GELU_AUX_BIAS") == did.count("DGELU_BGRAD") == 3
+
+
+NOT_GRADIENTS = {
+    "rows of an odd width": (fg.grad(layer), 124),
+    "the exact gelu": (
+        fg.grad(lambda p, x: layer(p, x, lambda x: nn.gelu(x, approximate=False))), 128
+    ),
+    "another function": (fg.grad(lambda p, x: layer(p, x, nn.silu)), 128),
+    "half of it": (fg.grad(lambda p, x: layer(p, x, lambda x: nn.gelu(x) / 2)), 128),
+    "what goes in is read too": (
+        fg.grad(lambda p, x: layer(p, x) + fnp.cos(x @ p[0] + p[1]).sum()), 128
+    ),
+    "what goes in comes out": (
+        lambda p, x: (fg.grad(layer)(p, x), x @ p[0]), 128
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_GRADIENTS)
+def test_gradients_that_are_no_epilogues(name, lt):
+    f, columns = NOT_GRADIENTS[name]
+    same(f, *weights(columns))
+    assert not [x for x in lt.driver.log if x[0] == "matmul" and "GELU" in x[1] and x[1] != "GELU"]
+
+
+def test_a_slope_without_an_algorithm_is_a_map(lt):
+    names = fake_cublaslt.Epilogue
+    lt.knows = lambda o, alignment: names(o["EPILOGUE"]) != names.DGELU_BGRAD or None
+    same(fg.grad(layer), *weights())
+    assert {x[1] for x in lt.driver.log if x[0] == "matmul"} == {"DEFAULT"}
+
+
+def test_gradients_by_epilogues_of_bfloat16(lt):
+    f, there = fg.jit(fg.grad(layer)), fg.device_put(weights(dtype="bfloat16"), "gpu")
+    for got, want in zip(fg.tree.leaves(f(*there)), fg.tree.leaves(f(*weights())), strict=True):
+        assert got.dtype == fnp.bfloat16
+        apart = np.asarray(got).astype(np.float32) - want
+        assert np.linalg.norm(apart) < 2e-2 * np.linalg.norm(want)
+    did = [x[1] for x in lt.driver.log if x[0] == "matmul"]
+    assert "GELU_AUX_BIAS" in did and "DGELU_BGRAD" in did
+
+
 def test_an_algorithm_is_asked_for_once_for_a_product(lt):
     same(lambda x, y: (x @ y) @ y @ y, drawn(70, 50), drawn(50, 50) / 7, times=4)
     assert lt.asked == 1 and len(lt.calls) >= 3

@@ -37,7 +37,8 @@ class Matmul(NamedTuple):
         transposed: whether op transposes, of A and of B.
         leads: elements between columns in memory, of A, B and D.
         times, strides: how many products, and elements between the matrices of one and the next.
-        epilogue: a name of cuBLASLt's, such as RELU_BIAS; a bias is added to each column of D.
+        epilogue: a name of cuBLASLt's, such as RELU_BIAS; a bias is added to each column of D, or
+            becomes the sum of the columns (BGRAD).
     """
 
     given: str
@@ -51,6 +52,16 @@ class Matmul(NamedTuple):
     times: int
     strides: tuple[int, int, int]
     epilogue: str = "DEFAULT"
+
+    @property
+    def biased(self) -> bool:
+        """Whether there is a bias, or a place for its gradient."""
+        return self.epilogue.endswith(("BIAS", "BGRAD"))
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a matrix beside the result, for the gradient, as large as it."""
+        return "_AUX" in self.epilogue or self.epilogue.startswith("DGELU")
 
 
 class _Plan(NamedTuple):
@@ -88,7 +99,7 @@ class CublasLt:
     def __init__(self) -> None:
         self._lt: Any = import_module("nvmath.bindings.cublasLt")
         self._handle: int = self._lt.create()
-        self._plans: dict[tuple[Matmul, int, int], _Plan | None] = {}
+        self._plans: dict[tuple[Matmul, int, int, int], _Plan | None] = {}
         self._scalars = {t: (np.ones(1, t), np.zeros(1, t)) for t in (np.float32, np.float64)}
 
     def multiply(
@@ -97,16 +108,18 @@ class CublasLt:
         """Put a product into a stream.
 
         Args:
-            addresses: of A, B, D, and of the bias where there is one.
+            addresses: of A, B, D, of the bias, and of the matrix beside, where there are such.
         Raises:
             RuntimeError: cuBLASLt has no algorithm for it.
         """
-        a, b, d, *bias = addresses
-        plan = self._plan(product, _alignment(a, b, d), _alignment(*bias))
+        a, b, d, *beside = addresses
+        bias = beside[:1] if product.biased else []
+        kept = beside[len(bias) :]
+        places = _alignment(a, b, d), _alignment(*bias), _alignment(*kept)
+        plan = self._plan(product, *places)
         if plan is None:
             raise RuntimeError(f"cuBLASLt has no algorithm for {product} at {addresses}.")
-        if bias:
-            self._bias(plan.operation, bias[0])
+        self._beside(product, plan.operation, *bias, *kept)
         one, zero = self._scalars[np.float64 if product.given == "float64" else np.float32]
         layout = plan.layouts
         self._lt.matmul(
@@ -117,24 +130,29 @@ class CublasLt:
 
     def takes(self, product: Matmul) -> bool:
         """Whether there is an algorithm for it, at addresses of results and arguments."""
-        return self._plan(product, _MOST_ALIGNED, _MOST_ALIGNED) is not None
+        return self._plan(product, *[_MOST_ALIGNED] * 3) is not None
 
-    def _bias(self, operation: int, address: int) -> None:
-        pointer = self._lt.MatmulDescAttribute.BIAS_POINTER
-        self._describe(operation, pointer, np.array([address], np.int64))
+    def _beside(self, product: Matmul, operation: int, *addresses: int) -> None:
+        """Where the bias and the matrix beside the result are, of those that there are."""
+        names: Any = self._lt.MatmulDescAttribute
+        pointers = [names.BIAS_POINTER] * product.biased
+        pointers += [names.EPILOGUE_AUX_POINTER] * product.keeps
+        for pointer, address in zip(pointers, addresses, strict=True):
+            self._describe(operation, pointer, np.array([address], np.int64))
 
     def _describe(self, operation: int, attribute: int, value: np.ndarray[Any, Any]) -> None:
         data = value.ctypes.data
         self._lt.matmul_desc_set_attribute(operation, int(attribute), data, value.nbytes)
 
-    def _plan(self, product: Matmul, alignment: int, of_bias: int) -> _Plan | None:
+    def _plan(self, product: Matmul, alignment: int, of_bias: int, of_kept: int) -> _Plan | None:
         """How a product is done; None where cuBLASLt has no algorithm."""
-        key = product, alignment, of_bias
+        key = product, alignment, of_bias, of_kept
         if key not in self._plans:
             operation = self._operation(product)
-            if product.epilogue.endswith("BIAS"):
-                # The proposal goes by the alignment of this address; nothing is read there.
-                self._bias(operation, of_bias)
+            # The proposal goes by the alignment of these addresses; nothing is read there.
+            self._beside(
+                product, operation, *[of_bias] * product.biased, *[of_kept] * product.keeps
+            )
             layouts = self._layouts(product)
             best = self._heuristic(operation, layouts, alignment)
             self._plans[key] = None if best is None else _Plan(operation, layouts, best)
@@ -152,9 +170,11 @@ class CublasLt:
             self._describe(operation, getattr(names, name), value)
         epilogue = np.array([getattr(self._lt.Epilogue, product.epilogue)], np.uint32)
         self._describe(operation, names.EPILOGUE, epilogue)
-        if product.epilogue.endswith("BIAS"):
+        if product.biased:
             kind = np.array([DTYPES[product.result]], np.int32)
             self._describe(operation, names.BIAS_DATA_TYPE, kind)
+        if product.keeps:
+            self._describe(operation, names.EPILOGUE_AUX_LD, np.array([product.m], np.int64))
         return operation
 
     def _layouts(self, product: Matmul) -> tuple[int, int, int]:

@@ -44,11 +44,17 @@ def nothing(_: Matmul) -> bool:
 
 
 class Epilogue(NamedTuple):
-    """What is done to a product: a name of cuBLASLt's, the bias, and where the result goes."""
+    """What is done to a product: a name of cuBLASLt's, the bias, and where the result goes.
+
+    Attributes:
+        bias: what is added to each row, or where the sum of the rows goes.
+        aux: what a gradient needs: written beside the result, or read.
+    """
 
     name: str
     bias: Buffer | None
     target: Buffer
+    aux: Buffer | None = None
 
 
 @dataclass(eq=False)
@@ -113,8 +119,8 @@ def matmul_launch(
     times = "".join(f"{b[0]} × " for b in g.batch)
     how = ", TF32" * tf32 + ("" if named == "DEFAULT" else f", epilogue {named}")
     text = f"# {name}: {times}({g.m} × {g.k}) · ({g.k} × {g.n})\n# by cuBLASLt{how}\n"
-    bias = [epilogue.bias] if epilogue is not None and epilogue.bias is not None else []
-    params = [right, left, out, *bias]
+    beside = (epilogue.bias, epilogue.aux) if epilogue is not None else ()
+    params = [right, left, out, *(b for b in beside if b is not None)]
     return MatmulLaunch(name, "cublaslt", len(offsets), 1, params, text, "", product, offsets)
 
 
@@ -167,6 +173,8 @@ def epilogues(block: Block, takes: Takes) -> dict[int, Epilogue]:
         return found
     kept = {*map(block.root, block.outputs)}
     for step in [s for s in block.steps if isinstance(s, LibraryCall) and s.gemm is not None]:
+        if len(step.writes) > 1 or len(step.reads) > 2:
+            continue  # it has one already
         (out,) = step.writes
         at = block.steps.index(step)
         readers = [s for s in block.steps if out in map(block.root, s.reads)]
@@ -215,7 +223,7 @@ def epilogue_of(launch: Launch, product: Buffer, g: Gemm) -> Epilogue | None:
             return None
         if source is product and offset.same(place):
             names[load] = "x"
-        elif _is_bias(load, source, column, g) and bias in (None, source):
+        elif is_bias(load, source, column, g) and bias in (None, source):
             names[load], bias = "b", source
         else:
             return None
@@ -227,7 +235,8 @@ def epilogue_of(launch: Launch, product: Buffer, g: Gemm) -> Epilogue | None:
     return None if name is None else Epilogue(name, bias, store.target)
 
 
-def _is_bias(load: Load, source: Buffer, column: Axis, g: Gemm) -> bool:
+def is_bias(load: Load, source: Buffer, column: Axis, g: Gemm) -> bool:
+    """Whether what is read is an element for each column of a product."""
     offset = offset_of(source, load.index)
     alone = not offset.const and not offset.dynamic and offset.axes == {column: 1}
     return alone and source.size == g.n == column.extent
@@ -268,7 +277,7 @@ def _named(value: Expr, names: dict[Expr, str], biased: bool, rate: float) -> st
     x = np.concatenate([np.linspace(-9, 9, 181), [0.0, 1e-3, -1e-3, 40.0, -40.0]])
     b = np.cos(7 * x) if biased else np.zeros_like(x)
     with np.errstate(all="ignore"):
-        found = _evaluated(value, names, {"x": x, "b": b})
+        found = evaluated(value, names, {"x": x, "b": b})
         if found is None:
             return None
         if biased and np.allclose(found, x + b, rate, rate):
@@ -279,7 +288,7 @@ def _named(value: Expr, names: dict[Expr, str], biased: bool, rate: float) -> st
     return None
 
 
-def _evaluated(x: Expr, names: dict[Expr, str], given: dict[str, Any]) -> Any:
+def evaluated(x: Expr, names: dict[Expr, str], given: dict[str, Any]) -> Any:
     """An expression at many numbers; None where it has an operation unknown here."""
     if x in names:
         return given[names[x]]
@@ -289,7 +298,7 @@ def _evaluated(x: Expr, names: dict[Expr, str], given: dict[str, Any]) -> Any:
         return None
     if x.dtype.kind not in "fbV":
         return None
-    args = [_evaluated(y, names, given) for y in children(x)]
+    args = [evaluated(y, names, given) for y in children(x)]
     if any(a is None for a in args):
         return None
     return args[0] if x.op == "cast" else _OPS[x.op](*args)

@@ -30,6 +30,7 @@ from .attention import attention_launches
 from .convolutions import convolution_launches, problem_for
 from .cublaslt import note
 from .custom import CustomLaunch, custom_launch
+from .matmul_gradients import paired
 from .matmuls import Epilogue, Takes, epilogues, is_lower, matmul_launch, nothing
 from .nccl import DTYPES
 from .plan import CudaLaunch, launches
@@ -154,7 +155,9 @@ def cuda_program(
     """
     block = Builder(simplify, _outline, GPU).block(closed)
     library = CudaLibrary()
-    ends = {k: e for b in _blocks(block) for k, e in epilogues(b, takes).items()}
+    # Pairs of products first: of them a map alone would leave nothing for the gradient.
+    ends = {k: e for b in _blocks(block) for k, e in paired(b, takes).items()}
+    ends |= {k: e for b in _blocks(block) for k, e in epilogues(b, takes).items()}
     kernels: list[CudaKernel] = []
     steps: dict[int, list[CudaKernel]] = {}
     refused: list[Refusal] = []

@@ -191,7 +191,7 @@ class Running(Walk):
             assert launch.product is not None and self.executable.workspace is not None
             room = self.executable.workspace.address
             for offsets in launch.offsets:
-                moved = [p + o for p, o in zip(pointers, (*offsets, 0), strict=False)]
+                moved = [p + o for p, o in zip(pointers, (*offsets, 0, 0), strict=False)]
                 self.place.multiply(launch.product, moved, room, self.stream)
             return
         handle = self.executable.handle(launch.name)
