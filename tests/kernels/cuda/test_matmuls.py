@@ -208,6 +208,12 @@ def test_layers_above_each_other(lt):
     assert did.count("GELU_AUX_BIAS") == did.count("DGELU_BGRAD") == 3
 
 
+def cotangent_first(p, x):
+    cotangent = fnp.sin(x) @ p[2].T
+    out, pull = fg.vjp(lambda p: nn.gelu(x @ p[0] + p[1]), p)
+    return out, pull(cotangent)
+
+
 NOT_GRADIENTS = {
     "rows of an odd width": (fg.grad(layer), 124),
     "the exact gelu": (
@@ -218,6 +224,7 @@ NOT_GRADIENTS = {
     "what goes in is read too": (
         fg.grad(lambda p, x: layer(p, x) + fnp.cos(x @ p[0] + p[1]).sum()), 128
     ),
+    "a cotangent that is there before": (cotangent_first, 128),
     "what goes in comes out": (
         lambda p, x: (fg.grad(layer)(p, x), x @ p[0]), 128
     ),

@@ -76,7 +76,8 @@ def _pair(block: Block, first: LibraryCall, takes: Takes) -> dict[int, Epilogue]
     if target is None or rest:
         return {}
     second = _cotangent(block, back, first)
-    if second is None or second.gemm is None:
+    # A cotangent that does not wait for the first product may be made before it.
+    if second is None or block.steps.index(second) < block.steps.index(first):
         return {}
     (cotangent,), (made, slope) = second.writes, next(iter(slopes.values.items()))
     joined = _joined(block, slopes)
