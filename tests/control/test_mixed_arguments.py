@@ -1,6 +1,7 @@
 """Jitted calls on NumPy's arrays and numbers: the same as on Arrays of them, each time again."""
 
 import enum
+import threading
 from collections import namedtuple
 from dataclasses import dataclass
 
@@ -121,6 +122,59 @@ def test_numpy_arrays_are_taken_as_arrays_of_them(name, size, x64):
         check_calls(x)
     np.testing.assert_array_equal(x, before)
     assert x.flags.writeable == ARRAYS[name](size).flags.writeable
+
+
+WIDE = {
+    "float64": lambda n: np.append(np.geomspace(1e-60, 1e60, n - 1), np.nan) * np.pi,
+    "int64": lambda n: np.arange(n) * 3**25 - 2**40,
+    "uint64": lambda n: np.arange(n, dtype=np.uint64) * np.uint64(3**30),
+    "complex128": lambda n: np.geomspace(1e-60, 1e60, n) * (1 + 2j),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(1,), (7,), (8,), (9,), (5, 13), (2, 3, 4), (1, 0), (0,)])
+@pytest.mark.parametrize("name", WIDE)
+def test_arrays_of_64_bits_are_converted_by_machine_code(name, shape, monkeypatch):
+    f = fg.jit(lambda x: (x, x + x))
+    x = WIDE[name](max(int(np.prod(shape)), 1))[: int(np.prod(shape))].reshape(shape)
+    wanted = fnp.asarray(x)
+    f(wanted)
+
+    def never(*_):
+        raise AssertionError("Python converted it")
+
+    monkeypatch.setattr("funcgrad.control.direct.memory_of", never)
+    first = f(x)
+    columns = f(np.asfortranarray(x))
+    other = f(np.zeros_like(x))
+    for found in (first, columns):
+        same(found[0], wanted)
+        same(found[1], wanted + wanted)
+    same(other[0], fnp.zeros_like(wanted))
+    with fg.enable_x64():
+        monkeypatch.undo()
+        same(f(x)[0], fnp.asarray(x))
+    same(f(x)[0], wanted)
+
+
+def test_threads_convert_arrays_in_memory_of_their_own():
+    f = fg.jit(lambda x, y: x - y)
+    f(np.zeros(40), np.zeros(40))
+    wrong = []
+
+    def work(k):
+        x = np.full(40, float(k))
+        for i in range(300):
+            if not np.all(np.asarray(f(x, np.full(40, i))) == k - i):
+                wrong.append((k, i))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
 
 
 @pytest.mark.filterwarnings("error")

@@ -19,7 +19,7 @@ from ...ir.avals import ShapedArray
 from . import outputs as memory
 from . import pool as pools
 from . import toolchain
-from .launcher import FIRST_SLOT, MISMATCH, Forms, Plan
+from .launcher import FIRST_SLOT, MISMATCH, ROOMLESS, Forms, Plan
 from .wanted import Wanted
 
 _IN_LINE_NANOSECONDS = 30_000.0
@@ -174,6 +174,10 @@ class Executable:
         records = wanted.records
         while (outs := work.method(leaves, out_avals, records)) is leaves:
             code = work.plan.code
+            if code < MISMATCH:
+                k = ROOMLESS - code
+                work.plan.make_room(k, wanted.size_of(k))
+                continue
             contiguous = None if code == MISMATCH else made_contiguous(leaves[-1 - code])
             if contiguous is None:
                 self._free.append(work)

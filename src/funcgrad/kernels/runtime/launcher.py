@@ -23,6 +23,8 @@ from .wanted import numbers_lie_as_read
 
 FIRST_SLOT = 3
 MISMATCH = -(1 << 40)
+# Less the number of an input, the code of one that is to be converted and has no memory for that.
+ROOMLESS = MISMATCH - 1
 
 
 class Forms:
@@ -63,13 +65,21 @@ class Plan:
         self._launcher = launcher()
         self._numbers = np.empty(16 * inputs, np.uint8)
         numbers = self._numbers.ctypes.data
-        words = (program, table, first, inputs, outputs, numbers, forms, 0)
-        self._bytes = struct.pack("=8q", *words)
+        self._rooms: Any = (ctypes.c_void_p * inputs)()
+        self._narrowed: dict[int, np.ndarray[Any, Any]] = {}
+        rooms = ctypes.addressof(self._rooms)
+        words = (program, table, first, inputs, outputs, numbers, forms, 0, rooms)
+        self._bytes = struct.pack("=9q", *words)
         self._address = id(self._bytes) + bytes.__basicsize__ - 1
         self.method = self._launcher.method_of(self._bytes)
 
     def call(self, inputs: tuple[Any, ...], outputs: list[Any]) -> int:
         return self._launcher.releasing(self._address, id(inputs), id(outputs))
+
+    def make_room(self, k: int, size: int) -> None:
+        """Give input k memory of `size` bytes to be converted in; it stays for later calls."""
+        self._narrowed[k] = memory = np.empty(size, np.uint8)
+        self._rooms[k] = memory.ctypes.data
 
     @property
     def code(self) -> int:
@@ -175,7 +185,7 @@ def _layout() -> dict[str, int]:
             "compiled programs read. Set FUNCGRAD_LOWERING=numpy, which runs programs without "
             "compiling."
         )
-    return {"aval": aval, "value": value, "mismatch": MISMATCH}
+    return {"aval": aval, "value": value, "mismatch": MISMATCH, "roomless": ROOMLESS}
 
 
 def _word(address: int | None) -> int:

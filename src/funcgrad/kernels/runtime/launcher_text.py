@@ -7,6 +7,8 @@ loads, and made by the C API.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 # What the code calls for: functions of Python and of NumPy's C API, and objects it looks for.
 _OUTSIDE = """
 @fg_array = external global i8
@@ -24,7 +26,8 @@ declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 # 8: aligned, bit 10: writeable. A number begins at 16. A tuple's items begin at 24; a list has the
 # address of its items there.
 # The plan: program, its table, the first slot of an input, the number of inputs, of outputs, memory
-# for numbers that are converted, the forms of the outputs and a place for the code.
+# for numbers that are converted, the forms of the outputs, a place for the code, and a table of
+# memory for arrays that are converted, which is empty until there is one.
 _FIELDS = """
   %program = load ptr, ptr %plan
   %table.at = getelementptr i8, ptr %plan, i64 8
@@ -38,9 +41,50 @@ _FIELDS = """
   %results = getelementptr ptr, ptr %first, i64 %count
 """
 
+# An array of 64-bit numbers as one of 32 bits: the nearest floats, the low halves of integers.
+_NARROW = """
+define internal void @fg_narrow_{kind}(ptr %from, ptr %to, i64 %n) {
+entry:
+  %rest = and i64 %n, 7
+  %whole = sub i64 %n, %rest
+  br label %eight
+eight:
+  %i = phi i64 [ 0, %entry ], [ %i8, %eight.more ]
+  %more = icmp slt i64 %i, %whole
+  br i1 %more, label %eight.more, label %one
+eight.more:
+  %wide.at = getelementptr {wide}, ptr %from, i64 %i
+  %wide = load <8 x {wide}>, ptr %wide.at, align 8
+  %narrow = {narrowed} <8 x {wide}> %wide to <8 x {narrow}>
+  %narrow.at = getelementptr {narrow}, ptr %to, i64 %i
+  store <8 x {narrow}> %narrow, ptr %narrow.at, align 4
+  %i8 = add i64 %i, 8
+  br label %eight
+one:
+  %k = phi i64 [ %whole, %eight ], [ %k1, %one.more ]
+  %left = icmp slt i64 %k, %n
+  br i1 %left, label %one.more, label %done
+one.more:
+  %last.at = getelementptr {wide}, ptr %from, i64 %k
+  %last = load {wide}, ptr %last.at
+  %made = {narrowed} {wide} %last to {narrow}
+  %made.at = getelementptr {narrow}, ptr %to, i64 %k
+  store {narrow} %made, ptr %made.at
+  %k1 = add i64 %k, 1
+  br label %one
+done:
+  ret void
+}
+"""
+_NARROWED = {
+    "floats": {"wide": "double", "narrow": "float", "narrowed": "fptrunc"},
+    "integers": {"wide": "i64", "narrow": "i32", "narrowed": "trunc"},
+}
+
 # Puts the addresses of the inputs into the table. If there are records of what is wanted, the
 # inputs are held against them; else they are ndarrays. Gives MISMATCH if one is nothing that is
-# wanted, -1 - k if input k is no memory that the program can read, else 0.
+# wanted, -1 - k if input k is no memory that the program can read, MISMATCH - 1 - k if it is to be
+# converted and there is no memory for that, else 0.
 _COLLECT = """
 define internal i64 @fg_collect(ptr %plan, ptr %inputs, ptr %wanted) {
 entry:
@@ -99,13 +143,47 @@ dtype:
   %shape.from = getelementptr i8, ptr %record, i64 24
   %shape.wanted = load ptr, ptr %shape.from
   %same.dtype = icmp eq ptr %dtype.has, %dtype.wanted
+  %wider.at = getelementptr i8, ptr %record, i64 32
+  %wider.dtype = load ptr, ptr %wider.at
+  %is.wider.dtype = icmp eq ptr %dtype.has, %wider.dtype
+  %may.be = or i1 %same.dtype, %is.wider.dtype
   %same.rank = icmp eq i32 %rank, %rank.wanted
-  %alike = and i1 %same.dtype, %same.rank
+  %alike = and i1 %may.be, %same.rank
   br i1 %alike, label %extent, label %mismatch
 extent:
   %d = phi i32 [ 0, %dtype ], [ %d1, %compare ]
   %has.axis = icmp slt i32 %d, %rank
-  br i1 %has.axis, label %compare, label %flags
+  br i1 %has.axis, label %compare, label %fitting
+fitting:
+  br i1 %same.dtype, label %flags, label %whole.memory
+whole.memory:
+  %wide.flags.at = getelementptr i8, ptr %item, i64 64
+  %wide.has = load i32, ptr %wide.flags.at
+  %wide.both = and i32 %wide.has, 257
+  %wide.good = icmp eq i32 %wide.both, 257
+  br i1 %wide.good, label %find, label %unfit
+find:
+  %rooms.at = getelementptr i8, ptr %plan, i64 64
+  %rooms = load ptr, ptr %rooms.at
+  %room.at = getelementptr ptr, ptr %rooms, i64 %i
+  %room = load ptr, ptr %room.at
+  %no.room = icmp eq ptr %room, null
+  br i1 %no.room, label %roomless, label %halve
+halve:
+  %from.at = getelementptr i8, ptr %item, i64 16
+  %from = load ptr, ptr %from.at
+  %floats.from = getelementptr i8, ptr %record, i64 40
+  %floats = load i64, ptr %floats.from
+  %numbers.from = getelementptr i8, ptr %record, i64 56
+  %amount = load i64, ptr %numbers.from
+  %are.floats = icmp ne i64 %floats, 0
+  br i1 %are.floats, label %nearest, label %lower
+nearest:
+  call void @fg_narrow_floats(ptr %from, ptr %room, i64 %amount)
+  br label %take
+lower:
+  call void @fg_narrow_integers(ptr %from, ptr %room, i64 %amount)
+  br label %take
 compare:
   %n.at = getelementptr i64, ptr %shape, i32 %d
   %n = load i64, ptr %n.at
@@ -168,7 +246,7 @@ bool:
   store i8 %byte, ptr %to
   br label %take
 flags:
-  %array = phi ptr [ %item, %look ], [ %held, %value ], [ %item, %extent ]
+  %array = phi ptr [ %item, %look ], [ %held, %value ], [ %item, %fitting ]
   %flags.at = getelementptr i8, ptr %array, i64 64
   %has = load i32, ptr %flags.at
   %both = and i32 %has, 257
@@ -180,7 +258,7 @@ memory:
   br label %take
 take:
   %address = phi ptr [ %data, %memory ], [ %inside, %number ], [ %to, %float ], [ %to, %complex ],
-                     [ %to, %integer ], [ %to, %bool ]
+                     [ %to, %integer ], [ %to, %bool ], [ %room, %nearest ], [ %room, %lower ]
   %slot = getelementptr ptr, ptr %first, i64 %i
   store ptr %address, ptr %slot
   %i1 = add i64 %i, 1
@@ -190,6 +268,9 @@ mismatch:
 unfit:
   %k = sub i64 -1, %i
   ret i64 %k
+roomless:
+  %none = sub i64 {roomless}, %i
+  ret i64 %none
 done:
   ret i64 0
 }
@@ -324,7 +405,12 @@ no.memory:
 
 def program(layout: dict[str, int]) -> str:
     """The whole text, with the offsets that a process found."""
-    text = _OUTSIDE + _COLLECT + _LAUNCH + _METHOD
-    for name, part in {**layout, "fields": _FIELDS}.items():
+    narrow = "".join(_filled(_NARROW, {"kind": kind, **how}) for kind, how in _NARROWED.items())
+    rest = _filled(_COLLECT + _LAUNCH + _METHOD, {**layout, "fields": _FIELDS})
+    return _OUTSIDE + narrow + rest
+
+
+def _filled(text: str, parts: Mapping[str, object]) -> str:
+    for name, part in parts.items():
         text = text.replace(f"{{{name}}}", str(part))
     return text

@@ -1,9 +1,11 @@
 """What a program takes for an input, as the launcher reads it.
 
 In: the avals of the inputs. Out: `Wanted`, eight words for each: the aval of an Array; dtype, rank
-and shape of an ndarray; two types of numbers that are read where they lie, one that is converted,
-and how. The one idea: what has the right dtype in NumPy's or Python's memory is read there, and
-Python is asked only for what has not.
+and shape of an ndarray; then, if it has axes, a dtype of twice the bits that is converted, whether
+to floats, nothing, and of how many numbers; if it has none, two types of numbers that are read
+where they lie, one that is converted, and how. The one idea: what has the right dtype in NumPy's or
+Python's memory is read there, what has the dtype that NumPy chose unasked is converted by machine
+code, and Python is asked only for all else.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 
 from ...config import config
 from ...core.array import to_ndarray
+from ...ir import dtypes
 from ...ir.avals import ShapedArray, aval_of
 
 # Three is no word in the header of a number, so it is found only where the number is.
@@ -54,12 +57,30 @@ class Wanted:
             word
             for aval, shape in zip(self._avals, self._shapes, strict=True)
             for word in (id(aval), _dtype_of(aval), len(shape), ctypes.addressof(shape))
-            + (_none if aval.shape else _numbers_of(aval, config.enable_x64))
+            + (_wider_of(aval) if aval.shape else _numbers_of(aval, config.enable_x64))
         ]
         self.records = struct.pack(f"={len(words)}q", *words)
 
+    def size_of(self, k: int) -> int:
+        """Bytes of input k."""
+        return self._avals[k].size * self._avals[k].dtype.itemsize
 
-_none = (0, 0, 0, 0)
+
+_WIDER = {
+    "float32": np.dtype(np.float64),
+    "complex64": np.dtype(np.complex128),
+    "int32": np.dtype(np.int64),
+    "uint32": np.dtype(np.uint64),
+}
+
+
+def _wider_of(aval: ShapedArray) -> tuple[int, int, int, int]:
+    """The dtype of ndarrays that become this one, whether it is of floats, 0, how many numbers."""
+    wider = _WIDER.get(aval.dtype.name)
+    if wider is None or aval.weak_type or dtypes.canonicalize_dtype(wider) != aval.dtype:
+        return 0, 0, 0, 0
+    amount = aval.size * (2 if aval.dtype.kind == "c" else 1)
+    return id(wider), int(aval.dtype.kind in "fc"), 0, amount
 
 
 def _dtype_of(aval: ShapedArray) -> int:
