@@ -6,6 +6,7 @@ Names, meanings and derivatives at the corners are those of `jax.nn`.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import lax
@@ -222,9 +223,23 @@ def softmax(
     Args:
         where: a mask of the elements that take part; the others get 0.
     """
+    return _softmax(_inexact(x), where, axis)
+
+
+# The derivative is of the result alone: of all between, nothing is kept for it.
+@partial(custom_jvp, nondiff_argnums=(2,))
+def _softmax(x: Any, where: Any, axis: Axis) -> Any:
     weights = fnp.exp(_shifted(x, axis, where))
     out = weights / fnp.sum(weights, axis=axis, keepdims=True, where=where)
     return out if where is None else fnp.where(where, out, fnp.zeros_like(out))
+
+
+@_softmax.defjvp
+def _(axis: Axis, primals: Any, tangents: Any) -> Any:
+    (x, where), (dx, _) = primals, tangents
+    y = _softmax(x, where, axis)
+    part = y * dx
+    return y, part - y * fnp.sum(part, axis=axis, keepdims=True, where=where)
 
 
 @planned
