@@ -18,6 +18,9 @@ from funcgrad import numpy as fnp
 from funcgrad.config import debug_nans, disable_jit, enable_x64
 from funcgrad.control import plans
 from funcgrad.core import primitive
+from funcgrad.core.context import context
+from funcgrad.ir.jaxpr import subjaxprs
+from funcgrad.ir.sources import describe
 from funcgrad.random import words
 
 _spec = importlib.util.spec_from_file_location(
@@ -310,3 +313,25 @@ def test_few_words_are_no_reason_to_compile(monkeypatch: pytest.MonkeyPatch) -> 
     program = words._Program(primitive.Primitive.bind, words._key)
     assert program(1, np.asarray(random.key(0))) is None
     assert not made
+
+
+def test_eqns_are_of_the_lines_of_the_user() -> None:
+    def edge(vector: Any, widths: Any, axis: int, options: Any) -> Any:
+        return vector.at[0].set(7.0)
+
+    def f(x: Any) -> Any:
+        y = fnp.mean(x, axis=0)
+        with pytest.raises(ValueError):
+            fnp.transpose(y, (0, 1, 2))
+        return fnp.pad(y, 1, edge)
+
+    def described(jaxpr: Any) -> Any:
+        for eqn in jaxpr.eqns:
+            yield eqn.primitive.name, describe(eqn.source)
+            for inner in subjaxprs(eqn.params):
+                yield from described(inner)
+
+    found = list(described(funcgrad.make_jaxpr(f)(fnp.ones((2, 3))).jaxpr))
+    assert all("y = fnp.mean" in line for name, line in found if name in ("reduce_sum", "div"))
+    assert any("vector.at[0].set" in line for name, line in found if name.startswith("scatter"))
+    assert context.source is None

@@ -21,6 +21,7 @@ from ..core.context import context
 from ..core.evaluate import make_runner
 from ..core.primitive import Primitive, wrap
 from ..core.quiet import quiet
+from ..core.sources import current_source
 from ..core.staging import stage
 from ..core.trace import eval_trace
 from ..ir.avals import AnyArray
@@ -59,7 +60,7 @@ def planned(fun: Callable[P, R]) -> Callable[P, R]:
 
     Args:
         fun: of arrays and such values; its results hang on nothing else, and its checks on no
-            values of arrays.
+            values of arrays. It calls no function of the user's, whose lines would be lost.
     """
     plans: dict[Any, Any] = {}
     function: Callable[..., Any] = fun
@@ -67,7 +68,7 @@ def planned(fun: Callable[P, R]) -> Callable[P, R]:
     def call(*args: Any, **kwargs: Any) -> Any:
         trace = context.trace
         if trace is not None and trace is not eval_trace:
-            return function(*args, **kwargs)
+            return _of_one_line(function, args, kwargs)
         stamp = config.stamp
         if stamp[0] != updates[0]:
             stamp = config.present_stamp()
@@ -106,6 +107,19 @@ def planned(fun: Callable[P, R]) -> Callable[P, R]:
     # A custom_jvp has fields that are not ours.
     update_wrapper(call, function, updated=())
     return call
+
+
+def _of_one_line(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """A call under a transform: all that it binds is of the user's line, looked for once."""
+    if context.source is not None:
+        return function(*args, **kwargs)
+    context.source = current_source(3)  # it, this function and `call` are above the user's
+    try:
+        return function(*args, **kwargs)
+    finally:
+        context.source = None
 
 
 def _describe(x: Any, kind: Any, parts: list[Any], arrays: list[Any]) -> bool:

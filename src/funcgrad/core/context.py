@@ -17,7 +17,8 @@ class Context(threading.local):
 
     Attributes:
         trace: the current trace; `None` stands for evaluation before the first bind.
-        source: overrides the user's frame while a jaxpr is re-traced.
+        source: overrides the user's frame while a jaxpr is re-traced, and within functions of ours
+            that bind much.
         name_stack: `named_scope` names joined by "/".
         axis_sizes: sizes of the axis names in scope, innermost last.
         rank: which of the ranks of a program over several devices this thread is; see `core.ranks`.

@@ -113,7 +113,8 @@ class StagingTrace(Trace):
         """Write one eqn; the outputs as tracers."""
         atoms = [self.to_atom(x) for x in args]
         avals, effects = primitive.infer(tuple([a.aval for a in atoms]), params)
-        source = current_source(4)  # this function, `process` and `bind` are above the user's
+        # This function, `process` and `bind` are above the user's.
+        source = context.source or current_source(4)
         outvars = [Var(aval) for aval in avals]
         self.eqns.append(Eqn(atoms, outvars, primitive, params, effects, source))
         if effects:

@@ -51,7 +51,6 @@ def _items(table: Any) -> Any:
     return table.items()
 
 
-@planned
 def pad(
     array: Shaped[ArrayLike, "..."],
     pad_width: Any,
@@ -69,6 +68,13 @@ def pad(
     Raises:
         ValueError: unknown mode or option, or widths that do not fit.
     """
+    if callable(mode):
+        return _pad_by_function(*_operands(array, pad_width), mode, kwargs)
+    return _pad_in_mode(array, pad_width, mode, **kwargs)
+
+
+def _operands(array: Any, pad_width: Any) -> tuple[Any, Widths]:
+    """The array, and how much to add before and after each axis."""
     check_arraylike("pad", array)
     x = to_array(array)
     if isinstance(pad_width, dict):
@@ -79,8 +85,12 @@ def pad(
     widths: Widths = _pairs(pad_width, x.ndim, operator.index)
     if any(w < 0 for pair in widths for w in pair):
         raise ValueError(f"index can't contain negative values: pad_width is {pad_width}.")
-    if callable(mode):
-        return _pad_by_function(x, widths, mode, kwargs)
+    return x, widths
+
+
+@planned
+def _pad_in_mode(array: Any, pad_width: Any, mode: str, **kwargs: Any) -> Any:
+    x, widths = _operands(array, pad_width)
     options = {
         "constant": {"constant_values"},
         "linear_ramp": {"end_values"},
