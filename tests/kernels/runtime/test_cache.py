@@ -16,6 +16,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import platformdirs
 import pytest
 
 from funcgrad.__main__ import main
@@ -265,6 +266,17 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_user_directory_by_default() -> None:
     config.update("cache_dir", None)
     assert "funcgrad" in cache.info().directory
+
+
+@pytest.mark.parametrize("caches", [None, "", "/var/tmp/caches", "/odd //place/"])
+def test_the_user_directory_is_what_platformdirs_says(
+    caches: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if caches is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", caches)
+    known = platformdirs.user_cache_dir("funcgrad", False)
+    assert cache._user_directory.__wrapped__() == known
 
 
 def test_those_unused_for_longest_go_first(place: Path) -> None:

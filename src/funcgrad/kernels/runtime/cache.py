@@ -85,6 +85,14 @@ def directory() -> str | None:
 
 @cache
 def _user_directory() -> str:
+    if sys.platform == "linux":
+        # What platformdirs says, without the time in which it is imported: each process asks.
+        caches = os.environ.get("XDG_CACHE_HOME", "")
+        if not os.path.isabs(caches):
+            caches = os.path.expanduser("~/.cache")
+        if not os.path.isabs(caches):
+            raise RuntimeError("This user has no directory.")
+        return os.path.join(caches, "funcgrad")
     # funcgrad's own folder; on Windows there would be one of the author around it.
     return importlib.import_module("platformdirs").user_cache_dir("funcgrad", False)
 
