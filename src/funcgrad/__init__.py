@@ -26,12 +26,10 @@ from .api.placement import clear_caches as clear_caches
 from .api.placement import device_get as device_get
 from .api.placement import device_put as device_put
 from .api.placement import effects_barrier as effects_barrier
-from .api.pmap import pmap as pmap
 from .api.reverse import grad as grad
 from .api.reverse import linear_transpose as linear_transpose
 from .api.reverse import value_and_grad as value_and_grad
 from .api.reverse import vjp as vjp
-from .api.sharding import shard_map as shard_map
 from .api.tracing import ensure_compile_time_eval as ensure_compile_time_eval
 from .api.tracing import eval_shape as eval_shape
 from .api.tracing import make_jaxpr as make_jaxpr
@@ -72,6 +70,8 @@ if TYPE_CHECKING:
     from .ad_checkpoint import checkpoint as checkpoint
     from .ad_checkpoint import checkpoint_policies as checkpoint_policies
     from .ad_checkpoint import remat as remat
+    from .api.pmap import pmap as pmap
+    from .api.sharding import shard_map as shard_map
     from .control.callbacks import pure_callback as pure_callback
     from .control.custom_kernels import custom_kernel as custom_kernel
     from .custom_derivatives import closure_convert as closure_convert
@@ -118,9 +118,11 @@ _names = {
     "custom_jvp": "custom_derivatives",
     "custom_kernel": "control.custom_kernels",
     "custom_vjp": "custom_derivatives",
+    "pmap": "api.pmap",
     "profile": "profiler",
     "pure_callback": "control.callbacks",
     "remat": "ad_checkpoint",
+    "shard_map": "api.sharding",
 }
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import tree
 from ..control.accelerators import by_default, home_at, placed
-from ..control.meshed import mesh_home
 from ..core.array import Array
 from ..core.primitive import registry
 from ..core.shardings import NamedSharding, Sharding
@@ -32,6 +31,8 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) ->
         for leaf in tree.leaves(x):
             device.shard_shape(np.shape(leaf))
         if isinstance(device, NamedSharding):
+            from ..control.meshed import mesh_home
+
             over = mesh_home(device.mesh)
             if over is not None and over.homes[1:]:
                 return tree.map(partial(over.divided, sharding=device), x)

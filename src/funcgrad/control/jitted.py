@@ -9,26 +9,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import tree
 from ..config import config
 from ..core import collecting, remote
 from ..core.array import Array
 from ..core.context import context
+from ..core.meshes import Mesh
+from ..core.primitive import registry
 from ..core.remote import Home, RemoteArray, home_of
 from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import Tracer, eval_trace
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr
-from ..stages import Lowered, Traced
 from .accelerators import CudaHome, HostHome, home_at, host_home, placed
 from .direct import Known, memory_of, not_known
 from .flat import FlatFunction, check_leaves, name_of, signature_of
 from .jit import captured, executable, jit_p, leading_tracers, run, simplified
-from .meshed import mesh_home, mesh_within
-from .recompiles import recompiles
+
+if TYPE_CHECKING:
+    from ..stages import Lowered, Traced
 
 _limit = 4096
 _tracing = threading.local()
@@ -47,9 +49,7 @@ class Entry:
         self.out_tree = out_tree
         self.params = params
         self.out_avals = closed.out_avals
-        # Only a mesh of GPUs says where the program runs.
-        found = mesh_within(closed.jaxpr)
-        self.mesh = None if found is None or found.ranks[0].platform == "cpu" else found
+        self.mesh = _gpus_of(closed)
 
     def evaluate(self, leaves: Sequence[Any]) -> list[Array] | None:
         """The results on arrays, by the shortest way; None where it takes the longer one."""
@@ -60,6 +60,17 @@ class Entry:
         if arrays is None:
             return None
         return [Array(y, a) for y, a in zip(run(self.closed, arrays), self.out_avals, strict=True)]
+
+
+def _gpus_of(closed: ClosedJaxpr) -> Mesh | None:
+    """The mesh of GPUs that a program runs on; None without one."""
+    # No program maps over a mesh before someone asks for the function that does.
+    if "shard_map" not in registry:
+        return None
+    from .meshed import mesh_within
+
+    found = mesh_within(closed.jaxpr)
+    return None if found is None or found.ranks[0].platform == "cpu" else found
 
 
 class JitFunction:
@@ -153,6 +164,8 @@ class JitFunction:
     def _home_of(self, leaves: list[Any], entry: Entry) -> Home | None:
         """The device on which arrays make the program run; its own, if it was given one."""
         if entry.mesh is not None:
+            from .meshed import mesh_home
+
             return mesh_home(entry.mesh)
         if self._home is None:
             return home_of(leaves, captured(entry.closed)) if remote.known else None
@@ -238,6 +251,8 @@ class JitFunction:
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
+        from ..stages import Traced
+
         leaves, entry = self._entry(*self._split(args, kwargs))
         home = self._home or (home_of(leaves, captured(entry.closed)) if remote.known else None)
         return Traced(
@@ -260,6 +275,8 @@ class JitFunction:
 
     def explain_recompiles(self) -> str:
         """Which argument, static value or option differed each time the function was traced."""
+        from .recompiles import recompiles
+
         return recompiles(self._name, list(self._entries))
 
     def clear_cache(self) -> None:

@@ -30,10 +30,6 @@ from .arithmetic import reciprocal as reciprocal
 from .arithmetic import sign as sign
 from .arithmetic import sqrt as sqrt
 from .arithmetic import square as square
-from .calculus import diff as diff
-from .calculus import ediff1d as ediff1d
-from .calculus import gradient as gradient
-from .calculus import trapezoid as trapezoid
 from .contraction import convolve as convolve
 from .contraction import correlate as correlate
 from .contraction import cross as cross
@@ -121,24 +117,7 @@ from .elementary import sinh as sinh
 from .elementary import tan as tan
 from .elementary import tanh as tanh
 from .elementary import unwrap as unwrap
-from .files import array_repr as array_repr
-from .files import array_str as array_str
-from .files import fromfile as fromfile
-from .files import fromiter as fromiter
-from .files import fromstring as fromstring
-from .files import get_printoptions as get_printoptions
-from .files import iterable as iterable
-from .files import load as load
-from .files import printoptions as printoptions
-from .files import save as save
-from .files import savez as savez
-from .files import set_printoptions as set_printoptions
-from .index_tricks import c_ as c_
-from .index_tricks import index_exp as index_exp
-from .index_tricks import mgrid as mgrid
-from .index_tricks import ogrid as ogrid
-from .index_tricks import r_ as r_
-from .index_tricks import s_ as s_
+from .families import homes as _homes
 from .indexing import compress as compress
 from .indexing import extract as extract
 from .indexing import place as place
@@ -214,37 +193,6 @@ from .manipulation import squeeze as squeeze
 from .manipulation import swapaxes as swapaxes
 from .manipulation import transpose as transpose
 from .manipulation import trim_zeros as trim_zeros
-from .mapping import apply_along_axis as apply_along_axis
-from .mapping import apply_over_axes as apply_over_axes
-from .mapping import vectorize as vectorize
-from .nan_reductions import nanargmax as nanargmax
-from .nan_reductions import nanargmin as nanargmin
-from .nan_reductions import nancumprod as nancumprod
-from .nan_reductions import nancumsum as nancumsum
-from .nan_reductions import nanmax as nanmax
-from .nan_reductions import nanmean as nanmean
-from .nan_reductions import nanmin as nanmin
-from .nan_reductions import nanprod as nanprod
-from .nan_reductions import nanstd as nanstd
-from .nan_reductions import nansum as nansum
-from .nan_reductions import nanvar as nanvar
-from .padding import pad as pad
-from .polynomials import poly as poly
-from .polynomials import polyadd as polyadd
-from .polynomials import polyder as polyder
-from .polynomials import polydiv as polydiv
-from .polynomials import polyfit as polyfit
-from .polynomials import polyint as polyint
-from .polynomials import polymul as polymul
-from .polynomials import polysub as polysub
-from .polynomials import polyval as polyval
-from .polynomials import roots as roots
-from .quantiles import median as median
-from .quantiles import nanmedian as nanmedian
-from .quantiles import nanpercentile as nanpercentile
-from .quantiles import nanquantile as nanquantile
-from .quantiles import percentile as percentile
-from .quantiles import quantile as quantile
 from .ranges import arange as arange
 from .ranges import geomspace as geomspace
 from .ranges import indices as indices
@@ -335,27 +283,12 @@ from .selection import choose as choose
 from .selection import piecewise as piecewise
 from .selection import select as select
 from .selection import where as where
-from .setops import intersect1d as intersect1d
-from .setops import setdiff1d as setdiff1d
-from .setops import setxor1d as setxor1d
-from .setops import union1d as union1d
-from .setops import unique as unique
-from .setops import unique_all as unique_all
-from .setops import unique_counts as unique_counts
-from .setops import unique_inverse as unique_inverse
-from .setops import unique_values as unique_values
 from .sorting import argpartition as argpartition
 from .sorting import argsort as argsort
 from .sorting import lexsort as lexsort
 from .sorting import partition as partition
 from .sorting import sort as sort
 from .sorting import sort_complex as sort_complex
-from .statistics import corrcoef as corrcoef
-from .statistics import cov as cov
-from .statistics import histogram as histogram
-from .statistics import histogram2d as histogram2d
-from .statistics import histogram_bin_edges as histogram_bin_edges
-from .statistics import histogramdd as histogramdd
 from .ufuncs import add as add
 from .ufuncs import arctan2 as arctan2
 from .ufuncs import atan2 as atan2
@@ -402,16 +335,84 @@ from .ufuncs import right_shift as right_shift
 from .ufuncs import subtract as subtract
 from .ufuncs import true_divide as true_divide
 from .ufuncs import ufunc as ufunc
-from .windows import bartlett as bartlett
-from .windows import blackman as blackman
-from .windows import hamming as hamming
-from .windows import hanning as hanning
-from .windows import i0 as i0
-from .windows import kaiser as kaiser
 
 if _TYPE_CHECKING:
     from . import fft as fft
     from . import linalg as linalg
+    from .calculus import diff as diff
+    from .calculus import ediff1d as ediff1d
+    from .calculus import gradient as gradient
+    from .calculus import trapezoid as trapezoid
+    from .files import array_repr as array_repr
+    from .files import array_str as array_str
+    from .files import fromfile as fromfile
+    from .files import fromiter as fromiter
+    from .files import fromstring as fromstring
+    from .files import get_printoptions as get_printoptions
+    from .files import iterable as iterable
+    from .files import load as load
+    from .files import printoptions as printoptions
+    from .files import save as save
+    from .files import savez as savez
+    from .files import set_printoptions as set_printoptions
+    from .index_tricks import c_ as c_
+    from .index_tricks import index_exp as index_exp
+    from .index_tricks import mgrid as mgrid
+    from .index_tricks import ogrid as ogrid
+    from .index_tricks import r_ as r_
+    from .index_tricks import s_ as s_
+    from .mapping import apply_along_axis as apply_along_axis
+    from .mapping import apply_over_axes as apply_over_axes
+    from .mapping import vectorize as vectorize
+    from .nan_reductions import nanargmax as nanargmax
+    from .nan_reductions import nanargmin as nanargmin
+    from .nan_reductions import nancumprod as nancumprod
+    from .nan_reductions import nancumsum as nancumsum
+    from .nan_reductions import nanmax as nanmax
+    from .nan_reductions import nanmean as nanmean
+    from .nan_reductions import nanmin as nanmin
+    from .nan_reductions import nanprod as nanprod
+    from .nan_reductions import nanstd as nanstd
+    from .nan_reductions import nansum as nansum
+    from .nan_reductions import nanvar as nanvar
+    from .padding import pad as pad
+    from .polynomials import poly as poly
+    from .polynomials import polyadd as polyadd
+    from .polynomials import polyder as polyder
+    from .polynomials import polydiv as polydiv
+    from .polynomials import polyfit as polyfit
+    from .polynomials import polyint as polyint
+    from .polynomials import polymul as polymul
+    from .polynomials import polysub as polysub
+    from .polynomials import polyval as polyval
+    from .polynomials import roots as roots
+    from .quantiles import median as median
+    from .quantiles import nanmedian as nanmedian
+    from .quantiles import nanpercentile as nanpercentile
+    from .quantiles import nanquantile as nanquantile
+    from .quantiles import percentile as percentile
+    from .quantiles import quantile as quantile
+    from .setops import intersect1d as intersect1d
+    from .setops import setdiff1d as setdiff1d
+    from .setops import setxor1d as setxor1d
+    from .setops import union1d as union1d
+    from .setops import unique as unique
+    from .setops import unique_all as unique_all
+    from .setops import unique_counts as unique_counts
+    from .setops import unique_inverse as unique_inverse
+    from .setops import unique_values as unique_values
+    from .statistics import corrcoef as corrcoef
+    from .statistics import cov as cov
+    from .statistics import histogram as histogram
+    from .statistics import histogram2d as histogram2d
+    from .statistics import histogram_bin_edges as histogram_bin_edges
+    from .statistics import histogramdd as histogramdd
+    from .windows import bartlett as bartlett
+    from .windows import blackman as blackman
+    from .windows import hamming as hamming
+    from .windows import hanning as hanning
+    from .windows import i0 as i0
+    from .windows import kaiser as kaiser
 
 __array_namespace_info__ = namespace_info.namespace_info
 __array_api_version__ = "2025.12"
@@ -443,8 +444,13 @@ def __getattr__(name: str) -> object:
     # What few programs need is loaded when it is asked for: importing funcgrad stays quick.
     if name in ("fft", "linalg"):
         return _importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    family = _homes.get(name)
+    if family is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(_importlib.import_module(f"{__name__}.{family}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "fft", "linalg"})
+    return sorted({*globals(), *_homes, "fft", "linalg"})

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..control.loops import while_loop
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
 from ..typing import Array, ArrayLike
 from .arithmetic import abs, floor_divide, remainder
 from .manipulation import broadcast_arrays, moveaxis
-from .padding import pad
 from .promotion import check_arraylike, dtype_of, promote_dtypes, to_array
 from .selection import where
 
@@ -49,6 +47,8 @@ def gcd(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -
         return where(done, a, b), where(done, b, remainder(a, where(done, 1, b)))
 
     pair = _magnitudes("gcd", x1, x2)
+    from ..control.loops import while_loop
+
     return while_loop(lambda pair: (pair[1] != 0).any(), step, pair)[0]
 
 
@@ -99,7 +99,7 @@ def packbits(a: Shaped[ArrayLike, "..."], axis: int | None = None, bitorder: str
         )
     places = _bit_places(bitorder)
     bits, along = _last((x != 0).astype(np.uint8), axis)
-    bits = pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 8)])
+    bits = _filled(bits, -bits.shape[-1] % 8)
     groups = bits.reshape((*bits.shape[:-1], bits.shape[-1] // 8, 8))
     return moveaxis((groups << places).sum(axis=-1, dtype=np.uint8), -1, along)
 
@@ -134,6 +134,13 @@ def unpackbits(
     if count is not None:
         missing = count - bits.shape[-1]
         if missing > 0:
-            bits = pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, missing)])
+            bits = _filled(bits, missing)
         bits = bits[..., :count]
     return moveaxis(bits, -1, along)
+
+
+def _filled(bits: Any, missing: int) -> Any:
+    """Bits with zeros behind them."""
+    from .padding import pad
+
+    return pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, missing)])

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..control.loops import fori_loop
 from ..control.plans import planned
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
@@ -185,6 +184,8 @@ def searchsorted(
         probe = take(line, middle, mode="clip")
         before = _sorts_before(probe, values, side == "right") & (lower < upper)
         return where(before, middle + 1, lower), where(before, upper, middle)
+
+    from ..control.loops import fori_loop
 
     return fori_loop(0, size.bit_length(), halve, (low, high))[0]
 

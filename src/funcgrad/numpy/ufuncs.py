@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..control.scan import scan
 from ..core.sources import user_line
 from ..ir.avals import canonical_axis
 from ..primitives import cumulative, reduction
@@ -19,11 +18,17 @@ from .creation import full, ones
 from .indexing import take
 from .joining import append, concatenate
 from .manipulation import broadcast_to, moveaxis
-from .mapping import vectorize
 from .promotion import check_arraylike, dtype_of, requested_dtype, shape_of, to_array
 from .ranges import arange
 from .reductions import canonical_axes, keep
 from .selection import where as choose_where
+
+
+def _scanned(step: Callable[[Any, Any], Any], first: Any, rows: Any) -> Any:
+    """The last carry, and what each row gave."""
+    from ..control.scan import scan
+
+    return scan(step, first, rows)
 
 
 class ufunc:
@@ -61,7 +66,11 @@ class ufunc:
         self.__qualname__ = self.__name__
         self.__doc__ = func.__doc__
         self.__wrapped__ = func
-        self._call = vectorize(func) if call is None else call
+        if call is None:
+            from .mapping import vectorize
+
+            call = vectorize(func)
+        self._call = call
         self._reduce = reduce
         self._accumulate = accumulate
         self._at = at
@@ -151,7 +160,7 @@ class ufunc:
             new = self._call(carry, value).astype(carry.dtype)
             return new if mask is None else choose_where(taken, new, carry), None
 
-        return scan(step, first, (rows, masks))[0]
+        return _scanned(step, first, (rows, masks))[0]
 
     def accumulate(self, a: Any, axis: Any = 0, dtype: Any = None, out: None = None) -> Any:
         """The folds of the first 1, 2, ... elements along an axis.
@@ -177,7 +186,7 @@ class ufunc:
             new = self._call(carry, row).astype(carry.dtype)
             return new, new
 
-        later = scan(step, rows[0], rows[1:])[1]
+        later = _scanned(step, rows[0], rows[1:])[1]
         return moveaxis(concatenate([rows[:1], later]), 0, along)
 
     def outer(self, A: Any, B: Any, /) -> Any:
@@ -216,7 +225,7 @@ class ufunc:
             new = self._call(flat[place], *others).astype(dtype)
             return flat.at[place].set(new, mode="drop"), None
 
-        return scan(step, x.reshape(-1), (numbers.reshape(-1), *operands))[0].reshape(x.shape)
+        return _scanned(step, x.reshape(-1), (numbers.reshape(-1), *operands))[0].reshape(x.shape)
 
     def reduceat(
         self, a: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: None = None
@@ -254,7 +263,7 @@ class ufunc:
             new = self._call(carry, value[None]).astype(wanted)
             return choose_where((i > before) & (i < after), new, carry), None
 
-        folded = scan(step, take(rows, starts, 0), (arange(rows.shape[0]), rows))[0]
+        folded = _scanned(step, take(rows, starts, 0), (arange(rows.shape[0]), rows))[0]
         return moveaxis(folded, 0, along)
 
 
