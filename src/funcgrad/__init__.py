@@ -26,6 +26,7 @@ from .api.placement import clear_caches as clear_caches
 from .api.placement import device_get as device_get
 from .api.placement import device_put as device_put
 from .api.placement import effects_barrier as effects_barrier
+from .api.reverse import fwd_and_bwd as fwd_and_bwd
 from .api.reverse import grad as grad
 from .api.reverse import linear_transpose as linear_transpose
 from .api.reverse import value_and_grad as value_and_grad

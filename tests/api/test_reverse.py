@@ -143,3 +143,39 @@ def test_per_example_gradients():
     w, xs = np.ones(3, np.float32), np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     found = fg.jit(fg.vmap(fg.grad(loss), in_axes=(None, 0)))(w, xs)
     np.testing.assert_allclose(found, np.cos(w * xs) * xs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("jitted", [True, False])
+@pytest.mark.parametrize("argnums", [0, (0, 1), (1,)])
+def test_the_two_passes_apart(argnums, jitted):
+    traced = []
+
+    def f(x, w, *, scale):
+        traced.append(None)
+        return fnp.tanh(x @ w) * scale, {"sum": x.sum()}
+
+    fwd, bwd = fg.fwd_and_bwd(f, argnums, has_aux=True, jitted=jitted)
+    w, ct = fnp.arange(6.0).reshape(3, 2) / 6, fnp.ones((4, 2))
+    for k in range(3):
+        x = fnp.full((4, 3), 0.1 * k)
+        value, residuals, aux = fwd(x, w, scale=2.0)
+        one = fg.vjp(lambda *xs: f(*xs, scale=2.0)[0], x, w)
+        wanted = one[1](ct)
+        np.testing.assert_allclose(value, one[0], rtol=1e-6)
+        np.testing.assert_allclose(aux["sum"], x.sum(), rtol=1e-6)
+        found = bwd(residuals, ct)
+        if isinstance(argnums, int):
+            np.testing.assert_allclose(found, wanted[argnums], rtol=1e-6)
+        else:
+            assert len(found) == len(argnums)
+            for got, n in zip(found, argnums, strict=True):
+                np.testing.assert_allclose(got, wanted[n], rtol=1e-6)
+    # Beside the reference's three traces: one in all, or one a call.
+    assert len(traced) - 3 == (1 if jitted else 3)
+
+
+def test_the_two_passes_want_what_they_differentiate():
+    with pytest.raises(TypeError, match="argnums"):
+        fg.fwd_and_bwd(fnp.sin, 1)[0](1.0)
+    with pytest.raises(TypeError, match="fwd_and_bwd"):
+        fg.fwd_and_bwd(1.0, 0)  # pyright: ignore[reportArgumentType] - what is refused

@@ -134,3 +134,11 @@ def test_checker_takes_good_jaxprs_and_refuses_broken_ones():
         check_jaxpr(Jaxpr([], good.invars, [wrong], [eqn.replace(outvars=[wrong])]))
     with pytest.raises(JaxprTypeError, match="2 outputs are bound but 1"):
         check_jaxpr(good.replace(eqns=[eqn.replace(outvars=[*eqn.outvars, wrong])]))
+
+
+def test_stand_ins_with_another_shape_or_dtype():
+    one = fg.ShapeDtypeStruct((3,), np.float32, weak_type=True)
+    assert one.update(shape=(2, 2)) == fg.ShapeDtypeStruct((2, 2), np.float32, weak_type=True)
+    assert one.update(dtype=np.int32, weak_type=False) == fg.ShapeDtypeStruct((3,), np.int32)
+    with pytest.raises(TypeError, match="size"):
+        one.update(size=3)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..control.flat import FlatFunction, canonical_argnums, check_leaves, name_of
+from ..control.jitted import jit
 from ..core.array import Array
 from ..core.sources import user_line
 from ..core.staging import stage
@@ -266,6 +267,44 @@ def check_output_dtype(aval: ShapedArray, holomorphic: bool, what: str) -> None:
             f"outputs (output dtype that is a sub-dtype of np.{kind.__name__}), but got {name}.\n"
             f"  {user_line()}\n  For functions of another kind use jvp and vjp directly."
         )
+
+
+def fwd_and_bwd(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int],
+    has_aux: bool = False,
+    jitted: bool = True,
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The two passes of reverse mode, as functions that are each compiled once.
+
+    `fwd(*args)` gives what `vjp` gives, with residuals in the place of a function, and
+    `bwd(residuals, ct) = ctᵀ · ∂fun(args)`. What `vjp` returns would be jitted
+    anew at each call.
+
+    Args:
+        fun: takes pytrees of arrays, returns one; with has_aux a pair (result, auxiliary data).
+        argnums: the positional arguments to differentiate with respect to.
+        has_aux: whether fun returns auxiliary data that is not differentiated.
+        jitted: whether both are jitted.
+    Returns:
+        `(fwd, bwd)`: fwd gives `(result, residuals)`, or `(result, residuals, aux)`; bwd gives one
+        cotangent tree for each position in argnums, and one alone if argnums is an int.
+    Raises:
+        TypeError: fun is not callable, or an argument at argnums is missing.
+    """
+    check_callable(fun, "fwd_and_bwd")
+    name = name_of(fun)
+
+    def fwd(*args: Any, **kwargs: Any) -> Any:
+        positions = canonical_argnums(argnums, len(args), "argnums", name, TypeError)
+        partial_fun, chosen = partial_at(fun, positions, args, kwargs)
+        return vjp(partial_fun, *chosen, has_aux=has_aux)
+
+    def bwd(residuals: Any, ct: Any) -> Any:
+        found = residuals(ct)
+        return found[0] if isinstance(argnums, int) else found
+
+    return (jit(fwd), jit(bwd)) if jitted else (fwd, bwd)
 
 
 def linear_transpose(

@@ -26,6 +26,15 @@ class ShapeDtypeStruct(HasAval):
         canonical = dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
         self.aval = ShapedArray(canonical_shape(shape), canonical, weak_type)
 
+    def update(self, **changes: Any) -> ShapeDtypeStruct:
+        """A stand-in with another shape, dtype, weak_type or sharding.
+
+        Raises:
+            TypeError: it has no such attribute.
+        """
+        known: dict[str, Any] = {"shape": self.shape, "dtype": self.dtype}
+        return ShapeDtypeStruct(**{**known, "weak_type": self.weak_type, **changes})
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of unsized object: the array has no axis.")
