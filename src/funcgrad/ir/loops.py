@@ -22,7 +22,7 @@ int64 = np.dtype(np.int64)
 ARITHMETIC = frozenset(
     "neg add sub mul div rem min max abs sign pow fma sqrt rsqrt cbrt exp exp2 expm1 log log1p "
     "sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv "
-    "erfcx log_ndtr ndtri dawsn lgamma digamma bessel_i0e bessel_i1e "
+    "erfcx log_ndtr ndtri dawsn wofz lgamma digamma bessel_i0e bessel_i1e "
     "floor ceil round round_away trunc copysign nextafter and or xor not shift_left "
     "shift_right_logical shift_right_arithmetic population_count clz mulhi conj".split()
 )

@@ -29,6 +29,8 @@ from ..ir.nests import (
 
 # Turns that are written out, and how many expressions they may have in all.
 FEW, MOST = 4, 400
+# The same where the loop around them then fills vectors: a long expression gains the most.
+MOST_IN_LANES = 8000
 # Turns of a loop around narrow ones that are worth vectors of their own.
 WIDE = 16
 
@@ -81,7 +83,7 @@ def _is_narrow(node: Node) -> bool:
     size = _size(node.body) * node.axis.extent
     apart = all(not n.combine for n in node.body if isinstance(n, Store))
     folds = kinds == {Accumulate} and all(not acc.positional for acc in node.accs)
-    return (folds or (kinds == {Store} and not node.accs and apart)) and 0 < size <= MOST
+    return (folds or (kinds == {Store} and not node.accs and apart)) and 0 < size <= MOST_IN_LANES
 
 
 def _written_out(loop: Node) -> list[Node]:

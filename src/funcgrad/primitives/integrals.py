@@ -295,7 +295,6 @@ class Wofz(Special):
     """w(z) = e^-z² erfc(-iz), the Faddeeva function of complex z."""
 
     name = "wofz"
-    composed = True
     scipy = "wofz"
     accepts = (np.complexfloating,)
     domains = (Domain(-1.0, 1.0, np.complex128),)

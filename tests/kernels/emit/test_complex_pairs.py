@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 from funcgrad.kernels.emit.complex_pairs import COMPLEX, REAL, expand_complex, expand_to_real
 from funcgrad.kernels.emit.maths import FUNCTIONS
@@ -229,8 +230,40 @@ def test_infinities(dtype: Any) -> None:
         np.testing.assert_allclose(computed("logistic", z)[:2], logistic(z[:2]), rtol=1e-5)
 
 
+def faddeeva_points(dtype: Any) -> Any:
+    """In the plane, and near its axes, where one of both parts is small."""
+    draw = np.random.default_rng(23)
+    x = np.concatenate([draw.uniform(-12, 12, 600), draw.normal(size=300), [0.0, -0.0, 0.0, 30.0]])
+    near = 10 ** draw.uniform(-14, 1, 300)
+    y = np.concatenate([draw.uniform(-8, 12, 600), near, [0.0, 2.0, -3.0, 0.0]])
+    return complex_of(x.astype(dtype), y.astype(dtype))
+
+
+@both_dtypes
+def test_the_faddeeva_function(dtype: Any) -> None:
+    z = faddeeva_points(dtype)
+    out, exact = computed("wofz", z), scipy.special.wofz(wider(z).astype(np.complex128))
+    # SciPy's own error is up to 1e-13 of a part.
+    most = 1e-12 if dtype == np.float64 else 4 * np.finfo(dtype).eps
+    for part in (np.real, np.imag):
+        np.testing.assert_allclose(part(out), part(exact), most, 1e-300 if most < 1e-9 else 1e-37)
+
+
+@both_dtypes
+def test_the_faddeeva_function_at_infinity(dtype: Any) -> None:
+    inf, big = np.inf, np.finfo(dtype).max
+    x, y = (
+        np.array([0, 0, 3, inf, big, np.nan, 0, big], dtype),
+        np.array([inf, big, inf, 3, 0, 1, -1, big], dtype),
+    )
+    z = complex_of(x, y)
+    out, exact = computed("wofz", z), scipy.special.wofz(z.astype(np.complex128))
+    for part in (np.real, np.imag):
+        np.testing.assert_allclose(part(out), part(exact).astype(dtype), 1e-6)
+
+
 def test_every_operation_is_tried() -> None:
-    assert set(COMPLEX) == {*UNARY, *BINARY, "pow"}
+    assert set(COMPLEX) == {*UNARY, *BINARY, "pow", "wofz"}
     assert set(REAL) == {"abs", "real", "imag", "eq", "ne", "is_finite"}
     assert set(FUNCTIONS) - set(COMPLEX) - {"sqrt"} == {
         *("atan2", "cbrt", "erf", "erfc", "erf_inv", "nextafter", "round_away"),

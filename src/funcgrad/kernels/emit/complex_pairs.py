@@ -13,6 +13,7 @@ from typing import Any
 from ...ir.loops import Expr
 from . import complex_functions as functions
 from . import complex_values as values
+from .complex_faddeeva import faddeeva
 from .complex_values import Complex
 from .maths_values import Value, select
 
@@ -100,6 +101,7 @@ COMPLEX: dict[str, Callable[..., Complex]] = {
     "asinh": functions.area_sine,
     "acosh": functions.area_cosine,
     "atanh": functions.area_tangent,
+    "wofz": faddeeva,
 }
 REAL: dict[str, Callable[..., Value]] = {
     "abs": values.modulus,
