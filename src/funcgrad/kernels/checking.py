@@ -302,6 +302,8 @@ def lifetimes(block: Block) -> dict[Buffer, tuple[int, int]]:
             root = block.root(b)
             if root not in outside:
                 found[root] = (min(found.get(root, (begin, end))[0], begin), end)
+        if isinstance(step, LibraryCall) and step.ready:
+            found.update((b, (0, len(block.steps))) for b in step.scratch)
     for b in block.outputs:
         root = block.root(b)
         if root in found:

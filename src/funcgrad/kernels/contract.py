@@ -327,6 +327,27 @@ def is_packed(g: Gemm, vector_bits: int) -> bool:
     return g.left[0] or g.n >= _PACKED_COLUMNS
 
 
+def looped_kernel(g: Gemm, name: str) -> LibraryKernel | None:
+    """A kernel for each turn of a loop whose right side is the same in all of them.
+
+    All stages but the last one pack that side, which is done before the loop.
+
+    Returns:
+        None where the kernel of a single product serves as well or better: little is computed,
+        there are fewer than three tiles of rows, which threads share, or few columns, rows are so
+        long that blocks have few of them, or much would have to be kept.
+    """
+    if g.dtype not in _BLAS or g.given is not None or g.batch:
+        return None
+    bits, size = machine().vector_bits, 4 if g.dtype == "float32" else 8
+    if g.m < 3 * gemm_packed.rows_of(bits) or g.m * g.n * g.k < _WORTHWHILE:
+        return None
+    if g.n < _PACKED_COLUMNS or g.n * size > limits(bits).row or g.n * g.k * size > _PACKED_BYTES:
+        return None
+    way = "its right side packed before the loop"
+    return gemm_packed.build(g, name, bits)._replace(way=way)
+
+
 def blas_kernel(g: Gemm, name: str) -> LibraryKernel:
     """A kernel whose chunks are blocks of rows of one product of the batch."""
     symbol, kind, one = _BLAS[g.dtype]

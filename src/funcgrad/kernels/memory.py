@@ -95,15 +95,17 @@ def _plan(block: Block, base: int, out: Plan) -> int:
     # Scratch comes first, so that it is at the same place for all steps, which stays in cache.
     for at, step in enumerate(block.steps):
         if isinstance(step, LibraryCall):
+            # What is made before a loop stays as it is in all turns.
+            life = (0, len(block.steps)) if step.ready else block.span(at)
             for b in step.scratch:
-                out.offsets[b] = base + place.put(*block.span(at), b.bytes)
+                out.offsets[b] = base + place.put(*life, b.bytes)
     for at, step in enumerate(block.steps):
         for b in step.writes:
             root = block.root(b)
             if root in outside or root in out.offsets:
                 continue
             out.offsets[root] = base + place.put(first[root], last[root], root.bytes)
-        if isinstance(step, LibraryCall | Launch):
+        if isinstance(step, Launch):
             for b in step.scratch:
                 out.offsets[b] = base + place.put(*block.span(at), b.bytes)
         _inner(step, at, base, place, out)

@@ -19,7 +19,7 @@ from ..ir.nests import Buffer, Kernel
 from .chains import earliest, first_reader, shares_well, turns_of
 from .choices import chooser
 from .chunks import CPU, Division
-from .contract import gemm_kernel, gemm_outline
+from .contract import gemm_kernel, gemm_outline, looped_kernel
 from .fuse import Fuser, Group, reads_of
 from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
 from .layouts import arrange
@@ -65,6 +65,8 @@ class LibraryCall:
         gemm: what a matrix product does.
         backwards: of each operand of the eqn, the axes along which what is read lies backwards.
         tables: constants of the kernel itself.
+        ready: how many of its stages a loop around it does once, before its first turn; what they
+            leave in scratch is kept for all turns.
     """
 
     kernel: LibraryKernel
@@ -75,6 +77,7 @@ class LibraryCall:
     gemm: Gemm | None = None
     backwards: Backwards = ()
     tables: list[Buffer] = field(default_factory=lambda: [])
+    ready: int = 0
 
 
 @dataclass(eq=False)
@@ -231,8 +234,13 @@ class Builder:
         self.host_calls: list[HostCall] = []
         self.kernels = 0
 
-    def block(self, closed: ClosedJaxpr) -> Block:
-        """A closed jaxpr as a block; its captured values become constants."""
+    def block(self, closed: ClosedJaxpr, kept: int = 0) -> Block:
+        """A closed jaxpr as a block; its captured values become constants.
+
+        Args:
+            kept: how many of its first inputs are the same in all turns of the loop it is the
+                body of.
+        """
         halves, choose = self.division.outlines, chooser(self.simplify)
         in_order = self.division.in_order
         program = Definitions(closed.jaxpr, self.library, halves, choose, in_order).program()
@@ -255,8 +263,21 @@ class Builder:
                 block.steps += [Launch(kernel, item) for kernel in made]
             else:
                 block.steps += self._turns(item, wanted, block) or [self.step(item, block)]
+        if kept:
+            self._prepare(block, {*block.inputs[:kept]})
         self._chain(block)
         return block
+
+    def _prepare(self, block: Block, kept: set[Buffer]) -> None:
+        """Let products by matrices that are the same in all turns pack these once."""
+        for call in block.steps:
+            if not isinstance(call, LibraryCall) or call.gemm is None or self.division.outlines:
+                continue
+            if block.root(call.reads[1]) in kept:
+                kernel = looped_kernel(call.gemm, call.kernel.stages[-1].function)
+                if kernel is not None:
+                    call.kernel, call.scratch = kernel, scratch_of(kernel)
+                    call.ready = len(kernel.stages) - 1
 
     def _chain(self, block: Block) -> None:
         """Bring kernels behind the products they can follow block by block."""
@@ -333,9 +354,7 @@ class Builder:
         backwards: Backwards = (),
     ) -> LibraryCall:
         tables = [self._table(table, block) for table in kernel.tables]
-        byte = np.dtype(np.uint8)
-        scratch = [Buffer((n,), byte, f"scratch{k}") for k, n in enumerate(kernel.scratch)]
-        reads, writes = item.inputs, item.outputs
+        scratch, reads, writes = scratch_of(kernel), item.inputs, item.outputs
         return LibraryCall(kernel, reads, writes, scratch, item.eqn, gemm, backwards, tables)
 
     def _table(self, table: Table, block: Block) -> Buffer:
@@ -361,7 +380,8 @@ class Builder:
         return f"k{self.kernels}"
 
     def _scan(self, item: Step, parts: dict[str, Any]) -> BlockStep:
-        block = self.block(self.simplify(parts["jaxpr"]))
+        kept = parts["num_consts"] if parts["length"] > 1 else 0
+        block = self.block(self.simplify(parts["jaxpr"]), kept)
         return Scan(
             block,
             parts["length"],
@@ -401,6 +421,12 @@ def read_of(program: Program, items: list[Group | Step]) -> set[Buffer]:
             b = program.views[b]
             found.add(b)
     return found
+
+
+def scratch_of(kernel: LibraryKernel) -> list[Buffer]:
+    """Memory that a kernel written by hand needs."""
+    byte = np.dtype(np.uint8)
+    return [Buffer((n,), byte, f"scratch{k}") for k, n in enumerate(kernel.scratch)]
 
 
 def rooms_for(carried: list[Buffer]) -> list[Buffer]:

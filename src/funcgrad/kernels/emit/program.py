@@ -218,7 +218,7 @@ class ProgramEmitter:
         assert isinstance(step, Launch)
         (*before, stage), kernel = call.kernel.stages, step.kernel
         names, follower = self.library_functions(call), f"@{self.kernel(step)}"
-        for earlier in before:
+        for earlier in before[call.ready :]:
             self.stage(block, call, earlier, names)
         made = names[stage.function]
         first = self.stage_pointers(block, call, stage)
@@ -256,7 +256,7 @@ class ProgramEmitter:
     def library(self, block: Block, step: LibraryCall) -> None:
         """The stages of a kernel written by hand."""
         names = self.library_functions(step)
-        for stage in step.kernel.stages:
+        for stage in step.kernel.stages[step.ready :]:
             self.stage(block, step, stage, names)
 
     def stage(self, block: Block, step: LibraryCall, stage: Stage, names: dict[str, str]) -> None:
@@ -315,6 +315,11 @@ class ProgramEmitter:
         reads = [self.pointer(block, b) for b in step.reads]
         writes = [self.pointer(block, b) for b in step.writes]
         self.pointers.update(zip(body.inputs[:c], reads, strict=False))
+        for call in body.steps:
+            if isinstance(call, LibraryCall):
+                names = self.library_functions(call) if call.ready else {}
+                for stage in call.kernel.stages[: call.ready]:
+                    self.stage(body, call, stage, names)
         kept, places = stacked_carries(step), self._places(step, writes)
         first = str(step.length - 1 if step.reverse else 0)
         for k, b in enumerate(step.rooms):
