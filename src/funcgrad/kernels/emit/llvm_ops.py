@@ -112,6 +112,9 @@ _INTRINSICS_FLOAT = {
     "copysign": "copysign",
     "fma": "fma",
 }
+# What gives one of its operands, or a number with no more digits; and what an instruction rounds.
+_EXACT = {*"neg abs min max floor ceil round trunc copysign".split()}
+_OF_UPPER_HALVES = {*_EXACT, *"add sub mul div sqrt fma".split()}
 _COMPARE_FLOAT = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 
 
@@ -137,8 +140,11 @@ class Ops:
         if is_small_float(dtype):
             wide = [self.cast(a, dtype, float32, lanes, level) for a in args]
             result = self.apply(op, wide, float32, lanes, level)
-            comparison = op in _COMPARE_FLOAT or op == "is_finite"
-            return result if comparison else self.cast(result, float32, dtype, lanes, level)
+            if op in _COMPARE_FLOAT or op == "is_finite":
+                return result
+            if dtype == dtypes.bfloat16 and op in _OF_UPPER_HALVES:
+                return self._to_bfloat16(result, lanes, level, op not in _EXACT, False)
+            return self.cast(result, float32, dtype, lanes, level)
         if dtype.kind == "f":
             return self._float(op, args, dtype, lanes, level)
         return self._integer(op, args, dtype, lanes, level)
@@ -287,25 +293,30 @@ class Ops:
         narrow = typed(register_type(target), lanes)
         return self.w.value(f"trunc {wide} {number} to {narrow}", level)
 
-    def _to_bfloat16(self, x: str, lanes: int, level: int) -> str:
-        """The upper half of a float32, rounded to even; NaN stays NaN."""
+    def _to_bfloat16(
+        self, x: str, lanes: int, level: int, rounded: bool = True, checked: bool = True
+    ) -> str:
+        """The upper half of a float32, rounded to even or as it is; NaN stays NaN.
+
+        Not `checked`: a NaN has no bits in its lower half, with which it might become an infinity.
+        What instructions make of bfloat16s has none: it is an operand's, or the processor's own.
+        """
         wide, narrow = typed("i32", lanes), typed("i16", lanes)
 
-        def number(n: int) -> str:
-            return self.splat("i32", str(n), lanes)
-
-        def op(name: str, a: str, b: str) -> str:
-            return self.w.value(f"{name} {wide} {a}, {b}", level)
+        def op(name: str, a: str, n: int) -> str:
+            return self.w.value(f"{name} {wide} {a}, {self.splat('i32', str(n), lanes)}", level)
 
         bits = self.w.value(f"bitcast {typed('float', lanes)} {x} to {wide}", level)
-        odd = op("and", op("lshr", bits, number(16)), number(1))
-        rounded = op("lshr", op("add", op("add", bits, number(0x7FFF)), odd), number(16))
-        quiet = op("or", op("lshr", bits, number(16)), number(0x40))
-        nan = self.w.value(f"fcmp uno {typed('float', lanes)} {x}, {x}", level)
-        either = self.w.value(
-            f"select {typed('i1', lanes)} {nan}, {wide} {quiet}, {wide} {rounded}", level
-        )
-        return self.w.value(f"trunc {wide} {either} to {narrow}", level)
+        half = op("lshr", bits, 16)
+        if rounded:
+            near = op("add", bits, 0x7FFF)
+            half = op("lshr", self.w.value(f"add {wide} {near}, {op('and', half, 1)}", level), 16)
+        if checked:
+            quiet = op("or", op("lshr", bits, 16), 0x40)
+            nan = self.w.value(f"fcmp uno {typed('float', lanes)} {x}, {x}", level)
+            which = f"{typed('i1', lanes)} {nan}, {wide} {quiet}, {wide} {half}"
+            half = self.w.value(f"select {which}", level)
+        return self.w.value(f"trunc {wide} {half} to {narrow}", level)
 
     def _from_bfloat16(self, x: str, lanes: int, level: int) -> str:
         wide, narrow = typed("i32", lanes), typed("i16", lanes)
