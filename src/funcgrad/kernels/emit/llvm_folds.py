@@ -14,6 +14,7 @@ import numpy as np
 
 from ...ir.loops import Affine, Axis, DType, Expr
 from ...ir.nests import Acc, Accumulate, Advance, Buffer, identity_of
+from .keys import float_of, held_as, key_of, worst
 from .llvm_ops import Ops, constant_text, is_float, memory_type, register_type, suffix, typed
 from .writer import Writer, splat
 
@@ -45,6 +46,16 @@ class Kept(NamedTuple):
     memory: str
     place: str
     start: str
+
+
+def _by_keys(acc: Acc) -> bool:
+    """Whether a fold compares keys of floats."""
+    return acc.op in ("max", "min") and is_float(acc.value_dtype)
+
+
+def _held(acc: Acc) -> DType:
+    """The dtype in which the value of a fold is held."""
+    return held_as(acc.value_dtype) if _by_keys(acc) else acc.value_dtype
 
 
 def _place_type(acc: Acc) -> str:
@@ -225,6 +236,8 @@ class Folds(ABC):
         dtype = acc.value_dtype
         if acc.initial is not None:
             return [self.widen(self.value(acc.initial), dtype, lanes)]
+        if _by_keys(acc):
+            return [worst(acc.op, dtype, lanes)]
         first = constant_text(identity_of(acc.op, dtype), dtype)
         kind = register_type(dtype)
         names = [first if lanes == 1 else f"splat ({kind} {first})"]
@@ -235,7 +248,7 @@ class Folds(ABC):
 
     def _types(self, acc: Acc) -> list[str]:
         lanes = self.acc_lanes[acc][0]
-        types = [typed(register_type(acc.value_dtype), lanes)]
+        types = [typed(register_type(_held(acc)), lanes)]
         return [*types, typed(_place_type(acc), lanes)] if acc.positional else types
 
     def carried(self, accs: Sequence[Acc]) -> list[tuple[str, str]]:
@@ -307,7 +320,7 @@ class Folds(ABC):
     def _joined(self, acc: Acc, x: list[str], y: list[str], lanes: int) -> list[str]:
         level = len(self.w.open)
         if not acc.positional:
-            return [self.ops.apply(acc.op, [x[0], y[0]], acc.value_dtype, lanes, level)]
+            return [self.ops.apply(acc.op, [x[0], y[0]], _held(acc), lanes, level)]
         better = self._better(acc, x, y, lanes, level)
         kind = acc.value_dtype
         value = self.ops.select(better, y[0], x[0], kind, lanes, level, lanes == 1)
@@ -363,6 +376,8 @@ class Folds(ABC):
         lanes = self.acc_lanes[acc][0]
         value = self.widen(self.value(node.value), acc.value_dtype, lanes)
         old, level = self.accs[acc], len(self.w.open)
+        if _by_keys(acc):
+            value = key_of(self.ops, acc.op, value, acc.value_dtype, lanes, level)
         if node.position is None:
             joined = self._joined(acc, old, [value], lanes)
         else:
@@ -411,16 +426,20 @@ class Folds(ABC):
 
     def folded(self, acc: Acc) -> Value:
         """What a fold has come to: its result, or within its loops the value so far."""
-        if acc in self.accs:
-            return Value(self.accs[acc][0], self.acc_lanes[acc][0], self.acc_level[acc])
-        return self.results[acc]
+        if acc not in self.accs:
+            return self.results[acc]
+        name, lanes, level = self.accs[acc][0], self.acc_lanes[acc][0], self.acc_level[acc]
+        if _by_keys(acc):
+            level = len(self.w.open)
+            name = float_of(self.ops, acc.op, name, acc.value_dtype, lanes, level)
+        return Value(name, lanes, level)
 
     def finish(self, acc: Acc) -> None:
         """Close a fold: join its lanes, and keep its result as a value."""
         names = self.accs.pop(acc)
         lanes, across = self.acc_lanes.pop(acc)
         level = len(self.w.open)
-        types = [register_type(acc.value_dtype), _place_type(acc)]
+        types = [register_type(_held(acc)), _place_type(acc)]
         while across and lanes > 1:
             half = lanes // 2
             order = ", ".join(f"i32 {half + k}" for k in range(half))
@@ -437,6 +456,8 @@ class Folds(ABC):
             if lanes == 1:
                 break
         result = names[-1]
+        if _by_keys(acc):
+            result = float_of(self.ops, acc.op, result, acc.value_dtype, lanes, level)
         if acc.positional:
             held = np.dtype(np.int32 if _place_type(acc) == "i32" else np.int64)
             result = self.ops.cast(result, held, acc.dtype, lanes, level)
