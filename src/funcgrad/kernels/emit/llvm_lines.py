@@ -18,8 +18,9 @@ from .llvm_memory import Memory
 from .llvm_ops import memory_type
 from .streams import ALIGNMENT, in_rows_of, line_of
 
-# Lines of a row from which on it is worth it, and bytes of a row on the stack.
-LINES, KEPT = 4, 1 << 15
+# Lines of a row from which on it is worth it, and for a row on the stack; bytes of such rows, which
+# stay in the first cache.
+LINES, KEPT_LINES, KEPT = 12, 28, 1 << 15
 
 
 class Across(NamedTuple):
@@ -74,11 +75,14 @@ def first_line(emitter: Memory, loop: For, found: Across, start: str, stop: str)
 def keep_rows(emitter: Memory, loop: For, found: Across) -> dict[Buffer, Kept]:
     """Rows on the stack for what a loop writes, which stands in lines as in memory."""
     w, kept = emitter.w, dict[Buffer, Kept]()
-    if sum(loop.axis.extent * b.dtype.itemsize for b in found.offsets) > KEPT:
+    extent = loop.axis.extent
+    if extent < KEPT_LINES * found.line:
+        return kept
+    if sum(extent * b.dtype.itemsize for b in found.offsets) > KEPT:
         return kept
     for buffer, offset in found.offsets.items():
         kind, line = memory_type(buffer.dtype), ALIGNMENT // buffer.dtype.itemsize
-        size = loop.axis.extent + line + emitter.lanes
+        size = extent + line + emitter.lanes
         memory = w.first(f"alloca [{size} x {kind}], align {ALIGNMENT}")
         emitter.axes[loop.axis] = Bound("0", 0)
         at = emitter.index(offset, False).name
