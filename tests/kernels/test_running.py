@@ -46,6 +46,18 @@ def test_logarithms_of_running_sums(shape, axis, dtype):
             close(found, want)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_rows_side_by_side_are_as_rows_alone(dtype):
+    """One in each lane, and each with infinities and NaN of its own."""
+    with enable_x64():
+        f = fg.jit(lambda x: lax.cumlogsumexp(x, 1))
+        for shape in ((37, 50), (8, 33), (3, 9)):
+            x = values(shape, getattr(dtypes, dtype, dtype), 1)
+            alone = np.concatenate([np.asarray(f(row[None])) for row in x])
+            found, alone = (np.asarray(v).astype(np.float64) for v in (f(x), alone))
+            np.testing.assert_array_equal(found, alone)
+
+
 def test_small_shares_are_not_lost():
     """Beside 1 an e-20 is nothing, beside 0 it is all."""
     x = np.float32([0.0, -20.0, -20.0])

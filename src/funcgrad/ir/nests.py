@@ -47,7 +47,7 @@ class Acc(Expr):
 
     For argmin and argmax the expression is the position, in `dtype`; `value_dtype` is what is
     compared. With the op `set` it is what a loop carries: it starts as `initial`, and `Advance`
-    replaces it.
+    replaces it. A fold may have an `initial` value too.
     """
 
     __slots__ = ("initial", "name", "op", "value_dtype")
@@ -173,6 +173,8 @@ def expressions(node: Statement) -> list[Expr]:
     if isinstance(node, Advance):
         return [x for acc, e in node.pairs for x in (acc.initial, e) if x is not None]
     found = [node.value]
+    if isinstance(node, Accumulate) and node.acc.initial is not None:
+        found.append(node.acc.initial)
     if isinstance(node, Store):
         found += [e for i in node.index for e, _ in i.dynamic]
         if node.guard is not None:

@@ -45,6 +45,14 @@ def divides(op: str, dtype: DType) -> bool:
     return op != "logaddexp" and not (op == "mul" and dtype.kind not in "iu")
 
 
+def costly(op: str) -> bool:
+    """Whether a turn costs so much that several rows go on at once, an element of each a lane.
+
+    Along rows a vector is then gathered from as many lines of memory.
+    """
+    return op == "logaddexp"
+
+
 def in_chunks(
     nest: Nest, along: Axis, index: IndexTuple, value: Expr, chunk: Axis, chunks: int
 ) -> tuple[list[Node], list[Node], list[Node]]:
@@ -68,10 +76,9 @@ def in_chunks(
     between: list[Node] = [
         For(number, [Store(starts, place, before), Advance([(before, after)])], [before])
     ]
-    total = Acc("set", dtype, "total", None, Load(starts, mine, dtype, None))
-    new = apply(op, total, value)
-    keep = Store(nest.target, index, cast(new, nest.target.dtype))
-    last = For(along, [keep, Advance([(total, new)])], [total])
+    total = Acc(op, dtype, "total", None, Load(starts, mine, dtype, None))
+    keep = Store(nest.target, index, cast(total, nest.target.dtype))
+    last = For(along, [Accumulate(total, value), keep], [total])
     return [first, Store(folds, mine, fold)], between, [last]
 
 

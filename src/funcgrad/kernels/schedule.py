@@ -53,7 +53,7 @@ from .collapse import buffers_of, collapse
 from .fuse import Group, Member, cost_of
 from .items import Nest
 from .phases import Made, Phase, is_short
-from .running import divides, in_chunks, running_turn
+from .running import costly, divides, in_chunks, running_turn
 from .scattering import parts_of
 from .sharing import Shared
 from .stretches import in_stretches, stretches
@@ -376,7 +376,8 @@ class Scheduler:
 
         accs, body = running_turn(nest.op, nest.dtype, value, keep)
         nodes = loops_over([along], body, accs, vector=False)
-        vector = nest.axis != len(nest.kept) - 1
+        abreast = self.division.in_order and costly(nest.op)
+        vector = abreast or nest.axis != len(nest.kept) - 1
         whole = collapse(loops_over(others, nodes, [], vector=vector))
         return self._chunked(unrolled(whole, self.division.in_order))
 

@@ -235,7 +235,10 @@ class Folds(ABC):
     def _first(self, acc: Acc, lanes: int) -> list[str]:
         dtype = acc.value_dtype
         if acc.initial is not None:
-            return [self.widen(self.value(acc.initial), dtype, lanes)]
+            first = self.widen(self.value(acc.initial), dtype, lanes)
+            if _by_keys(acc):
+                first = key_of(self.ops, acc.op, first, dtype, lanes, len(self.w.open))
+            return [first]
         if _by_keys(acc):
             return [worst(acc.op, dtype, lanes)]
         first = constant_text(identity_of(acc.op, dtype), dtype)
