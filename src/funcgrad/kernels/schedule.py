@@ -376,8 +376,7 @@ class Scheduler:
 
         accs, body = running_turn(nest.op, nest.dtype, value, keep)
         nodes = loops_over([along], body, accs, vector=False)
-        abreast = self.division.in_order and costly(nest.op)
-        vector = abreast or nest.axis != len(nest.kept) - 1
+        vector = nest.axis != len(nest.kept) - 1 or (self.division.in_order and costly(nest.op))
         whole = collapse(loops_over(others, nodes, [], vector=vector))
         return self._chunked(unrolled(whole, self.division.in_order))
 
