@@ -8,6 +8,8 @@ import os
 import select
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from works import OURS, PEERS
 HERE = Path(__file__).parent
 THREADS = 2
 SECONDS = 120.0  # after which an answer is no longer waited for
+PAUSE = 0.01  # seconds between looks whether a process rests
 
 
 def module_of(contender: str) -> str:
@@ -146,6 +149,26 @@ class Peer:
         """Send an order and wait for its answer."""
         self.tell(do, **order)
         return self.answer()
+
+    def rest(self) -> None:
+        """Wait until threads that spin behind their work sleep, a second at most.
+
+        Those of OpenBLAS spin for a tenth of a second, in which who comes next would lack a core.
+        Where the system does not tell how long threads ran, there is one pause.
+        """
+        for _ in range(100):
+            before = self._ran()
+            time.sleep(PAUSE)
+            if self._ran() - before < PAUSE / 10:
+                return
+
+    def _ran(self) -> float:
+        """Seconds for which the threads of the process have run."""
+        total = 0
+        for task in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
+            with suppress(OSError):  # the thread has ended
+                total += int(task.read_text().split()[0])
+        return total / 1e9
 
     def close(self) -> None:
         """End the process."""

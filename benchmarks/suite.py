@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +139,7 @@ def measured(work: Work, peers: dict[str, Peer], settings: Settings, directory: 
                 continue
             least[name].append(min(found))
             middle[name].append(statistics.median(found))
-            time.sleep(0.005)  # threads of the last one that still spin go to sleep
+            peers[name].rest()
     for name in ready:
         if name not in row.failures and least[name]:
             row.times[name] = (min(least[name]), statistics.median(middle[name]))

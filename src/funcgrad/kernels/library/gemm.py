@@ -13,7 +13,7 @@ beyond it, and where many tiles read a panel whose rows would drive each other o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
+from math import gcd, prod
 from typing import NamedTuple
 
 from . import LibraryKernel, Stage
@@ -21,8 +21,6 @@ from .conv_code import KINDS, Code, Value
 from .conv_micro import Ahead, Level, Tile, outer_products
 from .conv_tiles import registers
 
-# Bytes of a copy of panels: part of a small second cache.
-COPY = 1 << 17
 # A chunk has so many products at least, if there are as many, and there are at most so many chunks
 # of a product.
 CHUNK_PRODUCTS, MOST_PARTS = 1 << 20, 32
@@ -66,11 +64,12 @@ class Caches(NamedTuple):
     """What caches hold and bring.
 
     Attributes:
-        panel: bytes of a panel.
+        panel: bytes of a panel, and `copy`: of a copy of panels, part of the second cache.
         few: rows or columns of a result that lanes along the contraction are best for.
     """
 
     panel: int
+    copy: int
     few: int
 
 
@@ -101,16 +100,19 @@ def caches(vector_bits: int) -> Caches:
     megabyte, and bring a panel's row in the time of a tile's products with the row before. Long
     vectors take longer to be added up, lane by lane.
     """
-    return Caches(1 << 16, 16) if vector_bits == 512 else Caches(1 << 14, 64)
+    return Caches(1 << 16, 1 << 18, 16) if vector_bits == 512 else Caches(1 << 14, 1 << 17, 64)
 
 
-def tile_of(m: int, vectors: int, steps: int, limit: int, panel: int) -> tuple[int, int]:
+def tile_of(
+    m: int, vectors: int, steps: int, limit: int, panel: int, parts: tuple[int, int] = (1, 1)
+) -> tuple[int, int]:
     """Rows and vectors of the tile of least cost.
 
     Args:
         limit: registers.
         panel: vectors that a panel holds; with more there are more blocks of steps, and all but
             the first add to what is there.
+        parts: into how many parts rows and columns are cut.
     """
     best: tuple[float, int, int] | None = None
     for width in range(1, min(4, vectors) + 1):
@@ -124,52 +126,70 @@ def tile_of(m: int, vectors: int, steps: int, limit: int, panel: int) -> tuple[i
                         finish = work * blocks + 12 + (30 if rows < high else 0)
                         cycles = max(work / 2, rows / 2 + wide, LATENCY)
                         cost += times * panels * (cycles * steps + finish)
+            cost *= unevenness(-(-m // high), parts[0]) * unevenness(-(-vectors // width), parts[1])
             if best is None or (cost, -high * width) < (best[0], -best[1] * best[2]):
                 best = cost, high, width
     assert best is not None
     return best[1:]
 
 
+def unevenness(tiles: int, parts: int) -> float:
+    """What the larger of two threads' shares of the parts is, over half of it all."""
+    each = -(-tiles // parts)
+    return each * 2 * -(-tiles // (2 * each)) / tiles if parts > 1 else 1.0
+
+
 def cut_of(g: Gemm, vector_bits: int) -> Cut:
     """The cut of a product, from sizes alone."""
     limit, (_, size) = registers(vector_bits), KINDS[g.dtype]
-    lanes, held = vector_bits // (8 * size), caches(vector_bits).panel
+    lanes, there = vector_bits // (8 * size), caches(vector_bits)
+    parts = (1, parts_of(g, lanes)) if g.n >= g.m else (parts_of(g, lanes), 1)
     if is_inner(g, vector_bits):
         steps = -(-g.k // lanes)
-        rows, width = tile_of(g.m, g.n, steps, limit, g.n * steps)
-        blocks = -(-g.k * width * size // held)
+        rows, width = tile_of(g.m, g.n, steps, limit, g.n * steps, parts)
+        blocks = -(-g.k * width * size // there.panel)
         depth = -(-g.k // (blocks * lanes)) * lanes
         by_rows, copied, column_block = g.m > g.n, False, -(-g.n // width) * width
     else:
-        rows, vectors = tile_of(g.m, -(-g.n // lanes), g.k, limit, held // (lanes * size))
+        per_panel = there.panel // (lanes * size)
+        rows, vectors = tile_of(g.m, -(-g.n // lanes), g.k, limit, per_panel, parts)
         width = vectors * lanes
-        depth = -(-g.k // -(-g.k // (held // (width * size))))
-        column_block = min(-(-g.n // width), COPY // (depth * width * size)) * width
-        by_rows = depth * column_block * size <= held
-        crowded = g.m > (READERS - 1) * rows and is_crowded(g, depth, vector_bits)
+        depth = -(-g.k // -(-g.k // (there.panel // (width * size))))
+        column_block = min(-(-g.n // width), there.copy // (depth * width * size)) * width
+        by_rows = depth * column_block * size <= there.panel
+        crowded = g.m > (READERS - 1) * rows and is_crowded(g, depth, width, by_rows, vector_bits)
         copied = g.right[0] or crowded
-    # An even number, which two threads share, unless there are enough products to share.
-    count = prod(b[0] for b in g.batch)
-    parts = max(1, 2 * round(g.m * g.n * g.k / (2 * CHUNK_PRODUCTS)))
-    parts = -(-min(MOST_PARTS, parts * count) // max(count, 1))
-    row_block = -(-g.m // rows) * rows
-    if g.n >= g.m:
-        column_block = min(column_block, -(-g.n // (width * parts)) * width)
-    else:
-        row_block = -(-g.m // (rows * parts)) * rows
+    row_block = -(-g.m // (rows * parts[0])) * rows
+    column_block = min(column_block, -(-g.n // (width * parts[1])) * width)
     return Cut(rows, width, depth, row_block, column_block, copied, by_rows)
 
 
-def is_crowded(g: Gemm, depth: int, vector_bits: int) -> bool:
+def parts_of(g: Gemm, lanes: int) -> int:
+    """Into how many parts a product's rows or columns are cut, whichever there are more of.
+
+    An even number, which two threads share, unless there are enough products to share. Parts have
+    two vectors of columns at least, for tiles of one wait for the left side.
+    """
+    count = prod(b[0] for b in g.batch)
+    parts = max(1, 2 * round(g.m * g.n * g.k / (2 * CHUNK_PRODUCTS)))
+    parts = -(-min(MOST_PARTS, parts * count) // max(count, 1))
+    return min(parts, max(2, g.n // (2 * lanes))) if g.n >= g.m else parts
+
+
+def is_crowded(g: Gemm, depth: int, width: int, by_rows: bool, vector_bits: int) -> bool:
     """Whether a panel's rows where they lie drive each other out of caches.
 
     First caches have 8 ways of 4 KiB at least. Where panels come from the second, which has more
-    places, it is the table of pages that has too few.
+    places, it is the table of pages that has too few, and the first cache only for panels that stay
+    there while tiles of rows go by.
     """
-    apart = g.right[1] * KINDS[g.dtype][1]
-    if caches(vector_bits).panel > WAYS:
-        return depth * apart > PAGES
-    return depth * (apart % 4096 or 4096) > WAYS or g.k > depth
+    size = KINDS[g.dtype][1]
+    apart = g.right[1] * size
+    if caches(vector_bits).panel <= WAYS:
+        return depth * (apart % 4096 or 4096) > WAYS or g.k > depth
+    lines = -(-width * size // 64)
+    places = min(64, 4096 // max(64, gcd(apart, 4096)) * lines)
+    return depth * apart > PAGES or (by_rows and depth * lines > 8 * places)
 
 
 def is_inner(g: Gemm, vector_bits: int) -> bool:
