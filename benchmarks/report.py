@@ -26,10 +26,10 @@ Every work is one function, the same text for funcgrad and for JAX (`benchmarks/
 jitted, with the state of a training step donated; PyTorch runs eagerly, and also with channels-last
 tensors or `torch.compile` where that may help; NumPy takes part where it is fast. Each contender
 has a process of its own with two threads, results are compared before anything is timed, and the
-processes take turns. A time is the minimum over all turns, with the median of the turns' medians in
-brackets. The ratio is our minimum over the best peer's minimum (in brackets the same of the
-medians), and the goal is what it may be at most. It is a shared machine: trust ratios, not
-milliseconds.
+processes take turns, each when the threads of the one before rest. A time is the minimum over all
+turns, with the median of the turns' medians in brackets. The ratio is our minimum over the best
+peer's minimum (in brackets the same of the medians), and the goal is what it may be at most. It is
+a shared machine: trust ratios, not milliseconds.
 """
 
 
