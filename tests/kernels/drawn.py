@@ -42,6 +42,12 @@ def rows(x):
     return x.reshape((x.shape[0] if x.ndim else 1, -1 if x.size else 0))
 
 
+def outer(x, y):
+    """Products of each two rows; of very many rows, whose products no memory holds, of some."""
+    x = rows(x)[:2000]
+    return x @ x.T / max(x.shape[1], 1)
+
+
 def picked(x, by):
     """Positions made from another value, some of them out of range."""
     extent = x.shape[0]
@@ -203,7 +209,7 @@ SMOOTH = {
     "normalise": normalised,
     "softmax": softmax,
     "cumsum": lambda x, y: fnp.cumsum(x, axis=-1) / max(x.shape[-1], 1) if x.ndim else x,
-    "dot": lambda x, y: rows(x) @ rows(x).T / max(rows(x).shape[1], 1),
+    "dot": outer,
     "dot_of_columns": gram,
     "matvec": lambda x, y: rows(x) @ fnp.ones(rows(x).shape[1:], x.dtype) / max(x.size, 1),
     "scan": averaged,
