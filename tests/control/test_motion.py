@@ -68,6 +68,39 @@ def test_a_sum_of_products_is_one_product_behind_the_scan():
             np.testing.assert_allclose(slope[1, 2], (ends[0] - ends[1]) / 2e-6, rtol=1e-7)
 
 
+@pytest.mark.parametrize("number", [0.0, 1.5])
+def test_sums_of_products_that_are_padded(number):
+    """Padding waits until the sum is there with zeros; another number is added in each turn."""
+
+    def f(xs, ys):
+        def turn(total, pair):
+            x, y = pair
+            return total + lax.pad(x.T @ y, number, ((1, 0, 0), (0, 2, 0))), None
+
+        return lax.scan(turn, fnp.zeros((4, 6)), (xs, ys))[0]
+
+    xs, ys = normal(5, 2, 3), normal(5, 2, 4)
+    wanted = sum(
+        np.pad(x.T @ y, ((1, 0), (0, 2)), constant_values=number)
+        for x, y in zip(xs, ys, strict=True)
+    )
+    np.testing.assert_allclose(fg.jit(f)(xs, ys), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_the_gradient_of_one_matrix_of_several_within_a_scan():
+    def f(w, x):
+        def turn(c, _):
+            return fnp.tanh(c @ w[1].T), c.sum()
+
+        last, sums = lax.scan(turn, x, None, length=3)
+        return (last**2).sum() + sums.sum()
+
+    args = 0.3 * normal(2, 4, 4), normal(3, 4)
+    slopes = fg.grad(f, (0, 1))
+    for got, wanted in zip(fg.jit(slopes)(*args), slopes(*args), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_what_a_turn_gives_anyway_is_not_stacked_twice():
     """Both weight gradients are products of one stack of gradients."""
 

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..core.primitive import AxisData, add_any_p
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
@@ -224,7 +226,8 @@ def _summed_behind(eqn: Eqn) -> list[Eqn] | None:
     for s in sums:
         result.append(_total(s.term, stacked))
         for e in s.linear:
-            ins: list[Atom] = [result[-1].outvars[0]]
+            total = result[-1].outvars[0]
+            ins: list[Atom] = [a if isinstance(a, Literal) else total for a in e.invars]
             result.append(e.replace(invars=ins, outvars=[Var(e.outvars[0].aval)]))
         ins = [eqn.invars[consts + s.position], result[-1].outvars[0]]
         result.append(s.addition.replace(invars=ins, outvars=[eqn.outvars[s.position]]))
@@ -260,8 +263,11 @@ def _sums(eqn: Eqn, jaxpr: Jaxpr) -> list[Sum]:
                 if room.takes(stacked, not _batched(term)):
                     found.append(Sum(k, addition, term, linear))
                 break
-            # What is linear may wait until the sum is there.
+            # What is linear may wait until the sum is there, but a number would be added each turn.
+            numbers = [a.val for a in term.invars if isinstance(a, Literal)]
             if term.primitive.linear != "joint" or len(variables(term.invars)) != 1:
+                break
+            if any(map(np.any, numbers)):
                 break
             linear.insert(0, term)
             term = made_by.get(variables(term.invars)[0])
