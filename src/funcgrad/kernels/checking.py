@@ -353,11 +353,32 @@ def check_memory(block: Block, plan: Plan) -> list[Buffer]:
     return everything
 
 
+def check_sum(block: Block, at: int) -> None:
+    """Check that what a step adds to is there, and that nobody reads it for what it was."""
+    step = block.steps[at]
+    assert isinstance(step, LibraryCall)
+    there, (total,) = step.reads[-1], step.writes
+    root = block.root(there)
+    assert block.root(total) is root, f"{total} is not in the memory of {there}"
+    assert root not in block.uses.inputs, f"{there} is an input, and {total} is added to it"
+    assert root not in {block.root(b) for b in step.reads[:-1]}, f"{there} is added to itself"
+    assert min(block.uses.writers[root]) < at, f"nothing is there where {total} is formed"
+    for k, other in enumerate(block.steps):
+        for b in other.reads if other is not step else ():
+            later = b is total
+            while not later and b in block.views:
+                b = block.views[b]
+                later = b is total
+            assert later == (k > at) or block.root(b) is not root, f"{b} is read at step {k}"
+
+
 def check_block(block: Block) -> None:
     """Check every kernel of a block and of those within."""
-    for step in block.steps:
+    for at, step in enumerate(block.steps):
         if isinstance(step, Launch):
             KernelChecker(step.kernel).check()
+        if isinstance(step, LibraryCall) and step.sum is not None:
+            check_sum(block, at)
         for inner in inner_blocks(step):
             check_block(inner)
 

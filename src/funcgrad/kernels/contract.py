@@ -288,7 +288,7 @@ def gemm_outline(g: Gemm, name: str) -> LibraryKernel:
     """What is known of a kernel of products that is written elsewhere: its name and its flops."""
     count = product([b[0] for b in g.batch])
     stage = Stage(name, (("in", 0), ("in", 1), ("out", 0)), count, 1, 0.0)
-    return LibraryKernel({}, (), (stage,), (), 2.0 * count * g.m * g.n * g.k)
+    return LibraryKernel({}, (), (stage,), (), g.flops)
 
 
 def is_small(g: Gemm, vector_bits: int) -> bool:
@@ -369,7 +369,7 @@ def blas_kernel(g: Gemm, name: str) -> LibraryKernel:
         f"{kind}, ptr, i32)"
     )
     share = share_of(g, block if rows else g.m, 1 if rows else parts)
-    return LibraryKernel({name: text}, (declaration,), (stage,), (), flops * count, share)
+    return LibraryKernel({name: text}, (declaration,), (stage,), (), g.flops, share)
 
 
 def parts_of(longer: int, flops: float) -> int:
@@ -417,10 +417,11 @@ def _gemm_text(
         )
         m = extent if rows else str(g.m)
         n = str(g.n) if rows else extent
+        there = one if g.adds else "0.0"
         flags = f"i32 101, i32 {111 if left_rows else 112}, i32 {112 if right_cols else 111}"
         w.line(
             f"call void @{symbol}({flags}, i32 {m}, i32 {n}, i32 {g.k}, {kind} {one}, "
-            f"ptr {a}, i32 {lda}, ptr {b}, i32 {ldb}, {kind} 0.0, ptr {c}, i32 {g.pitch})"
+            f"ptr {a}, i32 {lda}, ptr {b}, i32 {ldb}, {kind} {there}, ptr {c}, i32 {g.pitch})"
         )
         loop.next = []
     return w.function(name, "ptr %args, i64 %lo, i64 %hi", "void", "#0")

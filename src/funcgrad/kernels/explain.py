@@ -84,6 +84,9 @@ def _step_lines(block: Block, at: int, names: Names, told: set[int]) -> Iterator
     if isinstance(step, LibraryCall):
         way = step.kernel.way and f", {step.kernel.way}"
         yield f"  {spent}; a kernel written by hand{way}, {stages_text(step)}{_followed(block, at)}"
+        if step.sum is not None:
+            yield f"  {eqn_line(step.sum, names)}"
+            yield f"  added to {step.reads[-1]}, in its memory"
     elif isinstance(step, HostCall) and step.native is not None:
         yield f"  a kernel of the user's own, called in place; {size_text(step_cost(step).bytes)}"
     elif isinstance(step, HostCall):

@@ -218,7 +218,7 @@ class Fuser:
             if isinstance(item, Step):
                 at = len(self.items)
                 self.items.append(item)
-                self.position.update(dict.fromkeys(item.outputs, at))
+                self.position.update(dict.fromkeys(map(self.root, item.outputs), at))
             else:
                 self.place(member_of(item, self.shared))
         at = 1

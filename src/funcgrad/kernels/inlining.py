@@ -13,7 +13,7 @@ from ..ir.jaxpr import Eqn, Jaxpr, Literal, Var
 from ..ir.loops import Const, Expr, Fold, Map, Running, Scatter
 from ..ir.nests import expr_cost, loads_of
 from .items import ByHand, Nest
-from .products import Products
+from .products import Added, Products
 from .rules import FEW_WAYS, PLAIN, domain_of
 from .scattering import one_by_one
 
@@ -96,7 +96,9 @@ class Inlining:
     def _reads(self, eqn: Eqn, var: Var, rule: Any) -> dict[Var, int | None]:
         sources = [a for a in eqn.invars if not isinstance(a, Literal)]
         if isinstance(rule, Products):
-            return dict.fromkeys(s.source for s in rule.sides if not isinstance(s.source, Literal))
+            return dict.fromkeys(a for a in rule.sources if not isinstance(a, Literal))
+        if isinstance(rule, Added):
+            return {}  # the sum reads what it is made of
         if isinstance(rule, ByHand):
             return dict.fromkeys(a for a in rule.sources if not isinstance(a, Literal))
         if not isinstance(rule, _LOOPED):

@@ -67,6 +67,7 @@ class Step:
 
     Attributes:
         why: why a branch is none within a kernel.
+        sum: the eqn that adds products to the last of the inputs, whose memory the output is.
     """
 
     what: Gemm | ByHand | Native | Region | None
@@ -74,6 +75,7 @@ class Step:
     inputs: list[Buffer]
     outputs: list[Buffer]
     why: str = ""
+    sum: Eqn | None = None
 
 
 @dataclass(eq=False)

@@ -52,8 +52,9 @@ from .inlining import Inlining
 from .items import ByHand, LibraryBuilder, Nest, Program, Step
 from .linking import storage_shape
 from .parts import NoParts, Parts, part_dtype
-from .products import Products, products
+from .products import Added, Products, products
 from .rules import Chosen, TooManyPlaces, as_map, index_key, seen
+from .sums import add_in_place
 from .views import backwards, strided, unmoved
 
 # Places at which one inlined value may be read: what reads its own parts doubles at every step.
@@ -355,6 +356,8 @@ class Definitions:
     def program(self) -> Program:
         """The items of the whole jaxpr."""
         self.define()
+        if not self.halves:
+            add_in_place(self)
         self.inlined = Inlining(self.jaxpr, self).chosen()
         unmoved(self)
         while (items := self._all_items()) is None:
@@ -411,7 +414,12 @@ class Definitions:
                     copy = self._copied(inputs[k], side.order, eqn)
                     items.append(copy)
                     inputs[k] = copy.target
-            return [*items, Step(rule.gemm, eqn, inputs, outputs)]
+            if rule.into is None:
+                return [*items, Step(rule.gemm, eqn, inputs, outputs)]
+            there = self.views[outputs[0]] = self.buffer_of(rule.into.there)
+            return [*items, Step(rule.gemm, rule.into.eqn, [*inputs, there], outputs, sum=eqn)]
+        if isinstance(rule, Added):
+            return items
         sources = rule.sources if isinstance(rule, ByHand) else eqn.invars
         inputs = [self.buffer_of(a) for a in sources]
         return [*items, Step(rule, eqn, inputs, outputs, self.why.get(id(eqn), ""))]

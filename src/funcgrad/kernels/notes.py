@@ -51,5 +51,5 @@ def own_eqns(item: object) -> Iterable[Eqn]:
     """The eqns whose values an item stores."""
     if isinstance(item, Group):
         return [m.nest.eqn for m in item.members]
-    eqn: Eqn | None = getattr(item, "eqn", None)
-    return [] if eqn is None else [eqn]
+    eqns: list[Eqn | None] = [getattr(item, name, None) for name in ("eqn", "sum")]
+    return [eqn for eqn in eqns if eqn is not None]

@@ -177,6 +177,8 @@ def _group_lines(block: Block) -> Iterator[str]:
             yield from ("  " + eqn_line(eqn, names) for eqn in eqns_of(block, item))
         else:
             yield f"apart: {eqn_line(item.eqn, names)}"
+            if item.sum is not None:
+                yield f"  {eqn_line(item.sum, names)}"
     for step in block.steps:
         for what, inner in named_blocks(step):
             assert not isinstance(step, Launch)
@@ -211,7 +213,8 @@ def step_text(step: BlockStep, names: Names) -> str:
         return f"{k.name} -> {' '.join(b.name for b in k.written)}  {parts}{time_text(k.cost)}"
     if isinstance(step, LibraryCall):
         cost = sum(s.cost for s in step.kernel.stages)
-        return f"{eqn_line(step.eqn, names)}  library, {time_text(cost)}"
+        added = f", added to {step.reads[-1]} in its memory" if step.sum is not None else ""
+        return f"{eqn_line(step.eqn, names)}  library{added}, {time_text(cost)}"
     if isinstance(step, HostCall):
         how = "called out" if step.native is None else "native code"
         return f"{eqn_line(step.eqn, names)}  {how}"

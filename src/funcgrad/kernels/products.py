@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from ..ir.jaxpr import Atom
+from ..ir.jaxpr import Atom, Eqn, Var
 from ..ir.loops import Contract
 from .contract import contiguous, free_axes, gemm_of, takes_pairs
 from .library.gemm import Gemm
@@ -32,11 +32,33 @@ class Side(NamedTuple):
     order: tuple[int, ...] | None = None
 
 
+class Into(NamedTuple):
+    """What products are added to, in its memory.
+
+    Attributes:
+        there: a value that nobody else reads.
+        eqn: the product's; the value that is defined is the sum's.
+    """
+
+    there: Var
+    eqn: Eqn
+
+
 class Products(NamedTuple):
     """A contraction as matrix products on operands as they lie in memory."""
 
     gemm: Gemm
     sides: tuple[Side, ...]
+    into: Into | None = None
+
+    @property
+    def sources(self) -> list[Atom]:
+        """What is read."""
+        return [*(s.source for s in self.sides), *([self.into.there] if self.into else [])]
+
+
+class Added(NamedTuple):
+    """Products that are formed where they are added to something; see `sums`."""
 
 
 def products(c: Contract, operands: Sequence[Atom], strided: Strided) -> Products:

@@ -19,7 +19,7 @@ from .checking import inner_blocks
 from .costs import Cost, step_cost
 from .emit.profiled import EVENTS, HEAD, ProfiledEmitter, record_size
 from .lowering import Step
-from .notes import eqns_of
+from .notes import eqns_of, own_eqns
 from .program import Block, BlockStep, Launch
 from .runtime import cache, toolchain
 
@@ -102,7 +102,7 @@ def line_of(step: BlockStep, block: Block, around: int) -> Line:
 def step_eqns(step: BlockStep, block: Block) -> list[Eqn]:
     """The eqns that a step computes, in order."""
     if not isinstance(step, Launch):
-        return [step.eqn]
+        return list(own_eqns(step))
     if step.group is not None:
         return eqns_of(block, step.group)
     # A loop whose carry is kept in registers.

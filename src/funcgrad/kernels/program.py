@@ -63,6 +63,7 @@ class LibraryCall:
 
     Attributes:
         gemm: what a matrix product does.
+        sum: the eqn that adds products to the last of what is read, whose memory the result is.
         backwards: of each operand of the eqn, the axes along which what is read lies backwards.
         tables: constants of the kernel itself.
         ready: how many of its stages a loop around it does once, before its first turn; what they
@@ -78,6 +79,7 @@ class LibraryCall:
     backwards: Backwards = ()
     tables: list[Buffer] = field(default_factory=lambda: [])
     ready: int = 0
+    sum: Eqn | None = None
 
 
 @dataclass(eq=False)
@@ -355,7 +357,9 @@ class Builder:
     ) -> LibraryCall:
         tables = [self._table(table, block) for table in kernel.tables]
         scratch, reads, writes = scratch_of(kernel), item.inputs, item.outputs
-        return LibraryCall(kernel, reads, writes, scratch, item.eqn, gemm, backwards, tables)
+        return LibraryCall(
+            kernel, reads, writes, scratch, item.eqn, gemm, backwards, tables, sum=item.sum
+        )
 
     def _table(self, table: Table, block: Block) -> Buffer:
         values = table.values()

@@ -123,7 +123,7 @@ def _unmoved_steps(values: Definitions, var: Var, through: set[Var]) -> tuple[li
         given = values.made_by[atom].invars if isinstance(values.rules.get(atom), Map) else ()
         if len(given) != 1:
             break
-        source = _memory_of(values, given[0])
+        source = memory_of(values, given[0])
         if not _same_memory(values, atom, source):
             break
         steps.append(atom)
@@ -145,7 +145,7 @@ def _same_memory(values: Definitions, var: Var, source: Atom) -> bool:
     return whole and values.owner.get(load.source) is source
 
 
-def _memory_of(values: Definitions, atom: Atom) -> Atom:
+def memory_of(values: Definitions, atom: Atom) -> Atom:
     """The value whose memory an atom is."""
     while not isinstance(atom, Literal) and isinstance(rule := values.rules.get(atom), View):
         atom = values.made_by[atom].invars[rule.operand]

@@ -49,10 +49,14 @@ def operands(g: Gemm) -> tuple[list[np.ndarray], list[np.ndarray]]:
 def check(g: Gemm, bits: int = 0, build: Build = gemm.build) -> None:
     sides, views = operands(g)
     kernel = build(g, "product", bits or toolchain.machine().vector_bits)
-    found = Program(kernel)(sides, (len(sides[0]), g.m, g.n), g.dtype)
+    shape = (len(sides[0]), g.m, g.n)
+    there = np.random.default_rng(1).standard_normal(shape).astype(g.dtype) if g.adds else None
+    found = Program(kernel)(sides, shape, g.dtype, there)
     a, b = (v.astype(np.float64) for v in views)
     expected = a @ b.swapaxes(1, 2)
     scale = (np.abs(a) @ np.abs(b).swapaxes(1, 2)).max()
+    if there is not None:
+        expected, scale = expected + there, scale + np.abs(there).max()
     assert np.abs(found - expected).max() <= 8 * np.finfo(g.dtype).eps * scale
 
 
@@ -73,8 +77,10 @@ shapes = {
 @pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", shapes)
-def test_every_shape(name: str, dtype: str, layout: str) -> None:
-    check(product(dtype, *shapes[name], layout[0] == "N", layout[1] == "T"))
+@pytest.mark.parametrize("adds", [False, True])
+def test_every_shape(name: str, dtype: str, layout: str, adds: bool) -> None:
+    g = product(dtype, *shapes[name], layout[0] == "N", layout[1] == "T")
+    check(g._replace(adds=adds))
 
 
 large = {
@@ -93,9 +99,17 @@ large = {
 @pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", large)
-def test_every_large_shape(name: str, dtype: str, layout: str) -> None:
+@pytest.mark.parametrize("adds", [False, True])
+def test_every_large_shape(name: str, dtype: str, layout: str, adds: bool) -> None:
     g = product(dtype, *large[name], layout[0] == "N", layout[1] == "T")
-    check(g, build=gemm_packed.build)
+    check(g._replace(adds=adds), build=gemm_packed.build)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(1, 300, 70, 65), (1, 70, 300, 2003), (3, 5, 7, 9)])
+def test_calls_of_blas_add(sizes: Any, dtype: str) -> None:
+    g = product(dtype, *sizes, True, False)
+    check(g._replace(adds=True), build=lambda g, name, bits: contract.blas_kernel(g, name))
 
 
 small = st.integers(1, 40)
@@ -107,10 +121,11 @@ small = st.integers(1, 40)
     st.tuples(st.integers(1, 3), small, small, st.integers(1, 600)),
     st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)),
     st.sampled_from([128, 256, 512]),
+    st.booleans(),
 )
-@example("float32", (1, 40, 3, 1200), (False, True, 0), 256)
-def test_random_products(dtype: str, sizes: Any, layout: Any, bits: int) -> None:
-    check(product(dtype, *sizes, *layout), bits)
+@example("float32", (1, 40, 3, 1200), (False, True, 0), 256, False)
+def test_random_products(dtype: str, sizes: Any, layout: Any, bits: int, adds: bool) -> None:
+    check(product(dtype, *sizes, *layout)._replace(adds=adds), bits)
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,10 +134,11 @@ def test_random_products(dtype: str, sizes: Any, layout: Any, bits: int) -> None
     st.tuples(st.integers(1, 3), st.integers(1, 300), st.integers(1, 100), st.integers(1, 900)),
     st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)),
     st.sampled_from([128, 256, 512]),
+    st.booleans(),
 )
-@example("float64", (2, 33, 25, 833), (False, True, 3), 256)
-def test_random_packed_products(dtype: str, sizes: Any, layout: Any, bits: int) -> None:
-    check(product(dtype, *sizes, *layout), bits, gemm_packed.build)
+@example("float64", (2, 33, 25, 833), (False, True, 3), 256, False)
+def test_random_packed_products(dtype: str, sizes: Any, layout: Any, bits: int, adds: bool) -> None:
+    check(product(dtype, *sizes, *layout)._replace(adds=adds), bits, gemm_packed.build)
 
 
 @pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])

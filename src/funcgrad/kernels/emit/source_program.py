@@ -176,7 +176,7 @@ class ProgramSource:
             self.rule(block, step)
             return
         g = step.gemm
-        left, right = self.arrays_of(block, step.reads)
+        left, right = self.arrays_of(block, step.reads[:2])
         (out,) = self.arrays_of(block, step.writes)
         shape = tuple(b[0] for b in g.batch)
         sides: list[str] = []
@@ -189,7 +189,11 @@ class ProgramSource:
         strides = (*(b[3] for b in g.batch), g.pitch, 1)
         self.line(f"# {eqn_line(step.eqn, self.eqn_names(block))}")
         target = f"strided({out}, {(*shape, g.m, g.n)}, {strides})"
-        self.line(f"matmul({', '.join([*sides, target])})")
+        if step.sum is None:
+            self.line(f"matmul({', '.join([*sides, target])})")
+        else:
+            self.line(f"# {eqn_line(step.sum, self.eqn_names(block))}")
+            self.line(f"matmul({', '.join([*sides, target])}, adds=True)")
 
     def rule(self, block: Block, step: HostCall | LibraryCall) -> None:
         """The NumPy rule of an eqn."""

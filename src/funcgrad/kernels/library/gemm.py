@@ -47,6 +47,8 @@ class Gemm(NamedTuple):
         left, right: (free axis outside, leading stride).
         pitch: elements between the rows of a result.
         given: dtypes of the sides where they are narrower than `dtype`, that of sums and results.
+        adds: whether the products are added to what is there, a block of the contraction after the
+            other: C = C + A·B.
     """
 
     dtype: str
@@ -58,6 +60,12 @@ class Gemm(NamedTuple):
     right: tuple[bool, int]
     pitch: int
     given: tuple[str, str] | None = None
+    adds: bool = False
+
+    @property
+    def flops(self) -> float:
+        """Multiplications and additions."""
+        return prod(b[0] for b in self.batch) * float(self.m * self.n) * (2 * self.k + self.adds)
 
 
 class Caches(NamedTuple):
@@ -210,8 +218,7 @@ def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
     cost = count * products / SPEED
     stage = Stage(name, (("in", 0), ("in", 1), ("out", 0)), count * each, grain, cost)
     share = share_of(g, min(cut.row_block, g.m), -(-g.n // cut.column_block))
-    flops = 2.0 * count * products
-    return LibraryKernel({name: text}, code.declarations, (stage,), (), flops, share)
+    return LibraryKernel({name: text}, code.declarations, (stage,), (), g.flops, share)
 
 
 def share_of(g: Gemm, row_block: int, column_parts: int) -> int:
@@ -232,7 +239,7 @@ class Outer:
         self.g, self.cut, self.code, self.lanes = g, cut, code, code.lanes
         self.row, self.step = (g.left[1], 1) if g.left[0] else (1, g.left[1])
         self.column, self.turn = (g.right[1], 1) if g.right[0] else (1, g.right[1])
-        self.adds, self.uneven = g.k > cut.depth, g.k % cut.depth
+        self.adds, self.uneven = g.adds or g.k > cut.depth, g.k % cut.depth
         self.rest = g.n % cut.width
         # A line more, so that neighbouring panels do not compete for places in cache.
         self.panel = cut.depth * cut.width + 64 // code.size
@@ -272,7 +279,7 @@ class Outer:
     def _block(self, columns: Value) -> None:
         """A block of rows and columns, over the whole contraction."""
         g, cut, code = self.g, self.cut, self.code
-        if self.adds:
+        if self.adds and not g.adds:
             with code.loop(0, self.rows) as i:
                 code.fill(code.at(self.out, code.mul(i, g.pitch)), columns)
         whole = code.mul(code.div(columns, cut.width), cut.width)

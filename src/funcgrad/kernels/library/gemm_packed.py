@@ -90,7 +90,7 @@ def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
     texts, declared = _texts(g, cut, name, pack, vector_bits)
     room = sides * _per_side(g, cut) * _size(g)
     share = share_of(g, min(cut.row_block, g.m), 1)
-    return LibraryKernel(texts, declared, stages, (room,), 2.0 * count * products, share)
+    return LibraryKernel(texts, declared, stages, (room,), g.flops, share)
 
 
 def _texts(
@@ -137,6 +137,7 @@ def _numbers(g: Gemm, cut: Cut) -> tuple[str, str]:
         "per_block": _per_block(g, cut),
         "share": -(-cut.width * cut.rows // min(cut.row_block, g.m)),
         "copies": int(not g.left[0]),
+        "adds": int(g.adds),
     }
     axes: list[tuple[int, int, int, int]] = []
     step = _per_side(g, cut)

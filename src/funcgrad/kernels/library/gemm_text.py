@@ -33,11 +33,12 @@ COPY = 1 << 17
 # side's rows and of steps of the contraction, `tile_row`, `tile_step`, `tile` those of the tiles
 # that are read, `pitch` that of the result's rows; `depth` and `row_block` are extents of blocks,
 # `apart` and `per_block` the distances of panels and of blocks of panels; `share` is what a tile
-# fetches of the next panel in a step, `copies` whether the left side is copied, `axes` the number
-# of batch axes, whose extents and strides follow.
+# fetches of the next panel in a step, `copies` whether the left side is copied, `adds` whether the
+# product is added to what is there, `axes` the number of batch axes, whose extents and strides
+# follow.
 PRODUCT = (
     "m n k row step tile_row tile_step tile pitch depth row_block blocks apart per_block share "
-    "copies axes"
+    "copies adds axes"
 ).split()
 PACKING = "n k column turn depth per_block apart items axes".split()
 
@@ -146,7 +147,8 @@ def blocks_text(code: Code, name: str, rows: int) -> str:
             with code.writer.when(copies):
                 _copy_left(code, s, rows, here, room, high, depth)
             here = code.writer.value(f"select i1 {copies}, ptr {room}, ptr {here}")
-            adds = code.writer.value(f"icmp ne i64 {over.index}, 0")
+            before = code.writer.value(f"or i64 {over.index}, {s['adds']}")
+            adds = code.writer.value(f"icmp ne i64 {before}, 0")
             (panel,) = over.carried
             with code.writer.loop("0", columns, width, [("ptr", panel)]) as along:
                 wide = code.least(code.sub(columns, along.index), width)

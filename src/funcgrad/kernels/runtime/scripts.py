@@ -57,9 +57,12 @@ def strided(array: NDArray, shape: tuple[int, ...], strides: tuple[int, ...]) ->
     return np.lib.stride_tricks.as_strided(array, shape, steps)
 
 
-def matmul(left: NDArray, right: NDArray, out: NDArray) -> None:
-    """out = left @ right."""
-    np.matmul(left, right, out=out, dtype=out.dtype, casting="unsafe")
+def matmul(left: NDArray, right: NDArray, out: NDArray, adds: bool = False) -> None:
+    """out = left @ right, or out + left @ right if it adds."""
+    if adds:
+        out += np.matmul(left, right, dtype=out.dtype, casting="unsafe")
+    else:
+        np.matmul(left, right, out=out, dtype=out.dtype, casting="unsafe")
 
 
 def words_of(array: Any) -> NDArray:
