@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import tree
 from ..core.axes import to_front
@@ -25,7 +25,7 @@ from ..errors import UnexpectedTracerError
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Effects, Eqn
 from ..transforms.transpose import backward_pass
-from .flat import name_of, signature_of
+from .flat import FlatFunction, name_of, signature_of
 from .jitted import static_arguments
 from .tracing import axes_within
 
@@ -147,6 +147,78 @@ def element_zero(value: Any, dim: int | None) -> Zero:
     return Zero(aval.to_tangent())
 
 
+class RuleCall:
+    """A call, on leaves, of a function with a rule: what custom_jvp and custom_vjp share.
+
+    Attributes:
+        kind: "custom_jvp" or "custom_vjp", for errors.
+        fun: the flat function.
+    """
+
+    kind: ClassVar[str]
+    fun: Any
+
+    def call_primal(self, *args: Any) -> list[Any]:
+        """The outputs, by the function itself."""
+        with closing_over(self.kind, self.fun.name):
+            return self.fun(*args)
+
+    def may_close_over(self, axis_name: Any) -> bool:
+        """Whether a batch over an axis can come in otherwise than by the arguments.
+
+        A user's function may close over one. A staged program cannot, unless its collectives name
+        the axis.
+        """
+        fun = self.fun
+        return not isinstance(fun, Program) or axis_name in axes_within(fun.closed.jaxpr)
+
+    def force(self) -> None:
+        """Make function and rule agree on the batch axes of outputs; nothing without a batch."""
+
+
+class BatchedCall(RuleCall):
+    """A call on batches: function and rules run under the batch trace.
+
+    Attributes:
+        inner: the call on elements.
+        dims: batch axes of its arguments; out_dims, once it has run, those of its outputs.
+        forced: whether all outputs are to have a batch axis.
+    """
+
+    inner: Any
+
+    def begin(self, trace: Any, dims: Sequence[int | None]) -> None:
+        """Set what is known before the call has run."""
+        self.trace = trace
+        self.dims = list(dims)
+        self.staged = False
+        self.forced = False
+        self.out_dims: list[int | None] = []
+
+    def force(self) -> None:
+        # Nothing comes in mapped where no argument is, unless the function closes over it.
+        self.staged, self.forced = True, any(d is not None for d in self.dims)
+        self.inner.force()
+
+    def primal(self, *args: Any) -> list[Any]:
+        """The outputs, their batch axes in front."""
+        found = batch_under(self.trace, self.inner.call_primal, args, self.dims)
+        self.forced |= self.staged and any(d is not None for d in found[1])
+        outs, self.out_dims = front(self.trace, *found, self.forced)
+        return outs
+
+
+class TypedFunction(FlatFunction):
+    """A flat function that remembers the type of its result: tree and avals."""
+
+    out_type: tuple[Any, list[ShapedArray]] | None = None
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        outs = super().__call__(*leaves)
+        self.out_type = self.out_tree, [aval_of(x) for x in outs]
+        return outs
+
+
 class CustomCallPrimitive(Primitive):
     """A staged call: evaluates its `call_jaxpr`, and is a custom call again when rebound."""
 
@@ -188,15 +260,6 @@ class Program:
 
     def __call__(self, *args: Any) -> list[Any]:
         return eval_closed(self.closed, *args)
-
-
-def may_close_over(fun: Any, axis_name: Any) -> bool:
-    """Whether a batch over an axis can come into a call otherwise than by its arguments.
-
-    A user's function may close over one. A staged program cannot, unless its collectives name
-    the axis.
-    """
-    return not isinstance(fun, Program) or axis_name in axes_within(fun.closed.jaxpr)
 
 
 class Named:

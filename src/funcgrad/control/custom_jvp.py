@@ -22,20 +22,21 @@ from ..errors import UnexpectedTracerError
 from ..ir.avals import ShapedArray, aval_of
 from ..primitives.rounding import stop_gradient
 from .custom_calls import (
+    BatchedCall,
     CustomCallPrimitive,
     Named,
     Program,
+    RuleCall,
+    TypedFunction,
     at_positions,
     batch_under,
     closing_over,
     element_zero,
-    front,
-    may_close_over,
     nondiff_positions,
     positional,
     types_of,
 )
-from .flat import FlatFunction, check_leaves, name_of
+from .flat import check_leaves, name_of
 from .jit import leading_tracers
 
 
@@ -126,29 +127,15 @@ class JVPRule:
         return tangent
 
 
-class TypedFunction(FlatFunction):
-    """A flat function that remembers the type of its result: tree and avals."""
-
-    out_type: tuple[Any, list[ShapedArray]] | None = None
-
-    def __call__(self, *leaves: Any) -> list[Any]:
-        outs = super().__call__(*leaves)
-        self.out_type = self.out_tree, [aval_of(x) for x in outs]
-        return outs
-
-
-class JVPCall:
+class JVPCall(RuleCall):
     """A call of a custom_jvp function on leaves."""
+
+    kind = "custom_jvp"
 
     def __init__(self, fun: Any, rule: Any, symbolic_zeros: bool) -> None:
         self.fun = fun
         self.rule = rule
         self.symbolic_zeros = symbolic_zeros
-
-    def call_primal(self, *args: Any) -> list[Any]:
-        """The outputs, by the function itself."""
-        with closing_over("custom_jvp", self.fun.name):
-            return self.fun(*args)
 
     def call_jvp(
         self, primals: Sequence[Any], tangents: Sequence[Any]
@@ -161,13 +148,6 @@ class JVPCall:
         """The call on batches, and the batch axes of its outputs once it has run."""
         call = BatchedJVPCall(self, trace, dims)
         return call, lambda: call.out_dims
-
-    def may_close_over(self, axis_name: Any) -> bool:
-        """Whether a batch over an axis can come in otherwise than by the arguments."""
-        return may_close_over(self.fun, axis_name)
-
-    def force(self) -> None:
-        """Make function and rule agree on the batch axes of outputs; nothing without a batch."""
 
     def stage(self, trace: Any, args: Sequence[Any]) -> list[Any]:
         """One eqn that keeps the rule; tracers the function closes over are leading operands."""
@@ -184,28 +164,15 @@ class JVPCall:
         return trace.emit(custom_jvp_call_p, [*captured, *args], params)
 
 
-class BatchedJVPCall(JVPCall):
-    """A custom_jvp call on batches: function and rule run under the batch trace."""
+class BatchedJVPCall(BatchedCall, JVPCall):
+    """A custom_jvp call on batches."""
+
+    inner: JVPCall
 
     def __init__(self, inner: JVPCall, trace: Any, dims: Sequence[int | None]) -> None:
         self.inner = inner
-        self.trace = trace
-        self.dims = dims
-        self.staged = False
-        self.forced = False
-        self.out_dims: list[int | None] = []
-        super().__init__(Named(self._primal, inner.fun.name), self._jvp, inner.symbolic_zeros)
-
-    def force(self) -> None:
-        # Nothing comes in mapped where no argument is, unless the function closes over it.
-        self.staged, self.forced = True, any(d is not None for d in self.dims)
-        self.inner.force()
-
-    def _primal(self, *args: Any) -> list[Any]:
-        found = batch_under(self.trace, self.inner.call_primal, args, self.dims)
-        self.forced |= self.staged and any(d is not None for d in found[1])
-        outs, self.out_dims = front(self.trace, *found, self.forced)
-        return outs
+        self.begin(trace, dims)
+        super().__init__(Named(self.primal, inner.fun.name), self._jvp, inner.symbolic_zeros)
 
     def _jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         count = len(primals)

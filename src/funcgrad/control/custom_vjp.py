@@ -23,19 +23,20 @@ from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from .custom_batched import batched_pullback
 from .custom_calls import (
+    BatchedCall,
     CustomCallPrimitive,
     Named,
     Program,
+    RuleCall,
+    TypedFunction,
     at_positions,
     batch_under,
     closing_over,
     front,
-    may_close_over,
     nondiff_positions,
     positional,
     types_of,
 )
-from .custom_jvp import TypedFunction
 from .flat import check_leaves, name_of
 from .jit import leading_tracers
 
@@ -203,18 +204,15 @@ def spread(cts: Any, whole: Any) -> list[Any]:
     ]
 
 
-class VJPCall:
+class VJPCall(RuleCall):
     """A call of a custom_vjp function on leaves."""
+
+    kind = "custom_vjp"
 
     def __init__(self, fun: Any, rule: Any, params: dict[str, Any]) -> None:
         self.fun = fun
         self.rule = rule
         self.params = params
-
-    def call_primal(self, *args: Any) -> list[Any]:
-        """The outputs, by the function itself."""
-        with closing_over("custom_vjp", self.fun.name):
-            return self.fun(*args)
 
     def forward(self, primals: Sequence[Any], perturbed: Sequence[bool]) -> Forward:
         """Outputs and residuals by the forward rule."""
@@ -247,13 +245,6 @@ class VJPCall:
         call = BatchedVJPCall(self, trace, dims)
         return call, lambda: call.out_dims
 
-    def may_close_over(self, axis_name: Any) -> bool:
-        """Whether a batch over an axis can come in otherwise than by the arguments."""
-        return may_close_over(self.fun, axis_name)
-
-    def force(self) -> None:
-        """Make function and rule agree on the batch axes of outputs; nothing without a batch."""
-
     def stage(self, trace: Any, args: Sequence[Any]) -> list[Any]:
         """One eqn that keeps the rules; tracers the function closes over are leading operands."""
         self.force()
@@ -269,28 +260,15 @@ class VJPCall:
         return trace.emit(custom_vjp_call_p, [*captured, *args], params)
 
 
-class BatchedVJPCall(VJPCall):
-    """A custom_vjp call on batches: function and rules run under the batch trace."""
+class BatchedVJPCall(BatchedCall, VJPCall):
+    """A custom_vjp call on batches."""
+
+    inner: VJPCall
 
     def __init__(self, inner: VJPCall, trace: Any, dims: Sequence[int | None]) -> None:
         self.inner = inner
-        self.trace = trace
-        self.dims = list(dims)
-        self.staged = False
-        self.forced = False
-        self.out_dims: list[int | None] = []
-        super().__init__(Named(self._primal, inner.fun.name), self._forward, inner.params)
-
-    def force(self) -> None:
-        # Nothing comes in mapped where no argument is, unless the function closes over it.
-        self.staged, self.forced = True, any(d is not None for d in self.dims)
-        self.inner.force()
-
-    def _primal(self, *args: Any) -> list[Any]:
-        found = batch_under(self.trace, self.inner.call_primal, args, self.dims)
-        self.forced |= self.staged and any(d is not None for d in found[1])
-        outs, self.out_dims = front(self.trace, *found, self.forced)
-        return outs
+        self.begin(trace, dims)
+        super().__init__(Named(self.primal, inner.fun.name), self._forward, inner.params)
 
     def _forward(self, primals: Sequence[Any], perturbed: Sequence[bool]) -> Forward:
         kept: list[Forward] = []
