@@ -6,8 +6,9 @@ import ast
 import importlib
 import inspect
 import re
+import textwrap
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import pytest
 
@@ -123,6 +124,31 @@ def test_every_function_is_called_in_an_example(name: str) -> None:
     silent = {n for n in public_names(module) - used if not n.endswith("_p")}
     if name != NUMPY:
         silent = {n for n in silent if inspect.isfunction(getattr(module, n))}
+    assert not silent
+
+
+def errors_raised(function: FunctionType) -> set[str]:
+    """The classes of the errors in `raise` statements of a function and the functions in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            found.add(ast.unparse(raised).split(".")[-1])
+    return {name for name in found if name[0].isupper()}  # others are variables
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings_say_which_errors_are_raised(name: str) -> None:
+    """By their classes, or by the function whose errors they share."""
+    module = importlib.import_module(name)
+    silent: dict[str, set[str]] = {}
+    for each in public_names(module):
+        function = inspect.unwrap(getattr(module, each))
+        if isinstance(function, FunctionType):
+            text = " ".join((inspect.getdoc(function) or "").split())
+            missing = {error for error in errors_raised(function) if error not in text}
+            if missing and not re.search(r"errors (are )?(as|those) (in|of) `", text):
+                silent[each] = missing
     assert not silent
 
 

@@ -37,6 +37,7 @@ def make_jaxpr(
         A function of fun's arguments (arrays or ShapeDtypeStructs) giving a ClosedJaxpr.
     Raises:
         TypeError: fun is not callable, or an argument is no array value.
+        ValueError: abstracted_axes is given.
     """
     if not callable(fun):
         raise TypeError(f"Expected a callable value, got {fun!r}. make_jaxpr takes a function.")

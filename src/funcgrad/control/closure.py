@@ -37,6 +37,8 @@ def closure_convert(
         example_args: arguments of the types it will be called with.
     Returns:
         `(converted, values)`, where `converted(*args, *values)` equals `fun(*args)`.
+    Raises:
+        TypeError: converted is called with arguments of another tree.
     """
     leaves, in_tree = tree.flatten((example_args, {}))
     check_leaves(example_args, leaves, f"the example arguments of {name_of(fun)} ")

@@ -181,7 +181,11 @@ def ppermute(x: Any, axis_name: AxisName, perm: Sequence[tuple[int, int]]) -> An
 
 
 def pshuffle(x: Any, axis_name: AxisName, perm: Sequence[int]) -> Any:
-    """Element i of a named axis gets the value of element `perm[i]`."""
+    """Element i of a named axis gets the value of element `perm[i]`.
+
+    Raises:
+        ValueError: perm is no permutation of 0 .. n - 1.
+    """
     if sorted(perm) != list(range(len(perm))):
         raise ValueError(f"pshuffle: perm must be a permutation of 0..n-1, got {perm!r}.")
     return ppermute(x, axis_name, [(source, i) for i, source in enumerate(perm)])

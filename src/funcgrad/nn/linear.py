@@ -69,6 +69,8 @@ def dense(
     Args:
         weight_init: Glorot's uniform one by default.
         bias_init: zeros by default; `initializers.torch_bias()` is PyTorch's default.
+    Raises:
+        ValueError: no features; in apply, when the last axis is not that which init got.
     """
     positive("dense", features=features)
     make = weight_init or initializers.glorot_uniform()
@@ -107,6 +109,9 @@ def bilinear(
     """x₁ᵀ W_k x₂ + b_k for the k-th feature, of a pair of inputs.
 
     params: `{"weight": f32[inputs1, inputs2, features], "bias": f32[features]}`.
+
+    Raises:
+        ValueError: no features; in apply, when the last axes are not those that init got.
     """
     positive("bilinear", features=features)
     make = weight_init or initializers.lecun_uniform(in_axis=(0, 1))

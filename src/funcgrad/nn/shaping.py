@@ -29,7 +29,11 @@ def reshape(*shape: int) -> Layer:
 
 
 def concat(axis: int = -1) -> Layer:
-    """The arrays of a tuple joined along an axis. No params."""
+    """The arrays of a tuple joined along an axis. No params.
+
+    Raises:
+        ValueError: in apply, when they differ in another axis.
+    """
 
     def apply(x: Any) -> Any:
         _several("concat", x)

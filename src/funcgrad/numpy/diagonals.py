@@ -55,6 +55,8 @@ def eye(
     Args:
         N, M: numbers of rows and columns; M = N by default.
         k: how far above the main diagonal; may be traced.
+    Raises:
+        ValueError: N or M is negative.
     """
     rows = operator.index(N)
     columns = rows if M is None else operator.index(M)
@@ -196,7 +198,11 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Array, ...]:
 
 
 def diag_indices_from(arr: Shaped[ArrayLike, "..."]) -> tuple[Array, ...]:
-    """The indices of the main diagonal of an array with equal extents."""
+    """The indices of the main diagonal of an array with equal extents.
+
+    Raises:
+        ValueError: extents differ, or there are fewer than two.
+    """
     check_arraylike("diag_indices_from", arr)
     shape = shape_of(arr)
     if len(shape) < 2 or len(set(shape)) > 1:
@@ -277,7 +283,14 @@ def fill_diagonal(
 
 @planned
 def vander(x: Shaped[ArrayLike, "n"], N: int | None = None, increasing: bool = False) -> Array:
-    """The matrix of powers of a vector: columns x^(N-1), ..., x, 1, or in rising order."""
+    """The matrix of powers of a vector: columns x^(N-1), ..., x, 1, or in rising order.
+
+    Args:
+        N: number of columns; as many as rows by default.
+        increasing: columns 1, x, x², ... instead.
+    Raises:
+        ValueError: x is no vector.
+    """
     check_arraylike("vander", x)
     value = to_array(x)
     if value.ndim != 1:

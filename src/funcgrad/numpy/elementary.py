@@ -220,6 +220,8 @@ def unwrap(
     Args:
         p: phases, any shape.
         discont: jumps smaller than this stay; half the period by default.
+    Raises:
+        ValueError: of complex numbers.
     """
     from .calculus import diff
     from .cumulation import cumsum

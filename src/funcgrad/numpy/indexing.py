@@ -404,7 +404,11 @@ def compress(
     fill_value: Shaped[ArrayLike, ""] = 0,
     out: None = None,
 ) -> Array:
-    """The elements along an axis where a vector of booleans holds; `size` of them if given."""
+    """The elements along an axis where a vector of booleans holds; `size` of them if given.
+
+    Raises:
+        ValueError: the condition is no vector.
+    """
     from .reductions import refuse_out
     from .search import nonzero
 

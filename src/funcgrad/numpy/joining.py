@@ -293,6 +293,9 @@ def repeat(
     Args:
         repeats: how often, for all or for each element; concrete unless the next is given.
         total_repeat_length: extent of the result; what is over is cut, what lacks repeats the end.
+    Raises:
+        ConcretizationTypeError: repeats is traced, and no total_repeat_length is given.
+        ValueError: there are not as many repeats as elements along the axis.
     """
     check_arraylike("repeat", a)
     x = to_array(a)

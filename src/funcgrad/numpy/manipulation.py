@@ -89,7 +89,11 @@ def ravel(a: Shaped[ArrayLike, "..."], order: str = "C") -> Array:
 
 @planned
 def transpose(a: Shaped[ArrayLike, "..."], axes: Sequence[int] | None = None) -> Array:
-    """The axes in another order, reversed by default."""
+    """The axes in another order, reversed by default.
+
+    Raises:
+        ValueError: axes are no permutation of those of the array.
+    """
     check_arraylike("transpose", a)
     x = to_array(a)
     if axes is None:
@@ -304,6 +308,8 @@ def roll(
     Args:
         shift: how far, for each axis; may be traced.
         axis: the axes; the raveled array is rolled by default.
+    Raises:
+        ValueError: there are not as many shifts as axes.
     """
     check_arraylike("roll", a)
     x = to_array(a)

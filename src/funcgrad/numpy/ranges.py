@@ -62,6 +62,7 @@ def arange(
         dtype: dtype of the result; the common one of the numbers by default.
     Raises:
         ConcretizationTypeError: a bound is traced.
+        ZeroDivisionError: the step is 0.
     """
     wanted = requested_dtype(dtype, "arange")
     given = [v for v in (start, stop, step) if v is not None]
@@ -263,7 +264,11 @@ def indices(dimensions: Sequence[int], dtype: DTypeLike | None = None, sparse: b
 
 
 def ix_(*args: Shaped[ArrayLike, "_"]) -> tuple[Array, ...]:
-    """Vectors as index arrays of an open grid; masks become the indices where they hold."""
+    """Vectors as index arrays of an open grid; masks become the indices where they hold.
+
+    Raises:
+        ValueError: an argument is no vector.
+    """
     from .search import nonzero
 
     check_arraylike("ix_", *args)

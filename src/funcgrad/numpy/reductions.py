@@ -298,6 +298,8 @@ def var(
         correction: another name of ddof.
     Returns:
         Real values; NaN where the count does not exceed ddof.
+    Raises:
+        ValueError: both ddof and correction are given.
     """
     check_arraylike("var", a)
     refuse_out("var", out)

@@ -114,7 +114,11 @@ def _round_integer(x: Any, unit: int) -> Any:
 
 @planned
 def signbit(x: Shaped[ArrayLike, "..."], /) -> Array:
-    """Whether the sign bit is set: x < 0, or x is -0.0."""
+    """Whether the sign bit is set: x < 0, or x is -0.0.
+
+    Raises:
+        ValueError: of complex numbers.
+    """
     check_arraylike("signbit", x)
     value = to_array(x)
     dtype = dtype_of(value)
@@ -137,7 +141,11 @@ def _as_bits(x: Any) -> Any:
 
 @planned
 def copysign(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:
-    """|x1| with the sign of x2."""
+    """|x1| with the sign of x2.
+
+    Raises:
+        TypeError: of complex numbers.
+    """
     a, b = promote_args_inexact("copysign", x1, x2)
     a = to_array(a)
     if kind_of(a) == "c":
@@ -154,7 +162,11 @@ def nextafter(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], 
 
 
 def spacing(x: Shaped[ArrayLike, "..."], /) -> Array:
-    """The distance from x to the next float away from zero."""
+    """The distance from x to the next float away from zero.
+
+    Raises:
+        ValueError: of complex numbers.
+    """
     (value,) = promote_args_inexact("spacing", x)
     value = to_array(value)
     if value.dtype.kind == "c":
@@ -168,6 +180,9 @@ def frexp(x: Shaped[ArrayLike, "..."], /) -> tuple[Array, Array]:
     """Mantissa m in ±[0.5, 1) and exponent e, so that x = m · 2^e.
 
     The derivative of m is 2^-e: that of x / 2^e where e does not change.
+
+    Raises:
+        TypeError: of complex numbers.
     """
     check_arraylike("frexp", x)
     (value,) = promote_args_inexact("frexp", x)

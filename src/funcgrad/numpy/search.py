@@ -215,7 +215,16 @@ def digitize(
     *,
     method: str | None = None,
 ) -> Array:
-    """The bin each value falls in, for ascending or descending edges."""
+    """The bin each value falls in, for ascending or descending edges.
+
+    Args:
+        right: whether an edge belongs to the bin on its left.
+        method: accepted for compatibility; the search is by halving.
+    Returns:
+        Integers of the shape of x: 0 before the first edge, len(bins) behind the last.
+    Raises:
+        ValueError: the bins are no vector.
+    """
     check_arraylike("digitize", x, bins)
     edges = to_array(bins)
     if edges.ndim != 1:

@@ -85,7 +85,12 @@ def argsort(
 def lexsort(
     keys: Sequence[Shaped[ArrayLike, "*shape"]] | Shaped[ArrayLike, "keys *shape"], axis: int = -1
 ) -> Array:
-    """The indices that sort by the last key, then by the one before it, and so on."""
+    """The indices that sort by the last key, then by the one before it, and so on.
+
+    Raises:
+        TypeError: there are no keys.
+        ValueError: the keys have different shapes.
+    """
     arrays = [to_array(k) for k in keys]
     check_arraylike("lexsort", *arrays)
     if not arrays:

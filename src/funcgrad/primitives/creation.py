@@ -175,7 +175,11 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
 def full_like(
     x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None
 ) -> Any:
-    """An array of the shape and dtype of x, unless others are given, filled with a scalar."""
+    """An array of the shape and dtype of x, unless others are given, filled with a scalar.
+
+    Raises:
+        TypeError: fill_value is no scalar.
+    """
     aval = like_aval(x)
     extents = aval.shape if shape is None else canonical_shape(shape, "full_like")
     if getattr(fill_value, "shape", ()):

@@ -265,7 +265,12 @@ def concatenate(operands: Sequence[Any], dimension: int) -> Any:
 
 
 def stack(operands: Sequence[Any], axis: int = 0) -> Any:
-    """The operands, all of one shape, joined along a new axis."""
+    """The operands, all of one shape, joined along a new axis.
+
+    Raises:
+        ValueError: there are none, or the axis is out of range.
+        TypeError: shapes or dtypes differ.
+    """
     from .movement import expand_dims
 
     if not operands:

@@ -203,6 +203,8 @@ def fold_in(key: KeyLike, data: Integer[ArrayLike, ""]) -> Array:
     Args:
         key: a single key.
         data: i32[] or a Python integer; its low 32 bits count.
+    Raises:
+        TypeError: data is no integer, or has axes.
     """
     typed, raw = check_key("fold_in", key, consume=False)
     if isinstance(data, int):

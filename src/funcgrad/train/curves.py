@@ -23,6 +23,7 @@ def plot(history: Sequence[Record], path: StrPath | None = None) -> Any:
         The matplotlib Figure. It belongs to no window and need not be closed.
     Raises:
         ValueError: there is nothing to draw.
+        ImportError: matplotlib is not installed.
     """
     try:
         figures = importlib.import_module("matplotlib.figure")
