@@ -8,7 +8,7 @@ phases, and memory only where somebody outside of the group reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..ir.loops import (
@@ -39,24 +39,18 @@ from ..ir.nests import (
 )
 from .chunks import (
     CPU,
-    SHARED_NANOSECONDS,
     Division,
-    buffers_of_body,
     chunk_count,
-    combined,
-    divisible,
-    join_in_place,
     loops_over,
-    written_in,
 )
 from .collapse import buffers_of, collapse
+from .cutting import Cutter
 from .fuse import Group, Member, cost_of
 from .items import Nest
 from .phases import Made, Phase, is_short
 from .running import costly, divides, in_chunks, running_turn
 from .scattering import parts_of
-from .sharing import Shared
-from .stretches import in_stretches, stretches
+from .stretches import in_stretches
 from .tiles import tiled
 from .unroll import unrolled
 
@@ -93,8 +87,9 @@ class Scheduler:
         if nest.kind == "scatter":
             parts = parts_of(nest, self.division)
             names = [f"{self.name}_base", self.name][-len(parts) :]
+            cutter = self._cutter()
             return [
-                self._kernel(name, part.body, part.cost, part.lead, part.grain, part.notes)
+                cutter.kernel(name, part.body, part.cost, part.lead, part.grain, part.notes)
                 for name, part in zip(names, parts, strict=True)
             ]
         if nest.kind == "running":
@@ -102,10 +97,17 @@ class Scheduler:
         for member in self.group.members:
             self.add(member)
         body = unrolled(collapse(self._body()), self.division.in_order)
+        cutter = self._cutter()
         if not self.division.in_order:
-            return self._chunked(body)
+            return cutter.chunked(body)
         body = in_stretches(body)
-        return self._in_stretches(body) or self._chunked(tiled(body, self.rows))
+        return cutter.in_stretches(body) or cutter.chunked(tiled(body, self.rows))
+
+    def _cutter(self) -> Cutter:
+        """What makes kernels of the loops that there are now."""
+        cost = sum(cost_of(m) for m in self.group.members)
+        shared = any(a.extent != 1 for a in self.outer)
+        return Cutter(self.name, self.division, cost, shared, self.rows, self.partials, self.chunk)
 
     # Phases.
 
@@ -369,7 +371,7 @@ class Scheduler:
             grain = -(-along.extent // (64 * chunks)) * 64
             count = -(-along.extent // grain)
             bodies = in_chunks(nest, along, index, value, self.chunk, count)
-            return self._three(bodies, grain, cost / 2)
+            return self._cutter().running(bodies, grain, cost / 2)
 
         def keep(total: Expr) -> Node:
             return Store(nest.target, index, cast(total, nest.target.dtype))
@@ -378,18 +380,9 @@ class Scheduler:
         nodes = loops_over([along], body, accs, vector=False)
         vector = nest.axis != len(nest.kept) - 1 or (self.division.in_order and costly(nest.op))
         whole = collapse(loops_over(others, nodes, [], vector=vector))
-        return self._chunked(unrolled(whole, self.division.in_order))
+        return self._cutter().chunked(unrolled(whole, self.division.in_order))
 
-    def _three(self, bodies: Sequence[list[Node]], grain: int, cost: float) -> list[Kernel]:
-        """Folds of chunks, what each chunk starts from, and the chunks."""
-        first, between, last = bodies
-        leads = [body[0] for body in (first, last) if isinstance(body[0], For)]
-        notes = ("folds of chunks",), ("what is before each chunk",)
-        folds = self._kernel(f"{self.name}_folds", first, cost, leads[0], grain, notes[0], True)
-        starts = self._kernel(f"{self.name}_starts", between, 64.0, None, 0, notes[1])
-        return [folds, starts, self._kernel(self.name, last, cost, leads[1], grain, (), True)]
-
-    # Loops and chunks.
+    # Loops.
 
     def _body(self) -> list[Node]:
         nodes: list[Node] = list(self.first)
@@ -416,84 +409,6 @@ class Scheduler:
             and node.target not in self.loaded
             and not self.visible(node.target)
         )
-
-    def _chunked(self, body: list[Node]) -> list[Kernel]:
-        cost = sum(cost_of(m) for m in self.group.members)
-        loops = [n for n in body if isinstance(n, For)]
-        lead = loops[-1] if loops else None
-        # Loops beside each other are not to be divided: each chunk would do the others whole.
-        whole = any(a.extent != 1 for a in self.outer) or len(loops) == 1
-        if lead is not None and not (whole and divisible(lead, bool(self.partials))):
-            lead = None
-        if self.partials and self._is_one_chunk(lead, cost):
-            for partial, target, _ in self.partials:
-                join_in_place(body, partial, target, self.chunk)
-            return [self._kernel(self.name, body, cost, None)]
-        result = [self._kernel(self.name, body, cost, lead, by_chunk=bool(self.partials))]
-        for k, (partial, target, op) in enumerate(self.partials):
-            partial.shape = (self.chunk.extent, *partial.shape[1:])
-            result.append(combined(partial, target, op, f"{self.name}_join{k}", self.division))
-        return result
-
-    def _in_stretches(self, body: list[Node]) -> list[Kernel]:
-        """A kernel for each stretch of the only loop, if most of the work is in long ones."""
-        cost, lead = sum(cost_of(m) for m in self.group.members), body[0] if body else None
-        if len(body) != 1 or not isinstance(lead, For) or self.partials or self.rows:
-            return []
-        parts = stretches(lead)
-        costs = [cost * part.axis.extent / lead.axis.extent for part in parts]
-        if sum(c for c in costs if c < SHARED_NANOSECONDS) > cost / 8:
-            alone = parts and cost < SHARED_NANOSECONDS
-            return [self._kernel(self.name, [*parts], cost, None)] if alone else []
-        return [
-            self._kernel(f"{self.name}_part{k}", [part], c, part)
-            for k, (part, c) in enumerate(zip(parts, costs, strict=True))
-        ]
-
-    def _is_one_chunk(self, lead: For | None, cost: float) -> bool:
-        """Whether partial results can be done without: there is one chunk, folding into memory.
-
-        On a GPU many threads share a chunk. Narrow results are folded in wider memory.
-        """
-        if not self.division.in_order or any(p.dtype != t.dtype for p, t, _ in self.partials):
-            return False
-        return lead is None or self._turns(lead, cost) >= lead.axis.extent
-
-    def _turns(self, lead: For, cost: float) -> int:
-        """How many turns of a loop are a chunk."""
-        chunks = chunk_count(cost, lead.axis.extent, self.division, self.partials)
-        grain = max(-(-lead.axis.extent // chunks), 1)
-        return -(-grain // 64) * 64 if lead.vector else grain
-
-    def _kernel(
-        self,
-        name: str,
-        body: list[Node],
-        cost: float,
-        lead: For | None,
-        grain: int = 0,
-        notes: tuple[str, ...] = (),
-        by_chunk: bool = False,
-    ) -> Kernel:
-        """A kernel whose loop `lead`, if there is one, is done in chunks.
-
-        Args:
-            grain: turns of a chunk; 0 where the cost decides.
-            by_chunk: whether its statements ask for the number of their chunk.
-        """
-        extent = 1
-        if lead is not None:
-            lead.chunked = True
-            extent = lead.axis.extent
-        if not grain:
-            grain = 1 if lead is None else self._turns(lead, cost)
-        self.chunk.extent = max(-(-extent // grain), 1)
-        everything = written_in(body)
-        Shared(everything).run(body)
-        params = [b for b in buffers_of_body(body) if b not in self.rows]
-        written = [b for b in everything if b not in self.rows]
-        chunk = self.chunk if by_chunk else None
-        return Kernel(name, params, written, self.rows, body, extent, grain, chunk, cost, [*notes])
 
 
 def _same(x: Expr) -> Expr:

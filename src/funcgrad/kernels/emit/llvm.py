@@ -30,7 +30,6 @@ from ...ir.nests import (
 )
 from .arms import COSTLY, branched, constants_of, uses_of
 from .llvm_arms import Arms
-from .llvm_folds import Bound, Value
 from .llvm_lines import Across, across_lines, alike, first_line, keep_rows, write_rows
 from .llvm_ops import (
     constant_text,
@@ -42,6 +41,7 @@ from .llvm_ops import (
 )
 from .llvm_squares import turned, write_turned
 from .llvm_streams import parts, two_rows
+from .llvm_values import Bound, Value
 from .maths import expand
 from .streams import FENCE
 from .widths import HEAVY, vector_within, vectorised, waits_for_itself, widest

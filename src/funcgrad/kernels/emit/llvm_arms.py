@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 from ...ir.loops import Apply, Const, Expr
 from ...ir.nests import children
-from .llvm_folds import Value
 from .llvm_memory import Memory
 from .llvm_ops import register_type, typed
+from .llvm_values import Value
 from .writer import Loop, Writer
 
 

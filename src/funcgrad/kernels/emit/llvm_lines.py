@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from ...ir.loops import Affine
 from ...ir.nests import Buffer, For, Store, offset_of
-from .llvm_folds import Bound, Kept
 from .llvm_memory import Memory
 from .llvm_ops import memory_type
+from .llvm_values import Bound, Kept
 from .streams import ALIGNMENT, in_rows_of, line_of
 
 # Lines of a row from which on it is worth it, and for a row on the stack; bytes of such rows, which

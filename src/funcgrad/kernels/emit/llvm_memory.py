@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from ...ir.loops import Affine, Load
 from ...ir.nests import Buffer, Store, offset_of
-from .llvm_folds import Value
 from .llvm_ops import constant_text, known_lanes, memory_type, typed
 from .llvm_strided import Strided
+from .llvm_values import Value
 from .streams import ALIGNMENT, in_rows_of, line_of
 
 

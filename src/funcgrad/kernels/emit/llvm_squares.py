@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from ...ir.loops import Affine, Load
 from ...ir.nests import Buffer, For, Store, offset_of
-from .llvm_folds import Bound
 from .llvm_memory import Memory
+from .llvm_values import Bound
 
 # Bytes of a row of a square: wider vectors are laid together in halves of this size.
 ROW = 16

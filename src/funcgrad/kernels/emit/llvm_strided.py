@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from ...ir.loops import Affine, Axis, Load
 from ...ir.nests import Buffer, Store, offset_of
-from .llvm_folds import Folds, Value
+from .llvm_folds import Folds
 from .llvm_ops import known_lanes, mask_text, memory_type, typed
+from .llvm_values import Value
 from .writer import Writer
 
 # The widest step: beyond, most of what such rows hold is not wanted.
