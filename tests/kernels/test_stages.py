@@ -265,9 +265,9 @@ def test_memory_checker_finds_overlaps():
 
     stages = lowered(f).stages
     check_memory(stages.block, stages.memory)
-    flat = Plan(dict.fromkeys(stages.memory.offsets, 0), stages.memory.size, [])
+    flat = Plan(dict.fromkeys(stages.memory.offsets, 0), stages.memory.size)
     with pytest.raises(AssertionError, match="share memory while both are alive"):
         check_memory(stages.block, flat)
-    small = Plan(stages.memory.offsets, 8, [])
+    small = Plan(stages.memory.offsets, 8)
     with pytest.raises(AssertionError, match="outside of the arena"):
         check_memory(stages.block, small)

@@ -18,7 +18,8 @@ from ..core.evaluate import run_numpy
 from ..core.primitive import forbidden, invalid_text
 from ..core.sources import current_source, describe
 from ..ir.avals import ShapedArray
-from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Source, Var
+from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
+from ..ir.sources import Source
 from .jit import simplified
 
 NDArray = np.ndarray[Any, Any]

@@ -16,8 +16,9 @@ import numpy as np
 from ..config import config
 from ..ir import narrow
 from ..ir.avals import ShapedArray, aval_of
-from ..ir.jaxpr import Effects, Eqn, Source, no_effects
+from ..ir.jaxpr import Effects, Eqn, no_effects
 from ..ir.loops import Exchange, Expr, IndexTuple, Lowered, Map, Operand, apply
+from ..ir.sources import Source
 from . import remote
 from .array import Array, to_ndarray
 from .axes import to_front

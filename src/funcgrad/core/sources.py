@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
-from ..ir.jaxpr import Source
+from ..ir.sources import Source, internal_files, is_internal
 from ..ir.sources import describe as describe
-from ..ir.sources import internal_files, is_internal
 from .context import context
 
 

@@ -15,7 +15,8 @@ from .. import errors
 from ..config import config
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, is_value
-from ..ir.jaxpr import Atom, ClosedJaxpr, Effects, Eqn, Jaxpr, Literal, Source, Var, no_effects
+from ..ir.jaxpr import Atom, ClosedJaxpr, Effects, Eqn, Jaxpr, Literal, Var, no_effects
+from ..ir.sources import Source
 from .array import Array, to_ndarray
 from .context import context, set_trace
 from .sources import current_source, describe

@@ -230,11 +230,6 @@ def check_user_dtype_supported(dtype: Any, fun_name: str = "") -> DType:
 # Dtypes of values
 
 
-def is_python_scalar(x: Any) -> bool:
-    """Whether `x` is exactly a Python bool, int, float or complex."""
-    return type(x) in _PYTHON_SCALARS
-
-
 def is_weakly_typed(x: Any) -> bool:
     """Whether the dtype of `x` gives way to those it meets.
 

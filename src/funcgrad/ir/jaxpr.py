@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .avals import ShapedArray
+from .sources import Source
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -50,14 +51,6 @@ Atom = Var | Literal
 def is_literal(atom: Atom) -> TypeIs[Literal]:
     """Whether an atom is a constant written in place."""
     return type(atom) is Literal
-
-
-class Source(NamedTuple):
-    """Where in the user's file an eqn came from; resolved to text only when printed."""
-
-    code: Any
-    instruction: int
-    name_stack: str = ""
 
 
 class Eqn:

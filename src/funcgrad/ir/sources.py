@@ -1,14 +1,15 @@
-"""Sources: which code is ours, and the user's file, line and code as text."""
+"""Sources: which code is ours, and the user's file, line and code as text.
+
+The one idea: an eqn keeps a code object and an instruction of it, which cost nothing; file, line
+and text are looked up only when somebody reads them.
+"""
 
 from __future__ import annotations
 
 import linecache
 import os
 from types import CodeType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .jaxpr import Source
+from typing import Any, NamedTuple
 
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # Plumbing between the user and us: contexts, wrappers, and run-time checks of annotations.
@@ -18,6 +19,14 @@ _ends = tuple(
     for name in ("contextlib.py", "functools.py", os.path.join("jaxtyping", "_decorator.py"))
 )
 internal_files: dict[str, bool] = {}
+
+
+class Source(NamedTuple):
+    """Where in the user's file an eqn came from; resolved to text only when printed."""
+
+    code: Any
+    instruction: int
+    name_stack: str = ""
 
 
 def is_internal(code: CodeType) -> bool:

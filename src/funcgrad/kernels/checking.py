@@ -39,7 +39,7 @@ from ..ir.nests import (
     offset_of,
 )
 from .memory import Plan, carried, direct_outputs, updates_in_place
-from .program import Block, BlockStep, Branch, Launch, LibraryCall, Scan, While
+from .program import Block, Launch, LibraryCall, Scan, While, inner_blocks
 
 Interval = tuple[float, float]
 _ANYTHING: Interval = (-math.inf, math.inf)
@@ -309,15 +309,6 @@ def lifetimes(block: Block) -> dict[Buffer, tuple[int, int]]:
         if root in found:
             found[root] = (found[root][0], len(block.steps))
     return found
-
-
-def inner_blocks(step: BlockStep) -> list[Block]:
-    """The blocks that run within a step."""
-    if isinstance(step, Scan):
-        return [step.block]
-    if isinstance(step, While):
-        return [step.condition, step.block]
-    return step.blocks if isinstance(step, Branch) else []
 
 
 def check_memory(block: Block, plan: Plan) -> list[Buffer]:

@@ -18,7 +18,7 @@ from ..ir.nests import expr_cost
 from .elements import MOST, Carrying, Elements, NotInPlace, Read, Simplify, Within
 from .lowering import Choose, Definitions
 from .parts import NoParts
-from .rules import Chosen, as_map, seen
+from .rules import Chosen, as_map, rule_shape
 
 # Values of so few elements may be computed at every place they are read at.
 _SMALL = 64
@@ -79,7 +79,7 @@ class Choices:
         values, within = self.values, self.within
         for k, var in enumerate(self.eqn.outvars):
             within.most = MOST
-            value = self.at(k, _anywhere(seen(var.aval)[0]))
+            value = self.at(k, _anywhere(rule_shape(var.aval)[0]))
             _ = values.parts.pair(value) if var.aval.dtype.kind == "c" else values.parts.real(value)
             self._check(MOST - within.most)
             values.chosen[var] = Chosen(within.deepest, len(within.programs) - 2)
@@ -118,7 +118,7 @@ class Choices:
             raise NotInPlace("its values are read at many places")
         for program in programs:
             for var in _stretched(program.jaxpr):
-                value = program.read(var, _anywhere(seen(var.aval)[0]), None)
+                value = program.read(var, _anywhere(rule_shape(var.aval)[0]), None)
                 if expr_cost(value) > _CHEAP:
                     raise NotInPlace("a value is needed more often than it has elements")
 

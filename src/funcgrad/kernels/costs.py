@@ -12,8 +12,17 @@ from typing import NamedTuple
 
 from ..ir.loops import ARITHMETIC, Apply
 from ..ir.nests import UNBOUNDED, Accumulate, For, Kernel, Node, Store, children, expressions
-from .checking import inner_blocks
-from .program import Block, BlockStep, Branch, HostCall, Launch, LibraryCall, Scan, While
+from .program import (
+    Block,
+    BlockStep,
+    Branch,
+    HostCall,
+    Launch,
+    LibraryCall,
+    Scan,
+    While,
+    inner_blocks,
+)
 
 _MOVES = frozenset("and or xor not neg abs sign copysign shift_left conj".split())
 _ELEMENTARY = frozenset(

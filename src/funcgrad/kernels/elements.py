@@ -44,10 +44,10 @@ from ..ir.loops import (
 )
 from ..ir.nests import Acc, Advance, Buffer, For, Leave, expr_cost
 from .items import LibraryBuilder
-from .linking import captured, storage_shape
 from .lowering import Definitions
 from .parts import Parts
-from .rules import index_key, seen
+from .rules import index_key, rule_shape
+from .storage import captured, storage_shape
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 Read = Callable[[IndexTuple, Expr | None], Expr]
@@ -229,7 +229,7 @@ class Elements:
 
     def operand(self, atom: Atom) -> Operand:
         """A value as rules see it."""
-        shape, dtype = seen(atom.aval)
+        shape, dtype = rule_shape(atom.aval)
         if not isinstance(atom, Literal):
             return Operand(shape, dtype, self._reader(atom))
         if shape:
@@ -281,7 +281,7 @@ class Elements:
     def made(self, var: Var, index: IndexTuple) -> Expr:
         """An element, by the definition of its value."""
         rule = self.body.rules[var]
-        shape, dtype = seen(var.aval)
+        shape, dtype = rule_shape(var.aval)
         if isinstance(rule, Map):
             return rule.at(index)
         if isinstance(rule, View):

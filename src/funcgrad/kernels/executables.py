@@ -1,6 +1,8 @@
 """From machine code to something that is called: its constants, its memory, what answers call-outs.
 
-In: the stages of a program, and its object code. Out: `Executable`.
+In: the stages of a program, and its object code. Out: `Executable`. The one idea: machine code
+knows its program by a table of addresses alone, so all that it needs of Python is listed here, and
+the same list goes into the store.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from ..ir.jaxpr import Literal
 from ..ir.sources import describe
 from .costs import serial_nanoseconds
 from .custom import NativeCall, again, array_at
-from .linking import in_memory, linked
+from .linking import linked
 from .memory import reusable
 from .program import HostCall, all_constants
 from .runtime.launch import Executable
+from .storage import in_memory
 
 if TYPE_CHECKING:
     from .pipeline import Stages

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from ..ir.nests import Buffer, Kernel
 from ..ir.printing import Names, names_of
-from .checking import inner_blocks
 from .chunks import SHARED_NANOSECONDS
 from .costs import Cost, block_cost, step_cost
 from .emit.arms import branched, ways_through
@@ -18,7 +17,7 @@ from .emit.source import short
 from .memory import Plan, carried, direct_outputs, updates_in_place
 from .notes import eqn_line, eqn_notes
 from .printing import named_blocks, time_text
-from .program import Block, BlockStep, HostCall, Launch, LibraryCall, Scan, While
+from .program import Block, BlockStep, HostCall, Launch, LibraryCall, Scan, While, inner_blocks
 
 
 def explanation(block: Block, plan: Plan, title: str) -> str:

@@ -1,4 +1,9 @@
-"""Which kernel written by hand serves a `Library` node on this machine."""
+"""Which kernel written by hand serves a `Library` node on this machine.
+
+In: what a primitive asks for by name, its eqn, and along which axes its operands are read
+backwards. Out: a `LibraryKernel`; None where none serves, and the node's substitute is used. The
+one idea: `library/` knows shapes and dtypes only; what it needs of an eqn is read here.
+"""
 
 from __future__ import annotations
 

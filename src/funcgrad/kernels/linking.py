@@ -1,4 +1,9 @@
-"""Machine code and a description to an executable program."""
+"""Machine code and a description to an executable program.
+
+In: an object file, from the compiler or from the store, and a few numbers that say how it is
+called. Out: `Executable`. The one idea: nothing here knows the stages of the compiler, so a program
+that comes from the store needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.array import to_ndarray
-from ..core.remote import RemoteArray
-from ..ir import dtypes
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import ClosedJaxpr
 from . import custom
 from .runtime import symbols, toolchain
 from .runtime.launch import Executable, Output
 from .runtime.pool import pool
-
-
-def storage_shape(aval: ShapedArray) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of the memory of a value; a key is two uint32, a complex number its parts."""
-    if dtypes.is_key_dtype(aval.dtype):
-        return (*aval.shape, 2), np.dtype(np.uint32)
-    if aval.dtype.kind == "c":
-        return (*aval.shape, 2), np.dtype(dtypes.to_floating_dtype(aval.dtype))
-    return aval.shape, aval.dtype
-
-
-def captured(value: Any, dtype: np.dtype[Any]) -> Any:
-    """A captured array as numbers of a dtype; an array of a device stays what and where it is."""
-    return value if type(value) is RemoteArray else in_memory(value, dtype)
-
-
-def in_memory(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """An array in the host's memory, seen as numbers of a dtype."""
-    array = value if type(value) is np.ndarray else to_ndarray(value)
-    # A scalar cannot be seen as two words; made contiguous, it has an axis.
-    return array if array.dtype == dtype else np.ascontiguousarray(array).view(dtype)
+from .storage import storage_shape
 
 
 def outputs_of(avals: Sequence[ShapedArray]) -> list[Output]:

@@ -50,10 +50,10 @@ from .contract import as_fold, count_of, wants_fold
 from .emit.llvm_ops import supported
 from .inlining import Inlining
 from .items import ByHand, LibraryBuilder, Nest, Program, Step
-from .linking import storage_shape
 from .parts import NoParts, Parts, part_dtype
 from .products import Added, Products, products
-from .rules import Chosen, TooManyPlaces, as_map, index_key, seen
+from .rules import Chosen, TooManyPlaces, as_map, index_key, rule_shape
+from .storage import storage_shape
 from .sums import add_in_place
 from .views import backwards, strided, unmoved
 
@@ -150,7 +150,7 @@ class Definitions:
 
     def operand(self, atom: Atom) -> Operand:
         """An atom as lowering rules see it."""
-        shape, dtype = seen(atom.aval)
+        shape, dtype = rule_shape(atom.aval)
         if isinstance(atom, Literal):
             value = np.asarray(to_ndarray(atom.val), atom.aval.dtype)[()]
             constant = Const(value, dtype)
@@ -175,10 +175,10 @@ class Definitions:
         rule = self.rules.get(var)
         outer = self._guards[-1]
         whole = both(outer, guard)
-        shape = seen(var.aval)[0]
+        shape = rule_shape(var.aval)[0]
         if isinstance(rule, View):
             source = self.made_by[var].invars[rule.operand]
-            inner = seen(source.aval)[0]
+            inner = rule_shape(source.aval)[0]
             through = split_index(flat_index(index, shape), inner)
             if not isinstance(source, Literal) and not any(i.dynamic for i in through):
                 return self.read(source, through, guard)

@@ -26,7 +26,7 @@ from ..ir.nests import (
     neighbours,
     offset_of,
 )
-from .program import Block, BlockStep, Branch, Launch, LibraryCall, Scan, While
+from .program import Block, BlockStep, Launch, LibraryCall, Scan, While, inner_blocks
 
 ALIGNMENT = 64
 # Inputs that are kept in mind for an output.
@@ -40,12 +40,10 @@ class Plan:
     Attributes:
         offsets: of each buffer that lives there.
         size: bytes of the arena.
-        lives: first and last step, offset and end of each span, for the checker.
     """
 
     offsets: dict[Buffer, int] = field(default_factory=lambda: {})
     size: int = 0
-    lives: list[tuple[int, int, int, int]] = field(default_factory=lambda: [])
 
 
 class Place:
@@ -109,24 +107,16 @@ def _plan(block: Block, base: int, out: Plan) -> int:
             for b in step.scratch:
                 out.offsets[b] = base + place.put(*block.span(at), b.bytes)
         _inner(step, at, base, place, out)
-    out.lives += place.taken
     return place.size
 
 
 def _inner(step: BlockStep, at: int, base: int, place: Place, out: Plan) -> None:
     """The arenas of inner blocks, each within a span that lives during the step."""
-    blocks: list[Block] = []
-    if isinstance(step, Scan):
-        blocks = [step.block]
-    elif isinstance(step, While):
-        blocks = [step.condition, step.block]
-    elif isinstance(step, Branch):
-        blocks = step.blocks
     if isinstance(step, (Scan, While)):
         for b, room in zip(carried(step), step.rooms, strict=True):
             if not updates_in_place(step.block, *b):
                 out.offsets[room] = base + place.put(at, at, room.bytes)
-    for block in blocks:
+    for block in inner_blocks(step):
         trial = Plan()
         size = _plan(block, 0, trial)
         offset = base + place.put(at, at, size)

@@ -1,4 +1,8 @@
-"""What a group's loops are made of while they are built: values that are there, and phases."""
+"""What a group's loops are made of while `schedule` builds them: values that are made, and phases.
+
+The one idea: a value is made in one phase; whoever reads it elsewhere finds it in memory, or, where
+that is cheaper than memory, computes it once more.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
 """The compiler: from a simplified jaxpr to something that runs, stage by stage.
 
-programs of others for primitives without a kernel                  passes.simplify
-blocks   jaxpr → nests → groups → loop nests       lowering, fuse, schedule (program)
-memory   where every buffer lives                  memory
-text     loop nests → LLVM, or → Python            emit
-code     text → object code → executable           runtime, executables
+stage    from what to what                                       where
+jaxpr    primitives without a kernel → programs of others        passes.simplify.with_programs
+block    jaxpr → nests → groups → loops, as steps over buffers   program: lowering, fuse, schedule
+memory   buffers → places in one arena                           memory
+text     loops → LLVM's language, or Python                      emit
+code     text → object file → what is called                     runtime.toolchain, executables
+
+The docstring of the package has all modules in the order of reading.
 """
 
 from __future__ import annotations

@@ -13,13 +13,23 @@ from dataclasses import dataclass
 from ..ir.loops import DType
 from ..ir.nests import Acc, Accumulate, For, Store, offset_of
 from ..ir.printing import Names, names_of
-from .checking import inner_blocks, lifetimes
+from .checking import lifetimes
 from .emit.source import LINE, KernelSource, Library, short
 from .emit.source_ops import SourceOps, Text
 from .fuse import Group
 from .memory import Plan
 from .notes import eqn_line, eqn_notes, eqns_of
-from .program import Block, BlockStep, Branch, HostCall, Launch, LibraryCall, Scan, While
+from .program import (
+    Block,
+    BlockStep,
+    Branch,
+    HostCall,
+    Launch,
+    LibraryCall,
+    Scan,
+    While,
+    inner_blocks,
+)
 
 _SIGNS = {
     **dict(zip("add sub mul div rem and or xor".split(), "+ - * / % & | ^".split(), strict=True)),

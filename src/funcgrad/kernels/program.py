@@ -26,10 +26,10 @@ from .layouts import arrange
 from .library import LibraryKernel
 from .library.fft_tables import Table
 from .library.gemm import Gemm
-from .linking import captured
 from .lowering import Definitions
 from .recurrence import recurrence
 from .schedule import Scheduler
+from .storage import captured
 
 Simplify = Callable[[ClosedJaxpr], ClosedJaxpr]
 
@@ -186,15 +186,16 @@ class Block:
 
     def inner(self) -> list[Block]:
         """The blocks of its loops and branches."""
-        found: list[Block] = []
-        for step in self.steps:
-            if isinstance(step, Scan):
-                found.append(step.block)
-            elif isinstance(step, While):
-                found += [step.condition, step.block]
-            elif isinstance(step, Branch):
-                found += step.blocks
-        return found
+        return [block for step in self.steps for block in inner_blocks(step)]
+
+
+def inner_blocks(step: BlockStep) -> list[Block]:
+    """The blocks that run within a step."""
+    if isinstance(step, Scan):
+        return [step.block]
+    if isinstance(step, While):
+        return [step.condition, step.block]
+    return step.blocks if isinstance(step, Branch) else []
 
 
 class Uses(NamedTuple):

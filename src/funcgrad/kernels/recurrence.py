@@ -19,9 +19,9 @@ from .chunks import buffers_of_body, chunks_of, written_in
 from .collapse import collapse
 from .elements import FEW, NotInPlace, Place, Simplify, Within
 from .items import LibraryBuilder, Step
-from .linking import storage_shape
 from .parts import NoParts
 from .sharing import Shared
+from .storage import storage_shape
 from .turns import Parts, Turns, rewrite_all
 
 _NANOSECONDS = 0.06

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
-from ..ir.jaxpr import ClosedJaxpr, Jaxpr, Source, subjaxprs
-from ..ir.sources import describe
+from ..ir.jaxpr import ClosedJaxpr, Jaxpr, subjaxprs
+from ..ir.sources import Source, describe
 
 _SHOWN = 3
 

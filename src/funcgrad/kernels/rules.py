@@ -1,4 +1,9 @@
-"""Rules of values as they are seen by other rules, and as plain as they can be."""
+"""What other stages ask of the rules that define values.
+
+In: a rule of `ir.loops` (`Map`, `Fold`, ...) or an index within one. Out: the rule made simpler,
+how often its expression is evaluated, and by what an index is known again. The one idea: a rule is
+a function from an index to an expression, so whatever is asked of it is asked without calling it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import Any, NamedTuple
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Var
 from ..ir.loops import Affine, Const, DType, Expr, Fold, IndexTuple, Map, Scatter, cast
-from .linking import storage_shape
+from .storage import storage_shape
 
 
 class Chosen(NamedTuple):
@@ -41,19 +46,19 @@ def index_key(index: Affine) -> Any:
     return index.const, frozenset(index.axes.items()), dynamic
 
 
-def seen(aval: ShapedArray) -> tuple[tuple[int, ...], DType]:
-    """Shape and dtype of a value as lowering rules see it."""
+def rule_shape(aval: ShapedArray) -> tuple[tuple[int, ...], DType]:
+    """Shape and dtype of a value in rules: a complex number is one element there, not two."""
     return (aval.shape, aval.dtype) if aval.dtype.kind == "c" else storage_shape(aval)
 
 
 def as_map(rule: Any, aval: ShapedArray) -> Any:
     """A fold of one value each is that value; of no elements there is nothing to say."""
     if not aval.size:
-        return constant_map(seen(aval)[1])
+        return constant_map(rule_shape(aval)[1])
     if not isinstance(rule, Fold) or any(n != 1 for n in rule.extents):
         return rule
     inner = tuple(Affine() for _ in rule.extents)
-    dtype = seen(aval)[1]
+    dtype = rule_shape(aval)[1]
     if rule.op.startswith("arg"):
         return constant_map(dtype)
 

@@ -1,7 +1,8 @@
-"""Running folds: one turn of them, and a long one in chunks.
+"""Running folds, as sums of prefixes: one turn of them, and a long one in chunks.
 
-The one idea of the chunks: what is folded before a chunk is all that it needs to know of the
-others, and these folds are made at once; then every chunk runs on from its own.
+In: how values are folded, and along which axis. Out: loops. The one idea of the chunks: all that a
+chunk needs to know of the others is what is folded before it. So first every chunk is folded, all
+at once; then these folds are added up, and every chunk runs on from its start.
 """
 
 from __future__ import annotations

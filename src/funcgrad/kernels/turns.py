@@ -31,7 +31,7 @@ from ..ir.loops import (
 )
 from ..ir.nests import UNBOUNDED, Acc, Advance, For, Leave, Node, Store, expr_depth
 from .elements import FEW, LONGEST, Elements, NotInPlace, Place, Read, Simplify, Within
-from .linking import storage_shape
+from .storage import storage_shape
 from .unroll import settled
 
 

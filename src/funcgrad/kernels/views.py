@@ -1,6 +1,8 @@
 """What an operand is a view of: the memory that is read instead of a copy of it.
 
-In: the definitions of a jaxpr and one of its values. Out: another value, and how it is read.
+In: the definitions of a jaxpr and one of its values. Out: another value, and how it is read. The
+one idea: a rule is asked for its expression at a general index; where that is one plain load, the
+index of the load says how the value lies in what it loads from.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.axes import move_axis
 from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
-from ..core.zeros import UndefinedPrimal, Zero
+from ..core.zeros import Zero
 from ..ir import dtypes, loops, narrow
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.loops import Expr, Fold, IndexTuple, Lowered, Map, Operand
@@ -307,8 +307,3 @@ def check_axes(name: str, axes: Sequence[int], x: ShapedArray) -> None:
             f"{name} got axes {tuple(axes)} out of range for {x.long()}: "
             f"axes lie in [0, {len(x.shape) - 1}].\n  {user_line()}"
         )
-
-
-def linear_cts(cts: Any, args: Sequence[Any]) -> list[Any]:
-    """One cotangent for every linear operand, `None` for the others."""
-    return [cts if isinstance(x, UndefinedPrimal) else None for x in args]

@@ -10,7 +10,8 @@ import math
 
 from ..ir.avals import ShapedArray
 from ..ir.dtypes import DType
-from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Source, Var
+from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
+from ..ir.sources import Source
 from .casting import convert_element_type_p
 
 # Products with fewer terms are loops, which read narrow numbers as well.

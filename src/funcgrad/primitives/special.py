@@ -443,6 +443,3 @@ def zeta(x: Any, q: Any) -> Any:
 def betainc(a: Any, b: Any, x: Any) -> Any:
     """I_x(a, b), the regularised beta integral up to x."""
     return regularized_incomplete_beta_p.bind(a, b, x)
-
-
-regularized_incomplete_beta = betainc

@@ -15,7 +15,7 @@ from ..core.context import context, set_trace
 from ..core.evaluate import eval_closed
 from ..core.staging import StagingTrace, stage
 from ..core.trace import Trace, eval_trace
-from ..core.zeros import Zero, instantiate
+from ..core.zeros import Zero
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Jaxpr, convert_constvars
 from ..passes.dce import dce_with_consts
@@ -207,8 +207,3 @@ def _split_jaxpr(closed: ClosedJaxpr, unknown: Sequence[bool], forced: Sequence[
     staged = stage(run, known_avals, closed.jaxpr.debug_name)
     ((linear, is_unknown, count),) = found
     return Split(staged, ClosedJaxpr(linear), is_unknown, count)
-
-
-def instantiate_all(values: Sequence[Any]) -> list[Any]:
-    """The values with symbolic zeros made arrays."""
-    return [instantiate(v) for v in values]

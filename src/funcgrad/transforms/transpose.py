@@ -13,9 +13,7 @@ from typing import Any
 from ..core.context import context
 from ..core.primitive import add_tangents
 from ..core.staging import stage
-from ..core.zeros import UndefinedPrimal, Zero, instantiate, zero_tangent
-from ..ir import dtypes
-from ..ir.avals import ShapedArray
+from ..core.zeros import UndefinedPrimal, Zero, instantiate
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, is_literal
 
 
@@ -148,9 +146,3 @@ def _transpose_jaxpr(
     value_avals = [a for a, is_linear in zip(avals, linear, strict=True) if not is_linear]
     ct_avals = [a.to_tangent() for a, nz in zip(out_avals, ct_nonzero, strict=True) if nz]
     return stage(run, [*value_avals, *ct_avals], closed.jaxpr.debug_name), list(nonzero)
-
-
-def zero_cotangent(aval: ShapedArray) -> Any:
-    """The cotangent of an input nothing flows back to: zeros, or float0 zeros for integers."""
-    zero = zero_tangent(aval)
-    return instantiate(zero if zero.aval.dtype != dtypes.float0 else Zero(zero.aval))

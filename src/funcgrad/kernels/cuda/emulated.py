@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...ir.nests import Buffer
-from ..linking import in_memory
 from ..program import all_constants
 from ..runtime.scripts import words_of
+from ..storage import in_memory
 from .custom import CustomLaunch
 from .emulator import Emulator
 from .lanes import NDArray

@@ -164,13 +164,13 @@ def chosen(y: Value, cases: Sequence[tuple[float, Value | float]], last: Value) 
 
 def lgamma_of_positive(y: Value, quality: Format) -> Value:
     """log Γ(y) of float64, y ≥ 0, as good as a format needs."""
-    count = 3 if quality is single else 5
     down = y - 1.0
     products = (y * (y + 1.0), y, y.like(1.0), down, down * (y - 2.0))
     offsets = (y, down, y - 2.0, y - 3.0, y - 4.0)
-    bounds = (0.5, 1.5, 2.5, 3.5, 4.5)
-    steps = list(zip(bounds, products, strict=True))[:count]
-    places = list(zip(bounds, offsets, strict=True))[: count - 1]
+    bounds = [b for b in (0.5, 1.5, 2.5, 3.5, 4.5) if b <= LGAMMA_FAR[quality]]
+    count = len(bounds)
+    steps = list(zip(bounds, products, strict=False))
+    places = list(zip(bounds[:-1], offsets, strict=False))
     logarithm = log(chosen(y, steps, y))
     f = chosen(y, places, offsets[count - 1])
     near = f * polynomial(f, LGAMMA_NEAR[quality])
@@ -178,7 +178,7 @@ def lgamma_of_positive(y: Value, quality: Format) -> Value:
     inverse = 1.0 / y
     rest = fma(inverse, polynomial(inverse * inverse, STIRLING[quality]), LOG_SCALE)
     far = fma(y - 0.5, logarithm - 1.0, rest)
-    return select(y < bounds[count - 1], near, far)
+    return select(y < LGAMMA_FAR[quality], near, far)
 
 
 def lgamma(x: Value) -> Value:
@@ -197,21 +197,22 @@ def lgamma(x: Value) -> Value:
 
 def digamma_of_positive(y: Value, quality: Format) -> Value:
     """ψ(y) of float64, y > 0, as good as a format needs."""
-    count = 2 if quality is single else 4
     down = y - 1.0
     quotients = ((y.like(-1.0), y), (y.like(0.0), y), (y.like(1.0), down))
     quotients += ((fma(y, 2.0, -3.0), down * (y - 2.0)),)
-    bounds, offsets = (1.0, 2.0, 3.0, 4.0), (y - 0.5, y - 1.5, y - 2.5, y - 3.5)
-    above = [(b, q[0]) for b, q in zip(bounds, quotients, strict=True)][:count]
-    below = [(b, q[1]) for b, q in zip(bounds, quotients, strict=True)][:count]
-    places = list(zip(bounds, offsets, strict=True))[: count - 1]
+    offsets = (y - 0.5, y - 1.5, y - 2.5, y - 3.5)
+    bounds = [b for b in (1.0, 2.0, 3.0, 4.0) if b <= PSI_FAR[quality]]
+    count = len(bounds)
+    above = [(b, q[0]) for b, q in zip(bounds, quotients, strict=False)]
+    below = [(b, q[1]) for b, q in zip(bounds, quotients, strict=False)]
+    places = list(zip(bounds[:-1], offsets, strict=False))
     quotient = chosen(y, above, y.like(1.0)) / chosen(y, below, y)
     u = chosen(y, places, offsets[count - 1])
     high, low = PSI_ZERO
     near = fma((u + (1.5 - high)) - low, polynomial(u, PSI_NEAR[quality]), quotient)
     square = quotient * quotient
     rest = fma(quotient, -0.5, -square * polynomial(square, PSI_SERIES[quality]))
-    return select(y < bounds[count - 1], near, log(y) + rest)
+    return select(y < PSI_FAR[quality], near, log(y) + rest)
 
 
 def digamma(x: Value) -> Value:

@@ -91,12 +91,6 @@ def assembly(text: str, level: int = 1, target: Machine | None = None) -> str:
         return _generator(level, target).emit_assembly(module)
 
 
-def optimized(text: str, level: int = 1, target: Machine | None = None) -> str:
-    """A module after the passes and before code generation, for readers; see `compile_text`."""
-    with _transformed(text, level, target) as module:
-        return str(module)
-
-
 @cache
 def _generator(level: int, target: Machine | None) -> Any:
     goal = target or machine()

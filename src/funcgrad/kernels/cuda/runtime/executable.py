@@ -16,9 +16,9 @@ import numpy as np
 
 from ....core.remote import RemoteArray
 from ....ir.nests import Buffer
-from ...linking import in_memory
 from ...memory import reusable
 from ...program import all_constants
+from ...storage import in_memory
 from ..cublaslt import WORKSPACE
 from ..custom import CustomLaunch
 from ..emulated import words

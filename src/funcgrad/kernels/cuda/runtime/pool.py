@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....core.sources import current_source
-from ....ir.jaxpr import Source
-from ....ir.sources import describe
+from ....ir.sources import Source, describe
 from ...room import in_bytes
 from .driver import DeviceMemoryError, Driver
 
