@@ -16,6 +16,7 @@ from . import gammas as gammas
 from . import integrals as integrals
 from . import parameters as parameters
 from . import plane as plane
+from . import prefixes as prefixes
 from . import reflections as reflections
 from . import rotations as rotations
 from . import sampling as sampling

@@ -51,7 +51,9 @@ def shuffle(how, body, given):
     value, by = given[1], body.cast(given[2], INT64)
     room = body.made(f"inttoptr {known(body, ROOM).typed} to ptr")
     lane = body.made(f"and i64 {known(body, 0).code}, {WARP - 1}")
-    if how == "xor":
+    if how == "of":
+        other = by.code
+    elif how == "xor":
         other = body.made(f"xor i64 {lane}, {by.code}")
     else:
         before = body.made(f"sub i64 {lane}, {by.code}")
@@ -112,12 +114,36 @@ def atomic(op, kind, body, given):
     return []
 
 
+# Blocks run one after the other, in the order of their numbers: who waits finds what it waits for.
+
+
+def next_number(body, given):
+    place = body.element(*given)
+    old = body.load(place)
+    body.store(place, body.result(old.kind, f"add {old.typed}, 1"))
+    return [body.cast(old, INT64)]
+
+
+def word_at(body, given):
+    return [body.load(body.element(*given))]
+
+
+def put_word(body, given):
+    pointer, at, x = given
+    body.store(body.element(pointer, at), x)
+    return []
+
+
 CALLS = gpu.CALLS | {
     "abs": magnitude,
     "cuda.syncthreads": partial(wait, BLOCK),
     "cuda.syncwarp": partial(wait, WARPS),
+    "cuda.shfl_sync": partial(shuffle, "of"),
     "cuda.shfl_xor_sync": partial(shuffle, "xor"),
     "cuda.shfl_up_sync": partial(shuffle, "up"),
+    "next_number": next_number,
+    "word_at": word_at,
+    "put_word": put_word,
     "maximum_float32": partial(plain, "llvm.maximum", 2),
     "minimum_float32": partial(plain, "llvm.minimum", 2),
     "from_float16": from_half,
@@ -315,7 +341,8 @@ class Processor(gpu.Gpu):
 class Processors:
     """A module of kernels run here, in the place of the emulator."""
 
-    def __init__(self, text, aligned=True):
+    def __init__(self, text, aligned=True, seed=0):
+        # Blocks run in the order of their numbers, whatever the seed.
         self.text = text
         self.aligned = aligned
         self.loaded = {}

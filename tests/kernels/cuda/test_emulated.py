@@ -100,11 +100,27 @@ TABLE = {
     "cumulative logsumexp": (["column"], lambda x: lax.cumlogsumexp(x, 1), f32(20, 30)),
     "cumulative sums of long rows": (["scan", "map"], lambda x: fnp.cumsum(x, 1) * 2, f32(3, 600)),
     "cumulative sums of a row by many blocks": (
-        ["totals", "scan"], lambda x: fnp.cumsum(x), f32(20_000)
+        ["map", "scan"], lambda x: fnp.cumsum(x), f32(20_000)
     ),
     "cumulative maxima of rows by many blocks": (
-        ["totals", "scan"], lambda x: lax.cummax(x, axis=1, reverse=True), f32(3, 10_000)
+        ["map", "scan"], lambda x: lax.cummax(x, axis=1, reverse=True), f32(3, 10_000)
     ),
+    "cumulative sums from the end by many blocks": (
+        ["map", "scan"], lambda x: lax.cumsum(x * 2, axis=0, reverse=True), f32(20_000)
+    ),
+    "cumulative sums of odd rows by many blocks": (
+        ["map", "scan"], lambda x: fnp.cumsum(x, 1), f32(2, 9_001)
+    ),
+    "cumulative sums of float64 by many blocks": (
+        ["map", "scan"], lambda x: fnp.cumsum(x, 1), f32(2, 7_000).astype(np.float64)
+    ),
+    "cumulative maxima of bytes by many blocks": (
+        ["map", "scan"], lambda x: lax.cummax(x, axis=0), (i32(9_000) % 100).astype(np.int8)
+    ),
+    "cumulative counts by many blocks": (
+        None, lambda x: fnp.cumsum(x > 0) - x, f32(9_001)
+    ),
+    "cumulative sums of short rows": (["scan"], lambda x: fnp.cumsum(x, 1), f32(5, 66)),
     "cumulative products of bfloat16 by many blocks": (
         None, lambda x: fnp.cumprod(x), 1 + f32(9_000).astype(fnp.bfloat16) / 99
     ),
@@ -207,6 +223,7 @@ SHOWN = (
     "sum of all",
     "sum of columns",
     "cumulative sums of long rows",
+    "cumulative sums of a row by many blocks",
     "bfloat16",
 )
 

@@ -28,12 +28,15 @@ from .words import memory_type
 _POISON = 0xA5
 
 
-def emulate(program: CudaProgram, arrays: Sequence[Any], aligned: bool = True) -> list[NDArray]:
+def emulate(
+    program: CudaProgram, arrays: Sequence[Any], aligned: bool = True, seed: int = 0
+) -> list[NDArray]:
     """The flat results of a program, each in the dtype of its memory.
 
     Args:
         arrays: one for each input.
         aligned: whether memory is said to begin where neighbours can be moved at once.
+        seed: of the order of blocks that wait for each other.
     Raises:
         ValueError: the program has steps that no kernel does.
         EmulationError: a kernel does what a GPU leaves undefined.
@@ -52,7 +55,7 @@ def emulate(program: CudaProgram, arrays: Sequence[Any], aligned: bool = True) -
         "output": [np.full(b.bytes, _POISON, np.uint8) for b in outputs],
         "arena": [np.full(commands.arena, _POISON, np.uint8)],
     }
-    _Emulated(Emulator(program.text, aligned), memory).all(commands.body)
+    _Emulated(Emulator(program.text, aligned, seed), memory).all(commands.body)
     return [
         flat.view(b.dtype)[: b.size].reshape(b.shape)
         for flat, b in zip(memory["output"], outputs, strict=True)

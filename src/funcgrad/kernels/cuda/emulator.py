@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .emulated_matrices import Copies, fetched, multiplied, multiplied_rounded, packed, rounded
+from .emulated_turns import Turns
 from .lanes import WARP, EmulationError, Local, Memory, NDArray, Team
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
@@ -122,26 +123,42 @@ class Emulator:
     Args:
         text: what `CudaProgram` writes.
         aligned: what `aligned` says of every array: both answers must give the same.
+        seed: of the order in which blocks begin and go on, where they wait for each other.
     """
 
-    def __init__(self, text: str, aligned: bool = True) -> None:
+    def __init__(self, text: str, aligned: bool = True, seed: int = 0) -> None:
         self.functions = {
             node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)
         }
         self.aligned = aligned
+        self.seed = seed
 
     def launch(self, name: str, blocks: int, threads: int, arrays: Sequence[NDArray]) -> None:
         """Run a kernel on flat arrays."""
         if not blocks:
             return
-        run = _Run(self, Team(blocks, threads))
-        node = self.functions[name]
+        team, node = Team(blocks, threads), self.functions[name]
         # An array that is given twice is one memory: what is done to it in place is checked too.
         known: dict[int, Memory] = {}
         memories = [
-            known.setdefault(id(a), Memory(run.team, a, arg.arg))
+            known.setdefault(id(a), Memory(team, a, arg.arg))
             for a, arg in zip(arrays, node.args.args, strict=True)
         ]
+        if any(isinstance(x, ast.Name) and x.id == "next_number" for x in ast.walk(node)):
+            turns = Turns(self.seed)
+            turns.all(blocks, lambda b: self._run(node, memories, team, team.block == b, turns))
+        else:
+            self._run(node, memories, team, np.ones(team.lanes, bool))
+
+    def _run(
+        self,
+        node: ast.FunctionDef,
+        memories: Sequence[Memory],
+        team: Team,
+        mask: NDArray,
+        turns: Turns | None = None,
+    ) -> None:
+        run = _Run(self, team, mask, turns)
         with np.errstate(all="ignore"):
             run.call(node, memories)
         run.copies.check_done()
@@ -150,11 +167,14 @@ class Emulator:
 class _Run:
     """One launch: lanes, and which of them are there."""
 
-    def __init__(self, module: Emulator, team: Team) -> None:
+    def __init__(
+        self, module: Emulator, team: Team, mask: NDArray, turns: Turns | None = None
+    ) -> None:
         self.module = module
         self.team = team
+        self.turns = turns
         self.copies = Copies()
-        self.mask = np.ones(team.lanes, bool)
+        self.mask = mask
         self.waiting = np.zeros(team.lanes, bool)  # those that have left the loop around
         self.names: dict[str, Any] = {}
         self.returned: Any = None
@@ -386,6 +406,31 @@ class _Run:
         """The value of the lane so many before; its own for the first ones of a warp."""
         source = self.team.lane - by
         return self._shuffled(value, _where(self.team.lane % WARP < by, self.team.lane, source))
+
+    def do_cuda_shfl_sync(self, lanes: int, value: Any, which: int) -> Any:
+        """The value of one lane of a warp."""
+        return self._shuffled(value, self.team.lane - self.team.lane % WARP + which)
+
+    def do_next_number(self, memory: Memory, place: Any) -> NDArray:
+        """How many blocks have asked before."""
+        found = memory.number(place, self.mask)
+        self._others(moved=True)
+        return found
+
+    def do_word_at(self, memory: Memory, place: Any) -> NDArray:
+        """A word that another block may tell."""
+        found = memory.look(place, self.mask)
+        self._others(moved=bool(found[self.mask].all()))
+        return found
+
+    def do_put_word(self, memory: Memory, place: Any, word: Any) -> None:
+        """Tell other blocks a word."""
+        memory.tell(place, word, self.mask)
+        self._others(moved=True)
+
+    def _others(self, moved: bool) -> None:
+        assert self.turns is not None, "a kernel whose blocks wait for each other takes numbers"
+        self.turns.give(moved)
 
     def do_mma_float16(self, *registers: Any) -> tuple[NDArray, ...]:
         """A product by tensor cores: of each warp, from the registers of its lanes."""

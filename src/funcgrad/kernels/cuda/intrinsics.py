@@ -1,7 +1,8 @@
 """Instructions that generated kernels name and no text defines, for numba.cuda.
 
 In: the module numba.cuda, handed over by `with_numba`. Out: functions by name. Each is one or two
-instructions: the bits of a number, moves of 128 bits, atomics, and those of `instructions`.
+instructions: the bits of a number, moves of 128 bits, atomics, words
+that blocks tell each other, and those of `instructions`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ def intrinsics(extending: Any, types: Any) -> dict[str, Any]:
     }
     for op, name in ATOMICS:
         found[f"atomic_{op}_{name}"] = make.atomic(op, getattr(types, name))
+    found["next_number"] = make.looked("atom.add.relaxed.gpu.u64 $0, [$1], 1;", types.int64)
+    found["word_at"] = make.looked("ld.relaxed.gpu.u64 $0, [$1];", types.uint64)
+    found["put_word"] = make.put()
     for count in (2, 4, 8):
         found[f"load_{count}"] = make.moved(count, load=True)
         found[f"store_{count}"] = make.moved(count, load=False)
@@ -133,6 +137,38 @@ class _Makers:
                 return context.get_dummy_value()
 
             return types.void(pointer, types.int64, kind), gen
+
+        return self.intrinsic(made)
+
+    def looked(self, text: str, kind: Any) -> Any:
+        """What lies in a word that other blocks change meanwhile."""
+        ir = self.ir
+
+        def made(context: Any, pointer: Any, place: Any) -> Any:
+            def gen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                where = builder.ptrtoint(builder.gep(args[0], [args[1]]), ir.IntType(64))
+                shape = ir.FunctionType(ir.IntType(64), [where.type])
+                code = ir.InlineAsm(shape, text, "=l,l,~{memory}", side_effect=True)
+                return builder.call(code, [where])
+
+            return kind(pointer, self.types.int64), gen
+
+        return self.intrinsic(made)
+
+    def put(self) -> Any:
+        """Change a word that other blocks look at meanwhile."""
+        ir, types = self.ir, self.types
+
+        def made(context: Any, pointer: Any, place: Any, word: Any) -> Any:
+            def gen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                where = builder.ptrtoint(builder.gep(args[0], [args[1]]), ir.IntType(64))
+                shape = ir.FunctionType(ir.VoidType(), [where.type, args[2].type])
+                text = "st.relaxed.gpu.u64 [$0], $1;"
+                code = ir.InlineAsm(shape, text, "l,l,~{memory}", side_effect=True)
+                builder.call(code, [where, args[2]])
+                return context.get_dummy_value()
+
+            return types.void(pointer, types.int64, types.uint64), gen
 
         return self.intrinsic(made)
 

@@ -152,6 +152,39 @@ class Memory:
         op.at(self.array, at, np.broadcast_to(np.asarray(value), mask.shape)[lanes])
         self.changes.note(self.team, at, lanes, self.changes.meets(self.team, at, lanes))
 
+    def _told(self, index: Any, mask: NDArray) -> tuple[NDArray, NDArray]:
+        """Lanes, and the words that they look at or tell; no lane touches those in other ways."""
+        lanes = np.flatnonzero(mask)
+        at = self._places(index, lanes)
+        if any(r.meets(self.team, at, lanes).any() for r in (self.writes, self.reads)):
+            raise EmulationError(f"{self.name} is told by a lane while another one touches it")
+        return lanes, at
+
+    def number(self, index: Any, mask: NDArray) -> NDArray:
+        """A number for each lane, which nobody else gets."""
+        found = np.zeros(mask.shape, np.int64)
+        lanes, at = self._told(index, mask)
+        for lane, place in zip(lanes, at, strict=True):
+            found[lane] = self.array[place]
+            self.array[place] += self.array.dtype.type(1)
+        self.changes.note(self.team, at, lanes, np.zeros(at.shape, bool))
+        return found
+
+    def look(self, index: Any, mask: NDArray) -> NDArray:
+        """Words that others may tell."""
+        found = np.zeros(mask.shape, self.array.dtype)
+        lanes, at = self._told(index, mask)
+        found[lanes] = self.array[at]
+        return found
+
+    def tell(self, index: Any, word: Any, mask: NDArray) -> None:
+        """Leave the word of each lane, where none was."""
+        lanes, at = self._told(index, mask)
+        if np.unique(at).size != at.size or self.array[at].any():
+            raise EmulationError(f"{self.name}: a word is told twice, or was not cleared")
+        self.array[at] = np.broadcast_to(word, mask.shape)[lanes]
+        self.changes.note(self.team, at, lanes, np.zeros(at.shape, bool))
+
 
 class Local:
     """A small array that each lane has for itself."""

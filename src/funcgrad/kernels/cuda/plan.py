@@ -7,7 +7,7 @@ grid takes the outer loops whose turns are apart; where a loop inside is long an
 map     every thread does elements of its own; neighbours together where memory lies side by side
 tiles   a block turns a tile of a matrix over
 column  every thread does elements of its own, and the loops that must go in order inside
-scan    a block goes through a row, and joins the running folds of its lanes
+scan    a block goes through a row, or a part of one, and joins the running folds of its threads
 rows    a team for each turn of the outer loops: a warp or a block
 chunks  a block for each part of the leading loop, which keeps a partial result
 block   one block does everything
@@ -48,9 +48,6 @@ WIDE_BYTES = 16
 TILE = 32
 # Running folds of fewer elements are done by one thread.
 SCAN = 64
-# Longer ones by many blocks, each of which does a part, where there are few of them.
-SCAN_PART = 4096
-MOST_SCAN_PARTS = 528
 MOST_TILES = 4
 MOST_WIDE = 8
 
@@ -68,7 +65,8 @@ class CudaLaunch:
         across: the axis along which loads are neighbours, where stores are so along the last one.
         wide: how many neighbours a thread does together, 1 where memory does not allow it.
         note: why it is done so, where that is not the best there is.
-        parts: into how many a row of a scan is divided, and `totals`: the fold of each.
+        each: how many elements a thread of a scan has at a time.
+        parts: into how many a row of a scan is divided, and `told`: what their blocks tell others.
     """
 
     name: str
@@ -84,8 +82,9 @@ class CudaLaunch:
     chunk: Axis | None = None
     note: str = ""
     scratch: list[Buffer] = field(default_factory=lambda: [])
+    each: int = 1
     parts: int = 1
-    totals: Buffer | None = None
+    told: Buffer | None = None
 
     @property
     def total(self) -> int:
@@ -99,15 +98,17 @@ class CudaLaunch:
     def params(self) -> list[Buffer]:
         """The buffers it is given."""
         used = {a.buffer for a in accesses([*self.grid, *self.body])}
-        more = [self.totals] if self.totals is not None else []
-        return [*(b for b in self.kernel.params if b in used), *more]
+        return [*(b for b in self.kernel.params if b in used), *self._between]
 
     @property
     def written(self) -> list[Buffer]:
         """The buffers it changes."""
         used = {a.buffer for a in accesses(self.body) if a.writes}
-        more = [self.totals] if self.totals is not None and self.kind == "totals" else []
-        return [*(b for b in self.kernel.params if b in used), *more]
+        return [*(b for b in self.kernel.params if b in used), *self._between]
+
+    @property
+    def _between(self) -> list[Buffer]:
+        return [] if self.told is None else [self.told]
 
 
 def launches(kernel: Kernel) -> list[CudaLaunch]:
@@ -116,10 +117,8 @@ def launches(kernel: Kernel) -> list[CudaLaunch]:
         return [_chunked(kernel)]
     parts = _separate(kernel)
     if len(parts) == 1:
-        found = [_launch(kernel.name, kernel, parts[0])]
-    else:
-        found = [_launch(f"{kernel.name}_{k}", kernel, part) for k, part in enumerate(parts)]
-    return [part for launch in found for part in _in_parts(launch)]
+        return [_launch(kernel.name, kernel, parts[0])]
+    return [_launch(f"{kernel.name}_{k}", kernel, part) for k, part in enumerate(parts)]
 
 
 def _work(body: list[Node]) -> int:
@@ -260,28 +259,6 @@ def _scan(name: str, kernel: Kernel, chain: list[For]) -> CudaLaunch:
         rows *= loop.axis.extent
     body: list[Node] = [chain[-1]]
     return CudaLaunch(name, kernel, "scan", chain[:-1], body, rows, BLOCK_THREADS, BLOCK_THREADS)
-
-
-def _in_parts(launch: CudaLaunch) -> list[CudaLaunch]:
-    """A scan of few long rows by many blocks: first the fold of each part, then the parts."""
-    if launch.kind != "scan":
-        return [launch]
-    (loop,) = launch.body
-    assert isinstance(loop, For)
-    rows = launch.blocks
-    parts = min(MOST_SCAN_PARTS // max(rows, 1), loop.axis.extent // SCAN_PART)
-    if parts < 2:
-        return [launch]
-    first = loop.body[0]
-    assert isinstance(first, Accumulate)
-    totals = Buffer((rows, parts), first.acc.value_dtype, f"{launch.name}_totals")
-    folded: list[Node] = [For(loop.axis, [first], loop.accs)]
-    name, shape = f"{launch.name}_totals", (rows * parts, BLOCK_THREADS, BLOCK_THREADS)
-    before = CudaLaunch(name, launch.kernel, "totals", launch.grid, folded, *shape)
-    after = CudaLaunch(launch.name, launch.kernel, "scan", launch.grid, launch.body, *shape)
-    for part in (before, after):
-        part.parts, part.totals = parts, totals
-    return [before, after]
 
 
 def in_registers(inside: list[For], body: list[Node], start: dict[Buffer, bool]) -> list[Node]:

@@ -35,6 +35,7 @@ from .matmuls import Epilogue, Takes, epilogues, is_lower, matmul_launch, nothin
 from .nccl import DTYPES
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
+from .scan_plan import divided
 from .scans import ScanSource
 from .segments import (
     AtomicSource,
@@ -187,7 +188,10 @@ def cuda_program(
             continue
         notes = eqn_notes(around, step, names_of(around.jaxpr))
         made = [
-            k for f in launches(step.kernel) for k in _launched(around, step, f, library, notes)
+            k
+            for whole in launches(step.kernel)
+            for part in divided(whole)
+            for k in _launched(around, step, part, library, notes)
         ]
         steps[id(step)] = made
         kernels += {k.name: k for k in made}.values()
@@ -199,7 +203,6 @@ def source_of(launch: CudaLaunch, library: CudaLibrary, notes: list[str]) -> Cud
     kinds: dict[str, type[CudaSource]] = {
         "tiles": TileSource,
         "scan": ScanSource,
-        "totals": ScanSource,
         "pieces": SegmentSource,
         "segments": SegmentSource,
         "atomics": AtomicSource,

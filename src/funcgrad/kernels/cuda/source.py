@@ -86,7 +86,6 @@ class CudaSource(KernelSource):
         return {
             "map": f"{shape}; each does {launch.wide} neighbours" if launch.wide > 1 else shape,
             "scan": f"{shape}; a block goes through {part}a row",
-            "totals": f"{shape}; a block folds a part of a row",
             "tiles": f"{shape}; a block turns a tile over",
             "column": f"{shape}; a thread goes through a column",
             "rows": f"{shape}; {'a warp' if launch.team == WARP else 'a block'} does a row",

@@ -33,9 +33,11 @@ GIVEN = frozenset(
         *"as_float32 as_float64 as_uint32 as_uint64 aligned".split(),
         *"fetch_matrices fetch_turned copy_16 wait_copies".split(),
         *(f"{way}_{count}" for way in ("load", "store") for count in (2, 4, 8)),
+        *"next_number word_at put_word".split(),
     ]
 )
 ALL_LANES = "0xFFFFFFFF"
+_LAST_LANE = 31
 _LIBDEVICE = {
     "floor": "floor",
     "ceil": "ceil",
@@ -79,6 +81,19 @@ def to_bfloat16(x):
     whole = int64(as_uint32(x))
     near = (whole + 0x7FFF + ((whole >> 16) & 1)) >> 16
     return uint16((whole >> 16) | 0x40 if x != x else near)
+''',
+    "hear_word": '''
+def hear_word(told, place):
+    """The 32 bits that another block leaves in a word, once they are there."""
+    word = word_at(told, place)
+    while word == uint64(0):
+        word = word_at(told, place)
+    return word >> uint64(32)
+''',
+    "tell_word": '''
+def tell_word(told, place, bits):
+    """Leave 32 bits in a word for other blocks, and beside them that they are there."""
+    put_word(told, place, (bits << uint64(32)) | uint64(1))
 ''',
     "fma_float32": '''
 def fma_float32(x, y, z):
@@ -208,37 +223,51 @@ class CudaLibrary(Library):
 ''',
         )
 
-    def running(self, op: str, dtype: DType) -> str:
-        """The name of the function that folds what the lanes up to each have, and what all have."""
-        kept = self.ops.stored(Text("x"), dtype)
-        found = self.ops.loaded("room[other]", dtype).code
+    def before_lanes(self, op: str, dtype: DType) -> str:
+        """The name of the function that folds what lanes before each have, and what all have."""
         first = self.ops.constant(identity_of(op, dtype), dtype)
         steps = "".join(
-            f"""    y = {exchanged("x", n, dtype, "up")}
+            f"""    y = {exchanged("x", n, dtype, "shfl_up")}
     if lane >= {n}:
         x = {self.join(op, dtype, "y", "x")}
 """
             for n in (1, 2, 4, 8, 16)
         )
-        name = f"block_running_{op}_{dtype.name}"
+        name = f"before_lanes_{op}_{dtype.name}"
+        return self.ops.defined(
+            name,
+            f'''def {name}(x):
+    """What the lanes before each one of a warp have, folded by {op}, and what all of them have."""
+    lane = cuda.threadIdx.x % 32
+{steps}    y = {exchanged("x", 1, dtype, "shfl_up")}
+    if lane == 0:
+        y = {first}
+    return y, {exchanged("x", _LAST_LANE, dtype, "shfl")}
+''',
+        )
+
+    def before_warps(self, op: str, dtype: DType) -> str:
+        """The name of the function that folds what warps before each have, and what all have."""
+        first = self.ops.constant(identity_of(op, dtype), dtype)
+        name = f"before_warps_{op}_{dtype.name}"
         return self.ops.defined(
             name,
             f'''def {name}(x, room):
-    """What the threads up to each one have, folded by {op}, and what all of them have."""
+    """What the warps before each one have, folded by {op}, and what all have; x is a warp's."""
     warp, lane = cuda.threadIdx.x // 32, cuda.threadIdx.x % 32
-{steps}    if lane == 31:
-        room[warp] = {kept}
+    if lane == 0:
+        room[warp] = {self.ops.stored(Text("x"), dtype)}
     cuda.syncthreads()
     before, all_of_them = {first}, {first}
     other = 0
     while other < cuda.blockDim.x // 32:
-        y = {found}
+        y = {self.ops.loaded("room[other]", dtype).code}
         if other < warp:
             before = {self.join(op, dtype, "before", "y")}
         all_of_them = {self.join(op, dtype, "all_of_them", "y")}
         other += 1
     cuda.syncthreads()
-    return {self.join(op, dtype, "before", "x")}, all_of_them
+    return before, all_of_them
 ''',
         )
 
@@ -282,9 +311,9 @@ class CudaLibrary(Library):
         )
 
 
-def exchanged(x: str, distance: int, dtype: DType, how: str = "xor") -> str:
+def exchanged(x: str, which: int, dtype: DType, how: str = "shfl_xor") -> str:
     """The value of another lane; shuffles know 32 and 64 bits, signed or floating."""
-    head, tail = f"cuda.shfl_{how}_sync({ALL_LANES}, ", f", {distance})"
+    head, tail = f"cuda.{how}_sync({ALL_LANES}, ", f", {which})"
     if dtype.kind == "f" or is_small_float(dtype) or dtype.name in ("int32", "int64"):
         return f"{head}{x}{tail}"
     if dtype.kind == "b":

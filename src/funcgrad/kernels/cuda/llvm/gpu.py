@@ -45,7 +45,11 @@ _REGISTERS = {
     "cuda.gridDim.x": ("nctaid", 2**31 - 1),
 }
 # Shuffles: how the other lane is named, and the last lane of a segment.
-_SHUFFLES = {"up": (1, 0), "xor": (3, 31)}
+_SHUFFLES = {"shfl": (0, 31), "shfl_up": (1, 0), "shfl_xor": (3, 31)}
+# Words that blocks of a launch tell each other: nothing else is ordered by them.
+_NUMBER = "atom.add.relaxed.gpu.global.u64 $0, [$1], 1;"
+_LOOK = "ld.relaxed.gpu.global.u64 $0, [$1];"
+_PUT = "st.relaxed.gpu.global.u64 [$0], $1;"
 _LIBRARY = {"floor": 1, "ceil": 1, "rint": 1, "trunc": 1, "copysign": 2, "fmod": 2}
 
 
@@ -217,6 +221,23 @@ def _atomic(op: str, kind: Kind, body: Function, given: Sequence[Any]) -> list[V
     return []
 
 
+def _looked(text: str, kind: Kind, body: Function, given: Sequence[Any]) -> list[Value]:
+    """What lies in a word that other blocks change meanwhile."""
+    address = body.made(f"ptrtoint {body.address(body.element(*given))} to i64")
+    return [
+        body.result(kind, f'call i64 asm sideeffect "{text}", "=l,l,~{{memory}}"(i64 {address})')
+    ]
+
+
+def _put(body: Function, given: Sequence[Any]) -> list[Value]:
+    """Change a word that other blocks look at meanwhile."""
+    pointer, at, x = given
+    address = body.made(f"ptrtoint {body.address(body.element(pointer, at))} to i64")
+    word = body.cast(x, UINT64)
+    body.put(f'call void asm sideeffect "{_PUT}", "l,l,~{{memory}}"(i64 {address}, {word.typed})')
+    return []
+
+
 class Gpu:
     """The target: one kernel for one launch.
 
@@ -294,9 +315,12 @@ CALLS: dict[str, Call] = {
     **{f"atomic_{op}_{name}": partial(_atomic, op, KINDS[name]) for op, name in ATOMICS},
     **{f"load_{n}": partial(_moved, n, True) for n in (2, 4, 8)},
     **{f"store_{n}": partial(_moved, n, False) for n in (2, 4, 8)},
-    **{f"cuda.shfl_{how}_sync": partial(_shuffle, how) for how in _SHUFFLES},
+    **{f"cuda.{how}_sync": partial(_shuffle, how) for how in _SHUFFLES},
     **{f"libdevice.{n}": partial(_library, f"__nv_{n}", FLOAT64) for n in _LIBRARY},
     **{f"libdevice.{n}f": partial(_library, f"__nv_{n}f", FLOAT32) for n in (*_LIBRARY, "exp")},
+    "next_number": partial(_looked, _NUMBER, INT64),
+    "word_at": partial(_looked, _LOOK, UINT64),
+    "put_word": _put,
     "as_float32": partial(bits, UINT32, FLOAT32),
     "as_float64": partial(bits, UINT64, FLOAT64),
     "as_uint32": partial(bits, FLOAT32, UINT32),
