@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from funcgrad import random, vmap
+import funcgrad.numpy as fnp
+from funcgrad import jit, lax, random, vmap
 from funcgrad.config import debug_key_reuse
 from funcgrad.errors import KeyReuseError
 from funcgrad.primitives.bit_generator import rng_bit_generator
@@ -121,3 +122,55 @@ def test_words_of_few_elements_are_those_of_many(count):
         strict=True,
     ):
         np.testing.assert_array_equal(words, wanted[:count])
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jit], ids=["eager", "jit"])
+def test_arrays_of_keys_are_filled_by_words(wrap):
+    key = random.key(3)
+    words = wrap(lambda x: random.key_data(fnp.full(2, x, key.dtype)))
+    for fill, word in ((1, 1), (-1, 2**32 - 1), (1.7, 1), (np.uint8(4), 4)):
+        np.testing.assert_array_equal(words(fill), np.full((2, 2), word, np.uint32))
+    made = wrap(
+        lambda: [
+            fnp.zeros_like(key),
+            fnp.ones_like(key),
+            fnp.empty(3, key.dtype),
+            lax.full_like(random.split(key), 7),
+            fnp.full_like(random.split(key), key),
+        ]
+    )()
+    wanted = [[0, 0], [1, 1], [[0, 0]] * 3, [[7, 7]] * 2, [[0, 3]] * 2]
+    for keys, data in zip(made, wanted, strict=True):
+        assert keys.dtype == key.dtype
+        np.testing.assert_array_equal(random.key_data(keys), data)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jit], ids=["eager", "jit"])
+def test_keys_are_no_numbers(wrap):
+    key = random.key(0)
+    for f in (
+        lambda k: k + 1,
+        lambda k: 1 - k,
+        lambda k: k == 1,
+        lambda k: fnp.hypot(k, 1.0),
+        lambda k: fnp.clip(k, 0, 1),
+        lambda k: bool(k),
+    ):
+        with pytest.raises(TypeError):
+            wrap(f)(key)
+    with pytest.raises(ValueError, match="cannot convert key"):
+        wrap(fnp.all)(key)
+    with pytest.raises(ValueError, match="does not promote"):
+        wrap(lambda k: fnp.where(True, k, 1))(key)
+
+
+def test_folding_takes_what_converts_to_a_word():
+    key = random.key(3)
+    for data, word in ((1.7, 1), (np.float32(-1.0), 0), (True, 1), (np.int8(-1), 2**32 - 1)):
+        found = random.key_data(random.fold_in(key, data))
+        np.testing.assert_array_equal(found, random.key_data(random.fold_in(key, word)))
+    for beyond in (-1, 2**33):
+        with pytest.raises(OverflowError):
+            random.fold_in(key, beyond)
+    with pytest.raises(TypeError, match="real number"):
+        random.fold_in(key, 1j)

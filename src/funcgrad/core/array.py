@@ -92,6 +92,8 @@ class Array(AnyArray):
                 f"The truth value of an array with {self.aval.size} elements is ambiguous: "
                 f"got shape {self.aval.shape}. Use .any() or .all()."
             )
+        if dtypes.is_key_dtype(self.aval.dtype):
+            raise TypeError("A key has no truth value. Compare it, or test random.key_data of it.")
         return bool(self.numpy())
 
     def __int__(self) -> int:

@@ -120,6 +120,17 @@ def to_array(x: Any) -> Any:
     return x if isinstance(x, (Array, Tracer)) else as_array(unwrap(x))
 
 
+def _refuse_keys(name: str, args: Sequence[Any]) -> None:
+    """Raise for keys beside numbers: an operation on elements takes one or the other."""
+    found = [dtype_of(x) for x in args]
+    keys = [dtypes.is_key_dtype(dtype) for dtype in found]
+    if any(keys) and not all(keys):
+        raise TypeError(
+            f"{name} does not accept dtypes {', '.join(map(dtypes.short_name, found))}.\n"
+            f"  {user_line()}\n  Keys are no numbers; random.key_data gives the words of a key."
+        )
+
+
 def promote_dtypes(*args: Any) -> list[Any]:
     """The values in their common dtype."""
     args = tuple(map(unwrap, args))
@@ -193,6 +204,7 @@ def promote_args(name: str, *args: Any) -> Sequence[Any]:
         if ready is not None:
             return ready
     check_arraylike(name, *args)
+    _refuse_keys(name, args)
     return promote_shapes(name, *promote_dtypes(*args))
 
 
@@ -204,6 +216,7 @@ def promote_args_inexact(name: str, *args: Any) -> Sequence[Any]:
         if ready is not None:
             return ready
     check_arraylike(name, *args)
+    _refuse_keys(name, args)
     return promote_shapes(name, *promote_dtypes_inexact(*args))
 
 

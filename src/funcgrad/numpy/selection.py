@@ -13,6 +13,7 @@ import numpy as np
 
 from ..control.plans import planned
 from ..core.sources import user_line
+from ..ir import dtypes
 from ..primitives import comparison
 from ..primitives.elementwise import constant_like
 from ..primitives.movement import broadcast_shapes, broadcast_to
@@ -21,6 +22,7 @@ from ..typing import Array, ArrayLike
 from .promotion import (
     check_arraylike,
     check_rank_promotion,
+    convert,
     dtype_of,
     promote_dtypes,
     shape_of,
@@ -36,6 +38,8 @@ def as_mask(x: Any) -> Any:
     value = to_array(x)
     if dtype_of(value).kind == "b":
         return value
+    if dtypes.is_key_dtype(dtype_of(value)):
+        return convert(value, np.dtype(bool))  # says that keys do not convert
     return comparison.ne(value, constant_like(value, 0))
 
 

@@ -75,7 +75,8 @@ class ConvertElementType(Unary):
         (x,) = avals
         new = params["new_dtype"]
         if x.dtype not in dtypes.supported_dtypes or new not in dtypes.supported_dtypes:
-            raise TypeError(
+            keys = dtypes.is_key_dtype(x.dtype) or dtypes.is_key_dtype(new)
+            raise (ValueError if keys else TypeError)(
                 f"convert_element_type cannot convert {x.long()} to {dtypes.short_name(new)}.\n"
                 f"  {user_line()}\n  Only numbers and booleans convert; random.key_data gives the "
                 "words of a key."

@@ -135,6 +135,8 @@ def scalar_of(value: Any, dtype: np.dtype[Any], weak_type: bool) -> Any:
     aval = aval_of(value)
     if aval.dtype == dtype and aval.weak_type == weak_type:
         return value if isinstance(value, (Array, Tracer)) else Array(to_ndarray(value), aval)
+    if dtypes.is_key_dtype(dtype):
+        return _key_of(value)
     from .casting import convert_element_type_p
 
     params = {"new_dtype": dtype, "weak_type": weak_type}
@@ -145,6 +147,13 @@ def scalar_of(value: Any, dtype: np.dtype[Any], weak_type: bool) -> Any:
         bits = value if dtype.kind == "b" else value & ((1 << 64) - 1)
         return Array(np.array(bits, np.uint64 if dtype.kind != "b" else bool).astype(dtype))
     return convert_element_type_p.evaluate_here((value,), params)
+
+
+def _key_of(word: Any) -> Any:
+    """The key both of whose words are a number's low 32 bits, as JAX fills arrays of keys."""
+    from .random_bits import random_wrap_p
+
+    return random_wrap_p.bind(broadcast(scalar_of(word, np.dtype(np.uint32), False), (2,)))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
@@ -165,11 +174,14 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     if dtype is None:
         aval = aval_of(fill_value)
         return broadcast(scalar_of(fill_value, aval.dtype, aval.weak_type), extents)
+    return broadcast(scalar_of(fill_value, _wanted(dtype, "full"), False), extents)
+
+
+def _wanted(dtype: Any, name: str) -> np.dtype[Any]:
+    """The dtype a user asks an array of; that of keys is one."""
     if dtypes.is_key_dtype(dtype):
-        found = np.dtype(dtype)
-    else:
-        found = dtypes.check_user_dtype_supported(dtype, "full")
-    return broadcast(scalar_of(fill_value, found, False), extents)
+        return np.dtype(dtype)
+    return dtypes.check_user_dtype_supported(dtype, name)
 
 
 def full_like(
@@ -187,7 +199,7 @@ def full_like(
             f"full_like must be called with a scalar fill_value, got "
             f"{aval_of(fill_value).long()}.\n  {user_line()}\n  Use broadcast_to for an array."
         )
-    found = aval.dtype if dtype is None else dtypes.check_user_dtype_supported(dtype, "full_like")
+    found = aval.dtype if dtype is None else _wanted(dtype, "full_like")
     return broadcast(scalar_of(fill_value, found, dtype is None and aval.weak_type), extents)
 
 

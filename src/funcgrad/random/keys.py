@@ -32,7 +32,7 @@ from ..primitives.random_bits import (
 from ..typing import Array, ArrayLike
 
 if TYPE_CHECKING:
-    from jaxtyping import Integer, Key, UInt32
+    from jaxtyping import Integer, Key, Real, UInt32
 
 # As texts, since jaxtyping is not loaded at run time: one key, and keys of any shape.
 KeyLike: TypeAlias = "Key[Array, ''] | UInt32[ArrayLike, '2']"
@@ -197,24 +197,25 @@ def split(key: KeyLike, num: int | Sequence[int] = 2) -> Array:
     return _as_given(random_split_p.bind(typed, shape=shape), raw)
 
 
-def fold_in(key: KeyLike, data: Integer[ArrayLike, ""]) -> Array:
+def fold_in(key: KeyLike, data: Real[ArrayLike, ""]) -> Array:
     """A new key from a key and an integer.
 
     Args:
         key: a single key.
-        data: i32[] or a Python integer; its low 32 bits count.
+        data: i32[], or a Python integer from 0 to 2**32 - 1; other real numbers become u32.
     Raises:
-        TypeError: data is no integer, or has axes.
+        TypeError: data is no real scalar.
+        OverflowError: data is a Python integer that uint32 does not hold.
     """
     typed, raw = check_key("fold_in", key, consume=False)
     if isinstance(data, int):
-        data = np.uint32(data & 0xFFFFFFFF)
+        data = np.uint32(data)
     aval = aval_of(data)
     if aval.shape:
         raise TypeError(
             f"fold_in accepts a scalar, but was given an array of shape {aval.shape}.\n"
             f"  {user_line()}\n  Use vmap for batching."
         )
-    if not dtypes.issubdtype(aval.dtype, np.integer):
-        raise TypeError(f"fold_in accepts an integer, got {aval.long()}.\n  {user_line()}")
+    if aval.dtype.kind == "c" or dtypes.is_key_dtype(aval.dtype):
+        raise TypeError(f"fold_in accepts a real number, got {aval.long()}.\n  {user_line()}")
     return _as_given(random_fold_in_p.bind(typed, convert_element_type(data, np.uint32)), raw)
