@@ -247,6 +247,18 @@ def test_halves_round_as_asked(lax, method):
     np.testing.assert_array_equal(np.signbit(np.asarray(found)), np.signbit(np.asarray(want)))
 
 
+def test_complex_quotients_at_the_ends_are_those_of_jax(lax):
+    jax = pytest.importorskip("jax")
+    ends = (0.0, -0.0, 1.0, -2.0, np.inf, -np.inf, np.nan)
+    z = np.array([complex(a, b) for a in ends for b in ends], np.complex64)
+    x, y = (v.ravel() for v in np.meshgrid(z, z))
+    want = np.asarray(jax.jit(lax.div)(x, y))
+    for found in (ours.div(x, y), jit(ours.div)(x, y), ours.div(x[:1], y[:1])):
+        values = np.asarray(found)
+        np.testing.assert_array_equal(values.real, want.real[: len(values)])
+        np.testing.assert_array_equal(values.imag, want.imag[: len(values)])
+
+
 # Casts.
 
 FLOATS = [300.0, -300.0, np.nan, np.inf, -np.inf, -1.7, 1e20, -1e20, 3e9, 0.0, 127.5]

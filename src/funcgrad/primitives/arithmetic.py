@@ -22,6 +22,7 @@ from .elementwise import (
     UnaryUfunc,
     bind_accurate,
     complex_plane,
+    complex_quotient,
     constant_like,
     integer_quotient,
     integer_remainder,
@@ -130,7 +131,10 @@ class Div(Binary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         x, y = arrays
-        return integer_quotient(x, y) if x.dtype.kind in "iu" else np.divide(x, y)
+        kind = x.dtype.kind
+        if kind in "iu":
+            return integer_quotient(x, y)
+        return complex_quotient(x, y) if kind == "c" else np.divide(x, y)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         x, y = primals

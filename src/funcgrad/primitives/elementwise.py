@@ -49,6 +49,38 @@ def replace_zero(x: Any) -> Any:
 _no = np.False_  # what NumPy says of one number
 
 
+def complex_quotient(x: Any, y: Any) -> Any:
+    """x / y with the zeros and infinities of ISO C, annex G, which NumPy leaves out."""
+    out = np.asarray(np.divide(x, y))
+    odd = (np.isnan(out.real) & np.isnan(out.imag)) | (y == 0)
+    if np.any(odd):
+        x, y, odd = np.broadcast_arrays(x, y, odd)
+        out[odd] = _quotient_at_ends(x[odd], y[odd])
+    return out
+
+
+def _quotient_at_ends(x: Any, y: Any) -> Any:
+    """x / y where y is 0, or where one is infinite and the other is finite; NaN elsewhere."""
+
+    def corners(z: Any) -> Any:
+        """Signed ones for the infinite parts of infinite numbers, zeros for their others."""
+        infinite, out = np.isinf(z), z.copy()
+        for part, found in ((out.real, z.real), (out.imag, z.imag)):
+            part[infinite] = np.copysign(np.isinf(found[infinite]), found[infinite])
+        return out
+
+    out = np.full_like(x, complex(np.nan, np.nan))
+    top, bottom = corners(x), corners(y)
+    re = top.real * bottom.real + top.imag * bottom.imag
+    im = top.imag * bottom.real - top.real * bottom.imag
+    vast, tiny = np.isinf(x) & np.isfinite(y), np.isfinite(x) & np.isinf(y)
+    zero = y == 0
+    for part, value, found in ((out.real, re, x.real), (out.imag, im, x.imag)):
+        part[vast], part[tiny] = np.inf * value[vast], 0.0 * value[tiny]
+        part[zero] = found[zero] / y.real[zero]
+    return out
+
+
 def integer_quotient(x: Any, y: Any) -> Any:
     """x / y of NumPy integers toward zero, with all bits set where y is 0."""
     zero = y == 0

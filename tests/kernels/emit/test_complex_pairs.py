@@ -13,6 +13,7 @@ import scipy.special
 
 from funcgrad.kernels.emit.complex_pairs import COMPLEX, REAL, expand_complex, expand_to_real
 from funcgrad.kernels.emit.maths import FUNCTIONS
+from funcgrad.primitives.elementwise import complex_quotient
 
 from .expressions import evaluate, variable
 
@@ -121,6 +122,40 @@ def test_binary(op: str, dtype: Any) -> None:
     scale = np.abs(wider(x)) if op in ("add", "sub") else np.abs(exact)
     off = np.abs(computed(op, x, y) - exact) / np.maximum(scale, np.abs(exact))
     assert float(np.max(off)) <= most * np.finfo(dtype).eps
+
+
+def iso_c_quotient(z: Any, w: Any) -> complex:
+    """The quotient of ISO C, annex G.5.1, transcribed; of finite numbers Smith's, as NumPy's is."""
+    a, b, c, d = map(float, (z.real, z.imag, w.real, w.imag))
+    inf, copysign, isinf = np.inf, np.copysign, np.isinf
+    with np.errstate(all="ignore"):
+        smith = np.divide(z, w) if w != 0 else complex(np.nan, np.nan)
+        x, y = float(smith.real), float(smith.imag)
+        if not (np.isnan(x) and np.isnan(y)):
+            return complex(x, y)
+        if w == 0 and not (np.isnan(a) and np.isnan(b)):
+            return complex(copysign(inf, c) * a, copysign(inf, c) * b)
+        if isinf(z) and np.isfinite(w):
+            a, b = copysign(float(isinf(a)), a), copysign(float(isinf(b)), b)
+            return complex(inf * (a * c + b * d), inf * (b * c - a * d))
+        if isinf(w) and np.isfinite(z):
+            c, d = copysign(float(isinf(c)), c), copysign(float(isinf(d)), d)
+            return complex(0.0 * (a * c + b * d), 0.0 * (b * c - a * d))
+    return complex(x, y)
+
+
+@both_dtypes
+def test_quotients_at_zeros_and_infinities(dtype: Any) -> None:
+    ends = (0.0, -0.0, 1.0, -2.0, np.inf, -np.inf, np.nan)
+    z = np.array([complex(a, b) for a in ends for b in ends])
+    x, y = (v.astype(np.result_type(dtype, np.complex64)) for v in np.meshgrid(z, z))
+    x, y = x.ravel(), y.ravel()
+    want = np.array([iso_c_quotient(v, w) for v, w in zip(x, y, strict=True)])
+    with np.errstate(all="ignore"):
+        single = complex_quotient(x, y)
+    for found in (computed("div", x, y), single):
+        for got, exact in zip(parts(found), parts(want), strict=True):
+            np.testing.assert_allclose(got, exact, rtol=2 * np.finfo(dtype).eps)
 
 
 @both_dtypes

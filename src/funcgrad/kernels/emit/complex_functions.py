@@ -17,7 +17,7 @@ from .complex_values import (
     is_infinite,
     is_zero,
     ordered,
-    quotient,
+    scaled_quotient,
     ratio_of,
     root,
     times,
@@ -131,7 +131,7 @@ def logistic(x: Complex) -> Complex:
     left = x.re < 0.0
     e = exponential(Complex(select(left, x.re, -x.re), select(left, x.im, -x.im)))
     one = Complex(select(left, e.re, 1.0), select(left, e.im, 0.0))
-    return quotient(one, e.plus(1.0))
+    return scaled_quotient(one, e.plus(1.0))
 
 
 # Hyperbolic and circular functions.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .maths_values import Value, infinity, nan, select
+from .maths_values import Value, infinity, nan, rarely, select
 
 
 class Complex(NamedTuple):
@@ -50,14 +50,45 @@ def times(x: Complex, y: Complex) -> Complex:
 
 
 def quotient(x: Complex, y: Complex) -> Complex:
-    """x / y, scaled by the greater part of y so that its square may overflow."""
+    """x / y, a number even where one of them is infinite."""
+    out = scaled_quotient(x, y)
+    lost = out.re.differs(out.re) & out.im.differs(out.im)
+    at_ends = _quotient_at_infinities(x, y)
+    return Complex(rarely(lost, at_ends.re, out.re), rarely(lost, at_ends.im, out.im))
+
+
+def scaled_quotient(x: Complex, y: Complex) -> Complex:
+    """x / y of finite numbers, scaled by the greater part of y so that its square may overflow."""
     level = abs(y.re) >= abs(y.im)
     great, small = select(level, y.re, y.im), select(level, y.im, -y.re)
-    ratio = select(great.equals(0.0), 0.0, small / great)
-    scale = great + small * ratio
+    ratio = small / great
     # Where the imaginary part is the greater one, x and y are both turned by -i.
     re, im = select(level, x.re, x.im), select(level, x.im, -x.re)
-    return Complex((re + im * ratio) / scale, (im - re * ratio) / scale)
+    # Each part is divided by a zero on its own, whose sign is that of the real part.
+    zero = is_zero(y)
+    scale = select(zero, great, great + small * ratio)
+    return Complex(
+        select(zero, re, re + im * ratio) / scale, select(zero, im, im - re * ratio) / scale
+    )
+
+
+def _quotient_at_infinities(x: Complex, y: Complex) -> Complex:
+    """x / y where one is infinite and the other is finite; NaN where not."""
+    large, endless = is_infinite(x), is_infinite(y)
+    top, bottom = _corner(x, large), _corner(y, endless)
+    # A finite number by an infinite one is zero, the other way round it is infinite.
+    from_top = (x.re - x.re) + (x.im - x.im)
+    from_bottom = (y.re - y.re) + (y.im - y.im) + infinity
+    factor = select(endless, from_top, select(large, from_bottom, nan))
+    re = top.re * bottom.re + top.im * bottom.im
+    im = top.im * bottom.re - top.re * bottom.im
+    return Complex(factor * re, factor * im)
+
+
+def _corner(x: Complex, infinite: Value) -> Complex:
+    """Signed ones for the infinite parts of an infinite number and zeros for others; else x."""
+    re, im = (select(abs(part).equals(infinity), part.like(1.0), 0.0).signed_as(part) for part in x)
+    return Complex(select(infinite, re, x.re), select(infinite, im, x.im))
 
 
 def negative(x: Complex) -> Complex:
@@ -139,7 +170,7 @@ def root(x: Complex) -> Complex:
 def reciprocal_root(x: Complex) -> Complex:
     """1 / √x."""
     one = Complex(x.re.like(1.0), x.re.like(0.0))
-    return quotient(one, root(x))
+    return scaled_quotient(one, root(x))
 
 
 def turned(x: Complex) -> Complex:
