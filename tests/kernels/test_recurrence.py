@@ -316,3 +316,18 @@ def test_a_result_may_be_written_over_an_argument():
     x = fnp.asarray(linspace(1, 9, 70))
     want = np.asarray(fg.jit(lambda x, n: halved(x, n)[0])(x, 7))
     np.testing.assert_array_equal(f(x, 7), want)
+
+
+def test_what_has_no_elements_has_a_place():
+    """A loop in registers stores nothing into such results, and a loop in memory reads them."""
+
+    def loops(few, none, xs, w):
+        def turn(c, x):
+            a, b = c
+            return (a * 0.5 + x, fnp.tanh(b) + x), (a, fnp.sin(b))
+
+        c, ys = lax.scan(turn, (few, none), xs)
+        return lax.scan(lambda m, y: (fnp.tanh(m @ w + y[0].sum()), y[1] * m.sum()), w, ys), c
+
+    args = np.ones(2, np.float32), np.zeros((2, 0, 3), np.float32), linspace(0, 2, 3)
+    check(loops, *args, np.eye(40, dtype=np.float32), registers=False)

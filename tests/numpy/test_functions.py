@@ -287,6 +287,7 @@ def test_roots_and_fits_as_in_numpy() -> None:
         ("n.ravel_multi_index((idx, idx), (300, 400), mode='clip', dtype='int8')", ValueError),
         ("n.ravel_multi_index((row, row), (3, 4), mode='clip')", TypeError),
         ("n.put(x, idx, 1.0, mode='raise', inplace=False)", ValueError),
+        ("n.take(x, idx, mode='drop')", ValueError),
     ):
         with pytest.raises(error):
             run(call, fnp, OURS)

@@ -107,11 +107,15 @@ class _Loop:
         turns = self.turns = Turns(what, given, within)
         body, count = turns.loop.body, turns.count
         self.after: list[Node] = []
+        # Nothing is stored into what has no elements, but who reads it asks where it is.
+        self.empty: list[Buffer] = []
         for k, target in enumerate(step.outputs):
             out = target.shape if k < count else target.shape[1:]
             if target not in wanted or bool(leads(out, shape)) != bool(within.axes):
                 continue
             places: list[Place] = within.places(out)
+            if not places:
+                self.empty.append(target)
             for place in places:
                 index = within.at(out, place)
                 if k < count:
@@ -140,7 +144,8 @@ class _Loop:
         extent, grain = chunks_of(nodes, cost) if axes else (1, 1)
         written = written_in(nodes)
         Shared(written).run(nodes)
-        params = buffers_of_body(nodes)
+        params = [*buffers_of_body(nodes), *self.empty]
+        written = [*written, *self.empty]
         return Kernel(name, params, written, [], nodes, extent, grain, None, cost, [self._note()])
 
     def _note(self) -> str:

@@ -200,6 +200,7 @@ def take(
         fill_value: what "fill" fills with.
     Raises:
         TypeError: the indices are not integers.
+        ValueError: another mode.
     """
     from .reductions import refuse_out
 
@@ -216,6 +217,8 @@ def take(
         x, axis = x.reshape(-1), 0
     axis = canonical_axis(operator.index(axis), x.ndim)
     mode = _gather_mode("take", mode)
+    if mode not in ("fill", "clip", "wrap"):
+        raise ValueError(f"take does not take mode={mode!r}. Give 'fill', 'clip' or 'wrap'.")
     size = x.shape[axis]
     if mode == "wrap":
         index, mode = index % size if size else index, "clip"

@@ -51,7 +51,7 @@ _no = np.False_  # what NumPy says of one number
 
 def complex_quotient(x: Any, y: Any) -> Any:
     """x / y with the zeros and infinities of ISO C, annex G, which NumPy leaves out."""
-    out = np.asarray(np.divide(x, y))
+    out: Any = np.asarray(np.divide(x, y))
     odd = (np.isnan(out.real) & np.isnan(out.imag)) | (y == 0)
     if np.any(odd):
         x, y, odd = np.broadcast_arrays(x, y, odd)
@@ -69,7 +69,7 @@ def _quotient_at_ends(x: Any, y: Any) -> Any:
             part[infinite] = np.copysign(np.isinf(found[infinite]), found[infinite])
         return out
 
-    out = np.full_like(x, complex(np.nan, np.nan))
+    out: Any = np.full_like(x, complex(np.nan, np.nan))
     top, bottom = corners(x), corners(y)
     re = top.real * bottom.real + top.imag * bottom.imag
     im = top.imag * bottom.real - top.real * bottom.imag
