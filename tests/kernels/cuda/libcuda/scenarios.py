@@ -81,6 +81,16 @@ def programs(machine):
         assert asked.count("cuGraphLaunch") + asked.count("cuLaunchKernel") == 1, (name, asked)
 
 
+def waiting(machine):
+    """Blocks that wait for each other: what they tell is cleared in each call, recorded or not."""
+    x = f32(9_001)
+    f = fg.jit(lambda x: fnp.cumsum(x), donate_argnums=0)
+    for _ in range(4):
+        given = fg.device_put(x, "gpu")
+        same(f(given), np.cumsum(x.astype(np.float64)), 1e-3)
+        assert given.is_deleted()
+
+
 def training(machine):
     """Arguments donated, and written in place; after a while no memory is asked for."""
     w = fg.device_put(f32(20, 3), "gpu")
@@ -365,7 +375,7 @@ def leaving(machine):
 SCENARIOS = {
     f.__name__: f
     for f in (
-        *(programs, training, copies, memory, errors, devices, meshes, threads, crossing),
+        *(programs, waiting, training, copies, memory, errors, devices, meshes, threads, crossing),
         *(collected, libraries, leaving),
     )
 }
