@@ -35,19 +35,25 @@ examples: $(VENV)/.stamp-test
 # Where there is an NVIDIA GPU: what is missing, the tests on it, the times beside other libraries.
 # Tests that no GPU changes are those of `make test`. A test that fails does not stop the benchmark.
 GPU_TESTS := $(addprefix tests/kernels/cuda/test_,device.py matmuls.py runtime.py interchange.py meshes.py)
-gpu: $(VENV)/.stamp-gpu
-	$(BIN)/python -m funcgrad doctor
+# `make gpu GPU_PYTHON=python3` takes a Python as it is, where nothing can be installed.
+GPU_PYTHON ?=
+GPU_STAMP := $(if $(GPU_PYTHON),,$(VENV)/.stamp-gpu)
+GPU_INSTALL := $(if $(GPU_PYTHON),true,$(MAKE) $(VENV)/.stamp-gpu)
+GPU_ENV := $(if $(GPU_PYTHON),env PYTHONPATH=$(CURDIR)/src:$$PYTHONPATH)
+GPU_RUN := $(or $(GPU_PYTHON),$(BIN)/python)
+gpu: $(GPU_STAMP)
+	$(GPU_ENV) $(GPU_RUN) -m funcgrad doctor
 	@wrong=0; \
-	timeout 170 $(BIN)/python -m pytest -q -n 4 $(GPU_TESTS) || wrong=1; \
-	$(BIN)/python benchmarks/gpu.py --seconds 300 || wrong=1; \
+	$(GPU_ENV) timeout 170 $(GPU_RUN) -m pytest -q -n 4 $(GPU_TESTS) || wrong=1; \
+	$(GPU_ENV) $(GPU_RUN) benchmarks/gpu.py --seconds 300 || wrong=1; \
 	exit $$wrong
 
 # The tests on the device under NVIDIA's compute-sanitizer: reads and writes out of bounds, races.
 gpu-sanitize:
 	@if command -v compute-sanitizer >/dev/null; then \
-	  $(MAKE) $(VENV)/.stamp-gpu || exit 1; \
+	  $(GPU_INSTALL) || exit 1; \
 	  for tool in memcheck racecheck; do \
-	    compute-sanitizer --tool $$tool --error-exitcode 1 $(BIN)/python -m pytest -q tests/kernels/cuda/test_device.py || exit 1; \
+	    $(GPU_ENV) compute-sanitizer --tool $$tool --error-exitcode 1 $(GPU_RUN) -m pytest -q tests/kernels/cuda/test_device.py || exit 1; \
 	  done; \
 	else \
 	  echo "compute-sanitizer is not installed: nothing was checked. It comes with NVIDIA's CUDA toolkit (package cuda-sanitizer)."; \

@@ -38,7 +38,7 @@ FIRST_SECONDS = 110
 SECONDS, FIRST_PART = 300, 0.25
 # Of the rest, this many times as much is for us as for another library: nothing else is needed.
 OUR_WEIGHT = 3
-PACKAGES = ("funcgrad", "cuda-bindings", "nvmath-python", "jax", "torch", "cupy-cuda13x", "numpy")
+PACKAGES = ("cuda-bindings", "nvmath-python", "jax", "torch", "cupy-cuda13x", "numpy")
 
 
 def seconds(call, wait, least):
@@ -141,7 +141,9 @@ class Table:
             "date": date.today().isoformat(),
             "device": device,
             "python": platform.python_version(),
-            "versions": {p: metadata.version(p) for p in PACKAGES if _installed(p)},
+            # Ours may be a path only.
+            "versions": {"funcgrad": import_module("funcgrad").__version__}
+            | {p: metadata.version(p) for p in PACKAGES if _installed(p)},
             "absent": {},
             "seconds": {work.name: {} for work in self.works},
             "first": {},

@@ -2,6 +2,8 @@
 
 import json
 import runpy
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -143,3 +145,14 @@ def test_without_a_gpu_nothing_is_written(bench, tmp_path, monkeypatch, capsys):
     assert bench["main"](["--out", str(out)]) == 1
     assert "Nothing was measured: There is no GPU." in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make to ask")
+@pytest.mark.parametrize("goal", ["gpu", "gpu-sanitize"])
+def test_a_python_that_is_there_is_taken_as_it_is(goal):
+    """Where nothing can be installed, nothing is asked to be."""
+    root = Path(__file__).parents[3]
+    asked = ["make", "--dry-run", goal, "GPU_PYTHON=python3.x"]
+    told = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=True).stdout
+    assert "pip" not in told and ".venv" not in told
+    assert f"env PYTHONPATH={root}/src:$PYTHONPATH" in told and "python3.x -m pytest" in told

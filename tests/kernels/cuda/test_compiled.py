@@ -352,6 +352,11 @@ def test_a_toolkit_that_is_no_package_will_do(tmp_path, monkeypatch, capsys):
     file = tmp_path / "nvvm" / "libdevice" / "libdevice.10.bc"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"bitcode")
+    monkeypatch.setattr(adapter, "USUAL_TOOLKIT", str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match=rf"export CUDA_HOME={tmp_path}, the CUDA toolk"):
+        adapter.require()
+    main(["doctor"])
+    assert f"mended by: export CUDA_HOME={tmp_path}" in capsys.readouterr().out
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
     assert adapter.missing() == [] and adapter.libdevice() == file
     main(["doctor"])

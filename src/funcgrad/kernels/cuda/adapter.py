@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,6 +49,8 @@ OLDEST = (8, 0)
 _LIBDEVICE = "nvvm/libdevice/libdevice.10.bc"
 # What names a CUDA toolkit that is no package; cuda-bindings finds libNVVM there too.
 TOOLKIT_VARIABLES = ("CUDA_PATH", "CUDA_HOME")
+# Where NVIDIA's installer puts one.
+USUAL_TOOLKIT = "/usr/local/cuda"
 
 
 class Cubin(NamedTuple):
@@ -77,6 +80,17 @@ def toolkit() -> int:
 def remedy() -> str:
     """The line that brings what is missing, of the version of what is there."""
     return f"pip install 'funcgrad[cuda{12 if toolkit() == 12 else 13}]'"
+
+
+def remedy_of(absent: Sequence[str]) -> str:
+    """The line that brings packages, or names the toolkit that has what is missing."""
+    nvcc = shutil.which("nvcc")
+    folders = [Path(nvcc).resolve().parents[1]] if nvcc else []
+    here = [f for f in (*folders, Path(USUAL_TOOLKIT)) if (f / _LIBDEVICE).exists()]
+    named = [f"export {TOOLKIT_VARIABLES[1]}={here[0]}"] if here else []
+    if set(absent) == {PACKAGES[_TOOLKIT]} and named:
+        return f"{named[0]}, the CUDA toolkit that is here; or {remedy()}"
+    return remedy()
 
 
 def driver_wanted() -> str:
@@ -139,7 +153,7 @@ def require(numba: bool = False) -> None:
     if absent:
         raise ModuleNotFoundError(
             f"Compiling for a GPU needs {', '.join(absent)}, which this Python does not have. "
-            f"Install it: {remedy()}"
+            f"Install it: {remedy_of(absent)}"
         )
 
 

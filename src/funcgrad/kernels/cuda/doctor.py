@@ -35,7 +35,7 @@ def report() -> tuple[str, bool]:
         elif name == "nvidia-nvvm" and file is not None:
             rows.append((name, f"of the toolkit that {file} is of", ""))
         else:
-            rows.append((name, "missing: no kernel can be compiled", adapter.remedy()))
+            rows.append((name, "missing: no kernel can be compiled", adapter.remedy_of([name])))
             absent.append(name)
     for package in adapter.NUMBA.values():
         version = adapter.version_of(package)
