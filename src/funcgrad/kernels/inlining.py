@@ -2,7 +2,8 @@
 
 In: the values as their rules say them. Out: the set of those that are inlined. The one idea: a
 value is inlined unless something else reads it from memory, it is costly and read twice, it would
-be computed more often than it has elements, or it is work for vectors that a scatter does singly.
+be computed more often than it has elements, it is work for vectors that a scatter does singly, or
+it would wait as two arrays (`waiting`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .items import ByHand, Nest
 from .products import Added, Products
 from .rules import FEW_WAYS, PLAIN, domain_of
 from .scattering import one_by_one
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from .lowering import Definitions
@@ -74,7 +76,10 @@ class Inlining:
                     inlined.add(var)
                     domain[var], depth[var] = max(most, 1), deep
                     ways[var] = own.ways + around
-        return inlined
+        if self.values.halves:
+            # cuBLASLt's epilogues keep what an activation is of, and make its slope of that.
+            return inlined
+        return inlined - Waiting(self.values, inlined, readers).early()
 
     def _readers(self) -> Readers:
         readers: Readers = {}

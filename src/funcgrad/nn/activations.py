@@ -188,10 +188,28 @@ def gelu(x: Num[Any, "*shape"] | Scalar, approximate: bool = True) -> Num[Any, "
 
     Source: Hendrycks & Gimpel, arXiv:1606.08415.
     """
-    x = _inexact(x)
+    return _gelu(_inexact(x), approximate)
+
+
+# The slope is a value of its own: for the gradient that one is kept, not all that it is made of.
+@partial(custom_jvp, nondiff_argnums=(1,))
+def _gelu(x: Any, approximate: bool) -> Any:
     if approximate:
         return 0.5 * x * (1 + fnp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     return 0.5 * x * lax.erfc(-x * math.sqrt(0.5))
+
+
+@_gelu.defjvp
+def _(approximate: bool, primals: Any, tangents: Any) -> Any:
+    (x,), (dx,) = primals, tangents
+    if approximate:
+        u = fnp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+        inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
+        slope = 0.5 * (1 + u) + 0.5 * x * ((1 - u) * (1 + u)) * inner
+        return 0.5 * x * (1 + u), dx * slope
+    twice = lax.erfc(-x * math.sqrt(0.5))
+    slope = 0.5 * twice + x * fnp.exp(-0.5 * x * x) * math.sqrt(0.5 / math.pi)
+    return 0.5 * x * twice, dx * slope
 
 
 @planned
