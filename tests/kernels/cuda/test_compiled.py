@@ -94,6 +94,21 @@ def test_maps_move_128_bits(dtype):
         assert re.search(rf"{what}\.global\.[fbu]", kernel.ptx)  # one by one, where unaligned
 
 
+@needs_extra
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
+def test_long_running_folds_move_128_bits_and_leave_room_for_blocks(dtype, target):
+    made = compiled(lambda x: lax.cumsum(x, axis=1, reverse=True), target, dtype, (2, 64_000))
+    scan = made.kernels[-1]
+    assert scan.kind == "scan" and not scan.spills and ".local" not in scan.ptx
+    # There, five blocks of 256 threads on a multiprocessor.
+    assert target != "sm_90" or scan.registers <= 48
+    for what in ("ld", "st"):
+        assert re.search(rf"{what}\.global\.v(4\.[fub]32|2\.[fub]64)", scan.ptx), scan.ptx
+        assert f"{what}.relaxed.gpu.global.u64" in scan.ptx
+    assert "atom.add.relaxed.gpu.global.u64" in scan.ptx
+
+
 PRODUCTS = {
     "tiles of 32": (lambda x: x @ x.T, (200, 64)),
     "parts": (lambda x: x.T @ x, (4000, 40)),

@@ -12,11 +12,18 @@ from typing import Any
 from . import adapter
 from .adapter import Cubin
 from .custom import CustomLaunch
+from .plan import CudaLaunch
+from .products import ProductLaunch
 from .program import CudaKernel, CudaProgram, Refusal
 from .words import memory_type
 
 # Of the registers of a multiprocessor, a map leaves room for so many threads.
 _RESIDENT = 1024
+# A running fold by vectors, whose blocks hold what they read while they wait for others, for more
+# from this capability on; code for older ones would spill.
+_WAITING, _FROM = 1280, (9, 0)
+# No multiprocessor has more blocks.
+_MOST_BLOCKS = 32
 
 
 class CompiledKernel:
@@ -64,19 +71,28 @@ def compile_kernels(
 ) -> list[Cubin]:
     """Kernels of a program as machine code."""
     own = [k for k in kernels if not isinstance(k.launch, CustomLaunch)]
-    found = iter(adapter.cubins([_source(program, k) for k in own], target))
+    found = iter(adapter.cubins([_source(program, k, target) for k in own], target))
     return [
         _custom(k.launch, target) if isinstance(k.launch, CustomLaunch) else next(found)
         for k in kernels
     ]
 
 
-def _source(program: CudaProgram, kernel: CudaKernel) -> adapter.Source:
+def _source(program: CudaProgram, kernel: CudaKernel, target: str) -> adapter.Source:
     launch = kernel.launch
     kinds = tuple(memory_type(b.dtype) for b in kernel.params)
-    least = max(_RESIDENT // launch.threads, 1) if launch.kind == "map" else 1
-    bounds = launch.threads, least
+    bounds = launch.threads, _blocks_of(launch, target)
     return adapter.Source(program.module_of(kernel), kernel.name, kinds, bounds)
+
+
+def _blocks_of(launch: CudaLaunch | ProductLaunch | CustomLaunch, target: str) -> int:
+    """For how many blocks a multiprocessor shall have registers."""
+    if launch.kind == "map":
+        return max(_RESIDENT // launch.threads, 1)
+    scans = isinstance(launch, CudaLaunch) and launch.kind == "scan" and launch.wide > 1
+    if scans and adapter.capability(target) >= _FROM:
+        return min(_WAITING // launch.threads, _MOST_BLOCKS)
+    return 1
 
 
 def _custom(launch: CustomLaunch, target: str) -> Cubin:
