@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .kernels.printing import Groups, Loops, Memory, Schedule
 
 Simplify = Callable[..., ClosedJaxpr]
+# Looks at the results of a program on arguments, and raises if the options forbid a value there.
+Check = Callable[[ClosedJaxpr, Sequence[Any], Sequence[Any]], None]
 
 
 class Stage:
@@ -82,6 +84,7 @@ class Traced(Stage):
     """
 
     _simplify: Simplify
+    _check: Check
     home: Any
     places: Sequence[str]
 
@@ -92,6 +95,7 @@ class Traced(Stage):
         in_tree: Any,
         out_tree: Any,
         simplify: Simplify,
+        check: Check,
         home: Any = None,
         places: Sequence[str] = (),
     ) -> None:
@@ -101,6 +105,7 @@ class Traced(Stage):
             in_tree=in_tree,
             out_tree=out_tree,
             _simplify=simplify,
+            _check=check,
             home=home,
             places=places,
         )
@@ -112,7 +117,7 @@ class Traced(Stage):
 
     def lower(self) -> Lowered:
         """The simplified program, and what the compiler makes of it."""
-        return Lowered(self, self._simplify)
+        return Lowered(self, self._simplify, self._check)
 
 
 class Lowered(Stage):
@@ -124,16 +129,18 @@ class Lowered(Stage):
 
     jaxpr: ClosedJaxpr
     _simplify: Simplify
+    _check: Check
     home: Any
     places: Sequence[str]
 
-    def __init__(self, traced: Traced, simplify: Simplify) -> None:
+    def __init__(self, traced: Traced, simplify: Simplify, check: Check) -> None:
         super().__init__(
             _closed=simplify(traced.jaxpr),
             fun_name=traced.fun_name,
             in_tree=traced.in_tree,
             out_tree=traced.out_tree,
             _simplify=simplify,
+            _check=check,
             jaxpr=traced.jaxpr,
             home=traced.home,
             places=traced.places,
@@ -297,6 +304,7 @@ class Compiled(Stage):
 
     _lowered: Lowered
     _run: Callable[[list[Any]], list[Any]]
+    _check: Check
     _code_size: int
 
     def __init__(self, lowered: Lowered) -> None:
@@ -309,6 +317,7 @@ class Compiled(Stage):
             out_tree=lowered.out_tree,
             _lowered=lowered,
             _run=run,
+            _check=vars(lowered)["_check"],
             _code_size=size,
         )
 
@@ -354,6 +363,8 @@ class Compiled(Stage):
             for x, aval in zip(leaves, self.in_avals, strict=True)
         ]
         results = self._run(arrays)
+        if config.debug_nans or config.debug_infs:
+            self._check(self._lowered.jaxpr, arrays, results)
         outs = [wrap(r, a) for r, a in zip(results, self._closed.out_avals, strict=True)]
         return tree.unflatten(self.out_tree, outs)
 

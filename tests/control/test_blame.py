@@ -191,3 +191,14 @@ def test_kernels_of_the_user():
 
     text = text_of(fg.jit(lambda x: roots(x) + 1), minus)
     assert "encountered in custom_kernel" in text and "roots(x) + 1" in text
+
+
+def test_programs_that_were_compiled_beforehand():
+    compiled = fg.jit(lambda x: fnp.log(x) * 2).lower(fnp.ones(3)).compile()
+    given = fnp.array([1.0, -1.0, 2.0])
+    assert np.isnan(compiled(given)[1])
+    with fg.debug_nans(True), pytest.raises(FloatingPointError) as error:
+        compiled(given)
+    text = str(error.value)
+    assert "invalid value (nan) encountered in log: its output float32[3] has 1 of them" in text
+    assert "fnp.log(x) * 2" in text

@@ -43,6 +43,20 @@ def lstm_cell(x, h, c, w, u, b):
     return lax.logistic(o) * fnp.tanh(c), c
 
 
+def convolution_step(w, b, x, y):
+    def loss(w, b):
+        z = lax.conv_general_dilated(
+            x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        z = lax.reduce_window(
+            fnp.maximum(z + b, 0), -fnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID"
+        )
+        return fnp.mean((z.mean((1, 2)) - y) ** 2)
+
+    gradients = fg.grad(loss, (0, 1))(w, b)
+    return [p - 0.1 * g for p, g in zip((w, b), gradients, strict=True)]
+
+
 def lorenz(s):
     def step(s, _):
         x, y, z = s
@@ -99,6 +113,9 @@ LANDMARKS = {
     "GELU gradient": (gelu_gradient, f32(100)),
     "Adam step": (adam_step, f32(64), f32(64), f32(64), abs(f32(64)), np.float32(3)),
     "LSTM cell": (lstm_cell, f32(4, 16), f32(4, 16), f32(4, 16), f32(16, 64), f32(16, 64), f32(64)),
+    "convolution step": (
+        convolution_step, f32(3, 3, 3, 4), f32(4), f32(2, 6, 6, 3), f32(2, 4)
+    ),
     "Lorenz": (lorenz, (np.float32(1), np.float32(1), np.float32(1))),
     "column sums": (column_sums, f32(512, 12)),
     "cumulative sums": (cumulative, f32(4, 9)),

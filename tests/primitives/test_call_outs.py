@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+import numpy as np
 import pytest
 
 import funcgrad as fg
@@ -52,3 +53,22 @@ def test_call_outs_are_known(name):
             scalar.add(name)
     assert called == {name} & ALLOWED
     assert scalar == {name} & C_FUNCTIONS
+
+
+@pytest.mark.parametrize(
+    ("equation", "left", "right"),
+    [
+        ("ij,jk->ik", (90, 70), (70, 80)),
+        ("bqhd,bkhd->bhqk", (2, 40, 3, 32), (2, 50, 3, 32)),
+        ("ij,j->i", (400, 300), (300,)),
+    ],
+)
+def test_large_complex_products_are_products_of_their_parts(equation, left, right):
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(*s, 2)).view(np.complex128)[..., 0] for s in (left, right))
+    with enable_x64():
+        lowered = fg.jit(lambda x, y: fg.numpy.einsum(equation, x, y)).lower(x, y)
+        assert not [s for s in every_step(lowered.stages.block) if isinstance(s, HostCall)]
+        assert "0 refused" in lowered.explain(target="sm_90")
+        got = lowered.compile()(x, y)
+    np.testing.assert_allclose(got, np.einsum(equation, x, y), rtol=1e-12, atol=1e-12)

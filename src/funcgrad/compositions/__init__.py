@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from . import banded as banded
 from . import choices as choices
+from . import complex_folds as complex_folds
 from . import factors as factors
 from . import fourier as fourier
 from . import functions as functions

@@ -85,14 +85,24 @@ def argmin(x: Any, *, axes: tuple[int, ...], index_dtype: Any) -> Any:
 
 
 @compose("dot_general", where=has_complex)
-def dot_general(x: Any, y: Any, *, preferred_element_type: Any, **params: Any) -> Any:
-    """Products of complex numbers are four of their parts."""
+def dot_general(
+    x: Any, y: Any, *, dimension_numbers: Any, preferred_element_type: Any, **params: Any
+) -> Any:
+    """Products of complex numbers are four of their parts: one contraction of both with both."""
+    (left, right), (left_batch, right_batch) = dimension_numbers
+    axes = [tuple(a + 1 for a in side) for side in (left, right, left_batch, right_batch)]
     wanted = preferred_element_type
-    wanted = None if wanted is None else dtypes.to_floating_dtype(np.dtype(wanted))
-    given = {**params, "preferred_element_type": wanted}
-    real, imaginary = (dot_general_p.bind(x.real, v, **given) for v in (y.real, y.imag))
-    real = real - dot_general_p.bind(x.imag, y.imag, **given)
-    return joined(real, imaginary + dot_general_p.bind(x.imag, y.real, **given))
+    out = dot_general_p.bind(
+        fnp.stack([x.real, x.imag]),
+        fnp.stack([y.real, y.imag]),
+        dimension_numbers=((axes[0], axes[1]), (axes[2], axes[3])),
+        preferred_element_type=wanted and dtypes.to_floating_dtype(np.dtype(wanted)),
+        **params,
+    )
+    # The axes of the parts are the first of the free ones of each side.
+    batch, free = len(left_batch), x.ndim - len(left) - len(left_batch)
+    out = fnp.moveaxis(out, (batch, batch + 1 + free), (0, 1))
+    return joined(out[0, 0] - out[1, 1], out[0, 1] + out[1, 0])
 
 
 @compose("symmetric_product")

@@ -252,6 +252,7 @@ class JitFunction:
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
         from ..stages import Traced
+        from .blame import check_results
 
         leaves, entry = self._entry(*self._split(args, kwargs))
         home = self._home or (home_of(leaves, captured(entry.closed)) if remote.known else None)
@@ -261,6 +262,7 @@ class JitFunction:
             tree.structure((args, kwargs)),
             entry.out_tree,
             simplified,
+            check_results,
             None if home is host_home else home,
             [str(x.device) if type(x) is RemoteArray else "" for x in leaves],
         )

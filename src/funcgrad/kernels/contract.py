@@ -123,12 +123,6 @@ def takes_pairs(given: Sequence[DType], sums: DType) -> bool:
     return sums.name in _SUMS and all(d.name in gemm_pairs.NARROW for d in given)
 
 
-def count_of(c: Contract, left: Operand, right: Operand) -> int:
-    """How many products are added up."""
-    s = sizes_of(c, left.shape, right.shape)
-    return product(s.batch) * product(s.left) * product(s.right) * product(s.inner)
-
-
 def as_fold(c: Contract, left: Operand, right: Operand) -> Fold:
     """The contraction as a sum over loops, in the dtype it is to be done in."""
     s = sizes_of(c, left.shape, right.shape)

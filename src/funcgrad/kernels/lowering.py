@@ -46,7 +46,7 @@ from ..ir.loops import (
 )
 from ..ir.nests import Buffer
 from ..ir.printing import letters, names_of
-from .contract import as_fold, count_of, wants_fold
+from .contract import as_fold, wants_fold
 from .emit.llvm_ops import supported
 from .inlining import Inlining
 from .items import ByHand, LibraryBuilder, Nest, Program, Step
@@ -60,8 +60,6 @@ from .views import backwards, strided, unmoved
 # Places at which one inlined value may be read: what reads its own parts doubles at every step.
 _MOST_PLACES = 128
 _LOOPED = (Map, Fold, Running, Scatter)
-# Products of more complex multiplications are left to BLAS.
-_MOST_COMPLEX = 50_000
 # What is done to the parts of complex numbers is done to the numbers.
 _OF_PARTS = {"add", "set"}
 
@@ -273,8 +271,6 @@ class Definitions:
                 return [None] * count
         if isinstance(lowered, Contract):
             left, right = operands
-            if complexes and count_of(lowered, left, right) > _MOST_COMPLEX:
-                return [None]  # BLAS has better kernels than two folds
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype, self.halves):
                 lowered = as_fold(lowered, left, right)
             else:

@@ -2,9 +2,10 @@
 
 In order, over each eqn: inline calls (for GPUs not those that `is_whole(eqn)` keeps for a kernel
 of the whole), put programs in the place of primitives that the machine has no kernel of, fold eqns
-of literals, forward eqns that give back an operand, share equal eqns; then drop the dead ones, and
-transpose no products. A primitive states the facts used here: `inlined(eqn)` gives the program of
-a call, `forwards(eqn)` the atom an eqn equals, `composed` that CPUs have no kernel of it.
+of literals, forward eqns that give back an operand, share equal eqns; then drop the dead ones,
+order chains of products, and transpose none. A primitive states the facts used here:
+`inlined(eqn)` gives the program of a call, `forwards(eqn)` the atom an eqn equals, `composed` that
+CPUs have no kernel of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..core.array import Array, to_ndarray
 from ..core.composed import composition_of
 from ..ir import dtypes
 from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from .association import associated
 from .cse import SharedEqns
 from .dce import dce_with_consts
 from .products import without_transposes
@@ -32,7 +34,7 @@ def simplify(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -
         programs: for a CPU: so do primitives that it has no kernel of.
     """
     smaller = inlined(closed, whole, programs)
-    return ClosedJaxpr(without_transposes(smaller.jaxpr), smaller.consts)
+    return ClosedJaxpr(without_transposes(associated(smaller.jaxpr)), smaller.consts)
 
 
 def inlined(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -> ClosedJaxpr:
@@ -83,7 +85,7 @@ class _Builder:
         stays = self.whole and getattr(eqn.primitive, "is_whole", _never)(eqn)
         body: ClosedJaxpr | None = inlined(eqn) if inlined is not None and not stays else None
         missing = self.whole or (self.programs and eqn.primitive.is_composed(eqn))
-        if missing and inlined is None and fold(eqn) is None:
+        if missing and body is None and fold(eqn) is None:
             body = composition_of(eqn)
         if body is not None:
             self.inline(body, eqn.invars, eqn.outvars)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,12 +24,15 @@ from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import ClosedJaxpr, Eqn
 from ..ir.loops import Contract, Lowered, Operand
+from .chained_products import reordered
 from .kinds import draw, integers, reals
 from .narrow_products import widened
 from .reduction import accumulator
 
 Axes = tuple[int, ...]
 DimensionNumbers = tuple[tuple[Axes, Axes], tuple[Axes, Axes]]
+# Complex products of fewer multiplications are loops.
+_FEW_COMPLEX = 1024
 
 
 class Precision(enum.Enum):
@@ -92,7 +96,16 @@ class DotGeneral(Primitive):
     """
 
     name = "dot_general"
+    composed = True
     linear = "each"
+
+    def is_composed(self, eqn: Eqn) -> bool:
+        # Kernels multiply real matrices; small complex ones, and vectors, are loops over pairs.
+        out = eqn.outvars[0].aval
+        if out.dtype.kind != "c":
+            return False
+        batch, rows, columns, inner = extents(eqn)
+        return batch * rows * columns * inner > _FEW_COMPLEX and min(rows, columns, inner) > 4
 
     def printed(self, params: dict[str, Any]) -> dict[str, Any]:
         shown = {name: value for name, value in sorted(params.items()) if value is not None}
@@ -121,6 +134,10 @@ class DotGeneral(Primitive):
             precision = precision[::-1]  # pyright: ignore[reportUnknownVariableType]
         params = {**eqn.params, "dimension_numbers": numbers, "precision": precision}
         return eqn.replace(invars=eqn.invars[::-1], params=params)
+
+    def associated(self, first: Eqn, eqn: Eqn, at: int) -> list[Eqn] | None:
+        """The two eqns in a cheaper order, where the first makes an operand of the second."""
+        return reordered(first, eqn, at)
 
     def inlined(self, eqn: Eqn) -> ClosedJaxpr | None:
         """For large products of narrow numbers, the same of the floats they are added up in."""
@@ -225,6 +242,17 @@ def check_dimension_numbers(lhs: ShapedArray, rhs: ShapedArray, numbers: Dimensi
                 f"{left} and {rhs.long()} with axes {right}: {tuple(extents[0])} against "
                 f"{tuple(extents[1])}.{tail}"
             )
+
+
+def extents(eqn: Eqn) -> tuple[int, int, int, int]:
+    """How many products of matrices an eqn is, and their rows, columns and inner extents."""
+    left, right = (atom.aval for atom in eqn.invars)
+    numbers: DimensionNumbers = eqn.params["dimension_numbers"]
+    (contracted, _), (batched, _) = numbers
+    inner = math.prod([left.shape[a] for a in contracted])
+    batch = math.prod([left.shape[a] for a in batched])
+    both = max(batch * inner, 1)
+    return batch, left.size // both, right.size // both, inner
 
 
 def free_axes(ndim: int, *taken: Axes) -> list[int]:

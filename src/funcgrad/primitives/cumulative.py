@@ -18,7 +18,7 @@ from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.loops import Expr, IndexTuple, Lowered, Operand, Running, cast
 from .kinds import draw, fold_op, integers, reals
-from .reduction import accumulator
+from .reduction import accumulator, of_complex
 
 
 class Cumulative(Primitive):
@@ -122,6 +122,8 @@ class Cumprod(Cumulative):
     name = "cumprod"
     op = "mul"
     ufunc = np.multiply
+    composed = True
+    is_composed = of_complex
 
     def jvp_term(self, i: int, t: Any, out: Any, x: Any, **params: Any) -> Any:
         from .arithmetic import mul
@@ -133,6 +135,8 @@ class CumulativeExtremum(Cumulative):
     """The extremum of prefixes; of two tied elements each has half of the tangent."""
 
     accepts = (np.number, np.bool_)
+    composed = True
+    is_composed = of_complex
 
     def jvp_term(self, i: int, t: Any, out: Any, x: Any, **params: Any) -> Any:
         from .arithmetic import mul

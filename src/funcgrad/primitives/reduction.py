@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..core.primitive import Example, NotDifferentiable
+from ..core.primitive import Example, NotDifferentiable, Primitive
 from ..core.sources import user_line
 from ..core.zeros import Zero
 from ..ir import dtypes
@@ -56,6 +56,11 @@ def _has_infinity(dtype: np.dtype[Any]) -> bool:
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype sums are kept in: float32 for the half precisions, else the dtype itself."""
     return np.dtype(np.float32) if dtype in _half else dtype
+
+
+def of_complex(self: Primitive, eqn: Eqn) -> bool:
+    """Whether an eqn is of complex numbers, where kernels fold each part by itself."""
+    return eqn.invars[0].aval.dtype.kind == "c"
 
 
 class Fold(Reduction):
@@ -140,6 +145,8 @@ class ReduceProd(Fold):
     accepts = (np.number,)
     ufunc = np.multiply
     identity = one
+    composed = True
+    is_composed = of_complex
 
     def jvp_term(self, i: int, t: Any, out: Any, x: Any, **params: Any) -> Any:
         # A tree of products with the product rule at each node: right at zeros of x (no division),
@@ -170,6 +177,8 @@ class Extremum(Fold):
     """The greatest or least element; its tangent is shared equally among the tied ones."""
 
     accepts = (np.number, np.bool_)
+    composed = True
+    is_composed = of_complex
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
@@ -272,10 +281,8 @@ class ArgExtremum(Reduction):
     accepts = (np.number, np.bool_)
     jvp_term = NotDifferentiable("integer result", zero=True)
     composed = True
+    is_composed = of_complex
     find: ClassVar[Any]
-
-    def is_composed(self, eqn: Eqn) -> bool:
-        return eqn.invars[0].aval.dtype.kind == "c"
 
     def result_dtype(self, dtype: np.dtype[Any], **params: Any) -> Any:
         return params["index_dtype"]
