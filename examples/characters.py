@@ -1,13 +1,13 @@
 """An LSTM and a GPT learn to write Python's documentation, character by character.
 
-Run: python examples/characters.py [--steps 1500] [--seed 0] [--output demo-output]
+Run: python examples/characters.py [--steps 800] [--seed 0] [--output demo-output]
 
 The text is that of Python's own `help()` topics; its last tenth is held out. The LSTM reads it in
 order and keeps its memory from batch to batch, through which no gradient goes back; the GPT reads
 pieces from anywhere. Both write with what they keep of the text so far, the LSTM its memory and the
 GPT its keys and values, which gives the text that reading all of it anew for each character gives.
-After 1,500 steps the held-out loss of both is below 1.5 nats a character; that of the frequencies
-alone is 3.3. Samples, a table and a picture of the curves come at the end.
+After 800 steps the held-out loss is 1.7 nats a character for the LSTM and 1.5 for the GPT; that of
+the frequencies alone is 3.3. Samples, a table and a picture of the curves come at the end.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def main(steps, seed, output, sizes=(128, 96), layers=(2, 3), rate=3e-3):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
     main(**vars(parser.parse_args()))
