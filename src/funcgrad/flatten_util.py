@@ -13,8 +13,9 @@ from .ir import dtypes
 from .ir.avals import ShapedArray, aval_of
 from .primitives.casting import convert_element_type
 from .primitives.complexes import real
-from .primitives.joining import concatenate, slice_in_dim
+from .primitives.joining import concatenate
 from .primitives.movement import reshape
+from .primitives.slicing import slice_in_dim
 
 
 def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:

@@ -7,7 +7,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
 from funcgrad.primitives import convolution, patches
-from funcgrad.primitives.convolution import conv_dimension_numbers, padtype_to_pads
+from funcgrad.primitives.windowing import conv_dimension_numbers, padtype_to_pads
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 

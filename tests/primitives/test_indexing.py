@@ -7,9 +7,9 @@ from funcgrad.core.staging import stage
 from funcgrad.core.zeros import instantiate
 from funcgrad.ir import dtypes
 from funcgrad.ir.avals import ShapedArray
-from funcgrad.primitives import arithmetic, indexing
+from funcgrad.primitives import arithmetic, gathering, indexing, scatter
 from funcgrad.primitives.gathering import Gather, GatherDimensionNumbers, GatherScatterMode
-from funcgrad.primitives.indexing import ScatterDimensionNumbers
+from funcgrad.primitives.scatter_places import ScatterDimensionNumbers
 from funcgrad.primitives.scattering import Scatter
 from funcgrad.transforms.jvp import jvp_flat
 
@@ -56,7 +56,7 @@ def test_gather_is_jaxs(lax, mode, dtype):
         x = (e.args[0] * 50).astype(dtype)
         index = e.args[1].astype(np.uint8 if dtype == "bool" else np.int32)
         numbers, sizes = e.params["dimension_numbers"], e.params["slice_sizes"]
-        found = indexing.gather(x, index, numbers, sizes, mode=mode)
+        found = gathering.gather(x, index, numbers, sizes, mode=mode)
         want = lax.gather(x, index, lax.GatherDimensionNumbers(*numbers), sizes, mode=mode)
         same(found, want)
 
@@ -75,7 +75,7 @@ def test_scatters_are_jaxs(lax, mode, name, dtype):
         # Small whole numbers make every order of summation exact.
         x, y = (np.floor(e.args[i] * 3).astype(dtype) for i in (0, 2))
         index, numbers = e.args[1].astype(np.int32), e.params["dimension_numbers"]
-        found = getattr(indexing, name)(x, index, y, numbers, mode=mode)
+        found = getattr(scatter, name)(x, index, y, numbers, mode=mode)
         same_numbers = lax.ScatterDimensionNumbers(*numbers)
         want = getattr(lax, name)(x, index, y, same_numbers, mode=mode)
         same(found, want)
@@ -103,7 +103,7 @@ def test_indices_out_of_bounds_touch_nothing_else(index):
 
 
 def test_one_hot_fills_with_zeros():
-    out = indexing.gather(X, np.array([[1], [9]]), ROWS, (1, 3), mode="one_hot")
+    out = gathering.gather(X, np.array([[1], [9]]), ROWS, (1, 3), mode="one_hot")
     np.testing.assert_array_equal(out.numpy(), [X[1], np.zeros(3)])
 
 
@@ -111,17 +111,17 @@ def test_the_last_of_several_updates_stays_and_sums_add_up():
     index = np.array([[1], [0], [1], [1]])
     y = np.array([1, 2, 3, 4], np.float32)
     zeros = np.zeros(3, np.float32)
-    assert indexing.scatter(zeros, index, y, PUT).numpy().tolist() == [2, 4, 0]
-    assert indexing.scatter_add(zeros, index, y, PUT).numpy().tolist() == [2, 8, 0]
+    assert scatter.scatter(zeros, index, y, PUT).numpy().tolist() == [2, 4, 0]
+    assert scatter.scatter_add(zeros, index, y, PUT).numpy().tolist() == [2, 8, 0]
     many = np.random.default_rng(0).integers(0, 50, (10_000, 1))
-    found = indexing.scatter_add(np.zeros(50), many, np.ones(10_000, np.float32), PUT)
+    found = scatter.scatter_add(np.zeros(50), many, np.ones(10_000, np.float32), PUT)
     np.testing.assert_array_equal(found.numpy(), np.bincount(many[:, 0], minlength=50))
 
 
 def test_apply_again_where_indices_repeat(lax):
     index = np.array([[1], [0], [1], [7]])
     x = np.array([1, 2, 3], np.float32)
-    found = indexing.scatter_apply(
+    found = scatter.scatter_apply(
         x, index, lambda v: arithmetic.mul(v, np.float32(3)), PUT, update_shape=(4,)
     )
     assert found.numpy().tolist() == [3, 18, 3]
@@ -135,7 +135,7 @@ def test_derivative_of_set_follows_the_update_that_stays():
     index = np.array([[1], [0], [1]])
     x, y = np.array([5, 6, 7], np.float32), np.array([1, 2, 3], np.float32)
     (out,), (t,) = jvp_flat(
-        lambda x, y: [indexing.scatter(x, index, y, PUT)],
+        lambda x, y: [scatter.scatter(x, index, y, PUT)],
         [x, y],
         [np.float32([10, 20, 30]), np.float32([1, 2, 4])],
     )
@@ -148,7 +148,7 @@ def test_tangents_of_equal_extrema_are_averaged(lax):
     index = np.array([[0], [0], [1], [1]])
     x, y = np.float32([3, 1, 2]), np.float32([3, 3, 4, 4])
     dx, dy = np.float32([1, 10, 100]), np.float32([2, 4, 8, 16])
-    (out,), (t,) = jvp_flat(lambda x, y: [indexing.scatter_max(x, index, y, PUT)], [x, y], [dx, dy])
+    (out,), (t,) = jvp_flat(lambda x, y: [scatter.scatter_max(x, index, y, PUT)], [x, y], [dx, dy])
     numbers = lax.ScatterDimensionNumbers(*PUT)
     want = jax.jvp(lambda x, y: lax.scatter_max(x, index, y, numbers), (x, y), (dx, dy))
     same(np.asarray(out), want[0])
@@ -158,17 +158,17 @@ def test_tangents_of_equal_extrema_are_averaged(lax):
 def test_product_needs_unique_indices_for_its_updates():
     index, y = np.array([[0], [0]]), np.ones(2, np.float32)
     with pytest.raises(TypeError, match="unique_indices=True"):
-        jvp_flat(lambda y: [indexing.scatter_mul(X[0], index, y, PUT)], [y], [y])
+        jvp_flat(lambda y: [scatter.scatter_mul(X[0], index, y, PUT)], [y], [y])
 
 
 def test_keys_are_gathered_and_set():
     keys = np.array([(i, 10 * i) for i in range(5)], dtypes.key_dtype)
-    taken = indexing.gather(
+    taken = gathering.gather(
         keys, np.array([[3], [9]]), GatherDimensionNumbers((), (0,), (0,)), (1,), mode="fill"
     )
     assert dtypes.is_key_dtype(taken.dtype)
     assert taken.numpy()[0] == keys[3] and taken.numpy()[1]["hi"] == np.iinfo(np.uint32).max
-    put = indexing.scatter(keys, np.array([[1]]), keys[4:], PUT)
+    put = scatter.scatter(keys, np.array([[1]]), keys[4:], PUT)
     assert put.numpy()[1] == keys[4] and put.numpy()[0] == keys[0]
     moved = indexing.dynamic_update_slice(keys, keys[:2], (3,))
     np.testing.assert_array_equal(indexing.dynamic_slice(moved, (3,), (2,)).numpy(), keys[:2])
@@ -219,28 +219,28 @@ ERRORS = [
     (TypeError, "same type", lambda: indexing.dynamic_slice(X, (np.int8(0), 1), (1, 1))),
     (TypeError, "same type", lambda: indexing.dynamic_slice(X, (0.0, 0.0), (1, 1))),
     (TypeError, "dtypes and ranks", lambda: indexing.dynamic_update_slice(X, X[0], (0, 0))),
-    (ValueError, "integer type", lambda: indexing.gather(X, X[:, :1], ROWS, (1, 3))),
-    (ValueError, "Unknown gather mode", lambda: indexing.gather(X, X, ROWS, (1, 3), mode="wrap")),
-    (TypeError, "out of range", lambda: indexing.gather(X, np.array([[0]]), ROWS, (1, 4))),
-    (TypeError, "one component", lambda: indexing.gather(X, np.array([[0, 1]]), ROWS, (1, 3))),
+    (ValueError, "integer type", lambda: gathering.gather(X, X[:, :1], ROWS, (1, 3))),
+    (ValueError, "Unknown gather mode", lambda: gathering.gather(X, X, ROWS, (1, 3), mode="wrap")),
+    (TypeError, "out of range", lambda: gathering.gather(X, np.array([[0]]), ROWS, (1, 4))),
+    (TypeError, "one component", lambda: gathering.gather(X, np.array([[0, 1]]), ROWS, (1, 3))),
     (
         TypeError,
         "ascending",
-        lambda: indexing.gather(
+        lambda: gathering.gather(
             X, np.array([[0]]), GatherDimensionNumbers((1, 0), (), (0,)), (1, 3)
         ),
     ),
     (
         TypeError,
         "same dtypes",
-        lambda: indexing.scatter(X, np.array([[0]]), X[:1].astype(int), PUT_ROWS),
+        lambda: scatter.scatter(X, np.array([[0]]), X[:1].astype(int), PUT_ROWS),
     ),
     (
         TypeError,
         "an update for each",
-        lambda: indexing.scatter(X, np.array([[0]]), X[:2], PUT_ROWS),
+        lambda: scatter.scatter(X, np.array([[0]]), X[:2], PUT_ROWS),
     ),
-    (TypeError, "updates of rank 2", lambda: indexing.scatter(X, np.array([[0]]), X[0], PUT_ROWS)),
+    (TypeError, "updates of rank 2", lambda: scatter.scatter(X, np.array([[0]]), X[0], PUT_ROWS)),
 ]
 
 

@@ -10,28 +10,21 @@ from funcgrad.ir import dtypes
 from funcgrad.ir.avals import ShapedArray, aval_of
 from funcgrad.ir.loops import Axis, Library, Load, Map, Region, axis_index
 from funcgrad.ir.narrow import is_narrow
+from funcgrad.primitives.broadcasting import broadcast_in_dim_p
 from funcgrad.primitives.comparison import eq_p
 from funcgrad.primitives.creation import copy_p
 from funcgrad.primitives.cumulative import Cumulative
 from funcgrad.primitives.gathering import GatherDimensionNumbers, GatherScatterMode, gather_p
 from funcgrad.primitives.indexing import dynamic_slice_p, dynamic_update_slice_p
+from funcgrad.primitives.joining import concatenate_p, split_p, tile_p
 from funcgrad.primitives.kinds import Elementwise, Reduction
-from funcgrad.primitives.movement import (
-    broadcast_in_dim_p,
-    concatenate_p,
-    pad_p,
-    reshape_p,
-    rev_p,
-    slice_p,
-    split_p,
-    squeeze_p,
-    tile_p,
-    transpose_p,
-)
+from funcgrad.primitives.movement import reshape_p, rev_p, squeeze_p, transpose_p
 from funcgrad.primitives.random_bits import example_keys
 from funcgrad.primitives.rounding import RoundingMethod
-from funcgrad.primitives.scattering import scatter_numbers, scatter_p
+from funcgrad.primitives.scatter_places import scatter_numbers
+from funcgrad.primitives.scattering import scatter_p
 from funcgrad.primitives.selection import select_n_p
+from funcgrad.primitives.slicing import pad_p, slice_p
 
 from .. import goldens
 from ..kernels.interpret import interpret, key_words, operands_of

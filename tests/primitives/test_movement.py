@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from funcgrad import lax as ours
 from funcgrad.core.array import Array
 from funcgrad.core.staging import stage
 from funcgrad.ir import dtypes
 from funcgrad.ir.avals import ShapedArray, aval_of
-from funcgrad.primitives import creation, movement, selection
+from funcgrad.primitives import broadcasting, creation, joining, movement, selection, slicing
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 KEYS = np.array([(i, 10 * i) for i in range(6)], dtypes.key_dtype).reshape(2, 3)
@@ -50,7 +51,7 @@ def on_jax(args):
 
 @pytest.mark.parametrize(("name", "args"), CALLS)
 def test_values_are_jaxs(lax, name, args):
-    found, want = getattr(movement, name)(*args), getattr(lax, name)(*on_jax(args))
+    found, want = getattr(ours, name)(*args), getattr(lax, name)(*on_jax(args))
     if not isinstance(found, (list, tuple)):
         found, want = [found], [want]
     for a, b in zip(found, want, strict=True):
@@ -65,10 +66,10 @@ def test_pad_in_every_direction(lax, low, high, interior):
     x = np.arange(1, 6)
     if low + high + 5 + 4 * interior < 0:
         with pytest.raises(ValueError, match=r"negative extents"):
-            movement.pad(x, 0, ((low, high, interior),))
+            slicing.pad(x, 0, ((low, high, interior),))
         return
     want = lax.pad(x.astype(np.int32), np.int32(0), ((low, high, interior),))
-    found = movement.pad(x.astype(np.int32), np.int32(0), ((low, high, interior),))
+    found = slicing.pad(x.astype(np.int32), np.int32(0), ((low, high, interior),))
     np.testing.assert_array_equal(np.asarray(found), np.asarray(want))
 
 
@@ -105,40 +106,40 @@ ERRORS = [
 @pytest.mark.parametrize(("error", "match", "name", "args"), ERRORS)
 def test_errors_name_shapes_and_the_line(error, match, name, args):
     with pytest.raises(error, match=match) as caught:
-        getattr(movement, name)(*args)
+        getattr(ours, name)(*args)
     if "out of bounds for array" not in str(caught.value):
         assert "test_movement.py" in str(caught.value)
 
 
 def test_broadcast_shapes():
-    assert movement.broadcast_shapes((3, 1), (1, 4), (5, 1, 1)) == (5, 3, 4)
-    assert movement.broadcast_shapes((0, 1), (3,)) == (0, 3)
-    assert movement.broadcast_shapes((), (2,)) == (2,)
+    assert broadcasting.broadcast_shapes((3, 1), (1, 4), (5, 1, 1)) == (5, 3, 4)
+    assert broadcasting.broadcast_shapes((0, 1), (3,)) == (0, 3)
+    assert broadcasting.broadcast_shapes((), (2,)) == (2,)
 
 
 def test_what_moves_nothing_is_returned_as_it_is():
     x = movement.reshape(X, (24,))
     assert movement.reshape(x, (24,)) is x
     assert movement.transpose(x, (0,)) is x
-    assert movement.broadcast(x, ()) is x
+    assert broadcasting.broadcast(x, ()) is x
     assert movement.squeeze(x, ()) is x
 
 
 def test_results_are_views_where_they_can_be():
     x = movement.reshape(X, (4, 6))
-    for y in (movement.transpose(x, (1, 0)), movement.slice_in_dim(x, 1, 3), movement.rev(x, (0,))):
+    for y in (movement.transpose(x, (1, 0)), slicing.slice_in_dim(x, 1, 3), movement.rev(x, (0,))):
         assert np.shares_memory(x.numpy(), y.numpy())
         assert not y.numpy().flags.writeable
 
 
 def test_keys_move_like_numbers():
     flat = KEYS.reshape(-1)
-    moved = movement.concatenate([movement.rev(flat, (0,)), flat[:1]], 0)
+    moved = joining.concatenate([movement.rev(flat, (0,)), flat[:1]], 0)
     assert dtypes.is_key_dtype(moved.dtype)
     np.testing.assert_array_equal(moved.numpy(), np.concatenate([flat[::-1], flat[:1]]))
-    stretched = movement.broadcast_in_dim(KEYS, (2, 3, 2), (0, 1))
+    stretched = broadcasting.broadcast_in_dim(KEYS, (2, 3, 2), (0, 1))
     np.testing.assert_array_equal(stretched.numpy()[..., 1], KEYS)
-    padded = movement.pad(flat, KEYS[0, 0], ((1, 0, 1),))
+    padded = slicing.pad(flat, KEYS[0, 0], ((1, 0, 1),))
     np.testing.assert_array_equal(padded.numpy()[1::2], flat)
     chosen = selection.select_n(np.array([0, 1, 1, 0, 0, 1], bool), flat, flat[::-1].copy())
     assert chosen.numpy()[1] == flat[4] and chosen.numpy()[3] == flat[3]
@@ -209,11 +210,11 @@ def test_staged_eqns_are_jaxs():
     assert staged(lambda: creation.full((3,), 1.0)) == [
         ("broadcast_in_dim", {"shape": (3,), "broadcast_dimensions": ()})
     ]
-    assert staged(lambda x: movement.expand_dims(x, (0, 1)), a) == [
+    assert staged(lambda x: broadcasting.expand_dims(x, (0, 1)), a) == [
         ("broadcast_in_dim", {"shape": (1, 1, 3, 4), "broadcast_dimensions": (2, 3)})
     ]
     assert staged(lambda x: movement.transpose(x, (0, 1)), a) == []
-    assert staged(lambda x: movement.slice_in_dim(x, 0, 2), a) == [
+    assert staged(lambda x: slicing.slice_in_dim(x, 0, 2), a) == [
         ("slice", {"start_indices": (0, 0), "limit_indices": (2, 4), "strides": (1, 1)})
     ]
     assert staged(lambda x: movement.reshape(x, 12), a) == [
@@ -227,7 +228,7 @@ def test_weak_types_are_kept():
     for y in (
         movement.reshape(weak, (2, 1)),
         movement.rev(weak, (0,)),
-        movement.slice_in_dim(weak, 0, 1),
+        slicing.slice_in_dim(weak, 0, 1),
     ):
         assert aval_of(y).weak_type
 

@@ -18,8 +18,8 @@ from ..primitives.arithmetic import add
 from ..primitives.casting import convert_element_type
 from ..primitives.comparison import eq
 from ..primitives.creation import broadcasted_iota, full
-from ..primitives.joining import slice_in_dim
 from ..primitives.movement import reshape
+from ..primitives.slicing import slice_in_dim
 from .forward import jvp
 from .mapping import vmap
 from .reverse import check_callable, check_grad_input, check_output_dtype, partial_at, vjp

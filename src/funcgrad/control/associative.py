@@ -16,8 +16,9 @@ from ..ir.avals import aval_of, canonical_axis
 from ..primitives.arithmetic import add
 from ..primitives.bits import or_
 from ..primitives.creation import scalar_of
-from ..primitives.joining import concatenate, pad, slice_in_dim
+from ..primitives.joining import concatenate
 from ..primitives.movement import rev
+from ..primitives.slicing import pad, slice_in_dim
 
 Combine = Callable[[list[Any], list[Any]], list[Any]]
 

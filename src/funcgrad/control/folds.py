@@ -26,11 +26,14 @@ from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import ClosedJaxpr
 from ..primitives import arithmetic, bits, reduction, windows
 from ..primitives.arithmetic import add, mul
+from ..primitives.broadcasting import broadcast
 from ..primitives.comparison import eq, ge
 from ..primitives.creation import full
+from ..primitives.joining import concatenate
 from ..primitives.kinds import check_axes, draw, reals
-from ..primitives.movement import broadcast, concatenate, pad, reshape, slice, slice_in_dim
+from ..primitives.movement import reshape
 from ..primitives.selection import select
+from ..primitives.slicing import pad, slice, slice_in_dim
 from ..primitives.windowing import pad_numpy
 from ..transforms.batch import batch_flat
 from ..transforms.jvp import jvp_flat

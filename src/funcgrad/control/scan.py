@@ -28,8 +28,9 @@ from ..ir.loops import Operand, Region
 from ..passes.dce import dce
 from ..primitives.creation import zeros_like_aval
 from ..primitives.indexing import index_in_dim
-from ..primitives.joining import concatenate, slice_in_dim, stack
+from ..primitives.joining import concatenate, stack
 from ..primitives.movement import reshape
+from ..primitives.slicing import slice_in_dim
 from ..transforms.batch import batch_flat, batch_jaxpr
 from ..transforms.jvp import jvp_jaxpr
 from ..transforms.linearize import PartialTrace

@@ -68,8 +68,6 @@ if TYPE_CHECKING:
     from ..primitives.arithmetic import cbrt_p as cbrt_p
     from ..primitives.arithmetic import div as div
     from ..primitives.arithmetic import div_p as div_p
-    from ..primitives.arithmetic import integer_pow as integer_pow
-    from ..primitives.arithmetic import integer_pow_p as integer_pow_p
     from ..primitives.arithmetic import max as max
     from ..primitives.arithmetic import max_p as max_p
     from ..primitives.arithmetic import min as min
@@ -78,9 +76,6 @@ if TYPE_CHECKING:
     from ..primitives.arithmetic import mul_p as mul_p
     from ..primitives.arithmetic import neg as neg
     from ..primitives.arithmetic import neg_p as neg_p
-    from ..primitives.arithmetic import pow as pow
-    from ..primitives.arithmetic import pow_p as pow_p
-    from ..primitives.arithmetic import reciprocal as reciprocal
     from ..primitives.arithmetic import rem as rem
     from ..primitives.arithmetic import rem_p as rem_p
     from ..primitives.arithmetic import rsqrt as rsqrt
@@ -118,6 +113,13 @@ if TYPE_CHECKING:
     from ..primitives.bits import shift_right_logical as shift_right_logical
     from ..primitives.bits import shift_right_logical_p as shift_right_logical_p
     from ..primitives.bits import xor_p as xor_p
+    from ..primitives.broadcasting import broadcast as broadcast
+    from ..primitives.broadcasting import broadcast_in_dim as broadcast_in_dim
+    from ..primitives.broadcasting import broadcast_in_dim_p as broadcast_in_dim_p
+    from ..primitives.broadcasting import broadcast_like as broadcast_like
+    from ..primitives.broadcasting import broadcast_shapes as broadcast_shapes
+    from ..primitives.broadcasting import broadcast_to_rank as broadcast_to_rank
+    from ..primitives.broadcasting import expand_dims as expand_dims
     from ..primitives.casting import bitcast_convert_type as bitcast_convert_type
     from ..primitives.casting import bitcast_convert_type_p as bitcast_convert_type_p
     from ..primitives.casting import convert_element_type as convert_element_type
@@ -192,25 +194,13 @@ if TYPE_CHECKING:
     from ..primitives.indexing import index_take as index_take
     from ..primitives.joining import concatenate as concatenate
     from ..primitives.joining import concatenate_p as concatenate_p
-    from ..primitives.joining import pad as pad
-    from ..primitives.joining import pad_p as pad_p
-    from ..primitives.joining import slice as slice
-    from ..primitives.joining import slice_in_dim as slice_in_dim
-    from ..primitives.joining import slice_p as slice_p
     from ..primitives.joining import split as split
     from ..primitives.joining import split_p as split_p
     from ..primitives.joining import stack as stack
     from ..primitives.joining import tile as tile
     from ..primitives.joining import tile_p as tile_p
     from ..primitives.joining import unstack as unstack
-    from ..primitives.movement import broadcast as broadcast
-    from ..primitives.movement import broadcast_in_dim as broadcast_in_dim
-    from ..primitives.movement import broadcast_in_dim_p as broadcast_in_dim_p
-    from ..primitives.movement import broadcast_like as broadcast_like
-    from ..primitives.movement import broadcast_shapes as broadcast_shapes
-    from ..primitives.movement import broadcast_to_rank as broadcast_to_rank
     from ..primitives.movement import collapse as collapse
-    from ..primitives.movement import expand_dims as expand_dims
     from ..primitives.movement import reshape as reshape
     from ..primitives.movement import reshape_p as reshape_p
     from ..primitives.movement import rev as rev
@@ -221,6 +211,11 @@ if TYPE_CHECKING:
     from ..primitives.movement import transpose_p as transpose_p
     from ..primitives.patches import conv_general_dilated_local as conv_general_dilated_local
     from ..primitives.patches import conv_general_dilated_patches as conv_general_dilated_patches
+    from ..primitives.powers import integer_pow as integer_pow
+    from ..primitives.powers import integer_pow_p as integer_pow_p
+    from ..primitives.powers import pow as pow
+    from ..primitives.powers import pow_p as pow_p
+    from ..primitives.powers import reciprocal as reciprocal
     from ..primitives.ragged import DotDimensionNumbers as DotDimensionNumbers
     from ..primitives.ragged import PrecisionLike as PrecisionLike
     from ..primitives.ragged import ragged_dot as ragged_dot
@@ -267,7 +262,7 @@ if TYPE_CHECKING:
     from ..primitives.scatter import scatter_min as scatter_min
     from ..primitives.scatter import scatter_mul as scatter_mul
     from ..primitives.scatter import scatter_sub as scatter_sub
-    from ..primitives.scattering import ScatterDimensionNumbers as ScatterDimensionNumbers
+    from ..primitives.scatter_places import ScatterDimensionNumbers as ScatterDimensionNumbers
     from ..primitives.scattering import scatter_add_p as scatter_add_p
     from ..primitives.scattering import scatter_max_p as scatter_max_p
     from ..primitives.scattering import scatter_min_p as scatter_min_p
@@ -279,6 +274,11 @@ if TYPE_CHECKING:
     from ..primitives.selection import select as select
     from ..primitives.selection import select_n as select_n
     from ..primitives.selection import select_n_p as select_n_p
+    from ..primitives.slicing import pad as pad
+    from ..primitives.slicing import pad_p as pad_p
+    from ..primitives.slicing import slice as slice
+    from ..primitives.slicing import slice_in_dim as slice_in_dim
+    from ..primitives.slicing import slice_p as slice_p
     from ..primitives.sorting import approx_max_k as approx_max_k
     from ..primitives.sorting import approx_min_k as approx_min_k
     from ..primitives.sorting import sort as sort

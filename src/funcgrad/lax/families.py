@@ -41,9 +41,8 @@ families = {
         dtype
     """,
     "primitives.arithmetic": """
-        abs abs_p add add_p cbrt cbrt_p div div_p integer_pow integer_pow_p max max_p min min_p mul
-        mul_p neg neg_p pow pow_p reciprocal rem rem_p rsqrt rsqrt_p sqrt sqrt_p square square_p sub
-        sub_p
+        abs abs_p add add_p cbrt cbrt_p div div_p max max_p min min_p mul mul_p neg neg_p rem rem_p
+        rsqrt rsqrt_p sqrt sqrt_p square square_p sub sub_p
     """,
     "primitives.barriers": """
         optimization_barrier optimization_barrier_p
@@ -56,6 +55,10 @@ families = {
         nextafter_p not_p or_p population_count population_count_p shift_left shift_left_p
         shift_right_arithmetic shift_right_arithmetic_p shift_right_logical shift_right_logical_p
         xor_p
+    """,
+    "primitives.broadcasting": """
+        broadcast broadcast_in_dim broadcast_in_dim_p broadcast_like broadcast_shapes
+        broadcast_to_rank expand_dims
     """,
     "primitives.casting": """
         bitcast_convert_type bitcast_convert_type_p convert_element_type convert_element_type_p
@@ -92,16 +95,16 @@ families = {
         dynamic_update_slice_p index_in_dim index_take
     """,
     "primitives.joining": """
-        concatenate concatenate_p pad pad_p slice slice_in_dim slice_p split split_p stack tile
-        tile_p unstack
+        concatenate concatenate_p split split_p stack tile tile_p unstack
     """,
     "primitives.movement": """
-        broadcast broadcast_in_dim broadcast_in_dim_p broadcast_like broadcast_shapes
-        broadcast_to_rank collapse expand_dims reshape reshape_p rev rev_p squeeze squeeze_p
-        transpose transpose_p
+        collapse reshape reshape_p rev rev_p squeeze squeeze_p transpose transpose_p
     """,
     "primitives.patches": """
         conv_general_dilated_local conv_general_dilated_patches
+    """,
+    "primitives.powers": """
+        integer_pow integer_pow_p pow pow_p reciprocal
     """,
     "primitives.ragged": """
         DotDimensionNumbers PrecisionLike ragged_dot ragged_dot_general ragged_dot_general_p
@@ -124,12 +127,17 @@ families = {
     "primitives.scatter": """
         scatter scatter_add scatter_apply scatter_max scatter_min scatter_mul scatter_sub
     """,
+    "primitives.scatter_places": """
+        ScatterDimensionNumbers
+    """,
     "primitives.scattering": """
-        ScatterDimensionNumbers scatter_add_p scatter_max_p scatter_min_p scatter_mul_p scatter_p
-        scatter_sub_p
+        scatter_add_p scatter_max_p scatter_min_p scatter_mul_p scatter_p scatter_sub_p
     """,
     "primitives.selection": """
         clamp clamp_p select select_n select_n_p
+    """,
+    "primitives.slicing": """
+        pad pad_p slice slice_in_dim slice_p
     """,
     "primitives.sorting": """
         approx_max_k approx_min_k sort sort_key_val sort_p top_k top_k_p

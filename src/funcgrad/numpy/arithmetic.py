@@ -16,7 +16,7 @@ from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..primitives import arithmetic as ops
-from ..primitives import bits, comparison, rounding
+from ..primitives import bits, comparison, powers, rounding
 from ..primitives.elementwise import constant_like
 from ..primitives.selection import select_n
 from ..typing import Array, ArrayLike
@@ -195,11 +195,11 @@ def power(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /)
     if kind_of(x1) in "biu" and kind_of(x2) in "biu":
         whole = promote_args_numeric("power", x1, x2)
         # uint64 and signed integers promote to a float.
-        return ops.pow(*whole) if kind_of(whole[0]) == "f" else _integer_power(*whole)
+        return powers.pow(*whole) if kind_of(whole[0]) == "f" else _integer_power(*whole)
     if kind_of(x2) in "iu" and dtypes.issubdtype(dtype_of(x1), np.inexact):
         dtype, weak = dtypes.result_type(x1, x2, return_weak_type_flag=True)
-        return ops.pow(*promote_shapes("power", convert(x1, dtype, weak), to_array(x2)))
-    return ops.pow(*promote_args("power", x1, x2))
+        return powers.pow(*promote_shapes("power", convert(x1, dtype, weak), to_array(x2)))
+    return powers.pow(*promote_args("power", x1, x2))
 
 
 def _integer_power(base: Any, exponent: Any) -> Any:
@@ -226,7 +226,7 @@ pow = power
 @planned
 def float_power(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape"], /) -> Array:
     """x raised to the power y, in a float or complex dtype."""
-    return ops.pow(*promote_args_inexact("float_power", x, y))
+    return powers.pow(*promote_args_inexact("float_power", x, y))
 
 
 @planned

@@ -15,7 +15,7 @@ from ..control.plans import planned
 from ..core.array import Array as ArrayValue
 from ..ir import dtypes
 from ..ir.cautions import caution
-from ..primitives import movement, scatter
+from ..primitives import broadcasting, movement, scatter, scatter_places
 from ..typing import Array, ArrayLike
 from .index_plan import plan_index
 from .index_windows import windows
@@ -217,15 +217,15 @@ def _updated(
     x, y = to_array(array), _in_dtype(array, values)
     plan = plan_index(index, shape_of(x))
     found = windows(plan, options.get("wrap_negative_indices", True))
-    y = movement.broadcast_to(y, _target_shape(found.shape, shape_of(y)))
+    y = broadcasting.broadcast_to(y, _target_shape(found.shape, shape_of(y)))
     y = y.reshape(found.shape)
     if not y.size:
         return x
     if found.new_axes:
         y = movement.squeeze(y, found.new_axes)
     if plan.lifted:
-        x = movement.expand_dims(x, plan.lifted)
-    numbers = scatter.ScatterDimensionNumbers(
+        x = broadcasting.expand_dims(x, plan.lifted)
+    numbers = scatter_places.ScatterDimensionNumbers(
         found.numbers.offset_dims,
         found.numbers.collapsed_slice_dims,
         found.numbers.start_index_map,

@@ -16,8 +16,8 @@ from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
+from ..primitives import broadcasting, movement
 from ..primitives import contraction as ops
-from ..primitives import movement
 from ..typing import Array, ArrayLike, DTypeLike
 from .promotion import (
     check_arraylike,
@@ -110,7 +110,7 @@ def _batched(x: Any, y: Any, precision: Any, dtype: Any) -> Any:
     """Matrix products where an operand has leading axes; those of extent 1 are not multiplied."""
     left_core, right_core = min(x.ndim, 2), min(y.ndim, 2)
     leads = x.shape[: x.ndim - left_core], y.shape[: y.ndim - right_core]
-    batch = movement.broadcast_shapes(*leads)
+    batch = broadcasting.broadcast_shapes(*leads)
     # For each batch axis: which operand walks along it.
     lead_axes: list[list[int]] = [[], []]
     drop: list[list[int]] = [[], []]
@@ -145,7 +145,7 @@ def _batched(x: Any, y: Any, precision: Any, dtype: Any) -> Any:
     wanted += [w for w in ("row", "column") if w in labels]
     out = movement.transpose(out, [labels.index(w) for w in wanted])
     ones = tuple(i for kind, i in order if kind == "one")
-    return movement.expand_dims(out, ones) if ones else out
+    return broadcasting.expand_dims(out, ones) if ones else out
 
 
 def _check_ranks(name: str, *operands: tuple[Any, int]) -> None:
@@ -163,7 +163,7 @@ def matvec(x1: Shaped[ArrayLike, "*#batch m n"], x2: Shaped[ArrayLike, "*#batch 
     """Matrices [..., m, n] times vectors [..., n]."""
     check_arraylike("matvec", x1, x2)
     _check_ranks("matvec", (x1, 2), (x2, 1))
-    return matmul(x1, movement.expand_dims(to_array(x2), (-1,))).squeeze(-1)
+    return matmul(x1, broadcasting.expand_dims(to_array(x2), (-1,))).squeeze(-1)
 
 
 @planned
@@ -173,7 +173,7 @@ def vecmat(x1: Shaped[ArrayLike, "*#batch n"], x2: Shaped[ArrayLike, "*#batch n 
 
     check_arraylike("vecmat", x1, x2)
     _check_ranks("vecmat", (x1, 1), (x2, 2))
-    row = movement.expand_dims(conjugate(x1), (-2,))
+    row = broadcasting.expand_dims(conjugate(x1), (-2,))
     return matmul(row, x2).squeeze(-2)
 
 
@@ -222,8 +222,8 @@ def vecdot(
             f"axes must match; got shapes {shape_of(x1)} and {shape_of(x2)} with axis={axis}."
         )
     product = matmul(
-        movement.expand_dims(x, (-2,)),
-        movement.expand_dims(y, (-1,)),
+        broadcasting.expand_dims(x, (-2,)),
+        broadcasting.expand_dims(y, (-1,)),
         precision=precision,
         preferred_element_type=preferred_element_type,
     )
@@ -253,7 +253,7 @@ def outer(a: Shaped[ArrayLike, "..."], b: Shaped[ArrayLike, "..."], out: None = 
 
     refuse_out("outer", out)
     x, y = promote_args("outer", *(to_array(v).reshape(-1) for v in _checked("outer", a, b)))
-    return multiply(movement.expand_dims(x, (1,)), movement.expand_dims(y, (0,)))
+    return multiply(broadcasting.expand_dims(x, (1,)), broadcasting.expand_dims(y, (0,)))
 
 
 def _checked(name: str, *args: Any) -> tuple[Any, ...]:
@@ -303,7 +303,7 @@ def kron(a: Shaped[ArrayLike, "..."], b: Shaped[ArrayLike, "..."]) -> Array:
     """The Kronecker product: every element of a times all of b."""
     x, y = map(to_array, promote_dtypes(*_checked("kron", a, b)))
     rank = max(x.ndim, y.ndim)
-    x, y = movement.broadcast_to_rank(x, rank), movement.broadcast_to_rank(y, rank)
+    x, y = broadcasting.broadcast_to_rank(x, rank), broadcasting.broadcast_to_rank(y, rank)
     spread_x = x.reshape(tuple(n for extent in x.shape for n in (extent, 1)))
     spread_y = y.reshape(tuple(n for extent in y.shape for n in (1, extent)))
     shape = tuple(m * n for m, n in zip(x.shape, y.shape, strict=True))

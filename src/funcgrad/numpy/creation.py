@@ -24,8 +24,8 @@ from ..core.trace import Tracer, as_array
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_shape
 from ..primitives import creation as primitives
+from ..primitives.broadcasting import broadcast_to, expand_dims
 from ..primitives.casting import convert_element_type_p
-from ..primitives.movement import broadcast_to, expand_dims
 from ..typing import Array, ArrayLike, DTypeLike, Shape
 from .promotion import (
     check_arraylike,

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.array import Array as ArrayValue
 from ..core.trace import Tracer
-from ..primitives import joining, movement
+from ..primitives import broadcasting, joining
 from ..primitives.gathering import GatherDimensionNumbers
 from .index_plan import Fancy, NewAxis, Part, Plan, Point, is_full
 from .promotion import convert, is_ndarray
@@ -59,7 +59,7 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
     """The gather that reads what the plan says, or the scatter that writes there."""
     chosen = [e for e in plan.entries if isinstance(e, (Point, Fancy))]
     arrays = [np.shape(e.index) if isinstance(e.index, int) else e.index.shape for e in chosen]
-    common = movement.broadcast_shapes(*arrays) if arrays else ()
+    common = broadcasting.broadcast_shapes(*arrays) if arrays else ()
     layout = _layout(plan, len(common))
     new_axes = tuple(i for i, slot in enumerate(layout) if slot[0] == "new")
     slots = [slot for slot in layout if slot[0] != "new"]
@@ -152,7 +152,7 @@ def _component(index: Any, axes: tuple[int, ...], batch_shape: tuple[int, ...]) 
     """One component of the index vectors: [batch..., 1]."""
     shape = (*batch_shape, 1)
     if isinstance(index, Tracer):
-        return movement.broadcast_in_dim(index, shape, axes)
+        return broadcasting.broadcast_in_dim(index, shape, axes)
     spread = [1] * len(shape)
     for axis, n in zip(axes, index.shape, strict=True):
         spread[axis] = n
@@ -174,7 +174,7 @@ def constant(value: np.ndarray[Any, np.dtype[Any]]) -> Any:
     """A constant array of indices; one repeated value is a scalar broadcast."""
     if value.size and (value == value.flat[0]).all():
         scalar = ArrayValue(np.array(value.flat[0], value.dtype))
-        return movement.broadcast(scalar, value.shape)
+        return broadcasting.broadcast(scalar, value.shape)
     return ArrayValue(np.array(value))
 
 

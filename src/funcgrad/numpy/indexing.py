@@ -17,7 +17,7 @@ from ..core.array import Array as ArrayValue
 from ..core.context import context
 from ..core.trace import Tracer, eval_trace
 from ..ir.avals import ShapedArray, aval_of, canonical_axis
-from ..primitives import gathering, joining, movement
+from ..primitives import broadcasting, gathering, movement, slicing
 from ..primitives.gathering import GatherDimensionNumbers, GatherScatterMode
 from ..primitives.indexing import dynamic_slice
 from ..typing import Array, ArrayLike
@@ -97,7 +97,7 @@ def _static(x: Any, plan: Plan) -> Any:
         a != 0 or b != n or s != 1
         for a, b, s, n in zip(starts, limits, strides, plan.shape, strict=True)
     ):
-        x = joining.slice(x, starts, limits, None if set(strides) <= {1} else strides)
+        x = slicing.slice(x, starts, limits, None if set(strides) <= {1} else strides)
     if backwards:
         x = movement.rev(x, backwards)
     if points:
@@ -123,7 +123,7 @@ def _with_new_axes(x: Any, plan: Plan) -> Any:
     """The result with the axes that `None` asks for."""
     kept = [e for e in plan.entries if not isinstance(e, Point)]
     new = tuple(i for i, e in enumerate(kept) if isinstance(e, NewAxis))
-    return movement.expand_dims(x, new) if new else x
+    return broadcasting.expand_dims(x, new) if new else x
 
 
 def _dynamic(x: Any, plan: Plan) -> Any:
@@ -158,7 +158,7 @@ def read(
     """What the plan says, by one gather."""
     where_ = windows(plan, wrap_negative)
     if plan.lifted:
-        x = movement.expand_dims(x, plan.lifted)
+        x = broadcasting.expand_dims(x, plan.lifted)
     out = gathering.gather(
         x,
         where_.starts,
@@ -169,7 +169,7 @@ def read(
         indices_are_sorted=indices_are_sorted,
         unique_indices=unique_indices,
     )
-    return movement.expand_dims(out, where_.new_axes) if where_.new_axes else out
+    return broadcasting.expand_dims(out, where_.new_axes) if where_.new_axes else out
 
 
 def _gather_mode(name: str, mode: Any) -> Any:
@@ -276,7 +276,7 @@ def take_along_axis(
         )
     axis = canonical_axis(operator.index(axis), x.ndim)
     others = tuple(i for i in range(x.ndim) if i != axis)
-    common = movement.broadcast_shapes(*(tuple(v.shape[i] for i in others) for v in (x, index)))
+    common = broadcasting.broadcast_shapes(*(tuple(v.shape[i] for i in others) for v in (x, index)))
     x, index = (_stretch(v, axis, common) for v in (x, index))
     mode = _gather_mode("take_along_axis", mode)
     wrap = mode != "clip" if wrap_negative_indices is None else wrap_negative_indices
@@ -292,7 +292,7 @@ def take_along_axis(
 
 def _stretch(x: Any, axis: int, common: tuple[int, ...]) -> Any:
     shape = (*common[:axis], x.shape[axis], *common[axis:])
-    return movement.broadcast_to(x, shape)
+    return broadcasting.broadcast_to(x, shape)
 
 
 def put_along_axis(

@@ -13,8 +13,8 @@ from ..control.plans import planned
 from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir.avals import canonical_axis
+from ..primitives import broadcasting, movement, slicing
 from ..primitives import joining as ops
-from ..primitives import movement
 from ..typing import Array, ArrayLike, DTypeLike
 from .promotion import (
     check_arraylike,
@@ -189,7 +189,7 @@ def _flat_blocks(x: Any) -> Any:
 
 def _join_blocks(x: Any, depth: int, rank: int) -> Any:
     if not is_list(x):
-        return movement.broadcast_to_rank(to_array(x), rank)
+        return broadcasting.broadcast_to_rank(to_array(x), rank)
     parts = [_join_blocks(element, depth - 1, rank) for element in x]
     return concatenate(parts, rank - depth)
 
@@ -219,7 +219,7 @@ def _split(name: str, ary: Any, sections: Any, axis: int, uneven: bool) -> list[
     sizes = [max(0, b - a) for a, b in itertools.pairwise(bounds)]
     if sum(sizes) == size:
         return list(ops.split(x, tuple(sizes), axis))
-    return [ops.slice_in_dim(x, a, max(a, b), 1, axis) for a, b in itertools.pairwise(bounds)]
+    return [slicing.slice_in_dim(x, a, max(a, b), 1, axis) for a, b in itertools.pairwise(bounds)]
 
 
 @planned
@@ -277,7 +277,7 @@ def tile(A: Shaped[ArrayLike, "..."], reps: Any) -> Array:
     counts = (operator.index(reps),) if np.ndim(reps) == 0 else tuple(map(operator.index, reps))
     rank = max(x.ndim, len(counts))
     counts = (1,) * (rank - len(counts)) + counts
-    return ops.tile(movement.broadcast_to_rank(x, rank), counts)
+    return ops.tile(broadcasting.broadcast_to_rank(x, rank), counts)
 
 
 @planned
@@ -329,7 +329,7 @@ def repeat(
 def _repeat_evenly(x: Any, count: int, axis: int) -> Any:
     shape = (*x.shape[: axis + 1], count, *x.shape[axis + 1 :])
     kept = tuple(i for i in range(len(shape)) if i != axis + 1)
-    spread = movement.broadcast_in_dim(x, shape, kept)
+    spread = broadcasting.broadcast_in_dim(x, shape, kept)
     return spread.reshape((*x.shape[:axis], x.shape[axis] * count, *x.shape[axis + 1 :]))
 
 
@@ -412,7 +412,7 @@ def insert(
     index = index if traced else np.asarray(index)
     if index.dtype == bool:
         index = np.nonzero(index)[0]
-    new = movement.broadcast_to_rank(new, x.ndim)
+    new = broadcasting.broadcast_to_rank(new, x.ndim)
     if index.ndim == 0:
         new = movement.moveaxis(new, 0, axis)
     if index.size == 1:
@@ -427,7 +427,7 @@ def insert(
         # NumPy says where everything goes: positions count x first, then the new elements.
         order = np.insert(counting(size), index, counting(size, size + count))
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
-    joined = concatenate([x, movement.broadcast_to(new, shape)], axis)
+    joined = concatenate([x, broadcasting.broadcast_to(new, shape)], axis)
     return _take_rows(joined, order.astype(np.int32), axis)
 
 

@@ -17,8 +17,9 @@ from ..control.plans import planned
 from ..core.sources import user_line
 from ..core.trace import Tracer, value_of
 from ..ir.avals import canonical_axis, canonical_shape
+from ..primitives import broadcasting
 from ..primitives import movement as ops
-from ..primitives.movement import broadcast_shapes as broadcast_shapes
+from ..primitives.broadcasting import broadcast_shapes as broadcast_shapes
 from ..typing import Array, ArrayLike, Axis
 from .joining import concatenate as concatenate
 from .promotion import check_arraylike, is_sequence, shape_of, to_array
@@ -207,7 +208,7 @@ def broadcast_to(array: Shaped[ArrayLike, "..."], shape: Any) -> Array:
     """
     check_arraylike("broadcast_to", array)
     extents = canonical_shape((shape,) if np.ndim(shape) == 0 else shape, "broadcast_to")
-    return ops.broadcast_to(to_array(array), extents)
+    return broadcasting.broadcast_to(to_array(array), extents)
 
 
 @planned
@@ -215,7 +216,7 @@ def broadcast_arrays(*args: Shaped[ArrayLike, "*#shape"]) -> list[Array]:
     """The arrays stretched to their common shape."""
     check_arraylike("broadcast_arrays", *args)
     shape = broadcast_shapes(*map(shape_of, args))
-    return [ops.broadcast_to(to_array(x), shape) for x in args]
+    return [broadcasting.broadcast_to(to_array(x), shape) for x in args]
 
 
 def _at_least(name: str, arrays: tuple[Any, ...], lift: Any) -> Any:

@@ -104,7 +104,8 @@ def _broadcast_call(
     call: Callable[..., Any], args: list[Any], cores: list[Core], outputs: list[Core] | None
 ) -> Any:
     """The function over the broadcast leading axes of its arguments, one after the other."""
-    from ..primitives.movement import broadcast_shapes, squeeze
+    from ..primitives.broadcasting import broadcast_shapes
+    from ..primitives.movement import squeeze
 
     sizes: dict[str, int] = {}
     leads: list[tuple[int, ...]] = []

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..control.plans import planned
 from ..core.trace import value_of
-from ..primitives import joining as ops
+from ..primitives import slicing
 from ..typing import Array, ArrayLike
 from .joining import concatenate
 from .promotion import check_arraylike, convert, counting, dtype_of, is_sequence, shape_of, to_array
@@ -119,12 +119,12 @@ def _pad_constant(x: Any, widths: Widths, values: Any) -> Any:
     dtype = dtype_of(x)
     if not is_sequence(values) and not shape_of(values):
         config = tuple((low, high, 0) for low, high in widths)
-        return ops.pad(x, convert(values, dtype, x.weak_type), config)
+        return slicing.pad(x, convert(values, dtype, x.weak_type), config)
     pairs = _pairs(values, x.ndim, lambda v: v)
     for axis, ((low, high), (before, after)) in enumerate(zip(widths, pairs, strict=True)):
         for width, value in (((low, 0, 0), before), ((0, high, 0), after)):
             config = tuple(width if i == axis else (0, 0, 0) for i in range(x.ndim))
-            x = ops.pad(x, convert(value, dtype, x.weak_type), config)
+            x = slicing.pad(x, convert(value, dtype, x.weak_type), config)
     return x
 
 

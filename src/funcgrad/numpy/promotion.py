@@ -18,8 +18,8 @@ from ..core.trace import Tracer, as_array
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, is_value
 from ..ir.cautions import caution
+from ..primitives.broadcasting import broadcast_shapes, expand_dims
 from ..primitives.casting import convert_element_type_p
-from ..primitives.movement import broadcast_shapes, expand_dims
 
 
 def check_arraylike(name: str, *args: Any) -> None:

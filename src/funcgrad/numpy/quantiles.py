@@ -102,7 +102,7 @@ def _weights_like(x: Any, weights: Any, axis: Any, axes: tuple[int, ...], method
             f"Weights of shape {w.shape} must have the shape of the array, {x.shape}, or of its "
             "axes to reduce."
         )
-    from ..primitives.movement import broadcast_in_dim
+    from ..primitives.broadcasting import broadcast_in_dim
 
     return broadcast_in_dim(w, x.shape, axes)
 

@@ -15,8 +15,8 @@ from ..core.trace import Tracer, value_of
 from ..errors import ConcretizationTypeError
 from ..ir import dtypes
 from ..ir.avals import canonical_shape
+from ..primitives import broadcasting
 from ..primitives import creation as primitives
-from ..primitives import movement
 from ..typing import Array, ArrayLike, DTypeLike
 from .creation import empty, full
 from .joining import concatenate
@@ -128,8 +128,8 @@ def linspace(
         wanted = dtypes.to_inexact_dtype(dtypes.result_type(start, stop))
     work = dtypes.to_inexact_dtype(wanted)
     first, last = (convert(to_array(v), work) for v in (start, stop))
-    shape = movement.broadcast_shapes(first.shape, last.shape)
-    first, last = movement.broadcast_to(first, shape), movement.broadcast_to(last, shape)
+    shape = broadcasting.broadcast_shapes(first.shape, last.shape)
+    first, last = broadcasting.broadcast_to(first, shape), broadcasting.broadcast_to(last, shape)
     gaps = num - 1 if endpoint else num
     step: Any = (last - first) / float(gaps) if gaps > 0 else full(shape, float("nan"), work)
     values = _between(first, last, num, gaps, endpoint, work)
@@ -158,7 +158,7 @@ def _between(first: Any, last: Any, num: int, gaps: int, endpoint: bool, work: A
     values = start * (1.0 - part) + last.reshape((1, *shape)) * part
     if not endpoint:
         return values
-    return concatenate([values, movement.expand_dims(last, (0,))], 0)
+    return concatenate([values, broadcasting.expand_dims(last, (0,))], 0)
 
 
 def _moved(x: Any, axis: int) -> Any:
@@ -241,7 +241,7 @@ def meshgrid(
     result: list[Any] = []
     for x, axis in zip(arrays, order, strict=True):
         shape = [n if sparse is False or i == axis else 1 for i, n in enumerate(full_shape)]
-        result.append(movement.broadcast_in_dim(x, shape, (axis,)))
+        result.append(broadcasting.broadcast_in_dim(x, shape, (axis,)))
     return result
 
 
@@ -253,7 +253,7 @@ def indices(dimensions: Sequence[int], dtype: DTypeLike | None = None, sparse: b
     for axis, size in enumerate(extents):
         line = primitives.iota(kind, size)
         shape = tuple(n if not sparse or i == axis else 1 for i, n in enumerate(extents))
-        result.append(movement.broadcast_in_dim(line, shape, (axis,)))
+        result.append(broadcasting.broadcast_in_dim(line, shape, (axis,)))
     if sparse:
         return tuple(result)
     if not result:

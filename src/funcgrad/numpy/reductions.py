@@ -18,7 +18,7 @@ from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import canonical_axis
 from ..primitives import reduction as ops
-from ..primitives.movement import expand_dims
+from ..primitives.broadcasting import expand_dims
 from ..typing import Array, ArrayLike, Axis, DTypeLike
 from .promotion import (
     check_arraylike,
@@ -250,7 +250,7 @@ def _count(x: Any, axis: Any, mask: Any) -> Any:
     shape = shape_of(x)
     if mask is None:
         return math.prod(shape[i] for i in canonical_axes(axis, len(shape)))
-    from ..primitives.movement import broadcast_to
+    from ..primitives.broadcasting import broadcast_to
 
     return broadcast_to(as_mask(mask), shape)
 

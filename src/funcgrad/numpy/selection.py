@@ -15,8 +15,8 @@ from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..primitives import comparison
+from ..primitives.broadcasting import broadcast_shapes, broadcast_to
 from ..primitives.elementwise import constant_like
-from ..primitives.movement import broadcast_shapes, broadcast_to
 from ..primitives.selection import select_n
 from ..typing import Array, ArrayLike
 from .promotion import (

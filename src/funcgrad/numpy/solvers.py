@@ -18,9 +18,9 @@ from ..control.custom_jvp import custom_jvp
 from ..control.solves import custom_linear_solve
 from ..core.sources import user_line
 from ..ir import dtypes
+from ..primitives.broadcasting import broadcast_shapes, broadcast_to
 from ..primitives.decompositions_lu import lu, lu_solve
 from ..primitives.matrices import adjoint, hermitian_part
-from ..primitives.movement import broadcast_shapes, broadcast_to
 from ..primitives.rounding import stop_gradient
 from ..typing import Array, ArrayLike
 from . import contraction, diagonals, manipulation, reductions, selection

@@ -30,24 +30,8 @@ from .elementwise import (
     stretch_like,
 )
 from .kinds import Binary, Domain, draw, integers, reals, unbroadcast
-from .powers import integer_pow as integer_pow
-from .powers import integer_pow_p as integer_pow_p
-from .powers import pow as pow
-from .powers import pow_p as pow_p
-from .powers import reciprocal as reciprocal
-from .rounding import RoundingMethod as RoundingMethod
-from .rounding import ceil as ceil
-from .rounding import ceil_p as ceil_p
-from .rounding import floor as floor
-from .rounding import floor_p as floor_p
-from .rounding import is_finite as is_finite
-from .rounding import is_finite_p as is_finite_p
-from .rounding import round as round
-from .rounding import round_p as round_p
-from .rounding import sign as sign
-from .rounding import sign_p as sign_p
-from .rounding import stop_gradient as stop_gradient
-from .rounding import stop_gradient_p as stop_gradient_p
+from .powers import integer_pow
+from .rounding import floor, sign
 from .scalars import extremum, magnitude, quotient, remainder
 
 # Sums and products.

@@ -17,7 +17,6 @@ from ..core.zeros import Zero, instantiate, zero_tangent
 from ..ir.avals import ShapedArray, aval_of
 from .arithmetic import add, mul, neg
 from .factor import triangular_solve
-from .joining import pad
 from .kinds import draw, reals
 from .matrices import (
     MatrixPrimitive,
@@ -34,6 +33,7 @@ from .matrices import (
     swap,
     upper_part,
 )
+from .slicing import pad
 
 
 def shifted(x: Any, by: int, axis: int) -> Any:

@@ -26,11 +26,14 @@ from .conv_checks import check_groups, check_ranks, conv_dtype
 from .im2col import correlate
 from .kinds import draw, integers, reals
 from .lowered_windows import convolved
-from .windowing import ConvDimensionNumbers as ConvDimensionNumbers
-from .windowing import Pads, dilated, window_counts
-from .windowing import conv_dimension_numbers as conv_dimension_numbers
-from .windowing import conv_general_permutations as conv_general_permutations
-from .windowing import padtype_to_pads as padtype_to_pads
+from .windowing import (
+    ConvDimensionNumbers,
+    Pads,
+    conv_dimension_numbers,
+    dilated,
+    padtype_to_pads,
+    window_counts,
+)
 
 
 class ConvGeneralDilated(Primitive):

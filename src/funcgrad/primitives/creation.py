@@ -20,8 +20,8 @@ from ..core.zeros import provide_zeros
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_shape
 from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, value_of
+from .broadcasting import broadcast
 from .kinds import Movement, draw, integers, reals
-from .movement import broadcast
 from .scalars import converted
 
 

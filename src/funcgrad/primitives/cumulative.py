@@ -227,7 +227,7 @@ cumlogsumexp_p = Cumlogsumexp()
 
 def previous(x: Any, start: float, axis: int, reverse: bool) -> Any:
     """At each index the element before it in the direction of the fold; `start` at the first."""
-    from .movement import pad
+    from .slicing import pad
 
     aval = aval_of(x)
     if aval.shape[axis] == 0:
@@ -268,7 +268,7 @@ def linear_recurrence(a: Any, b: Any, axis: int, reverse: bool) -> Any:
 
 
 def _compose_prefixes(a: Any, b: Any, axis: int) -> tuple[Any, Any]:
-    from .movement import concatenate
+    from .joining import concatenate
 
     count = aval_of(a).shape[axis]
     if count < 2:
@@ -297,14 +297,16 @@ def _compose(first: tuple[Any, Any], then: tuple[Any, Any]) -> tuple[Any, Any]:
 
 
 def _every_second(x: Any, start: int, stop: int, axis: int, stride: int = 2) -> Any:
-    from .movement import slice_in_dim
+    from .slicing import slice_in_dim
 
     return slice_in_dim(x, start, stop, stride, axis)
 
 
 def _interleave(even: Any, odd: Any, axis: int) -> Any:
     """The elements in turn; `even` has as many as `odd`, or one more."""
-    from .movement import concatenate, expand_dims, reshape
+    from .broadcasting import expand_dims
+    from .joining import concatenate
+    from .movement import reshape
 
     shape = aval_of(odd).shape
     extra = aval_of(even).shape[axis] - shape[axis]

@@ -21,12 +21,12 @@ from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.loops import Library, Operand
 from .arithmetic import abs, add, div, mul, neg, sub
+from .broadcasting import broadcast_to, expand_dims
 from .casting import convert_element_type
 from .comparison import eq
 from .complexes import complex, conj
 from .creation import broadcasted_iota
 from .decompositions_lu import solve_square
-from .joining import slice_in_dim
 from .kinds import draw, reals
 from .matrices import (
     MatrixPrimitive,
@@ -45,9 +45,9 @@ from .matrices import (
     product,
     real_part,
 )
-from .movement import broadcast_to, expand_dims
 from .reduction import argmax, reduce_sum
 from .selection import select, zeros_of
+from .slicing import slice_in_dim
 
 
 class EighImplementation(enum.Enum):

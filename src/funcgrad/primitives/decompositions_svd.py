@@ -24,7 +24,6 @@ from ..ir.loops import Library, Operand
 from .arithmetic import add, div, mul, sub
 from .comparison import eq
 from .decompositions_spectral import check_subset
-from .joining import slice_in_dim
 from .kinds import draw, reals
 from .matrices import (
     MatrixPrimitive,
@@ -47,6 +46,7 @@ from .matrices import (
     rows,
 )
 from .selection import select, zeros_of
+from .slicing import slice_in_dim
 
 
 class SvdAlgorithm(enum.Enum):

@@ -32,7 +32,7 @@ def stretch_like(t: Any, out: Any) -> Any:
     """A tangent of an operand in the shape of the output the operand was stretched to."""
     if aval_of(t).shape == aval_of(out).shape:
         return t
-    from .movement import broadcast_like
+    from .broadcasting import broadcast_like
 
     return broadcast_like(t, out)
 

@@ -207,7 +207,8 @@ def triangular_solve(
     Raises:
         TypeError: the dtypes or shapes do not fit.
     """
-    from .movement import expand_dims, squeeze
+    from .broadcasting import expand_dims
+    from .movement import squeeze
 
     rank = len(aval_of(b).shape)
     single = rank == len(aval_of(a).shape) - 1

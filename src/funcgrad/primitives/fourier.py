@@ -167,7 +167,7 @@ def stored_twice(spectrum: Any, lengths: Sequence[int]) -> Any:
 
 def resized(x: Any, length: int) -> Any:
     """The array with its last axis cut, or filled up with zeros."""
-    from .joining import pad
+    from .slicing import pad
 
     aval = aval_of(x)
     if aval.shape[-1] == length:

@@ -271,7 +271,8 @@ class Gather(Primitive):
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         from .creation import zeros_like_aval
-        from .scatter import scatter_add, scatter_numbers
+        from .scatter import scatter_add
+        from .scatter_places import scatter_numbers
 
         operand, indices = args
         zeros = zeros_like_aval(ShapedArray(operand.aval.shape, aval_of(ct).dtype))

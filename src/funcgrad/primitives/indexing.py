@@ -24,28 +24,15 @@ from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_axis, canonical_shape
 from ..ir.loops import Lowered, Operand
 from . import lowered_indexing
-from .gathering import GatherDimensionNumbers as GatherDimensionNumbers
-from .gathering import GatherScatterMode as GatherScatterMode
-from .gathering import gather as gather
-from .gathering import gather_p as gather_p
-from .joining import concatenate, slice_in_dim
+from .broadcasting import broadcast_in_dim, expand_dims
+from .gathering import GatherDimensionNumbers, GatherScatterMode, gather, gather_p
+from .joining import concatenate
 from .kinds import draw, integers, reals
-from .movement import broadcast_in_dim, expand_dims, squeeze
-from .scatter import ScatterDimensionNumbers as ScatterDimensionNumbers
-from .scatter import scatter as scatter
-from .scatter import scatter_add as scatter_add
-from .scatter import scatter_add_p as scatter_add_p
-from .scatter import scatter_apply as scatter_apply
-from .scatter import scatter_max as scatter_max
-from .scatter import scatter_max_p as scatter_max_p
-from .scatter import scatter_min as scatter_min
-from .scatter import scatter_min_p as scatter_min_p
-from .scatter import scatter_mul as scatter_mul
-from .scatter import scatter_mul_p as scatter_mul_p
-from .scatter import scatter_p as scatter_p
-from .scatter import scatter_sub as scatter_sub
-from .scatter import scatter_sub_p as scatter_sub_p
+from .movement import squeeze
+from .scatter_places import ScatterDimensionNumbers
+from .scattering import scatter_p
 from .selection import zeros_of
+from .slicing import slice_in_dim
 
 Dims = Sequence[int | None]
 

@@ -31,7 +31,7 @@ def _is_zero(x: Any) -> Any:
 
 def _where(mask: Any, x: Any, y: Any) -> Any:
     """x where the mask holds, elsewhere y; scalars stretch."""
-    from .movement import broadcast_like
+    from .broadcasting import broadcast_like
     from .selection import select
 
     return select(mask, broadcast_like(x, mask), broadcast_like(y, mask))
@@ -83,7 +83,7 @@ class Expn(Special):
         lowest = _is_zero(n)
         below = expn(_guarded(sub(n, constant_like(n, 1)), lowest, 0.0), x)
         elementary = div(add(exp(neg(x)), out), x)
-        from .movement import broadcast_like
+        from .broadcasting import broadcast_like
 
         return neg(mul(t, _where(broadcast_like(lowest, out), elementary, below)))
 

@@ -33,11 +33,6 @@ from ..ir.loops import (
     select,
 )
 from .kinds import Movement, draw, integers, reals
-from .slicing import pad as pad
-from .slicing import pad_p as pad_p
-from .slicing import slice as slice
-from .slicing import slice_in_dim as slice_in_dim
-from .slicing import slice_p as slice_p
 
 
 class Concatenate(Movement):
@@ -271,7 +266,7 @@ def stack(operands: Sequence[Any], axis: int = 0) -> Any:
         ValueError: there are none, or the axis is out of range.
         TypeError: shapes or dtypes differ.
     """
-    from .movement import expand_dims
+    from .broadcasting import expand_dims
 
     if not operands:
         raise ValueError(f"stack got no operands.\n  {user_line()}\n  Give at least one array.")

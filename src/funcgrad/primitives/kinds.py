@@ -201,7 +201,7 @@ def align_batches(
 
 def expand_at(x: Any, at: int, count: int) -> Any:
     """The array with `count` axes of size 1 inserted before axis `at`."""
-    from .movement import expand_dims
+    from .broadcasting import expand_dims
 
     return expand_dims(x, tuple(range(at, at + count))) if count else x
 

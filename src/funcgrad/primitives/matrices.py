@@ -17,14 +17,16 @@ from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from .arithmetic import add, mul, sub
+from .broadcasting import broadcast_in_dim, broadcast_to, expand_dims
 from .casting import convert_element_type
 from .complexes import conj, imag, real
 from .contraction import batch_matmul
 from .gathering import GatherDimensionNumbers, gather
-from .joining import concatenate, pad, slice_in_dim
-from .movement import broadcast_in_dim, broadcast_to, expand_dims, transpose
+from .joining import concatenate
+from .movement import transpose
 from .reduction import reduce_sum
 from .selection import select, zeros_of
+from .slicing import pad, slice_in_dim
 
 NDArray = np.ndarray[Any, Any]
 

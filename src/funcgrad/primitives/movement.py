@@ -29,28 +29,7 @@ from ..ir.loops import (
     split_index,
     zero_index,
 )
-from .broadcasting import broadcast as broadcast
-from .broadcasting import broadcast_along as broadcast_along
-from .broadcasting import broadcast_in_dim as broadcast_in_dim
-from .broadcasting import broadcast_in_dim_p as broadcast_in_dim_p
-from .broadcasting import broadcast_like as broadcast_like
-from .broadcasting import broadcast_shapes as broadcast_shapes
-from .broadcasting import broadcast_to as broadcast_to
-from .broadcasting import broadcast_to_rank as broadcast_to_rank
-from .broadcasting import expand_dims as expand_dims
-from .broadcasting import is_ours as is_ours
-from .joining import concatenate as concatenate
-from .joining import concatenate_p as concatenate_p
-from .joining import pad as pad
-from .joining import pad_p as pad_p
-from .joining import slice as slice
-from .joining import slice_in_dim as slice_in_dim
-from .joining import slice_p as slice_p
-from .joining import split as split
-from .joining import split_p as split_p
-from .joining import stack as stack
-from .joining import tile as tile
-from .joining import tile_p as tile_p
+from .broadcasting import expand_dims, is_ours
 from .kinds import Movement, draw, integers, reals
 
 

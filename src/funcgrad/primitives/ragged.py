@@ -289,7 +289,7 @@ def batch_ragged(
 
 def stretched(sizes: Any, prefix: Sequence[int], own: bool) -> Any:
     """Group sizes repeated over the axes they do not have; with `own`, their first is the batch."""
-    from .movement import broadcast_in_dim
+    from .broadcasting import broadcast_in_dim
 
     aval = aval_of(sizes)
     shape = (*prefix, aval.shape[-1])

@@ -152,7 +152,7 @@ class ReduceProd(Fold):
         # A tree of products with the product rule at each node: right at zeros of x (no division),
         # and made of primitives, so that it can be differentiated again.
         from .arithmetic import add, mul
-        from .movement import slice_in_dim
+        from .slicing import slice_in_dim
 
         values, tangents = (front(a, params["axes"]) for a in (x, t))
         while (count := aval_of(values).shape[0]) > 1:
@@ -367,7 +367,7 @@ argmin_p = Argmin()
 
 def spread(x: Any, shape: Sequence[int], axes: Sequence[int]) -> Any:
     """A reduced array repeated along the axes it lost."""
-    from .movement import broadcast_in_dim
+    from .broadcasting import broadcast_in_dim
 
     return broadcast_in_dim(x, tuple(shape), tuple(a for a in range(len(shape)) if a not in axes))
 
@@ -391,7 +391,7 @@ def drop_front(x: Any) -> Any:
 
 def join(x: Any, y: Any) -> Any:
     """Two arrays one after the other along the first axis."""
-    from .movement import concatenate
+    from .joining import concatenate
 
     return concatenate([x, y], 0)
 

@@ -15,15 +15,17 @@ from ..core.trace import Tracer
 from ..ir.avals import ShapedArray, aval_of, canonical_shape
 from ..ir.jaxpr import Jaxpr
 from .gathering import GatherScatterMode
-from .scattering import Scatter, combiner
-from .scattering import ScatterDimensionNumbers as ScatterDimensionNumbers
-from .scattering import scatter_add_p as scatter_add_p
-from .scattering import scatter_max_p as scatter_max_p
-from .scattering import scatter_min_p as scatter_min_p
-from .scattering import scatter_mul_p as scatter_mul_p
-from .scattering import scatter_numbers as scatter_numbers
-from .scattering import scatter_p as scatter_p
-from .scattering import scatter_sub_p as scatter_sub_p
+from .scatter_places import ScatterDimensionNumbers
+from .scattering import (
+    Scatter,
+    combiner,
+    scatter_add_p,
+    scatter_max_p,
+    scatter_min_p,
+    scatter_mul_p,
+    scatter_p,
+    scatter_sub_p,
+)
 
 
 def bind_scatter(

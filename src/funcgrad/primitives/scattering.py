@@ -32,9 +32,7 @@ from .gathering import (
 from .kinds import draw, fold_op, integers, reals
 from .lowered_indexing import IndexedWindows, scattered
 from .scatter_folds import apply_repeatedly, fold, replace
-from .scatter_places import ScatterDimensionNumbers as ScatterDimensionNumbers
-from .scatter_places import gather_back, gather_numbers, window_sizes
-from .scatter_places import scatter_numbers as scatter_numbers
+from .scatter_places import ScatterDimensionNumbers, gather_back, gather_numbers, window_sizes
 from .selection import zeros_of
 
 
@@ -138,9 +136,10 @@ class Scatter(Primitive):
     ) -> tuple[Any, Any]:
         """Where the operand stays untouched, and which elements of the updates stay."""
         from .arithmetic import add
+        from .broadcasting import broadcast_in_dim
         from .comparison import eq
         from .creation import full, iota
-        from .movement import broadcast_in_dim, reshape
+        from .movement import reshape
 
         shape = aval_of(updates).shape
         numbers: ScatterDimensionNumbers = params["dimension_numbers"]

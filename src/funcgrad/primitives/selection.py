@@ -207,7 +207,7 @@ def lexicographic_less(x: Any, y: Any) -> Any:
 
 def stretch(x: Any, shape: tuple[int, ...]) -> Any:
     """A scalar, or an array of the leading axes, repeated to a shape."""
-    from .movement import broadcast_in_dim
+    from .broadcasting import broadcast_in_dim
 
     own = aval_of(x).shape
     return x if own == shape else broadcast_in_dim(x, shape, tuple(range(len(own))))

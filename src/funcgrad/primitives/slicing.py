@@ -104,8 +104,8 @@ class Pad(Movement):
     def batch(
         self, axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any
     ) -> tuple[Any, Any]:
+        from .broadcasting import broadcast_in_dim
         from .creation import full
-        from .movement import broadcast_in_dim
         from .selection import select
 
         x = to_front(args[0], dims[0], axis.size)

@@ -21,10 +21,10 @@ from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_axis
 from ..ir.jaxpr import Eqn
 from ..ir.loops import Library, Lowered, Operand
+from .broadcasting import expand_dims
 from .creation import broadcasted_iota
 from .gathering import GatherDimensionNumbers, GatherScatterMode, gather
 from .kinds import draw, integers, reals
-from .movement import expand_dims
 
 NDArray = np.ndarray[Any, Any]
 Dims = Sequence[int | None]
@@ -313,6 +313,6 @@ def approx_min_k(
     axis = canonical_axis(reduction_dimension, len(aval_of(operand).shape))
     places = broadcasted_iota(np.int32, aval_of(operand).shape, axis)
     values, indices = sort((operand, places), axis)
-    from .movement import slice_in_dim
+    from .slicing import slice_in_dim
 
     return slice_in_dim(values, 0, k, 1, axis), slice_in_dim(indices, 0, k, 1, axis)

@@ -17,10 +17,12 @@ from ..ir import dtypes
 from ..ir.avals import aval_of
 from ..ir.loops import Apply, Expr, apply, cast
 from ..ir.loops import select as select_one
-from .arithmetic import abs, add, mul, neg, reciprocal, sign, square, sub
+from .arithmetic import abs, add, mul, neg, square, sub
 from .elementwise import constant_like
 from .gamma_order import order_slope, sample_slope
 from .kinds import Elementwise, draw, reals
+from .powers import reciprocal
+from .rounding import sign
 from .scalars import either, like
 from .transcendental import exp, log, log1p
 

@@ -24,13 +24,14 @@ from ..numpy.search import searchsorted
 from ..numpy.selection import where
 from ..primitives.arithmetic import neg
 from ..primitives.bits import bitwise_not, clz
+from ..primitives.broadcasting import expand_dims
 from ..primitives.casting import bitcast_convert_type, convert_element_type
 from ..primitives.creation import full, iota
 from ..primitives.cumulative import cumsum
 from ..primitives.indexing import index_in_dim
-from ..primitives.joining import slice_in_dim
-from ..primitives.movement import expand_dims, moveaxis, reshape
+from ..primitives.movement import moveaxis, reshape
 from ..primitives.reduction import argmax
+from ..primitives.slicing import slice_in_dim
 from ..primitives.sorting import top_k
 from ..primitives.transcendental import log, log1p
 from ..typing import Array, ArrayLike

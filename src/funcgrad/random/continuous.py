@@ -16,10 +16,12 @@ from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import aval_of, canonical_shape
 from ..numpy.arithmetic import power
-from ..primitives.arithmetic import abs, div, integer_pow, mul, neg, sign, sqrt, sub
+from ..primitives.arithmetic import abs, div, mul, neg, sqrt, sub
+from ..primitives.broadcasting import broadcast_shapes
 from ..primitives.casting import convert_element_type
-from ..primitives.movement import broadcast_shapes
+from ..primitives.powers import integer_pow
 from ..primitives.reduction import reduce_sum
+from ..primitives.rounding import sign
 from ..primitives.selection import select
 from ..primitives.transcendental import exp, log, log1p, tan
 from ..typing import Array, ArrayLike

@@ -19,10 +19,11 @@ from ..numpy.promotion import check_arraylike, promote_dtypes_inexact
 from ..numpy.selection import where
 from ..primitives.arithmetic import abs, sqrt
 from ..primitives.bits import bitwise_not
+from ..primitives.broadcasting import broadcast_to
 from ..primitives.casting import convert_element_type
 from ..primitives.creation import full
 from ..primitives.cumulative import cumsum
-from ..primitives.movement import broadcast_to, moveaxis
+from ..primitives.movement import moveaxis
 from ..primitives.random_bits import random_split_p
 from ..primitives.reduction import reduce_or
 from ..primitives.rounding import ceil, floor

@@ -15,10 +15,11 @@ from ..control.plans import planned
 from ..core.sources import user_line
 from ..ir.avals import aval_of, canonical_shape
 from ..numpy.reductions import sum as sum_along
-from ..primitives.arithmetic import abs, div, max, mul, sqrt, stop_gradient, sub
-from ..primitives.movement import expand_dims
+from ..primitives.arithmetic import abs, div, max, mul, sqrt, sub
+from ..primitives.broadcasting import expand_dims
 from ..primitives.random_gamma import random_gamma_p
 from ..primitives.reduction import reduce_max, reduce_sum
+from ..primitives.rounding import stop_gradient
 from ..primitives.transcendental import exp
 from ..typing import Array, ArrayLike
 from .continuous import draw_exponential

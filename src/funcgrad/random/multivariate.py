@@ -16,14 +16,15 @@ from ..ir.avals import aval_of, canonical_shape
 from ..numpy.arithmetic import maximum
 from ..numpy.contraction import matvec
 from ..numpy.promotion import promote_dtypes_inexact
-from ..primitives.arithmetic import mul, sign, sqrt
+from ..primitives.arithmetic import mul, sqrt
+from ..primitives.broadcasting import broadcast_shapes, broadcast_to, expand_dims
 from ..primitives.decompositions_qr import qr
 from ..primitives.decompositions_spectral import eigh
 from ..primitives.decompositions_svd import svd
 from ..primitives.factor import cholesky
 from ..primitives.matrices import columns_times, swap
-from ..primitives.movement import broadcast_shapes, broadcast_to, expand_dims
 from ..primitives.reduction import reduce_sum
+from ..primitives.rounding import sign
 from ..typing import Array, ArrayLike
 from .keys import KeyLike, check_key
 from .uniform import check_shape, draw_normal, float_dtype

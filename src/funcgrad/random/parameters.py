@@ -9,8 +9,8 @@ import numpy as np
 from ..core.sources import user_line
 from ..ir import dtypes
 from ..ir.avals import aval_of, canonical_shape
+from ..primitives.broadcasting import broadcast_shapes, broadcast_to
 from ..primitives.casting import convert_element_type
-from ..primitives.movement import broadcast_shapes, broadcast_to
 from .uniform import check_shape
 
 

@@ -22,11 +22,11 @@ from ..ir import dtypes
 from ..ir.avals import aval_of, canonical_axis, canonical_shape
 from ..primitives.arithmetic import add, div, max, min, mul, rem, sub
 from ..primitives.bits import bitwise_or, nextafter, shift_right_logical
+from ..primitives.broadcasting import broadcast_in_dim, broadcast_to_rank
 from ..primitives.casting import bitcast_convert_type, convert_element_type
 from ..primitives.comparison import gt, le, lt
 from ..primitives.complexes import complex as make_complex
 from ..primitives.creation import full, iota
-from ..primitives.movement import broadcast_in_dim, broadcast_to_rank
 from ..primitives.random_bits import random_bits_p, random_split_p
 from ..primitives.selection import select
 from ..primitives.special import erf, erf_inv
@@ -220,7 +220,7 @@ def truncated_normal(
     Raises:
         ValueError: dtype is not floating, or the bounds do not broadcast.
     """
-    from ..primitives.arithmetic import stop_gradient
+    from ..primitives.rounding import stop_gradient
 
     typed, _ = check_key("truncated_normal", key)
     dtype = float_dtype("truncated_normal", dtype)

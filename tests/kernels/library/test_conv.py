@@ -19,11 +19,8 @@ from funcgrad.kernels.library.conv_planar import planar_kernel
 from funcgrad.kernels.library.conv_spec import ConvSpec, Problem, problem_of
 from funcgrad.kernels.library.conv_wide import Wide, wide_kernel
 from funcgrad.kernels.runtime import toolchain
-from funcgrad.primitives.convolution import (
-    ConvDimensionNumbers,
-    conv_general_dilated_p,
-    conv_params,
-)
+from funcgrad.primitives.convolution import conv_general_dilated_p, conv_params
+from funcgrad.primitives.windowing import ConvDimensionNumbers
 
 from .harness import Program
 

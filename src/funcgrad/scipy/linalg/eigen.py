@@ -8,9 +8,9 @@ from ... import numpy as fnp
 from ...core.sources import user_line
 from ...ir import dtypes
 from ...primitives import decompositions_reduced, decompositions_spectral
+from ...primitives.broadcasting import broadcast_shapes
 from ...primitives.decompositions_qr import householder_product
 from ...primitives.matrices import adjoint, upper_part
-from ...primitives.movement import broadcast_shapes
 from ...typing import Array
 from .operands import arrays, spread, square
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from ... import numpy as fnp
 from ...primitives import decompositions_lu, decompositions_qr, decompositions_svd, factor
+from ...primitives.broadcasting import broadcast_shapes
 from ...primitives.matrices import adjoint, lower_part, swap, upper_part
-from ...primitives.movement import broadcast_shapes
 from ...typing import Array
 from .operands import arrays, columns_like, spread, square
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.trace import as_array
 from ...numpy.promotion import promote_dtypes_inexact, to_array
-from ...primitives.movement import broadcast_shapes, broadcast_to
+from ...primitives.broadcasting import broadcast_shapes, broadcast_to
 
 
 def arrays(*args: Any) -> list[Any]:

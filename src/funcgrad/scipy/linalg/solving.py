@@ -6,9 +6,9 @@ from typing import Any
 
 from ... import numpy as fnp
 from ...control.solves import custom_linear_solve
+from ...primitives.broadcasting import broadcast_shapes
 from ...primitives.factor import triangular_solve
 from ...primitives.matrix_functions import sylvester_p
-from ...primitives.movement import broadcast_shapes
 from ...primitives.rounding import stop_gradient
 from ...typing import Array
 from .factorizations import cho_factor, cho_solve

@@ -15,8 +15,8 @@ import numpy as np
 from ... import numpy as fnp
 from ...ir import dtypes
 from ...numpy.promotion import check_arraylike, promote_dtypes, promote_dtypes_inexact, to_array
-from ...primitives.joining import pad
-from ...primitives.movement import broadcast_shapes
+from ...primitives.broadcasting import broadcast_shapes
+from ...primitives.slicing import pad
 from ...typing import Array
 from .operands import spread
 

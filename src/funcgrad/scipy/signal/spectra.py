@@ -17,7 +17,7 @@ from ...core.sources import user_line
 from ...ir import dtypes
 from ...ir.avals import canonical_axis
 from ...numpy.promotion import check_arraylike, promote_dtypes_inexact, to_array
-from ...primitives.movement import broadcast_shapes
+from ...primitives.broadcasting import broadcast_shapes
 from ...typing import Array, ArrayLike
 from .segments import Segments, cut, segments_of
 from .trends import detrend as without_trend

@@ -10,8 +10,7 @@ from ...control.plans import planned
 from ...numpy.promotion import check_arraylike, dtype_of
 from ...numpy.reductions import canonical_axes, keep
 from ...primitives.arithmetic import abs as magnitude
-from ...primitives.arithmetic import sign
-from ...primitives.rounding import stop_gradient
+from ...primitives.rounding import sign, stop_gradient
 from ...primitives.transcendental import logistic
 from ...typing import Array, ArrayLike, Axis
 from .operands import floats, inexact
