@@ -69,3 +69,10 @@ def test_nothing_is_left_unfinished(path: Path) -> None:
 @every_file
 def test_file_name_says_what_it_holds(path: Path) -> None:
     assert path.stem not in ODDS_AND_ENDS
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "primitives").glob("*.py")), ids=name_of)
+def test_primitives_are_imported_from_the_file_that_defines_them(path: Path) -> None:
+    """No file hands on another's names: a name is found where it is imported from."""
+    imports = [n for n in ast.parse(path.read_text("utf-8")).body if isinstance(n, ast.ImportFrom)]
+    assert not [a.name for n in imports for a in n.names if a.asname == a.name]
