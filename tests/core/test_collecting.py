@@ -2,6 +2,7 @@
 
 import gc
 import os
+import weakref
 
 import numpy as np
 import pytest
@@ -34,6 +35,64 @@ def test_an_error_lets_it_go_on():
     with pytest.raises(KeyError), collecting.put_off():
         raise KeyError
     assert gc.isenabled()
+
+
+class Knot:
+    """Refers to itself, so that only the collector frees it."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def looked_through():
+    """How many objects are young before and after a program with 5,000 of its own is made."""
+    gc.enable()
+    gc.collect()
+    with collecting.put_off():
+        kept = [Knot() for _ in range(5000)]
+        gc.disable()
+        before = len(gc.get_objects(generation=0))
+    gc.disable()
+    young = len(gc.get_objects(generation=0))
+    assert len(kept) == 5000
+    return before, young
+
+
+def test_of_first_programs_all_is_old(monkeypatch):
+    monkeypatch.setattr(collecting, "_made", 0)
+    before, young = looked_through()
+    assert before >= 5000 > 100 > young
+
+
+def test_of_later_programs_all_is_young(monkeypatch):
+    monkeypatch.setattr(collecting, "_made", collecting._FIRST)
+    before, _ = looked_through()
+    assert before >= 5000
+    assert collecting._made == collecting._FIRST
+
+
+def test_what_was_frozen_stays_so(monkeypatch):
+    monkeypatch.setattr(collecting, "_made", 0)
+    gc.enable()
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with collecting.put_off():
+            pass
+        assert gc.get_freeze_count() == frozen
+        assert collecting._made == 0
+    finally:
+        gc.unfreeze()
+
+
+def test_garbage_of_first_programs_is_found(monkeypatch):
+    monkeypatch.setattr(collecting, "_made", 0)
+    gc.enable()
+    with collecting.put_off():
+        freed = weakref.ref(Knot())
+    assert freed() is not None
+    gc.collect()
+    assert freed() is None
 
 
 def test_tracing_and_compiling_put_it_off_and_calls_do_not():
