@@ -112,16 +112,23 @@ class StagingTrace(Trace):
 
     def emit(self, primitive: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """Write one eqn; the outputs as tracers."""
-        atoms = [self.to_atom(x) for x in args]
+        atoms = [
+            x.variable if type(x) is StagingTracer and x.owner is self else self.to_atom(x)
+            for x in args
+        ]
         avals, effects = primitive.infer(tuple([a.aval for a in atoms]), params)
         # This function, `process` and `bind` are above the user's.
         source = context.source or current_source(4)
-        outvars = [Var(aval) for aval in avals]
-        self.eqns.append(Eqn(atoms, outvars, primitive, params, effects, source))
         if effects:
             self.effects = self.effects | effects
-        outs = [StagingTracer(self, var, source) for var in outvars]
-        return outs if primitive.multiple_results else outs[0]
+        if not primitive.multiple_results:
+            # Nearly all have one: lists for one are much of what writing an eqn costs.
+            var = Var(avals[0])
+            self.eqns.append(Eqn(atoms, [var], primitive, params, effects, source))
+            return StagingTracer(self, var, source)
+        outvars = [Var(aval) for aval in avals]
+        self.eqns.append(Eqn(atoms, outvars, primitive, params, effects, source))
+        return [StagingTracer(self, var, source) for var in outvars]
 
     def process_custom_jvp(self, call: Any, args: Sequence[Any]) -> list[Any]:
         return call.stage(self, args)

@@ -197,12 +197,22 @@ def _ready_pair(x: Any, y: Any) -> tuple[Any, Any] | None:
     return None
 
 
+def _of_one_dtype(x: Any, y: Any) -> bool:
+    """Whether two operands are arrays of one dtype of numbers, so that only shapes are promoted."""
+    first, second = getattr(x, "aval", None), getattr(y, "aval", None)
+    if first is None or second is None or first.dtype.kind not in "biufc":
+        return False
+    return first.dtype == second.dtype and first.weak_type == second.weak_type
+
+
 def promote_args(name: str, *args: Any) -> Sequence[Any]:
     """The checked arguments in one dtype and rank."""
     if len(args) == 2:
         ready = _ready_pair(*args)
         if ready is not None:
             return ready
+        if _of_one_dtype(*args):
+            return promote_shapes(name, *args)
     check_arraylike(name, *args)
     _refuse_keys(name, args)
     return promote_shapes(name, *promote_dtypes(*args))
@@ -215,6 +225,8 @@ def promote_args_inexact(name: str, *args: Any) -> Sequence[Any]:
         ready = args if len(args) == 1 else _ready_pair(*args) if len(args) == 2 else None
         if ready is not None:
             return ready
+        if len(args) == 2 and _of_one_dtype(*args):
+            return promote_shapes(name, *args)
     check_arraylike(name, *args)
     _refuse_keys(name, args)
     return promote_shapes(name, *promote_dtypes_inexact(*args))
