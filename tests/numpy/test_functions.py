@@ -288,6 +288,7 @@ def test_roots_and_fits_as_in_numpy() -> None:
         ("n.ravel_multi_index((row, row), (3, 4), mode='clip')", TypeError),
         ("n.put(x, idx, 1.0, mode='raise', inplace=False)", ValueError),
         ("n.take(x, idx, mode='drop')", ValueError),
+        ("n.transpose(x, (0, 0))", TypeError),
     ):
         with pytest.raises(error):
             run(call, fnp, OURS)

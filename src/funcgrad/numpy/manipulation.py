@@ -93,7 +93,8 @@ def transpose(a: Shaped[ArrayLike, "..."], axes: Sequence[int] | None = None) ->
     """The axes in another order, reversed by default.
 
     Raises:
-        ValueError: axes are no permutation of those of the array.
+        TypeError: axes are no permutation of those of the array.
+        ValueError: an axis is out of range.
     """
     check_arraylike("transpose", a)
     x = to_array(a)
@@ -102,7 +103,7 @@ def transpose(a: Shaped[ArrayLike, "..."], axes: Sequence[int] | None = None) ->
     else:
         order = tuple(canonical_axis(i, x.ndim) for i in axes)
         if sorted(order) != list(range(x.ndim)):
-            raise ValueError(
+            raise TypeError(
                 f"axes {tuple(axes)} are no permutation of the axes of an array of shape {x.shape}."
             )
     return ops.transpose(x, order)
