@@ -119,11 +119,10 @@ def test_what_failed_to_compile_is_freed_once() -> None:
     )
     for _ in range(50):
         cycle: list[object] = []
-        try:
+        with pytest.raises(CompileError) as caught:
             toolchain.compile_text(text + "  ret void\n}")
-        except CompileError as error:
-            cycle += [cycle, error]
-        del cycle
+        cycle += [cycle, caught.value]
+        del cycle, caught
     gc.collect()
 
 
