@@ -28,8 +28,7 @@ def lock() -> threading.RLock:
 
 def _forget_half_imported() -> None:
     """Forget what another thread was importing when this process was forked."""
-    # Python's table of these locks is private: where it has gone, children are as Python leaves
-    # them.
+    # Python's table of these locks is private: without it, children are as Python leaves them.
     locks: dict[Any, Any] = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
     for name, reference in list(locks.items()):
         owner = getattr(reference(), "owner", None)

@@ -271,3 +271,37 @@ def test_memory_checker_finds_overlaps():
     small = Plan(stages.memory.offsets, 8)
     with pytest.raises(AssertionError, match="outside of the arena"):
         check_memory(stages.block, small)
+
+
+def failing(*args, **kwargs):
+    raise RuntimeError("out of order")
+
+
+# Where a compile may fail: asking a primitive, making loops of a group, writing their text; making
+# a product; the body of a loop. A group is named by what it stores, here a product with 2.
+@pytest.mark.parametrize(
+    ("place", "body", "named"),
+    [
+        ("funcgrad.primitives.transcendental.Tanh.lower", False, "tanh"),
+        ("funcgrad.kernels.program.Scheduler", False, "mul"),
+        ("funcgrad.kernels.emit.program.KernelEmitter.text", False, "mul"),
+        ("funcgrad.kernels.program.Builder.step", False, "dot_general"),
+        ("funcgrad.primitives.transcendental.Tanh.lower", True, "tanh"),
+    ],
+)
+def test_a_compile_that_fails_names_the_eqn_and_the_line(place, body, named, monkeypatch):
+    def model(x):
+        return fnp.tanh(x @ x) * 2  # the line
+
+    def looped(x):
+        return fg.lax.fori_loop(0, 3, lambda i, c: model(c), x)
+
+    lowered = fg.jit(looped if body else model).lower(fnp.ones((30, 30)))
+    monkeypatch.setattr(place, failing)
+    with pytest.raises(RuntimeError, match="out of order") as error:
+        lowered.compile()
+    (note,) = error.value.__notes__
+    assert note.startswith("while compiling")
+    assert f"{named} of float32[30,30]" in note
+    assert "test_stages.py" in note
+    assert "# the line" in note

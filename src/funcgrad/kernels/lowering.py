@@ -46,6 +46,7 @@ from ..ir.loops import (
 )
 from ..ir.nests import Buffer
 from ..ir.printing import letters, names_of
+from .blaming import name_eqns
 from .contract import as_fold, wants_fold
 from .emit.llvm_ops import supported
 from .inlining import Inlining
@@ -228,7 +229,11 @@ class Definitions:
     def define(self) -> None:
         """Ask every eqn's primitive for its lowering."""
         for eqn in self.jaxpr.eqns:
-            rules = self.rules_of(eqn)
+            try:
+                rules = self.rules_of(eqn)
+            except Exception as error:
+                name_eqns(error, [eqn])
+                raise
             for var, rule in zip(eqn.outvars, rules, strict=False):
                 self.rules[var] = rule
                 self.made_by[var] = eqn

@@ -7,10 +7,9 @@ walking from the nest's eqn back to the eqns that nobody else computes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ..ir.jaxpr import Eqn, Literal, Var
 from ..ir.printing import Names, eqn_text
+from .blaming import own_eqns
 from .fuse import Group
 from .program import Block, Launch
 
@@ -45,11 +44,3 @@ def eqns_of(block: Block, group: Group) -> list[Eqn]:
             if source is not None and id(source) not in apart:
                 stack.append(source)
     return [eqn for eqn in block.jaxpr.eqns if id(eqn) in found]
-
-
-def own_eqns(item: object) -> Iterable[Eqn]:
-    """The eqns whose values an item stores."""
-    if isinstance(item, Group):
-        return [m.nest.eqn for m in item.members]
-    eqns: list[Eqn | None] = [getattr(item, name, None) for name in ("eqn", "sum")]
-    return [eqn for eqn in eqns if eqn is not None]

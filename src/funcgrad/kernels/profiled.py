@@ -15,10 +15,11 @@ from ..ir.avals import ShapedArray
 from ..ir.jaxpr import Eqn, subjaxprs
 from ..ir.sources import describe
 from . import executables, pipeline
+from .blaming import own_eqns
 from .costs import Cost, step_cost
 from .emit.profiled import EVENTS, HEAD, ProfiledEmitter, record_size
 from .lowering import Step
-from .notes import eqns_of, own_eqns
+from .notes import eqns_of
 from .program import Block, BlockStep, Launch, inner_blocks
 from .runtime import cache, toolchain
 

@@ -16,6 +16,7 @@ import numpy as np
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Native, Region
 from ..ir.nests import Buffer, Kernel
+from .blaming import name_eqns, own_eqns
 from .chains import earliest, first_reader, shares_well, turns_of
 from .choices import chooser
 from .chunks import CPU, Division
@@ -259,13 +260,11 @@ class Builder:
         visible = self._visible(program, items)
         wanted = read_of(program, items)
         for item in items:
-            if isinstance(item, Group):
-                self.kernels += 1
-                seen, name = visible[id(item)].__contains__, f"k{self.kernels}"
-                made = Scheduler(item, seen, name, self.division).kernels()
-                block.steps += [Launch(kernel, item) for kernel in made]
-            else:
-                block.steps += self._turns(item, wanted, block) or [self.step(item, block)]
+            try:
+                block.steps += self._steps(item, visible, wanted, block)
+            except Exception as error:
+                name_eqns(error, own_eqns(item))
+                raise
         if kept:
             self._prepare(block, {*block.inputs[:kept]})
         self._chain(block)
@@ -329,6 +328,21 @@ class Builder:
         }
 
     # Steps that are no nests.
+
+    def _steps(
+        self,
+        item: Group | Step,
+        visible: dict[int, set[Buffer]],
+        wanted: set[Buffer],
+        block: Block,
+    ) -> list[BlockStep]:
+        """The steps of an item."""
+        if not isinstance(item, Group):
+            return self._turns(item, wanted, block) or [self.step(item, block)]
+        self.kernels += 1
+        seen, name = visible[id(item)].__contains__, f"k{self.kernels}"
+        made = Scheduler(item, seen, name, self.division).kernels()
+        return [Launch(kernel, item) for kernel in made]
 
     def step(self, item: Step, block: Block) -> BlockStep:
         """A contraction, a library kernel, control flow or a call-out."""

@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 
 from ...ir.loops import Native
 from ...ir.nests import Buffer, Kernel
+from ..blaming import name_eqns, own_eqns
 from ..chunks import SHARED_NANOSECONDS
 from ..custom import symbol_of
 from ..library import LibraryKernel, Stage
@@ -193,7 +194,11 @@ class ProgramEmitter:
             return self.shared[key]
         numbers = () if shared is None else shared.numbers
         emitter = KernelEmitter(kernel, self.vector_bits, past, numbers)
-        text, declared = emitter.text()
+        try:
+            text, declared = emitter.text()
+        except Exception as error:
+            name_eqns(error, own_eqns(step.group))
+            raise
         self.functions.update(emitter.functions)
         self.declared.update(declared)
         apart = shared is not None or kernel.cost >= _INLINE_NANOSECONDS
