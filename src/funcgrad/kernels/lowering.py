@@ -229,11 +229,7 @@ class Definitions:
     def define(self) -> None:
         """Ask every eqn's primitive for its lowering."""
         for eqn in self.jaxpr.eqns:
-            try:
-                rules = self.rules_of(eqn)
-            except Exception as error:
-                name_eqns(error, [eqn])
-                raise
+            rules = self.rules_of(eqn)
             for var, rule in zip(eqn.outvars, rules, strict=False):
                 self.rules[var] = rule
                 self.made_by[var] = eqn
@@ -252,6 +248,13 @@ class Definitions:
 
     def rules_of(self, eqn: Eqn) -> list[Any]:
         """What each output of an eqn is."""
+        try:
+            return self._rules_of(eqn)
+        except Exception as error:
+            name_eqns(error, [eqn])
+            raise
+
+    def _rules_of(self, eqn: Eqn) -> list[Any]:
         count = max(len(eqn.outvars), 1)
         avals = [*(a.aval for a in eqn.invars), *(v.aval for v in eqn.outvars)]
         held = all(supported(storage_shape(a)[1]) for a in avals)
