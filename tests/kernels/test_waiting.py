@@ -100,6 +100,25 @@ def test_lowerings_agree(name: str, lowering: str) -> None:
     np.testing.assert_allclose(fg.jit(f)(*args), expected, rtol=2e-4, atol=2e-4)
 
 
+def test_masks_wait_instead_of_what_is_compared() -> None:
+    """Of a rectifier behind a bias its result is read by a product, and its mask is kept."""
+
+    def loss(w: Any, v: Any, b: Any, x: Any) -> Any:
+        h = nn.relu(nn.relu(x @ w + b) @ w + b)
+        return ((h @ v) ** 2).sum()
+
+    f, args = fg.grad(loss), [*arguments()[:2], drawn(WIDTH), drawn(ROWS, WIDTH)]
+    with fg.disable_jit():
+        expected = f(*map(fnp.array, args))
+    np.testing.assert_allclose(fg.jit(f)(*args), expected, rtol=2e-4, atol=2e-4)
+    block = fg.jit(f).lower(*args).stages.block
+    masks = [b for s in block.steps if isinstance(s, Launch) for b in s.writes if b.dtype == bool]
+    assert [b.size for b in masks] == [ROWS * WIDTH] * 2
+    alive, (made, *_) = lifetimes(block), [b for s in block.steps for b in s.writes]
+    first = next(k for k, s in enumerate(block.steps) if isinstance(s, Launch))
+    assert alive[made][1] <= first
+
+
 def test_what_is_read_in_its_own_stage_is_computed_there() -> None:
     """A row's fold of two products is one kernel with what it folds, which gets no memory."""
 

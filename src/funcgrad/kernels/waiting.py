@@ -1,10 +1,10 @@
-"""Values that would wait as two arrays, and do as one.
+"""Values that would wait as more bytes than they are.
 
 In: the values that are to be inlined, and who reads what. Out: those of them that have memory after
-all. The one idea: a value that is only read behind later products, as a residual is, would be
-computed there from arrays that have to be kept until then. Where two of these, each at least as
-large, wait for its sake alone, it is computed where they are and they die: one array is written and
-read where two would be read.
+all. The one idea: a value that is also read behind later products, as a residual is, would be
+computed there once more, from arrays that have to be kept until then. Where what waits for its sake
+alone is twice its size, two arrays or one of floats for a mask, it is computed where they are and
+they die: less is kept, and no more is written and read.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class Waiting:
     def early(self) -> set[Var]:
         """The values to be computed early; the last one takes in what it is made of."""
         found: set[Var] = set()
-        first: dict[Var, float] = {}
+        last: dict[Var, float] = {}
         for var in reversed(self.stage):
             users = self.users.get(var, [])
-            first[var] = min((self.read_at(u, var, first) for u in users), default=0)
-            if var in self.inlined and first[var] > self.stage[var] and self.pays(var):
+            last[var] = max((self.read_at(u, var, last) for u in users), default=0)
+            if var in self.inlined and last[var] > self.stage[var] and self.pays(var):
                 found.add(var)
                 self.inlined.discard(var)
         return found
@@ -76,11 +76,14 @@ class Waiting:
         return known[user] if self.passes(user) else self.stage[user]
 
     def pays(self, var: Var) -> bool:
-        """Whether two arrays die where a value is computed instead of where it is read."""
+        """Whether arrays of twice a value's size die if it is computed where they are."""
         if var.aval.size < _ELEMENTS:
             return False
-        large = [a for a in self.arrays[var] if _bytes(a) >= _bytes(var) and a in self.stage]
-        return len(large) >= 2 and sum(self.dies(a, var) for a in large) >= 2
+        size = _bytes(var)
+        large = [a for a in self.arrays[var] if _bytes(a) >= size and a in self.stage]
+        if sum(map(_bytes, large)) < 2 * size:
+            return False
+        return sum(_bytes(a) for a in large if self.dies(a, var)) >= 2 * size
 
     def dies(self, array: Var, var: Var) -> bool:
         """Whether nobody reads an array at a later stage than a value's, but for its sake."""
