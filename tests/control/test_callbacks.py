@@ -194,3 +194,26 @@ def test_breakpoint_shows_the_values_of_the_run():
         assert "-> debug.breakpoint" in text
     with pytest.raises(KeyboardInterrupt):
         inner(1.0, io.StringIO("q\n"), io.StringIO())
+
+
+@pytest.mark.parametrize("size", [(), (2,)])
+def test_a_function_of_numbers_in_a_branch_is_called_where_it_is_taken(size):
+    """Numbers alone are no reason to call it while the program is made."""
+    calls = []
+
+    def called(x):
+        calls.append(int(x))
+        return np.float32(7)
+
+    def f(x):
+        def taken(x):
+            y = pure_callback(called, ShapeDtypeStruct((), np.float32), np.int32(3))
+            return lax.broadcast(y, size)
+
+        return lax.cond(x > 1, taken, lambda x: lax.broadcast(x, size), x)
+
+    g = jit(f)
+    np.testing.assert_array_equal(g(np.float32(0.5)), np.full(size, 0.5, np.float32))
+    assert not calls
+    np.testing.assert_array_equal(g(np.float32(2.0)), np.full(size, 7, np.float32))
+    assert calls == [3]

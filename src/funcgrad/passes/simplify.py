@@ -137,6 +137,9 @@ def fold(eqn: Eqn) -> list[Atom] | None:
     """Literals for an eqn of scalar literals with scalar results."""
     if eqn.effects or not eqn.invars or any(v.aval.shape for v in eqn.outvars):
         return None
+    # A function of the host runs where it stands: a branch that is not taken does not call it.
+    if eqn.primitive.of_host:
+        return None
     if not all(isinstance(a, Literal) for a in eqn.invars):
         return None
     if any(dtypes.is_opaque(v.aval.dtype) for v in eqn.outvars):
