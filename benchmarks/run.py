@@ -32,6 +32,8 @@ NAMES = (
     "bench_factors",
     "bench_fourier",
     "bench_images",
+    "bench_arrays",
+    "bench_formulas",
     "bench_loops",
     "bench_indexing",
     "bench_calls",

@@ -7,6 +7,7 @@ import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
+from funcgrad.config import enable_x64
 from funcgrad.ir.nests import For
 from funcgrad.kernels import pipeline
 from funcgrad.kernels.program import Launch
@@ -61,3 +62,73 @@ def test_only_loops_whose_turns_differ_are_written_out():
     assert loops_of(lambda x, y: x * y + 1, x, x)
     long = fnp.arange(30.0)
     assert loops_of(lambda x, y: fnp.concatenate([x, y]) * 2, long, long)
+
+
+def turned(x, m):
+    return x @ m
+
+
+def moved_and_bent(x, m):
+    return fnp.tanh(x @ m + m[0])
+
+
+def turned_back(x, m):
+    return x @ m.T * 2 - x[:, :1]
+
+
+def shortest_ways(x, m):
+    return fnp.min(x[:, :, None] + m[None], axis=1)
+
+
+def both_ends(x, m):
+    both = x[:, None, :] * m[None]
+    return both.max(axis=2) - both.min(axis=2), both.sum(axis=2)
+
+
+POINTS = [turned, moved_and_bent, turned_back, shortest_ways, both_ends]
+
+
+@pytest.mark.parametrize("function", POINTS)
+@pytest.mark.parametrize("shape", [(1000, 3), (33, 2), (17, 4), (70, 3), (16, 1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int16])
+def test_points_of_few_numbers(function, shape, dtype):
+    count, size = shape
+    rng = np.random.default_rng(5)
+    with enable_x64():
+        x, m = (
+            fnp.asarray((rng.standard_normal(s) * 9).astype(dtype))
+            for s in ((count, size), (size, size))
+        )
+        wanted, found = function(x, m), fg.jit(function)(x, m)
+    for w, g in zip(fg.tree.leaves(wanted), fg.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(g, w, rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), (3, 2), (2, 3), (3, 5), (8, 3), (1, 4)])
+def test_points_with_more_numbers_or_fewer(sizes):
+    rng = np.random.default_rng(7)
+    x, m = (rng.standard_normal(s).astype(np.float32) for s in ((101, sizes[0]), sizes))
+    np.testing.assert_allclose(fg.jit(turned)(x, m), x @ m, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf, -0.0])
+def test_points_with_special_numbers(special):
+    rng = np.random.default_rng(6)
+    x, m = (rng.standard_normal(s).astype(np.float32) for s in ((100, 3), (3, 3)))
+    x[::7, 1] = special
+    with np.errstate(invalid="ignore"):
+        for function in POINTS:
+            wanted, found = function(fnp.asarray(x), fnp.asarray(m)), fg.jit(function)(x, m)
+            for w, g in zip(fg.tree.leaves(wanted), fg.tree.leaves(found), strict=True):
+                np.testing.assert_allclose(g, w, rtol=2e-5, atol=2e-5)
+
+
+def test_points_fill_vectors():
+    """Their loop does several of them at once, and no loop over the few numbers is left."""
+    x, m = fnp.ones((1000, 3)), fnp.ones((3, 3))
+    for function in (turned, moved_and_bent, shortest_ways):
+        (loop,) = loops_of(function, x, m)
+        assert loop.vector
+        assert all(n.axis.extent == 1 for n in loop.body if isinstance(n, For))
+    (loop,) = loops_of(turned, fnp.ones((1000, 3, 3)), fnp.ones((1000, 3, 3)))
+    assert not loop.vector  # matrices of nine numbers lie too far apart

@@ -13,6 +13,7 @@ import pytest
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad.api.tracing import make_jaxpr
+from funcgrad.config import enable_x64
 from funcgrad.core.array import Array
 from funcgrad.core.evaluate import eval_closed
 from funcgrad.errors import ConcretizationTypeError
@@ -101,6 +102,58 @@ def test_size_makes_searches_traceable() -> None:
     assert np.asarray(got[0]).tolist() == [*rows, *fill][:8]
     assert np.asarray(got[1]).tolist() == [*columns, *fill][:8]
     assert np.asarray(got[2]).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("sizes", [(64, 63), (300, 40), (40, 301), (1000, 5), (64, 64), (65, 64)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.int32])
+def test_long_vectors_slid_along_each_other(
+    name: str, mode: str, sizes: tuple[int, int], dtype: Any
+) -> None:
+    rng = np.random.default_rng(4)
+    x, y = ((rng.standard_normal(n) * 5).astype(dtype) for n in sizes)
+    if np.dtype(dtype).kind == "c":
+        x, y = x * (1 + 2j), y * (2 - 1j)
+
+    def slide(x: Any, y: Any) -> Any:
+        return getattr(fnp, name)(x, y, mode)
+
+    with enable_x64():
+        want = getattr(np, name)(x, y, mode)
+        for found in (slide(x, y), fg.jit(slide)(x, y)):
+            assert found.shape == want.shape
+            np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-5 * abs(want).max())
+
+
+def test_gradients_of_long_convolutions() -> None:
+    """Each is the correlation of what comes back with the other vector."""
+    rng = np.random.default_rng(5)
+    x, y, back = (rng.standard_normal(n).astype(np.float32) for n in (200, 50, 249))
+
+    def weighed(x: Any, y: Any) -> Any:
+        return fnp.sum(fnp.convolve(x, y) * back)
+
+    of_x, of_y = fg.jit(fg.grad(weighed, (0, 1)))(x, y)
+    np.testing.assert_allclose(of_x, np.correlate(back, y, "valid"), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(of_y, np.correlate(back, x, "valid"), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.004, 0.5, 1.0])
+@pytest.mark.parametrize("shape", [(3000,), (50, 61), (10, 20, 15)])
+@pytest.mark.parametrize("size", [1, 5, 40, 400, 3000])
+def test_few_and_many_indices_of_what_is_not_zero(part: float, shape: Any, size: int) -> None:
+    """Few are looked for, many are counted: with a size both give NumPy's, and then the filling."""
+    mask = np.random.default_rng(3).random(shape) < part
+    want = [[*w, *[-1] * size][:size] for w in np.nonzero(mask)]
+    for x64 in (False, True):
+        with enable_x64(x64):
+            got = fg.jit(lambda m: fnp.nonzero(m, size=size, fill_value=-1))(mask)
+            eager = fnp.nonzero(fnp.asarray(mask), size=size, fill_value=-1)
+            dtypes = {g.dtype.name for g in (*got, *eager)}
+        assert dtypes == {"int64" if x64 else "int32"}
+        assert [np.asarray(g).tolist() for g in got] == want
+        assert [np.asarray(g).tolist() for g in eager] == want
 
 
 def test_array_copies_and_asarray_does_not() -> None:

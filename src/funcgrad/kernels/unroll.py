@@ -14,6 +14,7 @@ from typing import Any
 
 from ..ir.loops import Affine, Apply, Axis, Const, Expr, Index, IndexTuple, Load, boolean, int64
 from ..ir.nests import (
+    Acc,
     Accumulate,
     For,
     Node,
@@ -57,6 +58,10 @@ def unrolled(nodes: Sequence[Node], lanes: bool) -> list[Node]:
             found.append(node)
             continue
         body = unrolled(node.body, lanes)
+        small = _of_small_sums(node, body) if lanes else None
+        if small is not None:
+            found.append(small)
+            continue
         if lanes and _is_outer(node) and any(_is_narrow(n) for n in body):
             body = [m for n in body for m in (_written_out(n) if _is_narrow(n) else [n])]
         stores = [n for n in body if isinstance(n, Store) and not n.combine]
@@ -96,6 +101,76 @@ def _written_out(loop: Node) -> list[Node]:
         axes, memo = {loop.axis: Affine(number)}, dict[int, Expr]()
         body += [Accumulate(n.acc, _settled(n.value, memo, axes, {})) for n in folds]
     return [For(Axis(1, loop.axis.name), body, loop.accs)]
+
+
+def _of_small_sums(loop: For, body: Sequence[Node]) -> For | None:
+    """A loop over points of few numbers, each number a fold of few, with its turns in the lanes.
+
+    Returns:
+        None where it is none, or its turns lie so far apart that rows and shuffles do not serve.
+    """
+    if loop.accs or loop.axis.extent < WIDE or len(body) != 1 or not _is_small(body[0]):
+        return None
+    written = _all_turns(body, {}, {})
+    folds = [n for n in written if isinstance(n, For)]
+    stores = [n for n in written if isinstance(n, Store)]
+    flat = [*stores, *(n for f in folds for n in f.body if isinstance(n, Accumulate))]
+    indices = [offset_of(s.target, s.index) for s in stores]
+    for load in loads_of(*(x for n in flat for x in expressions(n))):
+        indices.append(offset_of(load.source, load.index))
+    near = all(not i.dynamic and 0 <= i.axes.get(loop.axis, 0) <= FEW for i in indices)
+    # Folds come first: stores that stand side by side fill rows together.
+    nodes = [*folds, *stores]
+    if not near or not folds or not _apart(loop, nodes):
+        return None
+    return replace(loop, body=nodes, vector=True)
+
+
+def _is_small(node: Node, within: int = 0) -> bool:
+    """Whether a node is a loop of few turns over others, over stores and over folds."""
+    if not isinstance(node, For) or node.axis.extent > FEW or node.times > 1 or node.chunked:
+        return False
+    if node.accs:
+        plain = all(isinstance(n, Accumulate) for n in node.body)
+        return plain and all(not acc.positional and acc.initial is None for acc in node.accs)
+    stores = [n for n in node.body if isinstance(n, Store)]
+    rest = [n for n in node.body if not isinstance(n, Store)]
+    return (
+        within < 2
+        and all(not s.combine for s in stores)
+        and all(_is_small(n, within + 1) for n in rest)
+    )
+
+
+def _all_turns(
+    nodes: Sequence[Node], axes: dict[Axis, Affine], known: dict[Any, Expr]
+) -> list[Node]:
+    """Small loops written out, each turn of a fold's loop around it with an accumulator of its own.
+
+    Args:
+        axes: the turns that this is of; `known`: the accumulators of folds in them.
+    """
+    found: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Store):
+            found += moved([node], axes, known)
+        if not isinstance(node, For):
+            continue
+        turns = [axes | {node.axis: Affine(k)} for k in range(node.axis.extent)]
+        if not node.accs:
+            found += [n for turn in turns for n in _all_turns(node.body, turn, dict(known))]
+            continue
+        name = "".join(f"_{turn.const}" for turn in axes.values())
+        mine = {a: Acc(a.op, a.value_dtype, a.name + name, a.dtype) for a in node.accs}
+        folds = [n for n in node.body if isinstance(n, Accumulate)]
+        sums: list[Node] = [
+            Accumulate(mine[n.acc], _settled(n.value, {}, turn, known))
+            for turn in turns
+            for n in folds
+        ]
+        found.append(For(Axis(1, node.axis.name), sums, [*mine.values()]))
+        known.update(mine)
+    return found
 
 
 def _apart(loop: For, body: Sequence[Node]) -> bool:

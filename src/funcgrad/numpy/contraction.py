@@ -32,6 +32,9 @@ from .promotion import (
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
+# How many numbers the windows of a vector may have together; with few a product costs less.
+MANY_PRODUCTS = 4096
+
 
 def _pair(name: str, a: Any, b: Any, preferred: Any) -> tuple[Any, Any, Any]:
     """The operands in one dtype, and the dtype to ask of the product."""
@@ -388,7 +391,8 @@ def correlate(
 
 
 def _slide(name: str, x: Any, y: Any, mode: str, precision: Any, dtype: Any) -> Any:
-    """Products of y with every window of x, as one matrix product."""
+    """Products of y with every window of x: as one matrix product, or many as a convolution."""
+    from ..primitives.convolution import conv_general_dilated
     from .padding import pad
 
     if x.ndim != 1 or y.ndim != 1:
@@ -406,8 +410,12 @@ def _slide(name: str, x: Any, y: Any, mode: str, precision: Any, dtype: Any) -> 
         low = high = 0
     else:
         raise ValueError(f"mode must be one of ['full', 'same', 'valid'], got {mode!r}.")
-    padded = pad(x, (low, high))
     count = m + low + high - n + 1
+    if count * n > MANY_PRODUCTS:
+        options = {"precision": precision, "preferred_element_type": dtype}
+        sides = x[None, None], y[None, None]
+        return conv_general_dilated(*sides, (1,), [(low, high)], **options)[0, 0]
+    padded = pad(x, (low, high))
     steps: Any = counting(n)
     positions: Any = counting(count)[:, None] + steps
     return dot(

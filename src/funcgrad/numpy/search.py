@@ -32,7 +32,6 @@ from .promotion import (
 )
 from .ranges import arange
 from .reductions import any as any_of
-from .reductions import sum as sum_of
 from .selection import as_mask, where
 
 if TYPE_CHECKING:
@@ -79,8 +78,13 @@ def nonzero(
     if not mask.size or not size:
         return tuple(full((size,), f, int) for f in fills)
     # The n-th index is the number of positions with at most n true elements up to them.
-    positions = cumsum(bincount(cumsum(mask.astype(int)), length=operator.index(size)))
-    exists = arange(size) < sum_of(mask.astype(int))
+    so_far, count = cumsum(mask.astype(int)), operator.index(size)
+    if 0 < count * mask.size.bit_length() < mask.size:
+        # Few are sooner looked for.
+        positions = searchsorted(so_far, arange(1, count + 1)).astype(so_far.dtype)
+    else:
+        positions = cumsum(bincount(so_far, length=count))
+    exists = arange(size) < so_far[-1]
     result: list[Any] = []
     for axis, fill in enumerate(fills):
         stride = math.prod(x.shape[axis + 1 :])

@@ -43,6 +43,8 @@ from .llvm_squares import turned, write_turned
 from .llvm_streams import parts, two_rows
 from .llvm_values import Bound, Value
 from .maths import expand
+from .maths_powers import remainder
+from .maths_values import Value as Wrapped
 from .streams import FENCE
 from .widths import HEAVY, vector_within, vectorised, waits_for_itself, widest
 from .writer import Writer
@@ -464,6 +466,17 @@ def expand_widened(x: Apply) -> Expr | None:
     if is_small_float(x.dtype):
         if x.op == "nextafter":
             return expand(x.op, x.args)
-        wide = expand(x.op, tuple(cast(a, "float32") for a in x.args))
+        wide = formula(x, tuple(cast(a, "float32") for a in x.args))
         return None if wide is None else cast(wide, x.dtype)
-    return expand(x.op, x.args) if x.dtype.kind == "f" else None
+    return formula(x, x.args) if x.dtype.kind == "f" else None
+
+
+def formula(x: Apply, args: tuple[Expr, ...]) -> Expr | None:
+    """An operation on floats in basic ones.
+
+    For remainders, which other emitters leave to a library, x86 has no instruction, so that one
+    would be a call for each lane.
+    """
+    if x.op == "rem":
+        return None if x.name == "far" else remainder(*map(Wrapped, args)).expr
+    return expand(x.op, args)

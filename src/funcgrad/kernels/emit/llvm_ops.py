@@ -18,7 +18,7 @@ from ...ir import dtypes
 from ...ir.loops import DType
 from .writer import Writer
 
-float32 = np.dtype(np.float32)
+float32, float64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def is_small_float(dtype: DType) -> bool:
@@ -175,6 +175,8 @@ class Ops:
         if op in _BINARY_INT:
             return self.w.value(f"{_BINARY_INT[op]} {vector} {args[0]}, {args[1]}", level)
         if op in ("div", "rem"):
+            if lanes > 1 and dtype.itemsize <= 4 and args[1].startswith("%"):
+                return self._divided(op, args, dtype, lanes, level)
             return self.w.value(f"{sign}{op} {vector} {args[0]}, {args[1]}", level)
         if op in ("eq", "ne", "lt", "le", "gt", "ge"):
             how = op if op in ("eq", "ne") else sign + op
@@ -205,6 +207,23 @@ class Ops:
         if op == "is_finite":
             return "true" if lanes == 1 else "splat (i1 true)"
         return self._integer_special(op, args, dtype, lanes, level)
+
+    def _divided(self, op: str, args: list[str], dtype: DType, lanes: int, level: int) -> str:
+        """A quotient or remainder of integers by way of floats, which vectors divide.
+
+        A quotient that is no integer is 1 / divisor at least from the next one. Of 32 bits that is
+        2^-32 of it or more, of 16 bits 2^-16: float64 and float32 do not round it away.
+        """
+        wide = float32 if dtype.itemsize <= 2 else float64
+        kind, real = typed(register_type(dtype), lanes), typed(register_type(wide), lanes)
+        a, b = (self.cast(x, dtype, wide, lanes, level) for x in args)
+        exact = self.w.value(f"fdiv {real} {a}, {b}", level)
+        how = "fptosi" if dtype.kind == "i" else "fptoui"
+        quotient = self.w.value(f"{how} {real} {exact} to {kind}", level)
+        if op == "div":
+            return quotient
+        whole = self.w.value(f"mul {kind} {quotient}, {args[1]}", level)
+        return self.w.value(f"sub {kind} {args[0]}, {whole}", level)
 
     def _integer_special(
         self, op: str, args: list[str], dtype: DType, lanes: int, level: int

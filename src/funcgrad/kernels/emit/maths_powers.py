@@ -1,4 +1,4 @@
-"""Powers and roots, and the functions that read or step through the bits of a float.
+"""Powers, roots and remainders, and functions that read or step through the bits of a float.
 
 In: values of float32 or float64. Out: the function's value. The one idea of `pow`: y · log|x|
 needs as many more digits as its integer part has, so the logarithm is a sum of two floats.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...ir.loops import Const
+from ...ir.loops import Apply, Const
 from .maths_exponential import exp_times, log, split_float
 from .maths_values import (
     Value,
@@ -19,6 +19,7 @@ from .maths_values import (
     infinity,
     nan,
     polynomial,
+    rarely,
     select,
     single,
 )
@@ -186,3 +187,19 @@ def nextafter(x: Value, y: Value) -> Value:
     out = select(x.equals(0.0), one.as_float(x.dtype).signed_as(y), moved)
     out = select(x.equals(y), y, out)
     return select(x.differs(x).op("or", y.differs(y)), nan, out)
+
+
+def remainder(x: Value, y: Value) -> Value:
+    """The remainder of x / y with the sign of x, exact.
+
+    Where the quotient has no more digits than a float, |x| - trunc(|x / y|) · |y| is a multiple of
+    the last digit of y between -|y| and |y|, so it is a float; it is negative where the quotient
+    was rounded up to an integer. Farther away it is the instruction "rem", by name.
+    """
+    a, b = abs(x), abs(y)
+    quotient = a / b
+    rest = fma(-quotient.op("trunc"), b, a)
+    rest = select(rest < 0.0, rest + b, rest)
+    near = select(a < b, a, rest).signed_as(x)
+    far = Value(Apply("rem", (x.expr, y.expr), x.dtype, "far"))
+    return rarely(quotient >= 2.0**x.format.digits, far, near)
