@@ -132,3 +132,62 @@ def test_points_fill_vectors():
         assert all(n.axis.extent == 1 for n in loop.body if isinstance(n, For))
     (loop,) = loops_of(turned, fnp.ones((1000, 3, 3)), fnp.ones((1000, 3, 3)))
     assert not loop.vector  # matrices of nine numbers lie too far apart
+
+
+FOLDS = ["sum", "prod", "max", "min", "any", "all", "var", "argmax"]
+
+
+@pytest.mark.parametrize("fold", FOLDS)
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((1000, 3), 0),
+        ((50_001, 3), 0),
+        ((20_000, 2), 0),
+        ((37, 4), 0),
+        ((16, 1), 0),
+        ((5, 40, 31, 3), (1, 2)),
+        ((70, 3, 33, 2), (0, 2)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.uint8])
+def test_folds_of_few_columns(fold, shape, axis, dtype):
+    if fold == "argmax" and isinstance(axis, tuple):
+        pytest.skip("argmax goes along one axis")
+    rng = np.random.default_rng(8)
+    x = (rng.standard_normal(shape) * 4).astype(dtype)
+    x = 1 + x * dtype(1e-4) if fold == "prod" and np.dtype(dtype).kind == "f" else x
+    with enable_x64():
+        wanted = getattr(np, fold)(x.astype(np.float64) if fold in ("var", "sum") else x, axis=axis)
+        found = np.asarray(fg.jit(lambda x: getattr(fnp, fold)(x, axis=axis))(x))
+    if np.dtype(dtype).kind in "iu" and fold == "prod":
+        wanted = wanted.astype(found.dtype)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-2 if fold == "sum" else 1e-4)
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+def test_folds_of_few_columns_with_special_numbers(special):
+    x = np.random.default_rng(9).standard_normal((40_001, 3)).astype(np.float32)
+    x[77, 1] = x[40_000, 0] = special
+    for fold in ("sum", "max", "min"):
+        found = fg.jit(lambda x, f=fold: getattr(fnp, f)(x, axis=0))(x)
+        np.testing.assert_allclose(found, getattr(np, fold)(x, axis=0), rtol=1e-4, atol=1e-2)
+
+
+def test_folds_of_few_columns_beside_each_other():
+    """Several of one pass over points, and what is made of them."""
+    x = np.random.default_rng(10).standard_normal((5000, 3)).astype(np.float32)
+
+    def box(x):
+        low, high = x.min(0), x.max(0)
+        return low, high, (x - low) / (high - low), (x * x).sum(0)
+
+    for f, w in zip(fg.jit(box)(x), box(x), strict=True):
+        np.testing.assert_allclose(f, w, rtol=1e-4, atol=1e-5)
+
+
+def test_few_columns_are_folds_of_their_own():
+    for fold in (fnp.sum, fnp.max):
+        (lead,) = loops_of(lambda x, f=fold: f(x, axis=0), fnp.ones((1000, 3)))[-1:]
+        assert lead.vector
+        assert len(lead.accs) == 3

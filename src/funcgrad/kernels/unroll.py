@@ -58,6 +58,10 @@ def unrolled(nodes: Sequence[Node], lanes: bool) -> list[Node]:
             found.append(node)
             continue
         body = unrolled(node.body, lanes)
+        columns = _in_few_columns(node, body) if lanes else []
+        if columns:
+            found += columns
+            continue
         small = _of_small_sums(node, body) if lanes else None
         if small is not None:
             found.append(small)
@@ -103,6 +107,57 @@ def _written_out(loop: Node) -> list[Node]:
     return [For(Axis(1, loop.axis.name), body, loop.accs)]
 
 
+def _in_few_columns(loop: For, body: Sequence[Node]) -> list[Node]:
+    """A loop that folds rows of few numbers into memory: a fold for each of its columns.
+
+    Returns:
+        The loop, whose turns then fill vectors, and stores behind it; nothing for other loops.
+    """
+    if loop.accs or loop.axis.extent < WIDE or not all(map(_adds_up, body)):
+        return []
+    stores = _turns_of(body)
+    flat = [x for s in stores for x in expressions(s)]
+    indices = [offset_of(s.target, s.index) for s in stores]
+    read = loads_of(*flat)
+    alone = not {s.target for s in stores} & {load.source for load in read}
+    still = not any(i.dynamic or loop.axis in i.axes for i in indices)
+    near = [offset_of(load.source, load.index) for load in read]
+    if not stores or not alone or not still or not all(_is_near(i, loop.axis) for i in near):
+        return []
+    accs = [Acc(s.combine, s.value.dtype, f"column{k}") for k, s in enumerate(stores)]
+    folds: list[Node] = [Accumulate(a, s.value) for a, s in zip(accs, stores, strict=True)]
+    results = [replace(s, value=a) for a, s in zip(accs, stores, strict=True)]
+    return [replace(loop, body=folds, accs=accs, vector=True), *results]
+
+
+def _adds_up(node: Node) -> bool:
+    """Whether a node is a narrow loop that folds into memory and does nothing else."""
+    if not isinstance(node, For) or not node.vector or node.axis.extent > FEW or node.accs:
+        return False
+    return node.times == 1 and all(
+        isinstance(n, Store)
+        and bool(n.combine)
+        and n.guard is None
+        and n.value.dtype == n.target.dtype
+        for n in node.body
+    )
+
+
+def _turns_of(nodes: Sequence[Node]) -> list[Store]:
+    """The stores of all turns of narrow loops."""
+    loops = [n for n in nodes if isinstance(n, For)]
+    return [
+        s
+        for n in loops
+        for s in _turns([store for store in n.body if isinstance(store, Store)], n.axis)
+    ]
+
+
+def _is_near(index: Affine, axis: Axis) -> bool:
+    """Whether the turns of a loop read what lies so close that rows and shuffles serve it."""
+    return not index.dynamic and 0 <= index.axes.get(axis, 0) <= FEW
+
+
 def _of_small_sums(loop: For, body: Sequence[Node]) -> For | None:
     """A loop over points of few numbers, each number a fold of few, with its turns in the lanes.
 
@@ -118,7 +173,7 @@ def _of_small_sums(loop: For, body: Sequence[Node]) -> For | None:
     indices = [offset_of(s.target, s.index) for s in stores]
     for load in loads_of(*(x for n in flat for x in expressions(n))):
         indices.append(offset_of(load.source, load.index))
-    near = all(not i.dynamic and 0 <= i.axes.get(loop.axis, 0) <= FEW for i in indices)
+    near = all(_is_near(i, loop.axis) for i in indices)
     # Folds come first: stores that stand side by side fill rows together.
     nodes = [*folds, *stores]
     if not near or not folds or not _apart(loop, nodes):
