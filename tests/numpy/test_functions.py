@@ -104,6 +104,22 @@ def test_size_makes_searches_traceable() -> None:
     assert np.asarray(got[2]).tolist() == [False, True, True]
 
 
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("shape", [(5,), (1,), (3, 4), (2, 1, 6)])
+@pytest.mark.parametrize("widths", [(0, 2), (1, 0), (3, 4), (4, 5), (9, 13)])
+def test_frames_of_copies(mode: str, shape: Any, widths: tuple[int, int]) -> None:
+    """Copies of parts, or of several turns of an axis; what comes back is added to its source."""
+    x = np.random.default_rng(6).standard_normal(shape).astype(np.float32)
+    want = np.pad(x, widths, mode=mode)
+    weights = np.random.default_rng(7).standard_normal(want.shape).astype(np.float32)
+    for found in (fnp.pad(x, widths, mode=mode), fg.jit(lambda x: fnp.pad(x, widths, mode))(x)):
+        np.testing.assert_array_equal(found, want)
+    back = fg.jit(fg.grad(lambda x: fnp.sum(fnp.pad(x, widths, mode) * weights)))(x)
+    source = np.pad(np.arange(x.size).reshape(shape), widths, mode=mode)
+    sums = np.bincount(source.ravel(), weights.ravel(), x.size).reshape(shape)
+    np.testing.assert_allclose(back, sums, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["convolve", "correlate"])
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
 @pytest.mark.parametrize("sizes", [(64, 63), (300, 40), (40, 301), (1000, 5), (64, 64), (65, 64)])

@@ -129,18 +129,47 @@ def _pad_constant(x: Any, widths: Widths, values: Any) -> Any:
 
 
 def _pad_by_index(x: Any, widths: Widths, mode: str) -> Any:
-    """Modes whose new elements are copies: every axis is read at indices that NumPy gives."""
+    """Modes whose new elements are copies: parts of the array beside it.
+
+    Where an axis is repeated more than once it is read at indices that NumPy gives.
+    """
     for axis, (low, high) in enumerate(widths):
         if not low and not high:
             continue
         if x.shape[axis] == 0:
             raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant'.")
+        if mode == "edge" or max(low, high) <= x.shape[axis] - (mode == "reflect"):
+            x = _beside(x, axis, low, high, mode)
+            continue
         kind: Any = mode
         order: Any = np.pad(counting(x.shape[axis]), (low, high), mode=kind)
         index: list[Any] = [slice(None)] * x.ndim
         index[axis] = order.astype(np.int32)
         x = x[tuple(index)]
     return x
+
+
+def _beside(x: Any, axis: int, low: int, high: int, mode: str) -> Any:
+    """An axis with copies of its first and last elements before and behind it."""
+    size, shift = x.shape[axis], int(mode == "reflect")
+    if mode == "edge":
+        before, after = (
+            _repeated(_along(x, axis, slice(at, at + 1)), axis, count)
+            for at, count in ((0, low), (size - 1, high))
+        )
+    elif mode == "wrap":
+        before, after = (_along(x, axis, p) for p in (slice(size - low, size), slice(0, high)))
+    else:
+        first, last = slice(shift, shift + low), slice(size - shift - high, size - shift)
+        before, after = (_flip(_along(x, axis, part), axis) for part in (first, last))
+    parts = [part for part, count in ((before, low), (x, size), (after, high)) if count]
+    return concatenate(parts, axis)
+
+
+def _repeated(x: Any, axis: int, count: int) -> Any:
+    from .manipulation import broadcast_to
+
+    return broadcast_to(x, tuple(count if a == axis else n for a, n in enumerate(x.shape)))
 
 
 def _along(x: Any, axis: int, part: slice) -> Any:
