@@ -163,3 +163,10 @@ def test_closing_over_a_differentiated_value():
     close(value, 2 * X[1])
     close(slope, X[1])
     close(linearize(checkpoint(lax.sin), 0.5)[1](1.0), np.cos(0.5))
+
+
+def test_static_arguments_need_no_hash():
+    """As in JAX; equinox gives trees with dictionaries."""
+    f = checkpoint(lambda tree, x: x * tree[0]["scale"], static_argnums=0)
+    for scale in (2.0, 3.0):
+        assert grad(lambda x, s=scale: f(({"scale": s},), x))(1.5) == scale

@@ -33,7 +33,7 @@ from ..transforms.linearize import PartialTrace, split_jaxpr
 from ..transforms.transpose import backward_pass
 from .flat import check_leaves, name_of
 from .jit import simplified
-from .jitted import StaticValue, static_arguments, with_static
+from .jitted import static_arguments, with_static
 from .policies import Policy, with_savings
 from .tracing import Body, ControlPrimitive, drop, merge, pick, trace_body
 
@@ -192,7 +192,7 @@ def checkpoint(
             they are apart anyway, as in a scan.
         policy: `policy(primitive, *avals, **params)` says whether the outputs of an eqn may be
             kept; see `checkpoint_policies`. None keeps nothing.
-        static_argnums: positions of arguments that are Python values; hashable.
+        static_argnums: positions of arguments that are Python values.
         static_argnames: names of such arguments.
         concrete: accepted for compatibility; use static_argnums.
     Raises:
@@ -219,6 +219,27 @@ def checkpoint(
     return checkpointed
 
 
+class _Held:
+    """A static argument: known again by value where it can be hashed, else by being itself."""
+
+    __slots__ = ("_by_value", "_hash", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        try:
+            self._hash, self._by_value = hash((value.__class__, value)), True
+        except TypeError:
+            self._hash, self._by_value = id(value), False
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Held) or type(self.value) is not type(other.value):
+            return False
+        return self.value is other.value or (self._by_value and bool(self.value == other.value))
+
+
 class Traced:
     """Traces a function once for each signature, static arguments put in place."""
 
@@ -236,8 +257,8 @@ class Traced:
         dynamic_kwargs = {k: v for k, v in kwargs.items() if k not in self.names}
         named = [k for k in sorted(kwargs) if k in self.names]
         static = (
-            tuple((i, StaticValue(args[i], self.name, i)) for i in sorted(nums)),
-            tuple((k, StaticValue(kwargs[k], self.name, k)) for k in named),
+            tuple((i, _Held(args[i])) for i in sorted(nums)),
+            tuple((k, _Held(kwargs[k])) for k in named),
         )
         leaves, in_tree = tree.flatten((dynamic, dynamic_kwargs))
         check_leaves((dynamic, dynamic_kwargs), leaves, f"the arguments of {self.name} ")
