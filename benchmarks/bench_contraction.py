@@ -73,6 +73,25 @@ def quantised(m, k, n):
     return Work(f"int8 layer {m}×{k}×{n}, scaled", inputs, layer)
 
 
+def by_groups(rows, k, n, groups, gradient=False):
+    """Groups of rows of a matrix, each times a matrix of its own."""
+
+    def inputs(rng):
+        sizes = rng.multinomial(rows, rng.dirichlet(numpy.ones(groups)))
+        return normal(rng, rows, k), normal(rng, groups, k, n), sizes.astype(numpy.int32)
+
+    def value(fw):
+        def f(x, w, sizes):
+            return fw.numpy.sum(fw.lax.ragged_dot(x, w, sizes) ** 2)
+
+        return lambda *args: fw.grad(f, (0, 1))(*args)
+
+    name = f"{groups} groups of {rows} rows, {k}×{n} each"
+    if gradient:
+        return Work(f"{name}, gradient", inputs, value)
+    return Work(name, inputs, lambda fw: fw.lax.ragged_dot)
+
+
 LARGE = "matmul 1024³"
 SMOOTH = "int8 product 256³"
 BATCHED = "batched matmul 256×64³"
@@ -89,6 +108,8 @@ WORKS = [
     product("matmul of transposes 1024³", (1024, 1024), (1024, 1024), "ki,jk->ij"),
     product("matrix times vector 4096²", (4096, 4096), (4096,), "ij,j->i"),
     product("matmul 100,000×3×3", (100_000, 3), (3, 3)),
+    by_groups(2048, 256, 512, 8),
+    by_groups(2048, 256, 512, 8, gradient=True),
     of_bytes(SMOOTH, 256, 256, 256),
     of_bytes("int8 product 255×259×257", 255, 259, 257, smooth=SMOOTH),
     of_bytes("int8 product 1024³", 1024, 1024, 1024),

@@ -36,6 +36,7 @@ NAMES = (
     "bench_formulas",
     "bench_loops",
     "bench_indexing",
+    "bench_updates",
     "bench_calls",
     "bench_compile",
     "bench_memory",

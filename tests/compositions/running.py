@@ -15,8 +15,12 @@ from ..primitives.rules import load_all
 load_all()
 
 
-def both(name, *args, **params):
-    """What the program of a primitive gives, compiled for the CPU, and what its rule gives."""
+def both(name, *args, cpu=False, **params):
+    """What the program of a primitive gives, compiled for the CPU, and what its rule gives.
+
+    Args:
+        cpu: the program is that for CPUs.
+    """
     primitive = registry[name]
     with fg.enable_x64(True):
 
@@ -25,7 +29,7 @@ def both(name, *args, **params):
             return out if primitive.multiple_results else [out]
 
         (eqn,) = stage(apply, [aval_of(x) for x in args]).jaxpr.eqns
-        composed = composition_of(eqn)
+        composed = composition_of(eqn, cpu)
         found = fg.jit(lambda *args: list(eval_closed(composed, *args)))(*args)
         with np.errstate(all="ignore"):
             wanted = primitive.impl(*map(to_ndarray, args), **params)

@@ -1,9 +1,7 @@
-"""Exponentials of matrices and products by groups as GPUs compute them."""
+"""Exponentials of matrices as GPUs compute them."""
 
 import numpy as np
 import pytest
-
-from funcgrad.primitives import ragged
 
 from .running import both
 
@@ -27,15 +25,3 @@ def test_the_exponential_of_what_is_not_finite():
     x = np.zeros((2, 3, 3))
     x[0, 1, 2] = np.inf
     np.testing.assert_array_equal(*both("expm", x))
-
-
-@pytest.mark.parametrize("case", range(len(ragged._cases)))
-def test_products_by_groups(case):
-    left, right, sizes, numbers = ragged._cases[case]
-    draw = np.random.default_rng(case)
-    lhs, rhs = draw.normal(size=left), draw.normal(size=right)
-    params = ragged.ragged_params(ragged.RaggedDotDimensionNumbers(*numbers))
-    if not (lhs.size and rhs.size):
-        pytest.skip("nothing is multiplied: such eqns are zeros for every machine")
-    (found,), (wanted,) = both("ragged_dot_general", lhs, rhs, np.array(sizes, np.int32), **params)
-    np.testing.assert_allclose(found, wanted, 1e-12, 1e-12)

@@ -17,11 +17,9 @@ LAPACK = set(
     "eig eigh expm expm_frechet geqp3 geqrf hessenberg householder_product lu ormqr qr schur sqrtm "
     "svd sylvester triangular_solve tridiagonal".split()
 )
-# Programs by groups multiply each group by itself; its composition multiplies all by all.
-GROUPED = {"ragged_dot_general"}
 # Values that are kept alive for a reader outside of the program.
 KEPT = {"dce_sink"}
-ALLOWED = LAPACK | GROUPED | KEPT
+ALLOWED = LAPACK | KEPT
 # Scalar C functions, called element by element within a kernel.
 C_FUNCTIONS = {"hyp1f1", "hyp2f1", "igamma", "igammac"}
 

@@ -18,6 +18,7 @@ from . import integrals as integrals
 from . import parameters as parameters
 from . import plane as plane
 from . import prefixes as prefixes
+from . import ragged as ragged
 from . import reflections as reflections
 from . import rotations as rotations
 from . import sampling as sampling

@@ -1,8 +1,7 @@
-"""The exponential of matrices, and products by groups.
+"""The exponential of matrices.
 
-In: matrices [..., n, n], or operands of a product with the sizes of groups. Out: what the CPU
-gives. The one idea: a rational function near 0, squared as often as the matrix was halved; and a
-product by groups is one product with an axis of groups more, where all but a group's rows are 0.
+In: matrices [..., n, n]. Out: what the CPU gives. The one idea: a rational function near 0, squared
+as often as the matrix was halved.
 
 Source: Higham, SIAM J. Matrix Anal. Appl. 26 (2005).
 """
@@ -12,14 +11,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from .. import numpy as fnp
 from ..control.loops import while_loop
 from ..core.composed import compose
-from ..primitives.contraction import dot_general_p
 from ..primitives.decompositions_lu import solve_square
-from ..primitives.ragged_numbers import Mode, RaggedDotDimensionNumbers
 
 # The degree of the rational function, and for matrices of how large a norm it is exact to rounding.
 _SINGLE, _DOUBLE = (7, 3.925724783138660), (13, 5.371920351148152)
@@ -77,42 +72,3 @@ def expm_frechet(x: Any, e: Any) -> Any:
     n = x.shape[-1]
     below = fnp.concatenate([fnp.zeros_like(x), x], -1)
     return expm(fnp.concatenate([fnp.concatenate([x, e], -1), below], -2))[..., :n, n:]
-
-
-@compose("ragged_dot_general")
-def ragged_dot_general(
-    lhs: Any,
-    rhs: Any,
-    sizes: Any,
-    *,
-    ragged_dot_dimension_numbers: RaggedDotDimensionNumbers,
-    **params: Any,
-) -> Any:
-    """A product for each group, of all rows but with those of others 0."""
-    numbers = ragged_dot_dimension_numbers
-    (lc, rc), (lb, rb) = numbers.dot_dimension_numbers
-    if numbers.mode() is Mode.BATCH:
-        return dot_general_p.bind(lhs, rhs, dimension_numbers=((lc, rc), (lb, rb)), **params)
-    masked = fnp.where(_own_rows(lhs, sizes, numbers), lhs, lhs.dtype.type(0))
-    lc, lb = (tuple(a + 1 for a in axes) for axes in (lc, lb))
-    if numbers.mode() is Mode.FREE:
-        lc, rc = (0, *lc), (*numbers.rhs_group_dimensions, *rc)
-    out = dot_general_p.bind(masked, rhs, dimension_numbers=((lc, rc), (lb, rb)), **params)
-    return out if numbers.mode() is Mode.FREE else fnp.moveaxis(out, len(lb), 0)
-
-
-def _own_rows(lhs: Any, sizes: Any, numbers: RaggedDotDimensionNumbers) -> Any:
-    """Whether places along the ragged axis are a group's: groups, then the axes of lhs."""
-    (ragged,) = numbers.lhs_ragged_dimensions
-    sizes = sizes.astype(np.int32)
-    ends = fnp.moveaxis(fnp.cumsum(sizes, -1, dtype=np.int32), -1, 0)
-    starts = ends - fnp.moveaxis(sizes, -1, 0)
-    outer = numbers.prefix(lhs.ndim) if sizes.ndim > 1 else ()
-    order = sorted(range(len(outer)), key=outer.__getitem__)
-    shape = [sizes.shape[-1], *(lhs.shape[a] if a in outer else 1 for a in range(lhs.ndim))]
-    starts, ends = (
-        fnp.transpose(v, (0, *(k + 1 for k in order))).reshape(shape) for v in (starts, ends)
-    )
-    places = fnp.arange(lhs.shape[ragged], dtype=np.int32)
-    places = places.reshape([-1 if a == ragged else 1 for a in range(lhs.ndim)])
-    return (places >= starts) & (places < ends)

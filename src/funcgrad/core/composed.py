@@ -15,7 +15,10 @@ from ..ir.jaxpr import ClosedJaxpr, Eqn
 from .staging import stage
 
 Composition = Callable[..., Any]
-_compositions: dict[str, tuple[Composition, Callable[[Eqn], bool]]] = {}
+_Registered = dict[str, tuple[Composition, Callable[[Eqn], bool]]]
+_compositions: _Registered = {}
+# Those that are better than the others on a CPU.
+_for_cpus: _Registered = {}
 # Called before each question; they import the modules that register programs.
 loaders: list[Callable[[], Any]] = []
 
@@ -26,26 +29,30 @@ def always(eqn: Eqn) -> bool:
 
 
 def compose(
-    *names: str, where: Callable[[Eqn], bool] = always
+    *names: str, where: Callable[[Eqn], bool] = always, cpu: bool = False
 ) -> Callable[[Composition], Composition]:
     """Register a program for primitives of these names: of an eqn's operands and params.
 
     Args:
         where: whether it is for an eqn.
+        cpu: whether it is for CPUs alone; these prefer it to one for all machines.
     """
 
     def register(composition: Composition) -> Composition:
-        _compositions.update(dict.fromkeys(names, (composition, where)))
+        (_for_cpus if cpu else _compositions).update(dict.fromkeys(names, (composition, where)))
         return composition
 
     return register
 
 
-def composition_of(eqn: Eqn) -> ClosedJaxpr | None:
-    """The program in the place of an eqn, if there is one."""
+def composition_of(eqn: Eqn, cpu: bool) -> ClosedJaxpr | None:
+    """The program in the place of an eqn on a CPU or on other machines, if there is one."""
     for load in loaders:
         load()
-    composition, where = _compositions.get(eqn.primitive.name, (None, always))
+    name = eqn.primitive.name
+    composition, where = _compositions.get(name, (None, always))
+    if cpu:
+        composition, where = _for_cpus.get(name, (composition, where))
     if composition is None or not where(eqn):
         return None
     if eqn.outvars and not any(v.aval.size for v in eqn.outvars):
@@ -57,6 +64,6 @@ def composition_of(eqn: Eqn) -> ClosedJaxpr | None:
 
     # Steps between may be wider than the arrays that a program is given.
     with enable_x64():
-        closed = stage(run, [a.aval for a in eqn.invars], eqn.primitive.name)
+        closed = stage(run, [a.aval for a in eqn.invars], name)
     eqns = [e.replace(source=eqn.source) for e in closed.jaxpr.eqns]
     return ClosedJaxpr(closed.jaxpr.replace(eqns=eqns), closed.consts)

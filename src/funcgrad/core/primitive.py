@@ -75,6 +75,9 @@ class Primitive:
     linear_operands: ClassVar[slice] = slice(None)
     # Whether each element of the result is a function of the operands' elements in its place.
     pointwise: ClassVar[bool] = False
+    # Whether it adds two cotangents; and whether a result has the elements of its only operand.
+    sums: ClassVar[bool] = False
+    spreads: ClassVar[bool] = False
     cache_inference: ClassVar[bool] = True
     partial_eval: ClassVar[Any] = None
     stage: ClassVar[Any] = None
@@ -309,6 +312,7 @@ class AddAny(Primitive):
     """Sum of two tangents or cotangents of one aval."""
 
     name = "add_any"
+    sums = True
     linear = "joint"
     pointwise = True
 

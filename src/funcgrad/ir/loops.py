@@ -353,9 +353,14 @@ class Operand(NamedTuple):
 
 
 class Map(NamedTuple):
-    """Each element by itself: `at(index)` is the expression of the element at an index."""
+    """Each element by itself: `at(index)` is the expression of the element at an index.
+
+    `instead` is the same for an operand that few elements of are changed, and that nobody reads
+    after it.
+    """
 
     at: Callable[[IndexTuple], Expr]
+    instead: Scatter | None = None
 
 
 class Fold(NamedTuple):

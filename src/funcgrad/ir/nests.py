@@ -152,6 +152,7 @@ class Kernel:
         chunk: the number of the chunk as an axis, where partial results are kept by chunk.
         cost: rough nanoseconds on one core.
         notes: what it does, where that is no eqn of the program.
+        copies: what it copies as it is, where it does nothing else.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Kernel:
     chunk: Axis | None
     cost: float
     notes: list[str]
+    copies: Buffer | None = None
 
 
 def expressions(node: Statement) -> list[Expr]:

@@ -112,12 +112,14 @@ class Cutter:
         grain: int = 0,
         notes: tuple[str, ...] = (),
         by_chunk: bool = False,
+        copies: Buffer | None = None,
     ) -> Kernel:
         """A kernel whose loop `lead`, if there is one, is done in chunks.
 
         Args:
             grain: turns of a chunk; 0 where the cost decides.
             by_chunk: whether its statements ask for the number of their chunk.
+            copies: what it copies, where it does nothing else.
         """
         extent = 1
         if lead is not None:
@@ -130,5 +132,5 @@ class Cutter:
         Shared(everything).run(body)
         params = [b for b in buffers_of_body(body) if b not in self.rows]
         written = [b for b in everything if b not in self.rows]
-        chunk = self.chunk if by_chunk else None
-        return Kernel(name, params, written, self.rows, body, extent, grain, chunk, cost, [*notes])
+        loops = extent, grain, self.chunk if by_chunk else None
+        return Kernel(name, params, written, self.rows, body, *loops, cost, [*notes], copies)

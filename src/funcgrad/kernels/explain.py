@@ -14,6 +14,7 @@ from .chunks import SHARED_NANOSECONDS
 from .costs import Cost, block_cost, step_cost
 from .emit.arms import branched, ways_through
 from .emit.source import short
+from .in_place import first_carried
 from .memory import Plan, carried, direct_outputs, updates_in_place
 from .notes import eqn_line, eqn_notes
 from .printing import named_blocks, time_text
@@ -132,16 +133,17 @@ def copies(block: Block) -> Iterator[str]:
             yield f"{b} into output {k}, {size_text(b.bytes)}"
     for step in block.steps:
         if isinstance(step, (Scan, While)):
-            yield from _loop_copies(step)
+            yield from _loop_copies(block, step)
         for inner in inner_blocks(step):
             yield from (f"{line} (within)" for line in _inner_copies(inner))
 
 
-def _loop_copies(step: Scan | While) -> Iterator[str]:
-    first = step.constants if isinstance(step, Scan) else len(step.reads) - len(step.rooms)
+def _loop_copies(block: Block, step: Scan | While) -> Iterator[str]:
+    first = first_carried(step)
     for k, (source, output) in enumerate(carried(step)):
         b = step.reads[first + k]
-        yield f"{b} into what a loop carries, {size_text(b.bytes)}"
+        if block.root(b) is not block.root(step.writes[k]):
+            yield f"{b} into what a loop carries, {size_text(b.bytes)}"
         # The turns of a scan write by turns in two places, of a while always in the same.
         if isinstance(step, While) and not updates_in_place(step.block, source, output):
             yield f"{output} after each turn, {size_text(output.bytes)}"
@@ -150,7 +152,7 @@ def _loop_copies(step: Scan | While) -> Iterator[str]:
 def _inner_copies(block: Block) -> Iterator[str]:
     for step in block.steps:
         if isinstance(step, (Scan, While)):
-            yield from _loop_copies(step)
+            yield from _loop_copies(block, step)
         for inner in inner_blocks(step):
             yield from _inner_copies(inner)
 

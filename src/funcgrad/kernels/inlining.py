@@ -76,10 +76,28 @@ class Inlining:
                     inlined.add(var)
                     domain[var], depth[var] = max(most, 1), deep
                     ways[var] = own.ways + around
+        inlined = inlined - self._read_before(readers, inlined)
         if self.values.halves:
             # cuBLASLt's epilogues keep what an activation is of, and make its slope of that.
             return inlined
         return inlined - Waiting(self.values, inlined, readers).early()
+
+    def _read_before(self, readers: Readers, inlined: set[Var]) -> set[Var]:
+        """What is made of values that are updated in place, and read behind their update."""
+        place = {v: n for n, eqn in enumerate(self.jaxpr.eqns) for v in eqn.outvars}
+        found: set[Var] = set()
+        for target, source in self.values.takes.items():
+            at, waiting = place[target], [source]
+            # An update of one element reads before it writes.
+            several = domain_of_updates(self.values.rules[target]) > 1
+            while waiting:
+                for var in {v for v, _, _ in readers.get(waiting.pop(), ()) if v in inlined}:
+                    later = [place.get(v, at) for v, how, _ in readers[var] if how is not None]
+                    if any(n > at or (several and n == at) for n in later):
+                        found.add(var)
+                    elif var not in found:
+                        waiting.append(var)
+        return found
 
     def _readers(self) -> Readers:
         readers: Readers = {}
@@ -136,6 +154,14 @@ class Inlining:
             return False
         cheap = cost <= _CHEAP and large <= 1
         return cheap or (times <= 1 and domain <= max(var.aval.size, 1))
+
+
+def domain_of_updates(rule: Scatter) -> int:
+    """How many elements a scatter updates."""
+    count = 1
+    for n in rule.extents:
+        count *= n
+    return count
 
 
 def _updates(nest: Nest) -> list[Expr | None]:

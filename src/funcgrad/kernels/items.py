@@ -43,6 +43,7 @@ class Nest:
         value: the element, or what is folded, run over or combined.
         op: how values are folded; `side by side` of a map that joins the parts of complex numbers.
         apart: no two updates of a scatter meet one element.
+        takes: nobody reads after a scatter what it starts as, so that it may change that.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Nest:
     axis: int = 0
     reverse: bool = False
     apart: bool = False
+    takes: bool = False
 
 
 @dataclass(eq=False)

@@ -48,6 +48,7 @@ from ..ir.nests import Buffer
 from ..ir.printing import letters, names_of
 from .blaming import name_eqns
 from .contract import as_fold, wants_fold
+from .dying import takers
 from .emit.llvm_ops import supported
 from .inlining import Inlining
 from .items import ByHand, LibraryBuilder, Nest, Program, Step
@@ -79,9 +80,13 @@ class Definitions:
         halves: bool = False,
         choose: Choose | None = None,
         in_order: bool = True,
+        kept: int = 0,
     ) -> None:
         self.jaxpr = jaxpr
         self.in_order = in_order  # the updates of a scatter are done one after the other
+        self.kept = kept  # inputs that are the same in all turns of the loop it is the body of
+        # Of updated values the operand whose memory they may take: see `dying`.
+        self.takes: dict[Var, Var] = {}
         self.choose = choose
         self.library = library
         self.halves = halves  # 16-bit floats have kernels of products
@@ -332,7 +337,7 @@ class Definitions:
         inner = value(rule.update(place))
         nest = Nest("scatter", target, kept, folded, inner, rule.op, eqn, target.dtype)
         nest.index, nest.guard = rule.target(place), rule.guard(place)
-        nest.base, nest.apart = value(rule.base(index)), rule.apart
+        nest.base, nest.apart, nest.takes = value(rule.base(index)), rule.apart, var in self.takes
         return nest
 
     def _joined(self, var: Var) -> Nest:
@@ -362,6 +367,8 @@ class Definitions:
         self.define()
         if not self.halves:
             add_in_place(self)
+        if self.in_order:
+            self.takes = takers(self, self.kept)
         self.inlined = Inlining(self.jaxpr, self).chosen()
         unmoved(self)
         while (items := self._all_items()) is None:

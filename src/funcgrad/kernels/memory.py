@@ -140,7 +140,7 @@ def stacked_carries(step: Scan) -> dict[int, int]:
     found: dict[int, int] = {}
     for row, b in enumerate(body.outputs[step.carry :] if step.length else ()):
         root = body.root(b)
-        if root in inputs and root.bytes == b.bytes:
+        if root in inputs and root.bytes == b.bytes and root not in body.uses.writers:
             found.setdefault(inputs.index(root), row)
     return found
 
@@ -148,16 +148,18 @@ def stacked_carries(step: Scan) -> dict[int, int]:
 def updates_in_place(block: Block, source: Buffer, output: Buffer) -> bool:
     """Whether a block may write an output where an input lies, of the same size.
 
-    One kernel must write it, which reads the input at the place it writes and no later, and nobody
-    may read the input after that kernel.
+    The first kernel that writes it must read the input at the place it writes and no later, and
+    nobody may read the input after that kernel. Or the output is the input, with updates in place.
     """
     root, uses = block.root(output), block.uses
+    if root is source:
+        return source in uses.writers
     if root in uses.inputs or root.bytes != source.bytes or source in uses.outputs:
         return False
     writers = uses.writers.get(root, [])
-    if len(writers) != 1:
+    if not writers:
         return False
-    (at,) = writers
+    at = writers[0]
     step = block.steps[at]
     if not isinstance(step, Launch):
         return False

@@ -3,6 +3,7 @@
 stage    from what to what                                       where
 jaxpr    primitives without a kernel → programs of others        passes.simplify.with_programs
 block    jaxpr → nests → groups → loops, as steps over buffers   program: lowering, fuse, schedule
+         values over those that nobody reads any more            in_place
 memory   buffers → places in one arena                           memory
 text     loops → LLVM's language, or Python                      emit
 code     text → object file → what is called                     runtime.toolchain, executables
@@ -22,6 +23,7 @@ from ..ir.jaxpr import ClosedJaxpr
 from ..passes.simplify import with_programs
 from .emit.program import ProgramEmitter
 from .executables import constants_of, executable
+from .in_place import update_in_place
 from .libraries import library_kernel
 from .linking import outputs_of
 from .memory import Plan, plan
@@ -66,6 +68,7 @@ def lower(closed: ClosedJaxpr, simplify: Simplify) -> Stages:
     """The stages of a simplified program up to the memory plan."""
     builder = Builder(lambda body: with_programs(simplify(body)), library_kernel)
     block = builder.block(with_programs(closed))
+    update_in_place(block)
     stages = Stages(closed, block, plan(block), builder.host_calls)
     for watch in watchers:
         watch(stages)

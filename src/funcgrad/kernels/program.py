@@ -238,16 +238,17 @@ class Builder:
         self.host_calls: list[HostCall] = []
         self.kernels = 0
 
-    def block(self, closed: ClosedJaxpr, kept: int = 0) -> Block:
+    def block(self, closed: ClosedJaxpr, kept: int = 0, turns: int = 1) -> Block:
         """A closed jaxpr as a block; its captured values become constants.
 
         Args:
             kept: how many of its first inputs are the same in all turns of the loop it is the
                 body of.
+            turns: of that loop, where their number is known.
         """
         halves, choose = self.division.outlines, chooser(self.simplify)
         in_order = self.division.in_order
-        program = Definitions(closed.jaxpr, self.library, halves, choose, in_order).program()
+        program = Definitions(closed.jaxpr, self.library, halves, choose, in_order, kept).program()
         count = len(closed.consts)
         constants = dict(program.constants)
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
@@ -265,7 +266,7 @@ class Builder:
             except Exception as error:
                 name_eqns(error, own_eqns(item))
                 raise
-        if kept:
+        if kept and turns > 1:
             self._prepare(block, {*block.inputs[:kept]})
         self._chain(block)
         return block
@@ -399,8 +400,7 @@ class Builder:
         return f"k{self.kernels}"
 
     def _scan(self, item: Step, parts: dict[str, Any]) -> BlockStep:
-        kept = parts["num_consts"] if parts["length"] > 1 else 0
-        block = self.block(self.simplify(parts["jaxpr"]), kept)
+        block = self.block(self.simplify(parts["jaxpr"]), parts["num_consts"], parts["length"])
         return Scan(
             block,
             parts["length"],
@@ -415,8 +415,8 @@ class Builder:
 
     def _while(self, item: Step, parts: dict[str, Any]) -> BlockStep:
         condition = self.block(self.simplify(parts["cond_jaxpr"]))
-        block = self.block(self.simplify(parts["body_jaxpr"]))
         counts = parts["cond_nconsts"], parts["body_nconsts"]
+        block = self.block(self.simplify(parts["body_jaxpr"]), counts[1])
         rooms = rooms_for(item.outputs)
         return While(condition, block, *counts, item.inputs, item.outputs, rooms, item.eqn)
 

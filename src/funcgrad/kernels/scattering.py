@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..ir.loops import Expr, axis_index, flat_index
-from ..ir.nests import For, Node, Store, expr_cost, offset_of
+from ..ir.loops import Expr, Load, axis_index, flat_index
+from ..ir.nests import Buffer, For, Node, Store, expr_cost, offset_of
 from .chunks import Division, loops_over, mentions
 from .collapse import collapse
 from .items import Nest
@@ -31,6 +31,7 @@ class Part(NamedTuple):
         lead: the loop that can be divided.
         grain: turns of that loop in a chunk; 0 where the cost decides.
         notes: what it does, where that is not what the eqns of the kernel say.
+        copies: what it copies, where it does nothing else.
     """
 
     body: list[Node]
@@ -38,6 +39,7 @@ class Part(NamedTuple):
     lead: For | None = None
     grain: int = 0
     notes: tuple[str, ...] = ()
+    copies: Buffer | None = None
 
 
 def parts_of(nest: Nest, division: Division) -> list[Part]:
@@ -46,9 +48,11 @@ def parts_of(nest: Nest, division: Division) -> list[Part]:
     least = 2 * division.nanoseconds
     column, grain = _columns(updates.body, nest)
     shared = column is not None and updates.cost > least
-    if division.in_order and (shared or base.cost > least):
+    if division.in_order and (shared or base.cost > least or nest.takes):
         loops = [n for n in base.body if isinstance(n, For)]
-        base = base._replace(lead=loops[0] if loops else None, notes=("what a scatter starts as",))
+        lead = loops[0] if loops and base.cost > least else None
+        copies = _copied(nest) if nest.takes else None
+        base = base._replace(lead=lead, notes=("what a scatter starts as",), copies=copies)
         return [base, updates._replace(lead=column, grain=grain) if shared else updates]
     return [Part([*base.body, *updates.body], base.cost + updates.cost)]
 
@@ -59,6 +63,16 @@ def _base(nest: Nest) -> Part:
     nodes = loops_over(list(nest.kept), [Store(nest.target, place, nest.base)], [], vector=True)
     cost = nest.target.size * (expr_cost(nest.base) + 1.0) * _LANE
     return Part(unrolled(collapse(nodes), False), cost)
+
+
+def _copied(nest: Nest) -> Buffer | None:
+    """What a scatter starts as, if that is memory, each element in its place."""
+    base = nest.base
+    if not isinstance(base, Load) or base.guard is not None or base.dtype != nest.target.dtype:
+        return None
+    place = flat_index(tuple(axis_index(a) for a in nest.kept), nest.target.shape)
+    same = base.source.bytes == nest.target.bytes and base.source.dtype == nest.target.dtype
+    return base.source if same and offset_of(base.source, base.index).same(place) else None
 
 
 def _updates(nest: Nest) -> Part:

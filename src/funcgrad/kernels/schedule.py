@@ -89,7 +89,7 @@ class Scheduler:
             names = [f"{self.name}_base", self.name][-len(parts) :]
             cutter = self._cutter()
             return [
-                cutter.kernel(name, part.body, part.cost, part.lead, part.grain, part.notes)
+                cutter.kernel(name, *part[:5], copies=part.copies)
                 for name, part in zip(names, parts, strict=True)
             ]
         if nest.kind == "running":

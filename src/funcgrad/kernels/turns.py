@@ -30,6 +30,7 @@ from ..ir.loops import (
     value_of,
 )
 from ..ir.nests import UNBOUNDED, Acc, Advance, For, Leave, Node, Store, expr_depth
+from .dying import rarely
 from .elements import FEW, LONGEST, Elements, NotInPlace, Place, Read, Simplify, Within
 from .storage import storage_shape
 from .unroll import settled
@@ -96,6 +97,9 @@ class Turns:
         slices = [self._slice(x) for x in given[first + parts.carry :]]
         self.body: Elements | None = None
         self.body = Elements(parts.closed, [*constants, *carried, *slices], within, self._put)
+        own = {*parts.closed.jaxpr.invars[parts.body : parts.body + parts.carry]}
+        if any(rarely(self.body.body, e, own) for e in parts.closed.jaxpr.eqns):
+            raise NotInPlace("few elements of an array are changed in a turn")
         if parts.holds is not None:
             held = self._condition(
                 Elements(parts.holds, [*given[: parts.condition], *carried], within)

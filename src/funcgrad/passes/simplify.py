@@ -2,10 +2,10 @@
 
 In order, over each eqn: inline calls (for GPUs not those that `is_whole(eqn)` keeps for a kernel
 of the whole), put programs in the place of primitives that the machine has no kernel of, fold eqns
-of literals, forward eqns that give back an operand, share equal eqns; then drop the dead ones,
-order chains of products, and transpose none. A primitive states the facts used here:
-`inlined(eqn)` gives the program of a call, `forwards(eqn)` the atom an eqn equals, `composed` that
-CPUs have no kernel of it.
+of literals, forward eqns that give back an operand, share equal eqns; then drop the dead ones, add
+few elements where they are wanted, order chains of products, and transpose none. A primitive states
+the facts used here: `inlined(eqn)` gives the program of a call, `forwards(eqn)` the atom an eqn
+equals, `composed` that CPUs have no kernel of it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from .association import associated
 from .cse import SharedEqns
 from .dce import dce_with_consts
+from .fresh import fresh
+from .onto import onto_others
 from .products import without_transposes
 
 
@@ -34,7 +36,8 @@ def simplify(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -
         programs: for a CPU: so do primitives that it has no kernel of.
     """
     smaller = inlined(closed, whole, programs)
-    return ClosedJaxpr(without_transposes(associated(smaller.jaxpr)), smaller.consts)
+    jaxpr = onto_others(associated(smaller.jaxpr))
+    return ClosedJaxpr(without_transposes(jaxpr), smaller.consts)
 
 
 def inlined(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -> ClosedJaxpr:
@@ -86,7 +89,7 @@ class _Builder:
         body: ClosedJaxpr | None = inlined(eqn) if inlined is not None and not stays else None
         missing = self.whole or (self.programs and eqn.primitive.is_composed(eqn))
         if missing and body is None and fold(eqn) is None:
-            body = composition_of(eqn)
+            body = composition_of(eqn, cpu=not self.whole)
         if body is not None:
             self.inline(body, eqn.invars, eqn.outvars)
             return
@@ -98,7 +101,7 @@ class _Builder:
 
     def inline(self, body: ClosedJaxpr, args: Sequence[Atom], outvars: Sequence[Var]) -> None:
         """Add the eqns of a called program; its variables are made new."""
-        inner = _fresh(body.jaxpr)
+        inner = fresh(body.jaxpr)
         for var, value in zip(inner.constvars, body.consts, strict=True):
             self.new_const(var, value)
         self.env.update(zip(inner.invars, args, strict=True))
@@ -107,30 +110,6 @@ class _Builder:
 
 def _never(eqn: Eqn) -> bool:
     return False
-
-
-def _fresh(jaxpr: Jaxpr) -> Jaxpr:
-    """The jaxpr with variables of its own, so that it can stand twice in one program."""
-    new: dict[Var, Var] = {}
-
-    def var(v: Var) -> Var:
-        if v not in new:
-            new[v] = Var(v.aval)
-        return new[v]
-
-    def atom(a: Atom) -> Atom:
-        return a if isinstance(a, Literal) else var(a)
-
-    eqns = [
-        e.replace(invars=[atom(a) for a in e.invars], outvars=[var(v) for v in e.outvars])
-        for e in jaxpr.eqns
-    ]
-    return jaxpr.replace(
-        constvars=[var(v) for v in jaxpr.constvars],
-        invars=[var(v) for v in jaxpr.invars],
-        outvars=[atom(a) for a in jaxpr.outvars],
-        eqns=eqns,
-    )
 
 
 def fold(eqn: Eqn) -> list[Atom] | None:

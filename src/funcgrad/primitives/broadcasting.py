@@ -35,6 +35,7 @@ class BroadcastInDim(Movement):
     """Operand axis i becomes axis broadcast_dimensions[i] of the output; the others repeat."""
 
     name = "broadcast_in_dim"
+    spreads = True
 
     def printed(self, params: dict[str, Any]) -> dict[str, Any]:
         axes = params["broadcast_dimensions"]

@@ -19,9 +19,11 @@ from ..core.array import Array, to_ndarray
 from ..core.axes import to_front
 from ..core.primitive import AxisData, Example, Primitive
 from ..core.sources import user_line
+from ..core.staging import stage
 from ..core.zeros import UndefinedPrimal
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of, canonical_axis, canonical_shape
+from ..ir.jaxpr import ClosedJaxpr, Eqn
 from ..ir.loops import Lowered, Operand
 from . import lowered_indexing
 from .broadcasting import broadcast_in_dim, expand_dims
@@ -205,6 +207,29 @@ class DynamicUpdateSlice(Primitive):
     ) -> Lowered | Sequence[Lowered] | None:
         operand, update, *starts = operands
         return lowered_indexing.updated(operand, update, starts)
+
+    def onto(self, eqn: Eqn) -> ClosedJaxpr | None:
+        """The program that adds the update to the window, in the place of zeros."""
+        every = tuple(range(len(eqn.invars) - 2))
+        if not every:
+            return None
+
+        def run(operand: Any, update: Any, *starts: Any) -> list[Any]:
+            indices = concatenate([broadcast_in_dim(s, (1,), ()) for s in starts], 0)
+            numbers = ScatterDimensionNumbers(every, (), every)
+            return [
+                scatter_add(
+                    operand,
+                    indices,
+                    update,
+                    numbers,
+                    indices_are_sorted=True,
+                    unique_indices=True,
+                    mode=GatherScatterMode.CLIP,
+                )
+            ]
+
+        return stage(run, [a.aval for a in eqn.invars], self.name)
 
     def examples(self) -> Iterator[Example]:
         for shape, size, starts, dtype in (

@@ -77,7 +77,16 @@ def updated(x: Operand, update: Operand, starts: Sequence[Operand]) -> Map:
         element = update.at((*moved, *index[len(starts) :]), inside)
         return element if inside is None else select(inside, element, x.at(index))
 
-    return Map(at)
+    def target(index: IndexTuple) -> IndexTuple:
+        first = window_starts(x.shape, starts, update.shape)
+        moved = [i + s for i, s in zip(index, first, strict=False)]
+        return (*moved, *index[len(starts) :])
+
+    return Map(at, loops.Scatter("set", x.at, update.shape, target, update.at, always, True))
+
+
+def always(index: IndexTuple) -> None:
+    """No update is left out."""
 
 
 class IndexedWindows:

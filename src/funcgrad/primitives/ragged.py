@@ -52,6 +52,7 @@ class RaggedDotGeneral(Primitive):
     """
 
     name = "ragged_dot_general"
+    composed = True
     linear = "each"
 
     def abstract_eval(self, *avals: ShapedArray, **params: Any) -> ShapedArray:

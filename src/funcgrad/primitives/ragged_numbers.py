@@ -162,7 +162,22 @@ def _each_prefix(
     out: Any, lhs: Any, rhs: Any, sizes: Any, numbers: RaggedDotDimensionNumbers
 ) -> None:
     """Add the contractions along the first axis on which the sizes depend, one by one."""
-    axis = numbers.prefix(lhs.ndim)[0]
+    axis, theirs, inner = without_outer(lhs.ndim, numbers)
+    front = int(numbers.mode() is Mode.CONTRACTED)
+    for i, own in enumerate(sizes):
+        right = rhs if theirs is None else along(rhs, theirs, i)
+        part = contract_ragged(along(lhs, axis, i), right, own, inner)
+        if axis in numbers.dot_dimension_numbers[0][0]:
+            out += part
+        else:
+            along(out, front, i)[...] = part
+
+
+def without_outer(
+    ndim: int, numbers: RaggedDotDimensionNumbers
+) -> tuple[int, int | None, RaggedDotDimensionNumbers]:
+    """The first axis on which sizes depend, its partner in rhs if any, and the numbers without."""
+    axis = numbers.prefix(ndim)[0]
     (lc, rc), (lb, rb) = numbers.dot_dimension_numbers
     theirs = None
     if axis in lb:
@@ -174,14 +189,7 @@ def _each_prefix(
         without(numbers.lhs_ragged_dimensions, axis),
         without(numbers.rhs_group_dimensions, theirs),
     )
-    front = int(numbers.mode() is Mode.CONTRACTED)
-    for i, own in enumerate(sizes):
-        right = rhs if theirs is None else along(rhs, theirs, i)
-        part = contract_ragged(along(lhs, axis, i), right, own, inner)
-        if axis in lc:
-            out += part
-        else:
-            along(out, front, i)[...] = part
+    return axis, theirs, inner
 
 
 def along(x: Any, axis: int, index: int | slice) -> Any:

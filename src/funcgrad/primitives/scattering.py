@@ -19,7 +19,7 @@ from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.zeros import UndefinedPrimal, instantiate
 from ..ir.avals import ShapedArray, aval_of, size_of
-from ..ir.jaxpr import Jaxpr
+from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 from ..ir.loops import Expr, IndexTuple, Lowered, Map, Operand, apply
 from .gathering import (
     GatherScatterMode,
@@ -276,6 +276,14 @@ class ScatterAdd(ScatterFold):
     ufunc = inner = np.add
     linear = "joint"
     linear_operands = slice(0, 3, 2)
+
+    def onto(self, eqn: Eqn) -> ClosedJaxpr:
+        """The program of an eqn: itself."""
+
+        def run(*args: Any) -> list[Any]:
+            return [self.bind(*args, **eqn.params)]
+
+        return stage(run, [a.aval for a in eqn.invars], self.name)
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         out = self.bind(*primals, **params)

@@ -95,6 +95,8 @@ class ProgramEmitter:
 
     def copy(self, target: str, source: str, size: int) -> None:
         """Copy bytes; the two places are different or the same."""
+        if target == source:
+            return
         at = self.w.declare("llvm.memmove.p0.p0.i64", "void (ptr, ptr, i64, i1)")
         self.w.line(f"call void {at}(ptr {target}, ptr {source}, i64 {size}, i1 false)")
 
@@ -168,6 +170,15 @@ class ProgramEmitter:
     def launch(self, block: Block, step: Launch) -> None:
         """A fused kernel."""
         kernel, name = step.kernel, f"@{self.kernel(step)}"
+        if kernel.copies is not None and kernel.copies in block.inputs:
+            # An argument that was given away is there already.
+            pair = [self.pointer(block, b) for b in (kernel.copies, kernel.written[0])]
+            with self.w.when(self.w.value(f"icmp ne ptr {pair[0]}, {pair[1]}")):
+                self._launch(block, step, kernel, name)
+        else:
+            self._launch(block, step, kernel, name)
+
+    def _launch(self, block: Block, step: Launch, kernel: Kernel, name: str) -> None:
         past = streamed(kernel)
         if past:
             aligned = self._aligned([self.pointer(block, b) for b in past])

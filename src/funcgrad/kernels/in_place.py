@@ -1,0 +1,104 @@
+"""Updates in place: values written over those that nobody reads any more.
+
+In: the steps of a block, in order. Out: views, of a value on the memory it takes over, and steps
+that are not needed then. The one idea: a scatter starts as a copy of its operand, and a loop as a
+copy of what it carries; where that was the last to read the operand, the operand is the copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..ir.nests import Buffer, For
+from .memory import reads_where_it_writes
+from .program import Block, Branch, Launch, Scan, Uses, While
+
+
+def update_in_place(block: Block, carried: Sequence[tuple[int, int]] = ()) -> None:
+    """Let values take over memory: adds views to a block and those within, leaves out copies.
+
+    Args:
+        carried: for each value that a loop with this body carries, the numbers of input and output.
+    """
+    for step in block.steps:
+        if isinstance(step, (Scan, While)):
+            first = step.constants if isinstance(step, Scan) else step.block_constants
+            update_in_place(step.block, [(first + k, k) for k in range(len(step.rooms))])
+        elif isinstance(step, Branch):
+            for inner in step.blocks:
+                update_in_place(inner)
+    inputs = {block.inputs[i]: k for i, k in carried}
+    uses, copies = block.uses, list[tuple[int, Buffer]]()
+    for at, target, source in _pairs(block):
+        source = block.root(source)
+        if not _may_take(block, uses, inputs, at, target, source):
+            continue
+        block.views[target] = source
+        copies.append((at, target))
+        writers = uses.writers.pop(target)
+        if isinstance(block.steps[at], Launch):
+            writers.remove(at)
+        uses.writers.setdefault(source, []).extend(writers)
+        uses.writers[source].sort()
+        uses.last_read[source] = uses.last_read.pop(target, at)
+        if target in uses.outputs:
+            uses.outputs.remove(target)
+            uses.outputs.add(source)
+    for source, k in inputs.items():
+        if source in uses.outputs and block.root(block.outputs[k]) is not source:
+            # It would not end where the next turn looks for it.
+            for at, target in [c for c in copies if block.views[c[1]] is source]:
+                copies.remove((at, target))
+                del block.views[target]
+    gone = {at for at, _ in copies if isinstance(block.steps[at], Launch)}
+    places = [at for at in range(len(block.steps)) if at not in gone]
+    block.steps[:] = [block.steps[at] for at in places]
+    block.chains = {places.index(at): turns for at, turns in block.chains.items()}
+    del block.uses
+
+
+def _pairs(block: Block) -> Iterator[tuple[int, Buffer, Buffer]]:
+    """Steps that copy a whole value and change the copy, in order; the copy and the value."""
+    for at, step in enumerate(block.steps):
+        if isinstance(step, Launch) and step.kernel.copies is not None:
+            if at not in block.chains and at - 1 not in block.chains:
+                yield at, step.kernel.written[0], step.kernel.copies
+        elif isinstance(step, (Scan, While)):
+            reads = step.reads[first_carried(step) :]
+            for target, source in list(zip(step.writes, reads, strict=False))[: len(step.rooms)]:
+                if sum(block.root(b) is block.root(source) for b in step.reads) == 1:
+                    yield at, target, source
+
+
+def first_carried(step: Scan | While) -> int:
+    """Where among what a loop reads the first values of its carry begin."""
+    return step.constants if isinstance(step, Scan) else len(step.reads) - len(step.rooms)
+
+
+def _may_take(
+    block: Block,
+    uses: Uses,
+    inputs: dict[Buffer, int],
+    at: int,
+    target: Buffer,
+    source: Buffer,
+) -> bool:
+    """Whether a value may lie where the one lies that step `at` copies it from."""
+    if source in uses.outputs or target in block.views or target not in uses.writers:
+        return False
+    if (source.bytes, source.dtype) != (target.bytes, target.dtype):
+        return False
+    if source in uses.inputs and source not in inputs:
+        return False
+    if source not in uses.inputs and source not in uses.writers:
+        return False
+    last = uses.last_read.get(source, -1)
+    if last <= at:
+        return True
+    # The update itself may read, before it writes for the only time.
+    step = block.steps[last]
+    if not isinstance(step, Launch) or uses.writers[target] != [at, last]:
+        return False
+    loops = any(isinstance(node, For) for node in step.kernel.body)
+    views = [b for b in step.reads if block.root(b) is source]
+    return not loops and all(reads_where_it_writes(step.kernel, b, target) for b in views)
