@@ -31,6 +31,7 @@ from .gathering import GatherDimensionNumbers, GatherScatterMode, gather, gather
 from .joining import concatenate
 from .kinds import draw, integers, reals
 from .movement import squeeze
+from .scatter import scatter_add
 from .scatter_places import ScatterDimensionNumbers
 from .scattering import scatter_p
 from .selection import zeros_of
