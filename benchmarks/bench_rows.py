@@ -12,6 +12,16 @@ def softmax_gradient(fw):
     return fw.value_and_grad(lambda x, y: cross_entropy(fw, x, y))
 
 
+def by_labels(fw):
+    """The same, of the elements that the labels pick."""
+
+    def value(x, y):
+        logs = fw.nn.log_softmax(x)
+        return -fw.numpy.mean(fw.numpy.take_along_axis(logs, y[:, None], 1))
+
+    return fw.value_and_grad(value)
+
+
 def softmax_torch(tools, x, y):
     torch = tools.torch
     data, classes = tools.tensor(x).requires_grad_(True), tools.tensor(y).long()
@@ -126,12 +136,19 @@ def fold(name, shape, axis, what, goal=None, smooth=None):
     )
 
 
+BY_LABELS = Work(
+    "cross-entropy by labels 4096×1000, value and gradient",
+    lambda rng: (normal(rng, 4096, 1000), labels(rng, 4096, 1000)),
+    by_labels,
+    torch=softmax_torch,
+)
 SOFTMAX = "softmax cross-entropy 4096×1000, value and gradient"
 LAYER_NORM = "layer norm 4096×1024, value and gradient"
 WORKS = [
     softmax(SOFTMAX, 4096, 1000, 0.8),
     softmax("softmax cross-entropy 4095×1001, value and gradient", 4095, 1001, smooth=SOFTMAX),
     softmax("softmax cross-entropy 127×10, value and gradient", 127, 10),
+    BY_LABELS,
     layer_norm(LAYER_NORM, 4096, 1024, 0.8),
     layer_norm("layer norm 4095×1000, value and gradient", 4095, 1000, smooth=LAYER_NORM),
     *folds((4096, 4096), "4096²", 0.8),

@@ -145,6 +145,50 @@ def test_costly_updates_are_computed_before_they_are_done_singly(update: Any, ke
     np.testing.assert_allclose(first, f(x, a, b), rtol=1e-3, atol=1e-4)
 
 
+def picked(x: Any, labels: Any, mode: Any = None) -> Any:
+    found = fnp.take_along_axis(fg.nn.log_softmax(x), labels[:, None], 1, mode=mode)
+    return -fnp.mean(fnp.where(fnp.isnan(found), 0, found))
+
+
+def test_the_gradient_by_one_element_of_each_row_is_one_kernel() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(600, 70)).astype(np.float32)
+    labels = rng.integers(-75, 75, 600).astype(np.int32)
+    for mode in (None, "clip", "fill"):
+
+        def f(x: Any, labels: Any, mode: Any = mode) -> Any:
+            return fg.grad(lambda x: picked(x, labels, mode))(x)
+
+        large = [
+            s.kernel
+            for s in fg.jit(f).lower(x, labels).stages.block.steps
+            if isinstance(s, Launch) and any(b.size == x.size for b in s.kernel.params)
+        ]
+        assert len(large) == 1
+        first, *others, loops = results(f, x, labels)
+        for other in others:
+            np.testing.assert_array_equal(first, other)
+        # Sums of rows are folded in another order where the loops run as Python.
+        np.testing.assert_allclose(first, loops, rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(first, f(x, labels), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["set", "add", "multiply", "min", "max"])
+def test_each_row_may_have_an_update_of_its_own(op: str) -> None:
+    rng = np.random.default_rng(5)
+    x, u = (rng.normal(size=s).astype(np.float32) for s in ((9, 30), (9,)))
+    at = rng.integers(-35, 35, 9).astype(np.int32)
+
+    def f(x: Any, at: Any, u: Any) -> Any:
+        return fg.vmap(lambda x, i, u: getattr(fnp.sin(x).at[i], op)(u))(x, at, u) * 2
+
+    assert len(chunks(f, x, at, u)) == 1
+    first, *others = results(f, x, at, u)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    np.testing.assert_allclose(first, f(x, at, u), rtol=1e-5)
+
+
 def test_costly_updates_of_rows_stay_within_the_scatter() -> None:
     args = operands(200, 32, 1500)
 

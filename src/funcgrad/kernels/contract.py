@@ -363,7 +363,8 @@ def blas_kernel(g: Gemm, name: str) -> LibraryKernel:
         f"{kind}, ptr, i32)"
     )
     share = share_of(g, block if rows else g.m, 1 if rows else parts)
-    return LibraryKernel({name: text}, (declaration,), (stage,), (), g.flops, share)
+    texts = {name: text}
+    return LibraryKernel(texts, (declaration,), (stage,), (), g.flops, share, way="blocks by BLAS")
 
 
 def parts_of(longer: int, flops: float) -> int:

@@ -16,17 +16,21 @@ from ..ir import loops
 from ..ir.loops import (
     Affine,
     Apply,
+    Axis,
     Const,
     Expr,
     IndexTuple,
     Map,
     Operand,
+    apply,
+    axis_index,
     both,
     clamped,
     const,
     in_range,
     index_of,
     select,
+    value_of,
     zero_index,
 )
 
@@ -152,8 +156,11 @@ def gathered(x: Operand, windows: IndexedWindows, fill: Any) -> Map:
 
 def scattered(
     op: str, x: Operand, updates: Operand, windows: IndexedWindows, apart: bool
-) -> loops.Scatter:
-    """x with the updates set or folded in at their windows, one whole window after the other."""
+) -> loops.Scatter | Map:
+    """x with the updates set or folded in at their windows, one whole window after the other.
+
+    Where each row of x has one update, an element asks whether it is that one's.
+    """
     inner = windows.window_dims
     order = [d for d in range(len(updates.shape)) if d not in inner]
     order[windows.rank - len(inner) : windows.rank - len(inner)] = inner
@@ -171,4 +178,32 @@ def scattered(
         return updates.at(ordered(index))
 
     extents = tuple(updates.shape[d] for d in order)
-    return loops.Scatter(op, x.at, extents, target, update, guard, apart)
+    several = loops.Scatter(op, x.at, extents, target, update, guard, apart)
+    return _one_a_row(several, x) or several
+
+
+def _one_a_row(scatter: loops.Scatter, x: Operand) -> Map | None:
+    """The same element by element, if the axes of the updates are axes of x, gone over whole."""
+    axes = [Axis(n, "u") for n in scatter.extents]
+    place = scatter.target(tuple(map(axis_index, axes)))
+    homes: list[int | None] = []
+    for axis in axes:
+        here = [d for d, i in enumerate(place) if i.is_axis(axis) and x.shape[d] == axis.extent]
+        if not here and axis.extent != 1:
+            return None
+        homes.append(here[0] if here else None)
+    rows = {d for d in homes if d is not None}
+    if not rows or len(rows) == len(place):
+        return None
+
+    def at(index: IndexTuple) -> Expr:
+        mine = tuple(zero_index if d is None else index[d] for d in homes)
+        here = scatter.guard(mine)
+        for d, goal in enumerate(scatter.target(mine)):
+            if d not in rows and not index[d].same(goal):
+                here = both(here, apply("eq", value_of(index[d]), value_of(goal)))
+        old, new = x.at(index), scatter.update(mine)
+        new = new if scatter.op == "set" else apply(scatter.op, old, new)
+        return new if here is None else select(here, new, old)
+
+    return Map(at, scatter)
