@@ -43,6 +43,8 @@ def indices(draw: st.DrawFn) -> tuple[Any, ...]:
             elif kind == "array":
                 count = int(np.prod(common))
                 flat = draw(st.lists(st.integers(-n, n - 1), min_size=count, max_size=count))
+                # Every place in order is an axis gone over in step with the other indices.
+                flat = list(range(n)) if common == (n,) and draw(st.booleans()) else flat
                 entries.append(np.array(flat, np.int32).reshape(common))
             elif kind == "mask":
                 entries.append(np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n))))
@@ -162,3 +164,20 @@ def test_assignment_is_refused_with_the_remedy() -> None:
     x = fnp.zeros(3)
     with pytest.raises(TypeError, match="at\\[index\\]"):
         x[0] = 1
+
+
+@pytest.mark.parametrize("traced", [True, False])
+def test_every_place_of_an_axis_is_gone_over_in_step(traced: bool) -> None:
+    """`x[arange(n), i]` is the gather of `take_along_axis`, whose gradient adds in place."""
+    i = np.array([2, 0, -1], np.int32)
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+    def f(x: Any) -> Any:
+        rows = fnp.arange(3) if traced else np.arange(3)
+        return x[rows, i]
+
+    text = str(make_jaxpr(f)(x))
+    assert "operand_batching_dims=(0,)" in text and "start_index_map=(1,)" in text
+    np.testing.assert_array_equal(f(fnp.asarray(x)), x[np.arange(3), i])
+    # An order of its own is an index like any other.
+    assert "operand_batching_dims=()" in str(make_jaxpr(lambda x: x[i, i])(x))

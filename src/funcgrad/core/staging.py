@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from .. import errors
@@ -21,6 +22,9 @@ from .array import Array, to_ndarray
 from .context import context, set_trace
 from .sources import current_source, describe
 from .trace import Trace, Tracer, leaked
+
+# How far back who asks for the maker of a value is interested.
+_LAST = 64
 
 
 class StagingTracer(Tracer):
@@ -36,6 +40,15 @@ class StagingTracer(Tracer):
 
     def origin(self) -> str:
         return describe(self.source)
+
+
+def maker_of(value: Any) -> Eqn | None:
+    """The eqn that made a traced value, if it is among the last that were written."""
+    if isinstance(value, StagingTracer):
+        for eqn in islice(reversed(value.owner.eqns), _LAST):
+            if value.variable in eqn.outvars:
+                return eqn
+    return None
 
 
 class StagingTrace(Trace):

@@ -229,6 +229,8 @@ def _updated(
         found.numbers.offset_dims,
         found.numbers.collapsed_slice_dims,
         found.numbers.start_index_map,
+        found.numbers.operand_batching_dims,
+        found.numbers.start_indices_batching_dims,
     )
     out = op(
         x,

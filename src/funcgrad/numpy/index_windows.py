@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.array import Array as ArrayValue
+from ..core.context import context
+from ..core.staging import maker_of
 from ..core.trace import Tracer
 from ..primitives import broadcasting, joining
+from ..primitives.creation import iota_p
 from ..primitives.gathering import GatherDimensionNumbers
 from .index_plan import Fancy, NewAxis, Part, Plan, Point, is_full
 from .promotion import convert, is_ndarray
@@ -72,6 +75,7 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
     dtype = index_dtype([e.index for e in chosen])
     first = next((i for i, slot in enumerate(batch) if slot[0] == "index"), 0)
     moving: list[int] = []
+    stepped: dict[int, int] = {}
     found: list[tuple[Any, tuple[int, ...]]] = []
     for entry in plan.entries:
         if isinstance(entry, NewAxis):
@@ -80,6 +84,13 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
         if not isinstance(entry, Part):
             index: Any = counted_from_front(entry.index, extent, dtype, wrap_negative)
             axes = tuple(range(first + len(common) - index.ndim, first + len(common)))
+            # Without a trace one gather is as good as the other.
+            traced = context.trace is not None and len(chosen) > 1
+            if traced and _is_every_place(entry.index, extent):
+                (axis,) = axes
+                if batch_shape[axis] == extent and axis not in stepped.values():
+                    stepped[entry.axis] = axis
+                    continue
         elif ("window", entry.axis) not in slots:
             index = np.arange(entry.size, dtype=dtype) * entry.step + entry.start
             axes = (batch.index(("stride", entry.axis)),)
@@ -93,15 +104,18 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
     collapsed = tuple(
         e.axis
         for e in plan.entries
-        if not isinstance(e, NewAxis) and ("window", e.axis) not in slots
+        if not isinstance(e, NewAxis) and ("window", e.axis) not in slots and e.axis not in stepped
     )
-    sizes = tuple(1 if a in collapsed else parts[a].size for a in range(len(plan.shape)))
+    single = {*collapsed, *stepped}
+    sizes = tuple(1 if a in single else parts[a].size for a in range(len(plan.shape)))
     offset = tuple(i for i, slot in enumerate(slots) if slot[0] == "window")
     shape = tuple(1 if slot[0] == "new" else extents[slot] for slot in layout)
     distinct = not any(isinstance(e, Fancy) for e in chosen)
     return Windows(
         _stacked(components, batch_shape, dtype),
-        GatherDimensionNumbers(offset, collapsed, tuple(moving)),
+        GatherDimensionNumbers(
+            offset, collapsed, tuple(moving), tuple(stepped), tuple(stepped.values())
+        ),
         sizes,
         shape,
         new_axes,
@@ -146,6 +160,16 @@ def counted_from_front(index: Any, extent: int, dtype: np.dtype[Any], wrap: bool
     value = np.clip(value, -(2**31), 2**31 - 1) if value.dtype.itemsize > 4 else value
     value = value.astype(np.int64)
     return np.where(value < 0, value + extent, value).astype(dtype) if wrap else value.astype(dtype)
+
+
+def _is_every_place(index: Any, extent: int) -> bool:
+    """Whether an index is 0, 1, ... up to the last place of an axis, as `arange` gives it."""
+    if isinstance(index, int) or index.shape != (extent,) or not extent:
+        return False
+    if isinstance(index, Tracer):
+        maker = maker_of(index)
+        return maker is not None and maker.primitive is iota_p
+    return bool(index[-1] == extent - 1) and bool((index == np.arange(extent)).all())
 
 
 def _component(index: Any, axes: tuple[int, ...], batch_shape: tuple[int, ...]) -> Any:
