@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import threading
@@ -45,9 +46,14 @@ def given():
     return fg.numpy.asarray(rng.standard_normal((2048, 64), dtype=np.float32) / 64)
 
 
+def fresh(size):
+    """Memory that nobody had before: what is freed stays in the pages that it was in."""
+    return np.frombuffer(mmap.mmap(-1, size), np.uint8)
+
+
 @joining
 def test_pages_are_small_until_they_are_joined():
-    memory = np.empty(16 * MEBI, np.uint8)
+    memory = fresh(16 * MEBI)
     assert pages.in_small_pages(memory)
     memory[:] = np.arange(memory.size, dtype=np.uint8)
     assert not huge_bytes(memory)

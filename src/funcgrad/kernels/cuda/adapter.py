@@ -88,7 +88,7 @@ def remedy_of(absent: Sequence[str]) -> str:
     folders = [Path(nvcc).resolve().parents[1]] if nvcc else []
     here = [f for f in (*folders, Path(USUAL_TOOLKIT)) if (f / _LIBDEVICE).exists()]
     named = [f"export {TOOLKIT_VARIABLES[1]}={here[0]}"] if here else []
-    if set(absent) == {PACKAGES[_TOOLKIT]} and named:
+    if set(absent) == {PACKAGES.get(_TOOLKIT)} and named:
         return f"{named[0]}, the CUDA toolkit that is here; or {remedy()}"
     return remedy()
 
