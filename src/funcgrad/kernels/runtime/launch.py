@@ -17,21 +17,16 @@ import numpy as np
 from ...core.array import Array
 from ...ir.avals import ShapedArray
 from . import outputs as memory
-from . import pages, toolchain
 from . import pool as pools
+from . import toolchain
 from .launcher import FIRST_SLOT, MISMATCH, ROOMLESS, Forms, Plan
 from .wanted import Wanted
 
 _IN_LINE_NANOSECONDS = 30_000.0
-_LONG_NANOSECONDS = 2e9
 
 
 class Workspace:
-    """What one call at a time uses: the table, the arena, and the plan that names them.
-
-    Attributes:
-        joins: whether the arena is in small pages, which are to be joined in its second call.
-    """
+    """What one call at a time uses: the table, the arena, and the plan that names them."""
 
     def __init__(
         self,
@@ -46,7 +41,6 @@ class Workspace:
         slots = FIRST_SLOT + len(constants) + inputs + outputs
         self.table: Any = (ctypes.c_void_p * slots)()
         self.memory = np.empty(arena + 64, np.uint8)
-        self.joins = False
         self.table[0] = host
         self.table[1] = pools.pool().address
         at = self.memory.ctypes.data
@@ -130,11 +124,7 @@ class Executable:
         host = ctypes.cast(self._callback, ctypes.c_void_p).value if self._callback else 0
         counts = (inputs, len(self._empty))
         ends = host or 0, self._forms.address
-        work = Workspace(self._program, self._constants, *counts, self._arena, *ends)
-        # A call that takes long gains more by huge pages than it waits for them.
-        if not self.in_line and self.cost < _LONG_NANOSECONDS:
-            work.joins = pages.in_small_pages(work.memory)
-        return work
+        return Workspace(self._program, self._constants, *counts, self._arena, *ends)
 
     def __call__(
         self, arrays: Sequence[np.ndarray[Any, Any]], reused: Sequence[tuple[int, int]] = ()
@@ -154,9 +144,6 @@ class Executable:
             outs = self._results(reused, arrays)
             try:
                 work = self._free.pop()
-                if work.joins:
-                    work.joins = False
-                    pages.join(work.memory)
             except IndexError:
                 work = self._workspace(len(given))
         except MemoryError:
