@@ -61,3 +61,35 @@ def test_arms_of_arms():
 
     x = fnp.asarray([0.3, -0.5, 1.0], np.float32)
     np.testing.assert_allclose(fg.jit(run)(x), run(x), rtol=1e-5, atol=1e-6)
+
+
+def test_what_an_arm_within_an_arm_read_first_is_read_again_behind_it():
+    def read(b, total):
+        return b, total + b[3] * b[4] + 0.3 * fnp.sin(b[7])
+
+    def added(b, total):
+        value = fnp.sin(b[22])
+        return b.at[2].add(value), total + 0.3 * value
+
+    def stays(*state):
+        return state
+
+    def outer(a, b, total):
+        total = total + 0.3 * fnp.sin(a[22])
+        b, total = lax.cond(total > 0.5, read, stays, b, total)
+        b, total = lax.cond(total > 0.5, added, stays, b, total)
+        return fnp.tanh(a * 1.1) + 0.1, b, total
+
+    def f(x):
+        a, b = x + 1, x * 2
+        new = fnp.sin(b[19])
+        b, total = b.at[5].set(new), fnp.zeros((), x.dtype) + 0.3 * new
+        return lax.cond(total > 0.5, outer, stays, a, b, total)
+
+    with fg.enable_x64():
+        x = fnp.linspace(-1.0, 1.0, 80)
+        along = x * 0.3 + 1
+        found = fg.jit(lambda x: fg.jvp(f, (x,), (along,)))(x)
+        wanted = fg.jvp(f, (x,), (along,))
+    for got, want in zip(fg.tree.leaves(found), fg.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(got, want, 1e-9, 1e-12)

@@ -86,9 +86,10 @@ class Values(ABC):
 
     def keep(self, key: Any, value: Value, alive: Any, level: int) -> None:
         """Remember a value for as long as the loops it depends on are open."""
+        level = max(level, self.w.floor)
         if self.arm is not None and level >= self.arm:
             level = len(self.w.open)
-        self._scopes[max(level, self.w.floor)][key] = (value, alive)
+        self._scopes[level][key] = (value, alive)
 
     def push(self) -> None:
         """Enter a section: what was kept at this depth before does not count in it."""
