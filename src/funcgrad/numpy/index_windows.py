@@ -84,12 +84,9 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
         if not isinstance(entry, Part):
             index: Any = counted_from_front(entry.index, extent, dtype, wrap_negative)
             axes = tuple(range(first + len(common) - index.ndim, first + len(common)))
-            # Without a trace one gather is as good as the other.
-            traced = context.trace is not None and len(chosen) > 1
-            if traced and _is_every_place(entry.index, extent):
-                (axis,) = axes
-                if batch_shape[axis] == extent and axis not in stepped.values():
-                    stepped[entry.axis] = axis
+            if len(chosen) > 1 and _is_every_place(entry.index, extent):
+                if batch_shape[axes[0]] == extent and axes[0] not in stepped.values():
+                    stepped[entry.axis] = axes[0]
                     continue
         elif ("window", entry.axis) not in slots:
             index = np.arange(entry.size, dtype=dtype) * entry.step + entry.start
@@ -163,8 +160,11 @@ def counted_from_front(index: Any, extent: int, dtype: np.dtype[Any], wrap: bool
 
 
 def _is_every_place(index: Any, extent: int) -> bool:
-    """Whether an index is 0, 1, ... up to the last place of an axis, as `arange` gives it."""
-    if isinstance(index, int) or index.shape != (extent,) or not extent:
+    """Whether an index is 0, 1, ... up to the last place of an axis, as `arange` gives it.
+
+    Not asked without a trace, where one gather is as good as the other.
+    """
+    if context.trace is None or isinstance(index, int) or index.shape != (extent,) or not extent:
         return False
     if isinstance(index, Tracer):
         maker = maker_of(index)
