@@ -84,10 +84,10 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
         if not isinstance(entry, Part):
             index: Any = counted_from_front(entry.index, extent, dtype, wrap_negative)
             axes = tuple(range(first + len(common) - index.ndim, first + len(common)))
-            if len(chosen) > 1 and _is_every_place(entry.index, extent):
-                if batch_shape[axes[0]] == extent and axes[0] not in stepped.values():
-                    stepped[entry.axis] = axes[0]
-                    continue
+            every = len(chosen) > 1 and _is_every_place(entry.index, extent)
+            if every and batch_shape[axes[0]] == extent and axes[0] not in stepped.values():
+                stepped[entry.axis] = axes[0]
+                continue
         elif ("window", entry.axis) not in slots:
             index = np.arange(entry.size, dtype=dtype) * entry.step + entry.start
             axes = (batch.index(("stride", entry.axis)),)
@@ -110,9 +110,7 @@ def windows(plan: Plan, wrap_negative: bool = True) -> Windows:
     distinct = not any(isinstance(e, Fancy) for e in chosen)
     return Windows(
         _stacked(components, batch_shape, dtype),
-        GatherDimensionNumbers(
-            offset, collapsed, tuple(moving), tuple(stepped), tuple(stepped.values())
-        ),
+        GatherDimensionNumbers(offset, collapsed, *map(tuple, (moving, stepped, stepped.values()))),
         sizes,
         shape,
         new_axes,
