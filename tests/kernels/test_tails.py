@@ -49,6 +49,21 @@ def test_updates_of_the_last_column(dtype):
         np.testing.assert_array_equal(fg.jit(updated)(x, rows, y), want)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int32"])
+@pytest.mark.parametrize("extent", [64, 128, 192, 256, 320, 384])
+def test_chunks_shorter_than_two_vectors(dtype, extent):
+    """Two vectors of bytes are 128 elements, and threads share a loop by 64."""
+    turns = 500
+    x = np.random.default_rng(2).integers(0, extent, turns)
+
+    def counted(x):
+        one = fnp.asarray(1, dtype)
+        return lax.fori_loop(0, turns, lambda i, n: n.at[x[i]].add(one), fnp.zeros(extent, dtype))
+
+    want = np.bincount(x, minlength=extent).astype(dtype)
+    np.testing.assert_array_equal(fg.jit(counted)(x.astype("int32")), want)
+
+
 def test_no_store_has_a_mask_of_one_lane():
     """LLVM writes too much where such a store also truncates, on some processors."""
     x = fnp.ones((3, 4, 65), "bfloat16")

@@ -284,7 +284,8 @@ class KernelEmitter(Arms):
             if node.chunked or int(end) > int(at):
                 self._turns(node, at, end, turns)
             at = end
-        rest = extent % lanes != 0 if node.chunked else int(at) < extent
+        ends = (extent, self.kernel.grain)
+        rest = any(n % lanes for n in ends) if node.chunked else int(at) < extent
         if rest and node.chunked and not node.accs:
             with self.w.when(self.w.value(f"icmp slt i64 {at}, {stop}")):
                 self._last_turn(node, at, stop)
@@ -369,7 +370,8 @@ class KernelEmitter(Arms):
         extent = found.axis.extent
         if found is node and extent >= 16 * lanes and waits_for_itself(node):
             lanes *= 4 if extent >= 64 * lanes else 2
-        while lanes > 1 and lanes > extent:
+        most = min(extent, self.kernel.grain) if found.chunked else extent
+        while lanes > 1 and lanes > most:
             lanes //= 2
         return lanes
 
