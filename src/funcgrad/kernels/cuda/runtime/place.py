@@ -11,7 +11,6 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,7 @@ class Mark:
     def __del__(self) -> None:
         event = self.__dict__.get("_event")
         if event is not None:
-            self._place.pool.leave(partial(self._place.driver.drop, event))
+            self._place.pool.leave(self._place.driver.drop, event)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from .driver import DeviceMemoryError, Driver
 _SMALL = 512
 _STEP = 1 << 16
 _SHOWN = 5
+# A function, and what it is called with.
+Act = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 @dataclass(eq=False)
@@ -59,8 +61,8 @@ class Pool:
         # A reference may go while another block is taken, in the same thread.
         self._lock = threading.RLock()
         self._lent: list[tuple[int, int, set[int]]] = []
-        self._waiting: list[tuple[Any, Callable[[], None]]] = []
-        self._left: list[Callable[[], None]] = []
+        self._waiting: list[tuple[Any, Act]] = []
+        self._left: list[Act] = []
         self.used = self.peak = self.held = 0
         self.largest = self.count = 0
 
@@ -93,40 +95,43 @@ class Pool:
             else:
                 self._free.setdefault(memory.size, []).append(memory.address)
 
-    def when_done(self, act: Callable[[], None]) -> None:
+    # What goes calls these two, at the end of the process when names of modules may be gone: so
+    # what to do comes in parts, and they use nothing but their arguments.
+
+    def when_done(self, act: Callable[..., None], *given: Any) -> None:
         """Do something once all work that is asked for by now is done, at some later `settle`."""
         with self._lock:
             # Not marked yet: the stream may be recording.
-            self._waiting.append((None, act))
+            self._waiting.append((None, (act, given)))
 
-    def leave(self, act: Callable[[], None]) -> None:
+    def leave(self, act: Callable[..., None], *given: Any) -> None:
         """Do something at some later `settle`, whatever the device still does.
 
         Objects go in any thread, whose device may be another library's: nothing is asked there.
         """
         with self._lock:
-            self._left.append(act)
+            self._left.append((act, given))
 
     def settle(self) -> None:
         """Take back what others may have used, and do what waited for work that is done."""
         with self._lock:
             left, self._left = self._left, []
-            for act in left:
-                act()
+            for act, given in left:
+                act(*given)
             lent, self._lent = self._lent, []
             for address, size, readers in lent:
                 for stream in readers:
                     self._driver.follow(self._stream, stream)
                 self._free.setdefault(size, []).append(address)
             waiting, self._waiting = self._waiting, []
-            for event, act in waiting:
+            for event, (act, given) in waiting:
                 if event is None:
-                    self._waiting.append((self._driver.event(self._stream), act))
+                    self._waiting.append((self._driver.event(self._stream), (act, given)))
                 elif self._driver.is_done(event):
                     self._driver.drop(event)
-                    act()
+                    act(*given)
                 else:
-                    self._waiting.append((event, act))
+                    self._waiting.append((event, (act, given)))
 
     def _from_driver(self, size: int, asked: int) -> int:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from .place import Place
@@ -85,7 +84,7 @@ class Recordings:
         for graphs in self._met.values():
             for place, graph in zip(self._places, graphs, strict=False):
                 # Launches that are not done still need it.
-                place.pool.when_done(partial(place.driver.forget, graph))
+                place.pool.when_done(place.driver.forget, graph)
 
     def _forget(self, graphs: Sequence[Any]) -> None:
         for place, graph in zip(self._places, graphs, strict=False):

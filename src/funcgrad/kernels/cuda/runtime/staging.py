@@ -11,7 +11,6 @@ import ctypes
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,10 +92,10 @@ class Fetch:
 
     def __del__(self) -> None:
         if self.event is not None:
-            self._pool.leave(partial(self._driver.drop, self.event))
+            self._pool.leave(self._driver.drop, self.event)
         if self.address:
             # The device may still write there.
-            self._pool.when_done(partial(self._driver.unpinned, self.address))
+            self._pool.when_done(self._driver.unpinned, self.address)
 
 
 class Staging:
