@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,13 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
 from funcgrad.config import enable_x64
-from funcgrad.kernels import checking, contract, warm
+from funcgrad.kernels import checking, contract
 from funcgrad.kernels.library import gemm, gemm_packed
 from funcgrad.kernels.memory import plan
 from funcgrad.kernels.profiled import step_eqns
 from funcgrad.kernels.program import LibraryCall, steps_of
 
+pytestmark = pytest.mark.usefixtures("nothing_stored")
 RNG = np.random.default_rng(0)
 
 
@@ -35,19 +35,6 @@ def added(f: Any, *args: Any) -> int:
     """How many products of a program are added to what is there."""
     steps = steps_of(fg.jit(f).lower(*args).stages.block)
     return sum(isinstance(s, LibraryCall) and s.sum is not None for s in steps)
-
-
-@pytest.fixture(autouse=True)
-def nothing_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs are lowered anew: what is stored may be of another lowering."""
-    monkeypatch.setattr(warm, "_key", lambda closed: (None, None))
-
-
-@pytest.fixture(params=["fast", "source", "python"])
-def lowering(request: pytest.FixtureRequest) -> Iterator[str]:
-    fg.config.update("lowering", request.param)
-    yield request.param
-    fg.config.update("lowering", "fast")
 
 
 def assert_close(found: Any, expected: Any, tolerance: float = 2e-5) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,29 +10,16 @@ import pytest
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import nn
-from funcgrad.kernels import warm
 from funcgrad.kernels.checking import lifetimes
 from funcgrad.kernels.program import Launch, LibraryCall
 
+pytestmark = pytest.mark.usefixtures("nothing_stored")
 RNG = np.random.default_rng(0)
 ROWS, WIDTH = 96, 80
 
 
 def drawn(*shape: int) -> np.ndarray:
     return (RNG.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def nothing_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs are lowered anew: what is stored may be of another lowering."""
-    monkeypatch.setattr(warm, "_key", lambda closed: (None, None))
-
-
-@pytest.fixture(params=["fast", "source", "python"])
-def lowering(request: pytest.FixtureRequest) -> Iterator[str]:
-    fg.config.update("lowering", request.param)
-    yield request.param
-    fg.config.update("lowering", "fast")
 
 
 @fg.custom_jvp

@@ -9,7 +9,7 @@ of groups more, where all but a group's rows are 0.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,20 +75,32 @@ def _contracted(
     free = numbers.mode() is Mode.FREE
     rows = 1 << (extent // (len(sizes) * (4 if free else 2))).bit_length()
     rows = min(max(rows, _LEAST), _MOST, extent)
-    rule = _free if free else _summed
-    return rule(lhs, rhs, spans, rows, numbers, shape, params)
+    given = _Given(lhs, rhs, spans, rows, numbers, shape, params)
+    return _free(given) if free else _summed(given)
 
 
-def _free(
-    lhs: Any,
-    rhs: Any,
-    spans: Any,
-    rows: int,
-    numbers: RaggedDotDimensionNumbers,
-    shape: tuple[int, ...],
-    params: dict[str, Any],
-) -> Any:
+class _Given(NamedTuple):
+    """A product of which one axis is in groups.
+
+    Attributes:
+        spans: of each group where it begins and where it ends.
+        rows: rows of a block.
+        shape: of the result.
+        params: what else the product of a block is told.
+    """
+
+    lhs: Any
+    rhs: Any
+    spans: tuple[Any, Any]
+    rows: int
+    numbers: RaggedDotDimensionNumbers
+    shape: tuple[int, ...]
+    params: dict[str, Any]
+
+
+def _free(given: _Given) -> Any:
     """Blocks of rows times their group's matrix, where the rows are."""
+    lhs, rhs, spans, rows, numbers, shape, params = given
     (ragged,), (grouped,) = numbers.lhs_ragged_dimensions, numbers.rhs_group_dimensions
     (lc, rc), (lb, rb) = numbers.dot_dimension_numbers
     inner = ((lc, without(rc, grouped)), (lb, without(rb, grouped)))
@@ -111,16 +123,9 @@ def _free(
     return fori_loop(0, len(spans[0]), of_group, fnp.zeros(shape, dtype))
 
 
-def _summed(
-    lhs: Any,
-    rhs: Any,
-    spans: Any,
-    rows: int,
-    numbers: RaggedDotDimensionNumbers,
-    shape: tuple[int, ...],
-    params: dict[str, Any],
-) -> Any:
+def _summed(given: _Given) -> Any:
     """Sums over the blocks of each group."""
+    lhs, rhs, spans, rows, numbers, shape, params = given
     (ragged,) = numbers.lhs_ragged_dimensions
     plain = numbers.dot_dimension_numbers
     theirs = plain[0][1][plain[0][0].index(ragged)]

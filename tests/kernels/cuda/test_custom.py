@@ -216,8 +216,11 @@ def test_what_is_read_cannot_be_written(gpu):
         f(on_gpu(), 0.5).block_until_ready()
 
 
-# Like all cubins (test_compiled.py); the tests above run the same kernel without the packages.
-@pytest.mark.skipif(bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.remedy()}")
+# Users' kernels need numba.cuda; the tests above run the same kernel without the packages.
+@pytest.mark.skipif(
+    bool(adapter.missing() or adapter.missing(adapter.NUMBA)),
+    reason=f"compiling a user's kernel for a GPU needs {adapter.remedy()}",
+)
 def test_it_is_compiled_and_linked():
     made = (
         fg.jit(lambda x: fnp.tanh(both(x, 0.5)) + by_rows(x)[1])
