@@ -37,6 +37,8 @@ class Epilogue(IntEnum):
     RELU = 2
     BIAS = 4
     RELU_BIAS = 6
+    DRELU = 136
+    DRELU_BGRAD = 152
     GELU = 32
     GELU_BIAS = 36
     GELU_AUX = 160
@@ -156,7 +158,9 @@ class FakeCublasLt:
             wanted["BIAS_ALIGNMENT"] = o["BIAS_POINTER"] & -o["BIAS_POINTER"]
         if "EPILOGUE_AUX_LD" in o:
             rows = self.things[d]["rows"]
-            assert o["EPILOGUE_AUX_LD"] >= rows and o["EPILOGUE_AUX_LD"] % 8 == 0
+            # Of ReLU the matrix has a bit for each element.
+            least = 128 if "RELU" in Epilogue(o["EPILOGUE"]).name else 8
+            assert o["EPILOGUE_AUX_LD"] >= rows and o["EPILOGUE_AUX_LD"] % least == 0
             wanted["AUX_ALIGNMENT"] = o["EPILOGUE_AUX_POINTER"] & -o["EPILOGUE_AUX_POINTER"]
         known = self.knows(o, wanted["MIN_ALIGNMENT_A_BYTES"])
         if known is None:
@@ -195,6 +199,13 @@ class FakeCublasLt:
         steps = dtype.itemsize, layout["lead"] * dtype.itemsize
         return np.lib.stride_tricks.as_strided(flat, (layout["rows"], layout["columns"]), steps)
 
+    def bits(self, o, shape):
+        """The mask of a matrix: element i of a column is bit i % 8 of byte i // 8."""
+        (rows, columns), pitch = shape, o["EPILOGUE_AUX_LD"] // 8
+        held = self.driver.at(o["EPILOGUE_AUX_POINTER"], (columns - 1) * pitch + -(-rows // 8))
+        steps = np.lib.stride_tricks.as_strided(held, (columns, -(-rows // 8)), (pitch, 1))
+        return np.unpackbits(steps, axis=1, count=rows, bitorder="little").T.astype(bool)
+
     def _do(self, o, layouts, addresses):
         counts = {layout.get("BATCH_COUNT", 1) for layout in layouts}
         assert len(counts) == 1
@@ -212,7 +223,9 @@ class FakeCublasLt:
                 found = found + self.driver.at(o["BIAS_POINTER"], size).view(kind)[:, None]
             if name.startswith("RELU"):
                 found = np.maximum(found, 0)
-            if "EPILOGUE_AUX_LD" in o:
+            if name.startswith("DRELU"):
+                found = np.where(self.bits(o, d.shape), found, 0)
+            elif "EPILOGUE_AUX_LD" in o:
                 beside = {**layouts[2], "lead": o["EPILOGUE_AUX_LD"]}
                 kept = self.matrix(beside, o["EPILOGUE_AUX_POINTER"], 0)
                 if name.startswith("GELU"):

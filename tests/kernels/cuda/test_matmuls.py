@@ -164,17 +164,21 @@ def weights(columns=128, dtype="float32"):
     return (w / 8, b, v / 8), x
 
 
-def without_bias(p, x):
-    return ((nn.gelu(x @ p[0]) @ p[2]) ** 2).mean()
+def of_relu(p, x):
+    return layer(p, x, nn.relu)
 
 
-def of_one_weight(p, x):
-    return fg.grad(lambda w: layer((w, *p[1:]), x))(p[0])
+def without_bias(p, x, act=nn.gelu):
+    return ((act(x @ p[0]) @ p[2]) ** 2).mean()
 
 
-def stacked(p, x):
+def of_one_weight(p, x, act=nn.gelu):
+    return fg.grad(lambda w: layer((w, *p[1:]), x, act))(p[0])
+
+
+def stacked(p, x, act=nn.gelu):
     for w, b, v in p:
-        x = nn.gelu(x @ w + b) @ v
+        x = act(x @ w + b) @ v
     return (x * x).mean()
 
 
@@ -189,6 +193,22 @@ GRADIENTS = {
     "in a loop": (
         lambda p, x: lax.scan(lambda p, x: (fg.grad(layer)(p, x), None), p, x[None])[0],
         *("GELU_AUX_BIAS", "DGELU_BGRAD"),
+    ),
+    "ReLU": (fg.grad(of_relu), "RELU_BIAS", "DRELU_BGRAD"),
+    "ReLU by hand": (
+        fg.grad(lambda p, x: layer(p, x, lambda x: fnp.where(x > 0, x, 0))),
+        *("RELU_BIAS", "DRELU_BGRAD"),
+    ),
+    "ReLU without a bias": (
+        fg.grad(lambda p, x: without_bias(p, x, nn.relu)), "RELU", "DRELU"
+    ),
+    "ReLU, the bias has no gradient": (
+        lambda p, x: of_one_weight(p, x, nn.relu), "RELU_BIAS", "DRELU"
+    ),
+    "ReLU, with the value": (fg.value_and_grad(of_relu), "RELU_BIAS", "DRELU_BGRAD"),
+    "ReLU in a loop": (
+        lambda p, x: lax.scan(lambda p, x: (fg.grad(of_relu)(p, x), None), p, x[None])[0],
+        *("RELU_BIAS", "DRELU_BGRAD"),
     ),
 }  # fmt: skip
 
@@ -208,6 +228,37 @@ def test_layers_above_each_other(lt):
     assert did.count("GELU_AUX_BIAS") == did.count("DGELU_BGRAD") == 3
 
 
+def test_layers_of_relu_above_each_other(lt):
+    p, x = weights(136)
+    layers = [p, tuple(2 * a for a in p), tuple(a / 2 for a in p)]
+    same(fg.grad(lambda p, x: stacked(p, x, nn.relu)), layers, x, times=1)
+    did = [x[1] for x in lt.driver.log if x[0] == "matmul"]
+    assert did.count("RELU_BIAS") == did.count("DRELU_BGRAD") == 3
+    # Rows of 136 bits begin at multiples of 128.
+    leads = {o["EPILOGUE_AUX_LD"] for o, _ in lt.calls if "EPILOGUE_AUX_LD" in o}
+    assert leads == {256}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_the_slope_of_relu_at_0_is_0(dtype, lt):
+    """Inputs, weights and biases of 0 and 1 add up to 0 exactly, and to less and more."""
+    kind = getattr(fnp, dtype)
+    drawn = np.random.default_rng(0)
+    w, b, v = (drawn.integers(-1, 2, s).astype(kind) for s in ((64, 128), (128,), (128, 64)))
+    x = (drawn.integers(-1, 2, (256, 64)) * (drawn.random((256, 64)) < 0.1)).astype(kind)
+    assert (x @ w + b == 0).any()
+
+    def loss(p, x):
+        y = nn.relu(x @ p[0] + p[1]) @ p[2]
+        return (lax.stop_gradient(fnp.sign(y)) * y).sum()
+
+    f = fg.jit(fg.grad(loss))
+    there = fg.device_put(((w, b, v), x), "gpu")
+    for got, want in zip(f(*there), f((w, b, v), x), strict=True):
+        np.testing.assert_array_equal(np.asarray(got), want)
+    assert ("matmul", "DRELU_BGRAD") in lt.driver.log
+
+
 def cotangent_first(p, x):
     cotangent = fnp.sin(x) @ p[2].T
     out, pull = fg.vjp(lambda p: nn.gelu(x @ p[0] + p[1]), p)
@@ -220,6 +271,13 @@ NOT_GRADIENTS = {
         fg.grad(lambda p, x: layer(p, x, lambda x: nn.gelu(x, approximate=False))), 128
     ),
     "another function": (fg.grad(lambda p, x: layer(p, x, nn.silu)), 128),
+    "ReLU, rows of an odd width": (fg.grad(of_relu), 124),
+    "maximum, whose slope at 0 is a half": (
+        fg.grad(lambda p, x: layer(p, x, lambda x: fnp.maximum(x, 0))), 128
+    ),
+    "a slope of 1 at 0": (
+        fg.grad(lambda p, x: layer(p, x, lambda x: fnp.where(x >= 0, x, 0))), 128
+    ),
     "half of it": (fg.grad(lambda p, x: layer(p, x, lambda x: nn.gelu(x) / 2)), 128),
     "what goes in is read too": (
         fg.grad(lambda p, x: layer(p, x) + fnp.cos(x @ p[0] + p[1]).sum()), 128
@@ -235,7 +293,8 @@ NOT_GRADIENTS = {
 def test_gradients_that_are_no_epilogues(name, lt):
     f, columns = NOT_GRADIENTS[name]
     same(f, *weights(columns))
-    assert not [x for x in lt.driver.log if x[0] == "matmul" and "GELU" in x[1] and x[1] != "GELU"]
+    did = {x[1] for x in lt.driver.log if x[0] == "matmul"}
+    assert not [x for x in did if "AUX" in x or (x.startswith("D") and x != "DEFAULT")]
 
 
 def test_a_slope_without_an_algorithm_is_a_map(lt):

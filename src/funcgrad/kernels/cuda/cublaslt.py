@@ -20,7 +20,7 @@ PACKAGE = "nvmath-python"
 # What NVIDIA recommends for its newest GPUs.
 WORKSPACE = 32 << 20
 # No algorithm moves more bytes at once; what is known of addresses beyond that is of no use.
-_MOST_ALIGNED = 16
+MOST_ALIGNED = 16
 _NOT_SUPPORTED = 15
 # CUDA's numbers of dtypes, and cuBLAS's of the arithmetic that products are added up in.
 DTYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
@@ -39,6 +39,7 @@ class Matmul(NamedTuple):
         times, strides: how many products, and elements between the matrices of one and the next.
         epilogue: a name of cuBLASLt's, such as RELU_BIAS; a bias is added to each column of D, or
             becomes the sum of the columns (BGRAD).
+        aligned: what divides the bytes from the beginning of memory to each of A, B and D.
     """
 
     given: str
@@ -52,6 +53,7 @@ class Matmul(NamedTuple):
     times: int
     strides: tuple[int, int, int]
     epilogue: str = "DEFAULT"
+    aligned: int = MOST_ALIGNED
 
     @property
     def biased(self) -> bool:
@@ -61,7 +63,17 @@ class Matmul(NamedTuple):
     @property
     def keeps(self) -> bool:
         """Whether there is a matrix beside the result, for the gradient, as large as it."""
-        return "_AUX" in self.epilogue or self.epilogue.startswith("DGELU")
+        return "_AUX" in self.epilogue or self.epilogue.startswith(("DGELU", "DRELU"))
+
+    @property
+    def kept_lead(self) -> int:
+        """Elements between columns of that matrix; those of ReLU's slope are bits."""
+        return mask_lead(self.m) if self.epilogue.startswith("DRELU") else self.m
+
+
+def mask_lead(elements: int) -> int:
+    """Bits from one row of a mask to the next: so many elements, in whole parts of 16 bytes."""
+    return -(-elements // 128) * 128
 
 
 class _Plan(NamedTuple):
@@ -115,7 +127,7 @@ class CublasLt:
         a, b, d, *beside = addresses
         bias = beside[:1] if product.biased else []
         kept = beside[len(bias) :]
-        places = _alignment(a, b, d), _alignment(*bias), _alignment(*kept)
+        places = alignment_of(a, b, d), alignment_of(*bias), alignment_of(*kept)
         plan = self._plan(product, *places)
         if plan is None:
             raise RuntimeError(f"cuBLASLt has no algorithm for {product} at {addresses}.")
@@ -130,7 +142,7 @@ class CublasLt:
 
     def takes(self, product: Matmul) -> bool:
         """Whether there is an algorithm for it, at addresses of results and arguments."""
-        return self._plan(product, *[_MOST_ALIGNED] * 3) is not None
+        return self._plan(product, product.aligned, MOST_ALIGNED, MOST_ALIGNED) is not None
 
     def _beside(self, product: Matmul, operation: int, *addresses: int) -> None:
         """Where the bias and the matrix beside the result are, of those that there are."""
@@ -174,7 +186,9 @@ class CublasLt:
             kind = np.array([DTYPES[product.result]], np.int32)
             self._describe(operation, names.BIAS_DATA_TYPE, kind)
         if product.keeps:
-            self._describe(operation, names.EPILOGUE_AUX_LD, np.array([product.m], np.int64))
+            self._describe(
+                operation, names.EPILOGUE_AUX_LD, np.array([product.kept_lead], np.int64)
+            )
         return operation
 
     def _layouts(self, product: Matmul) -> tuple[int, int, int]:
@@ -232,9 +246,9 @@ class CublasLt:
         return found if count[0] else None
 
 
-def _alignment(*addresses: int) -> int:
+def alignment_of(*addresses: int) -> int:
     """The largest power of two, up to what algorithms ask for, that divides all addresses."""
-    both = _MOST_ALIGNED
+    both = MOST_ALIGNED
     for address in addresses:
         both |= address
     return both & -both

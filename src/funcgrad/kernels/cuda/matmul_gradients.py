@@ -1,10 +1,12 @@
-"""Products whose epilogue keeps what an activation is of, and those whose epilogue is its slope.
+"""Products whose epilogue is an activation, and those whose epilogue is its slope.
 
 In: the steps of a block. Out: epilogues for pairs of products. The one idea: of h = GELU(x · w + b)
 cuBLASLt's GELU_AUX_BIAS writes h and what GELU is of; where the cotangent of h is a product too,
 DGELU_BGRAD makes of it, and of what was written, the cotangent of x · w + b and its sum over rows.
-So two maps and a launch that joins parts are gone. Both maps are known by what they compute, at the
-same numbers as the epilogue: what the first keeps for the second is evaluated with it.
+So two maps and a launch that joins parts are gone. The slope of h = ReLU(x · w + b) is known from h
+alone: RELU_BIAS writes h, and DRELU_BGRAD reads bits of what is positive in it (`masks`). Both maps
+are known by what they compute, at the same numbers as the epilogue: what the first keeps for the
+second is evaluated with it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from .apart import loops_in, statements
 from .matmuls import Epilogue, Takes, evaluated, is_bias, matmul_launch, nothing
 from .plan import chain_of
 
-# What cuBLASLt asks of the matrix that it keeps: elements of a row are a multiple of this.
+# What cuBLASLt asks of the matrix that it keeps: elements of a row are a multiple of this. So they
+# are whole bytes of a mask.
 _LEAD = 8
 _RATE, _NARROW_RATE = 1e-6, 1e-2
 
@@ -83,17 +86,20 @@ def _pair(block: Block, first: LibraryCall, takes: Takes) -> dict[int, Epilogue]
     joined = _joined(block, slopes)
     if joined is None:
         return {}
-    bias, found = _agree(given, slopes, (out, cotangent, target, slope), gemm)
-    if not found or (bias is not None and bias.dtype != target.dtype):
+    bias, name = _agree(given, slopes, (out, cotangent, target, slope), gemm)
+    if name is None or (bias is not None and bias.dtype != target.dtype):
         return {}
     total = joined.writes[0] if isinstance(joined, Launch) else None
     if total is not None and total.dtype != made.dtype:
         return {}
-    forward = Epilogue("GELU_AUX" + "_BIAS" * (bias is not None), bias, target, out)
-    backward = Epilogue("DGELU" + "_BGRAD" * (total is not None), total, made, out)
+    # What the slope is made of: what the activation is of, or what it gives.
+    kept = out if name == "GELU" else target
+    ahead_of = f"{name}{'_AUX' * (kept is out)}{'_BIAS' * (bias is not None)}"
+    forward = Epilogue(ahead_of, bias, target, kept if kept is out else None)
+    backward = Epilogue(f"D{name}{'_BGRAD' * (total is not None)}", total, made, kept)
     for step, end in ((first, forward), (second, backward)):
         buffers, precision = [*step.reads, step.writes[0]], step.eqn.params.get("precision")
-        if step.gemm is None or not _keeps(step.gemm, end):
+        if step.gemm is None or (end.aux is not None and not _keeps(step.gemm, end)):
             return {}
         if matmul_launch(step.gemm, "", buffers, end, precision, takes) is None:
             return {}
@@ -102,8 +108,8 @@ def _pair(block: Block, first: LibraryCall, takes: Takes) -> dict[int, Epilogue]
     if bias is not None and block.root(bias) in later:
         return {}
     first.reads = [*first.reads, *([] if bias is None else [bias])]
-    first.writes = [target, out]
-    second.reads = [*second.reads, out]
+    first.writes = [target, out] if kept is out else [target]
+    second.reads = [*second.reads, kept]
     second.writes = [made, *([] if total is None else [total])]
     block.steps[:] = [s for s in block.steps if id(s) not in own and s is not joined]
     return {id(first): forward, id(second): backward}
@@ -216,11 +222,14 @@ def _joined(block: Block, slopes: _Map) -> Launch | bool | None:
 
 def _agree(
     given: _Map, slopes: _Map, names: tuple[Buffer, Buffer, Buffer, Expr], g: Gemm
-) -> tuple[Buffer | None, bool]:
-    """The bias, and whether both maps compute what the epilogues do."""
+) -> tuple[Buffer | None, str | None]:
+    """The bias, and the activation that both maps are of; None where they are of none known."""
     out, cotangent, target, slope = names
     x = np.concatenate([np.linspace(-9, 9, 181), [0.0, 1e-3, -1e-3, 40.0, -40.0]])
-    numbers = {"x": x, "b": np.cos(7 * x), "g": np.sin(3 * x) + 0.1}
+    # The last ones add up to 0 with their bias: slopes differ there.
+    b = np.concatenate([np.cos(7 * x), [1.0, -0.5, 0.0]])
+    x = np.concatenate([x, [-1.0, 0.5, 0.0]])
+    numbers = {"x": x, "b": b, "g": np.sin(3 * x) + 0.1}
     narrow = min(out.dtype.itemsize, target.dtype.itemsize) < 4
     rate = _NARROW_RATE if narrow else _RATE
     biases: set[Buffer] = set()
@@ -249,15 +258,30 @@ def _agree(
         }
         known = {**first, out: numbers["x"], cotangent: numbers["g"]}
         if any(v is None for v in known.values()):
-            return None, False
+            return None, None
         values = [at(slopes, v, known) for v in (slope, *slopes.sums.values())]
         z = numbers["x"] + (numbers["b"] if biases else 0)
-        u = np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)
-        inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
-        gelu = 0.5 * z * (1 + np.tanh(u))
-        slope_of_gelu = 0.5 * (1 + np.tanh(u)) + 0.5 * z * (1 - np.tanh(u) ** 2) * inner
-        want = numbers["g"] * slope_of_gelu
-        alike = np.allclose(first[target], gelu, rate, rate) and all(
-            v is not None and np.allclose(v, want, rate, rate) for v in values
-        )
-    return next(iter(biases), None), alike and len(biases) <= 1
+        for name, known_of in _ACTIVATIONS.items():
+            activated, slope_of = known_of(z)
+            want = numbers["g"] * slope_of
+            alike = np.allclose(first[target], activated, rate, rate) and all(
+                v is not None and np.allclose(v, want, rate, rate) for v in values
+            )
+            if alike and len(biases) <= 1:
+                return next(iter(biases), None), name
+    return None, None
+
+
+def _gelu(z: Any) -> tuple[Any, Any]:
+    """GELU, and its slope."""
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * z * (1 + t), 0.5 * (1 + t) + 0.5 * z * (1 - t**2) * inner
+
+
+def _relu(z: Any) -> tuple[Any, Any]:
+    """ReLU, and its slope, which is 0 at 0."""
+    return np.maximum(z, 0), np.where(z > 0, 1.0, 0.0)
+
+
+_ACTIVATIONS = {"GELU": _gelu, "RELU": _relu}

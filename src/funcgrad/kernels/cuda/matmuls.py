@@ -8,7 +8,7 @@ what one does: both are evaluated at the same numbers, however the program has w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from ...ir.loops import Apply, Axis, Const, Expr, Load
 from ...ir.nests import Buffer, Store, children, loads_of, offset_of
 from ..library.gemm import Gemm
 from ..program import Block, Launch, LibraryCall
-from .cublaslt import Matmul
+from .cublaslt import Matmul, alignment_of
 from .plan import chain_of
 from .products import ProductLaunch
 
@@ -48,13 +48,19 @@ class Epilogue(NamedTuple):
 
     Attributes:
         bias: what is added to each row, or where the sum of the rows goes.
-        aux: what a gradient needs: written beside the result, or read.
+        aux: what a gradient needs: written beside the result, or read; where that is `masked`,
+            what is positive of it.
     """
 
     name: str
     bias: Buffer | None
     target: Buffer
     aux: Buffer | None = None
+
+    @property
+    def masked(self) -> bool:
+        """Whether bits are read instead of what they say something of."""
+        return self.name.startswith("DRELU")
 
 
 @dataclass(eq=False)
@@ -113,6 +119,7 @@ def matmul_launch(
         count,
         (strides[1], strides[0], strides[2]),
         named,
+        alignment_of(*(at for call in offsets for at in call)),
     )
     if not takes(product):
         return None
@@ -166,15 +173,19 @@ def is_lower(precision: Any) -> bool:
 # What follows a product.
 
 
-def epilogues(block: Block, takes: Takes) -> dict[int, Epilogue]:
-    """The epilogue of each product that has one, by its step; the maps leave the block."""
+def epilogues(block: Block, takes: Takes, known: Container[int] = ()) -> dict[int, Epilogue]:
+    """The epilogue of each product that has one, by its step; the maps leave the block.
+
+    Args:
+        known: steps whose epilogue is known already.
+    """
     found: dict[int, Epilogue] = {}
     if takes is nothing:
         return found
     kept = {*map(block.root, block.outputs)}
     for step in [s for s in block.steps if isinstance(s, LibraryCall) and s.gemm is not None]:
-        if len(step.writes) > 1 or len(step.reads) > 2:
-            continue  # it has one already
+        if id(step) in known:
+            continue
         (out,) = step.writes
         at = block.steps.index(step)
         readers = [s for s in block.steps if out in map(block.root, s.reads)]

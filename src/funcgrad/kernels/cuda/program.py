@@ -30,6 +30,7 @@ from .attention import attention_launches
 from .convolutions import convolution_launches, problem_for
 from .cublaslt import note
 from .custom import CustomLaunch, custom_launch
+from .masks import mask_launch
 from .matmul_gradients import paired
 from .matmuls import Epilogue, Takes, epilogues, is_lower, matmul_launch, nothing
 from .nccl import DTYPES
@@ -158,7 +159,7 @@ def cuda_program(
     library = CudaLibrary()
     # Pairs of products first: of them a map alone would leave nothing for the gradient.
     ends = {k: e for b in _blocks(block) for k, e in paired(b, takes).items()}
-    ends |= {k: e for b in _blocks(block) for k, e in epilogues(b, takes).items()}
+    ends |= {k: e for b in _blocks(block) for k, e in epilogues(b, takes, ends).items()}
     kernels: list[CudaKernel] = []
     steps: dict[int, list[CudaKernel]] = {}
     refused: list[Refusal] = []
@@ -245,9 +246,15 @@ def _product(
     left, right, out = *step.reads[:2], step.writes[0]
     name, notes = step.kernel.stages[0].function, [eqn_line(step.eqn, names_of(block.jaxpr))]
     end, precision = ends.get(id(step)), step.eqn.params.get("precision")
+    before: list[ProductLaunch] = []
+    if end is not None and end.masked:
+        assert end.aux is not None
+        before = [mask_launch(gemm, f"{name}_mask", end.aux, library)]
+        end = end._replace(aux=before[0].params[-1])
     asked = matmul_launch(gemm, name, [left, right, out], end, precision, takes)
     if asked is not None:
-        return [CudaKernel.of(asked, library, notes)], []
+        scratch = [launch.params[-1] for launch in before]
+        return [CudaKernel.of(found, library, notes) for found in (*before, asked)], scratch
     made, scratch = product_launches(gemm, name, (left, right, out), library, is_lower(precision))
     made[0].note = note(asked=takes is not nothing)
     return [CudaKernel.of(found, library, notes) for found in made], scratch
