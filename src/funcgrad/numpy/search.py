@@ -184,7 +184,7 @@ def searchsorted(
 
     def halve(_: Any, bounds: tuple[Any, Any]) -> tuple[Any, Any]:
         lower, upper = bounds
-        middle = (lower + upper) >> 1
+        middle = lower + ((upper - lower) >> 1)
         probe = take(line, middle, mode="clip")
         before = _sorts_before(probe, values, side == "right") & (lower < upper)
         return where(before, middle + 1, lower), where(before, upper, middle)
