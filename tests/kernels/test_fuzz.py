@@ -20,7 +20,17 @@ from .drawn import DTYPES, examples, programs
 from .test_random_programs import assert_close, assert_same
 
 ALL_DTYPES = [*DTYPES, "int8", "int16", "int64", "uint8", "uint32", "uint64"]
-LARGE = [(1031,), (32_768,), (384, 128), (129, 257), (513, 77), (3, 4097), (40_001,), (17, 31, 65), ()]
+LARGE = [
+    (1031,),
+    (32_768,),
+    (384, 128),
+    (129, 257),
+    (513, 77),
+    (3, 4097),
+    (40_001,),
+    (17, 31, 65),
+    (),
+]
 
 
 def misaligned(x):

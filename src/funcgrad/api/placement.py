@@ -35,7 +35,7 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) ->
 
             over = mesh_home(device.mesh)
             if over is not None and over.homes[1:]:
-                return tree.map(partial(over.divided, sharding=device), x)
+                return tree.map(partial(over.put, sharding=device), x)
         device = device.device_list()[0]
     home = home_at(device)
 

@@ -107,10 +107,12 @@ class CudaHome:
 
     def brought(self, memory: Any, place: Place) -> Any:
         """The memory itself on this device; a copy of it on another one."""
-        from ..kernels.cuda.runtime.interchange import moved
+        if place is self.place:
+            memory.shared = True
+            return memory
+        from ..kernels.cuda.runtime.moves import moved
 
-        memory.shared = True
-        return memory if place is self.place else moved(place, self.place, memory)
+        return moved(place, self.place, memory)
 
     # Other libraries.
 
@@ -156,7 +158,7 @@ class CudaHome:
         """
         from ..kernels.cuda.transfers import Given, transfers
 
-        program = self._lowered(closed)
+        program = self.lowered(closed)
         given = [
             Given(n, a.short(), b.bytes, place)
             for (n, a, place), b in zip(args, program.block.inputs, strict=True)
@@ -165,14 +167,17 @@ class CudaHome:
         decides = self.place.driver.decides()
         return "\n".join([page, *transfers(program, given, str(self.device), decides)])
 
-    def _lowered(self, closed: ClosedJaxpr) -> CudaProgram:
+    def lowered(self, closed: ClosedJaxpr) -> CudaProgram:
+        """What the device would be told to do."""
         from ..kernels.cuda.program import cuda_program
 
         return cuda_program(simplified_for_gpu(closed), simplified_for_gpu, self.place.takes)
 
-    def executable(self, closed: ClosedJaxpr) -> CudaExecutable:
+    def executable(self, closed: ClosedJaxpr, like: CudaExecutable | None = None) -> CudaExecutable:
         """The program of a jaxpr on this device, made once.
 
+        Args:
+            like: that of another device, which need not be lowered again for one of its kind.
         Raises:
             NoKernelError: it has a step without a kernel.
         """
@@ -181,7 +186,8 @@ class CudaHome:
             from ..kernels.cuda.runtime.executable import CudaExecutable
 
             with collecting.put_off():
-                program = self._lowered(closed)
+                alike = like is not None and like.place.info == self.place.info
+                program = like.program if like and alike else self.lowered(closed)
                 name = closed.jaxpr.debug_name or "the program"
                 found = CudaExecutable(program, self.place, name)
             with _lock:
@@ -227,6 +233,13 @@ class CudaHome:
         """Apply a primitive to arrays, as a program of one step."""
         if primitive is jit_p:
             return self.run(params["jaxpr"], args)
+        outs = self.run(self.staged(primitive, args, params), args)
+        return outs if primitive.multiple_results else outs[0]
+
+    def staged(
+        self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]
+    ) -> ClosedJaxpr:
+        """A primitive as a program of one step."""
         avals = tuple(aval_of(x) for x in args)
         try:
             key = (primitive, avals, tuple(sorted(params.items())), config.signature())
@@ -237,8 +250,7 @@ class CudaHome:
             closed = stage(_bound(primitive, params), avals, primitive.name)
             if key is not None:
                 self._single[key] = closed
-        outs = self.run(closed, args)
-        return outs if primitive.multiple_results else outs[0]
+        return closed
 
 
 class HostHome:

@@ -255,7 +255,7 @@ class JitFunction:
         from .blame import check_results
 
         leaves, entry = self._entry(*self._split(args, kwargs))
-        home = self._home or (home_of(leaves, captured(entry.closed)) if remote.known else None)
+        home = self._home or self._home_of(list(leaves), entry)
         return Traced(
             entry.closed,
             self._name,

@@ -9,53 +9,36 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.array import Array, to_ndarray
+from ..core.composed import compose
 from ..core.devices import Device
-from ..core.meshes import Mesh, PartitionSpec, whole_shape
+from ..core.evaluate import eval_closed
+from ..core.meshes import Mesh, PartitionSpec, local_shape, whole_shape
 from ..core.primitive import Primitive
 from ..core.remote import RemoteArray
-from ..core.shardings import NamedSharding
+from ..core.shardings import NamedSharding, Sharding
 from ..core.sources import user_line
-from ..core.trace import as_array
-from ..ir.avals import ShapedArray
+from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Jaxpr, subjaxprs
 from ..locks import lock
+from ..primitives.indexing import dynamic_slice_in_dim
 from .accelerators import CudaHome, home_at
-from .jit import jit_p, simplified, simplified_for_gpu
-from .segments import run_segments
-from .shard_map import shard_map_p
+from .collectives import all_gather, axis_index
+from .direct import matched
+from .jit import jit_p, simplified
+from .mesh_page import page
+from .pieces import Pieces, Shard, divided, memories_of, shared
+from .segments import run_segments, segments
+from .shard_map import inside, shard_map_p
 
 if TYPE_CHECKING:
     from ..kernels.cuda.nccl import Nccl
     from ..kernels.cuda.runtime.mesh import MeshExecutable
     from ..kernels.cuda.runtime.place import Place
-
-
-@dataclass(frozen=True)
-class Shard:
-    """The part of an array that one device has.
-
-    Attributes:
-        index: which part it is; `replica_id`: how many devices before this one have the same.
-    """
-
-    device: Device
-    index: tuple[slice, ...]
-    replica_id: int
-    data: RemoteArray
-
-
-class Pieces:
-    """The parts of one array, in the order of the devices."""
-
-    def __init__(self, sharding: NamedSharding, parts: list[RemoteArray]) -> None:
-        self.sharding = sharding
-        self.parts = parts
 
 
 class MeshHome:
@@ -65,15 +48,16 @@ class MeshHome:
         homes: the devices, in the order of the mesh.
     """
 
-    def __init__(self, homes: Sequence[CudaHome]) -> None:
+    def __init__(self, homes: Sequence[CudaHome], mesh: Mesh) -> None:
         self.homes = list(homes)
+        self._mesh = mesh
         self._programs: weakref.WeakKeyDictionary[ClosedJaxpr, dict[Mesh, MeshExecutable]]
         self._programs = weakref.WeakKeyDictionary()
         self._nccl: Nccl | None = None
 
     @property
     def device(self) -> Device:
-        """The first of them, on which operations are done outside of shard_map."""
+        """The first of them."""
         return self.homes[0].device
 
     @property
@@ -83,33 +67,22 @@ class MeshHome:
 
     # Arrays.
 
-    def divided(self, x: Any, sharding: NamedSharding) -> RemoteArray:
-        """An array whose parts are on the devices."""
-        if type(x) is RemoteArray and x.home is self:
-            same = x.alive().sharding
-            if same == sharding or same.is_equivalent_to(sharding, len(x.shape)):
-                return RemoteArray(Pieces(sharding, x.alive().parts), x.aval, self, True)
-        given = as_array(x)
-        whole = to_ndarray(given)
-        places = zip(self.homes, sharding.indices(whole.shape), strict=True)
-        parts = [home.put(np.ascontiguousarray(whole[at]), True) for home, at in places]
-        return RemoteArray(Pieces(sharding, parts), given.aval, self, True)
+    def put(self, x: Any, sharding: Sharding) -> RemoteArray:
+        """A value as an array of its own, whose parts are on the devices."""
+        pieces = shared(x, divided(x, sharding, self.homes))
+        return RemoteArray(pieces, pieces.aval, self, True)
 
-    def shards(self, pieces: Pieces, aval: ShapedArray) -> list[Shard]:
+    def shards(self, memory: Pieces, aval: ShapedArray) -> list[Shard]:
         """The parts of an array, each with its device and its place."""
-        seen: dict[str, int] = {}
-        found: list[Shard] = []
-        for part, at in zip(pieces.parts, pieces.sharding.indices(aval.shape), strict=True):
-            key = repr(at)
-            found.append(Shard(part.device, at, seen.get(key, 0), part))
-            seen[key] = seen.get(key, 0) + 1
-        return found
+        for part in memory.parts:
+            # Whoever asks may keep them.
+            part.alive().shared = True
+        return memory.shards()
 
     def fetch(self, memory: Pieces, aval: ShapedArray, coming: Any) -> np.ndarray[Any, Any]:
         """A copy of the whole in the host's memory; waits for it."""
-        first = [s for s in self.shards(memory, aval) if not s.replica_id]
-        for shard in first:
-            shard.data.copy_to_host_async()
+        first = [s for s in memory.shards() if not s.replica_id]
+        self.begin(memory, aval)
         whole = np.empty(aval.shape, aval.dtype)
         for shard in first:
             whole[shard.index] = shard.data.numpy()
@@ -117,7 +90,7 @@ class MeshHome:
 
     def begin(self, memory: Pieces, aval: ShapedArray) -> None:
         """Begin to copy an array to the host."""
-        for shard in self.shards(memory, aval):
+        for shard in memory.shards():
             if not shard.replica_id:
                 shard.data.copy_to_host_async()
 
@@ -153,65 +126,109 @@ class MeshHome:
         """DLPack's kind of device, and the number of the first."""
         return self.homes[0].number
 
-    def whole(self, x: Any) -> Any:
-        """A value on the first device."""
-        if type(x) is RemoteArray and x.home is self:
-            if x.alive().sharding.is_fully_replicated:
-                return x.alive().parts[0]
-            return self.homes[0].put(Array(x.numpy(), x.aval), True)
-        return x
-
     def brought(self, memory: Pieces, place: Place) -> Any:
-        """One of the parts, where each is the whole; None: the host puts it together."""
-        if not memory.sharding.is_fully_replicated:
-            return None
-        near = [p for p in memory.parts if getattr(p.home, "place", None) is place]
-        part = (near or memory.parts)[0]
-        return part.home.brought(part.alive(), place)
+        """The whole array on one device, which may be one of these."""
+        found = memory.together(place)
+        found.shared |= any(part.memory is found for part in memory.parts)
+        return found
 
     # Programs.
 
     def evaluate(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        """Apply a primitive: `shard_map` on all devices, others on the first."""
+        """Apply a primitive: `shard_map` to parts, others on every device to all of it."""
         if primitive is jit_p:
             return self.run(params["jaxpr"], args)
         if primitive is shard_map_p:
             return self.mapped(args, params)
-        return self.homes[0].evaluate(primitive, [self.whole(x) for x in args], params)
+        outs = self.run(self.homes[0].staged(primitive, args, params), args)
+        return outs if primitive.multiple_results else outs[0]
 
     def run(
         self, closed: ClosedJaxpr, args: Sequence[Any], donated: Sequence[int] = ()
     ) -> list[Any]:
-        """Run a program: each `shard_map` on all devices, what is between them on the first."""
+        """Run a program: each `shard_map` divided, what is between them whole on every device."""
+        given = [x.alive().sharding for x in args if type(x) is RemoteArray and x.home is self]
+        mesh = next((s.mesh for s in given if isinstance(s, NamedSharding)), None)
+        between = partial(self._everywhere, mesh or mesh_within(closed.jaxpr) or self._mesh)
+        return run_segments(simplified(closed), args, shard_map_p, self.mapped, between, donated)
 
-        def between(part: ClosedJaxpr, values: Sequence[Any]) -> list[Any]:
-            return self.homes[0].run(part, [self.whole(x) for x in values])
+    def mapped(
+        self, args: Sequence[Any], params: dict[str, Any], free: Sequence[int] = ()
+    ) -> list[RemoteArray]:
+        """The results of a `shard_map`, their parts on their devices.
 
-        return run_segments(simplified(closed), args, shard_map_p, self.mapped, between)
+        Args:
+            free: operands that nobody reads any more.
+        """
+        specs = params["in_specs"], params["out_specs"]
+        return self._divided(params["jaxpr"], params["mesh"], specs, args, free)
 
-    def mapped(self, args: Sequence[Any], params: dict[str, Any]) -> list[RemoteArray]:
-        """The results of a `shard_map`, their parts on their devices."""
-        closed, mesh = params["jaxpr"], params["mesh"]
-        ins = [
-            self.divided(x, NamedSharding(mesh, spec)).alive().parts
-            for x, spec in zip(args, params["in_specs"], strict=True)
+    def _divided(
+        self,
+        closed: ClosedJaxpr,
+        mesh: Mesh,
+        specs: tuple[Sequence[PartitionSpec], Sequence[PartitionSpec]],
+        args: Sequence[Any],
+        free: Sequence[int],
+    ) -> list[RemoteArray]:
+        """The results of a program that every device runs on its parts."""
+        theirs = {id(m) for x in args if type(x) is RemoteArray for m in memories_of(x)}
+        given = [
+            divided(x, NamedSharding(mesh, spec), self.homes).parts
+            for x, spec in zip(args, specs[0], strict=True)
         ]
-        held = [[parts[k].alive() for parts in ins] for k in range(len(self.homes))]
-        made = self._executable(closed, mesh)(held)
+        program = self._executable(closed, mesh)
+        held: list[list[Any]] = []
+        reused: list[list[tuple[int, int]]] = []
+        for k, part in enumerate(program.parts):
+            mine = [parts[k].alive() for parts in given]
+            sole = {
+                i
+                for i, memory in enumerate(mine)
+                if (i in free or id(memory) not in theirs)
+                and not memory.shared
+                and mine.count(memory) == 1
+            }
+            held.append(mine)
+            reused.append(matched(part.reusable, closed.in_avals, closed.out_avals, sole))
+        made = program(held, reused)
         outs: list[RemoteArray] = []
-        for n, (aval, spec) in enumerate(zip(closed.out_avals, params["out_specs"], strict=True)):
+        for n, (aval, spec) in enumerate(zip(closed.out_avals, specs[1], strict=True)):
             parts = [
                 RemoteArray(memories[n], aval, home, True)
                 for memories, home in zip(made, self.homes, strict=True)
             ]
-            outs.append(self._joined(parts, aval, mesh, spec))
+            outs.append(self._joined(parts, aval, NamedSharding(mesh, spec)))
         return outs
 
+    def _everywhere(
+        self, mesh: Mesh, closed: ClosedJaxpr, args: Sequence[Any], free: Sequence[int]
+    ) -> list[RemoteArray]:
+        """The results of a program that every device runs on whole arrays: they have the same."""
+        same = NamedSharding(mesh, PartitionSpec())
+        if mesh_within(closed.jaxpr) is not None:
+            specs = [same.spec] * len(args), [same.spec] * len(closed.out_avals)
+            return self._divided(closed, mesh, specs, args, free)
+        whole = [divided(x, same, self.homes).parts for x in args]
+        first = self.homes[0].executable(closed)
+        if first.commands.leaves:
+            # The host's part of it is done once.
+            outs = self.homes[0].run(closed, [parts[0] for parts in whole])
+            return [self.put(out, same) for out in outs]
+        for home in self.homes[1:]:
+            home.executable(closed, first)
+        made = [
+            home.run(closed, [parts[k] for parts in whole], free)
+            for k, home in enumerate(self.homes)
+        ]
+        return [self._joined(list(parts), parts[0].aval, same) for parts in zip(*made, strict=True)]
+
     def _joined(
-        self, parts: list[RemoteArray], aval: ShapedArray, mesh: Mesh, spec: PartitionSpec
+        self, parts: list[RemoteArray], aval: ShapedArray, sharding: NamedSharding
     ) -> RemoteArray:
-        whole = aval.update(shape=whole_shape(spec, aval.shape, mesh.shape))
-        return RemoteArray(Pieces(NamedSharding(mesh, spec), parts), whole, self, True)
+        shape = whole_shape(sharding.spec, aval.shape, sharding.mesh.shape)
+        whole = aval.update(shape=shape)
+        return RemoteArray(Pieces(sharding, parts, whole), whole, self, True)
 
     def _executable(self, closed: ClosedJaxpr, mesh: Mesh) -> MeshExecutable:
         """The program of a body on the devices, made once.
@@ -222,17 +239,40 @@ class MeshHome:
         known = self._programs.setdefault(closed, {})
         found = known.get(mesh)
         if found is None:
-            from ..kernels.cuda.nccl import Nccl
-            from ..kernels.cuda.program import cuda_program
             from ..kernels.cuda.runtime.mesh import MeshExecutable
 
-            self._nccl = self._nccl or Nccl()
             places = [home.place for home in self.homes]
-            program = cuda_program(simplified_for_gpu(closed), simplified_for_gpu, places[0].takes)
+            program = self.homes[0].lowered(closed)
             name = closed.jaxpr.debug_name or "the program"
-            found = MeshExecutable(program, places, mesh.coordinates(), name, self._nccl)
+            found = MeshExecutable(program, places, mesh.coordinates(), name, self._joining)
             known[mesh] = found
         return found
+
+    def explain(
+        self, closed: ClosedJaxpr, args: Sequence[tuple[str, ShapedArray, str]], name: str
+    ) -> str:
+        """A page on a program on these devices.
+
+        Args:
+            args: of each argument its name, and the device it is on; "" is the host's memory.
+        """
+        return page(name, segments(simplified(closed).jaxpr, shard_map_p), args, self.homes)
+
+    def arena(self, closed: ClosedJaxpr) -> int:
+        """Bytes of each device that a program takes beside its arguments and results."""
+        from ..kernels.cuda.runtime.commands import commands_of
+
+        total = 0
+        for segment in segments(simplified(closed).jaxpr, shard_map_p):
+            total += commands_of(self.homes[0].lowered(segment.body)).arena
+        return total
+
+    def _joining(self) -> Nccl:
+        if self._nccl is None:
+            from ..kernels.cuda.nccl import Nccl
+
+            self._nccl = Nccl()
+        return self._nccl
 
 
 _homes: dict[tuple[Device, ...], MeshHome] = {}
@@ -255,7 +295,7 @@ def mesh_home(mesh: Mesh) -> MeshHome | None:
         found = _homes.get(mesh.ranks)
         if found is None or any(h is not home_at(h.device) for h in found.homes):
             homes: list[Any] = [home_at(d) for d in mesh.ranks]
-            found = _homes[mesh.ranks] = MeshHome(homes)
+            found = _homes[mesh.ranks] = MeshHome(homes, mesh)
         return found
 
 
@@ -275,3 +315,33 @@ def mesh_within(jaxpr: Jaxpr) -> Mesh | None:
                 found = found or mesh_within(inner)
         _meshes[jaxpr] = found
     return _meshes[jaxpr]
+
+
+@compose("shard_map")
+def within_a_program(*arrays: Any, **params: Any) -> list[Any]:
+    """A `shard_map` inside of a loop or a branch that each device runs on whole arrays.
+
+    Each takes its parts, and all gather the results: what is carried stays whole.
+    """
+    mesh: Mesh = params["mesh"]
+    with inside(mesh):
+        parts = [_own(x, s, mesh) for x, s in zip(arrays, params["in_specs"], strict=True)]
+        outs = eval_closed(params["jaxpr"], *parts)
+        return [_whole(y, s) for y, s in zip(outs, params["out_specs"], strict=True)]
+
+
+def _own(x: Any, spec: PartitionSpec, mesh: Mesh) -> Any:
+    """The part of an array that this device has by a spec."""
+    extents = local_shape(spec, aval_of(x).shape, mesh.shape)
+    for axis, names in enumerate(spec.names()):
+        if names:
+            x = dynamic_slice_in_dim(x, axis_index(names) * extents[axis], extents[axis], axis)
+    return x
+
+
+def _whole(x: Any, spec: PartitionSpec) -> Any:
+    """The array of which each device has a part."""
+    for axis, names in enumerate(spec.names()):
+        if names:
+            x = all_gather(x, names, axis=axis, tiled=True)
+    return x

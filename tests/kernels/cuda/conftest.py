@@ -12,6 +12,7 @@ from funcgrad.core import remote
 from funcgrad.kernels.cuda.runtime.place import Place
 
 from .fake import FakeDriver
+from .fake_nccl import FakeNccl
 
 
 @pytest.fixture
@@ -37,3 +38,10 @@ def gpus(monkeypatch):
 def gpu(gpus):
     """One fake GPU."""
     return gpus()
+
+
+@pytest.fixture
+def four(gpus, monkeypatch):
+    """Four fake GPUs and their NCCL."""
+    driver = gpus(count=4)
+    return FakeNccl(driver).install(monkeypatch)

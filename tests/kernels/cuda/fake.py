@@ -13,6 +13,7 @@ from funcgrad.kernels.cuda.custom import CustomLaunch
 from funcgrad.kernels.cuda.emulated import seen
 from funcgrad.kernels.cuda.emulator import Emulator
 from funcgrad.kernels.cuda.runtime.driver import CudaError, DeviceMemoryError, Info
+from funcgrad.kernels.cuda.runtime.neighbours import MOST_PITCH
 from funcgrad.kernels.cuda.threads import run_threads
 from funcgrad.kernels.cuda.words import memory_type
 
@@ -55,6 +56,8 @@ class FakeDriver:
         self.current = 0
         self.whose = {}
         self.failing = set()
+        # Pairs of devices of which the second may reach the first one's memory.
+        self.shared = set()
 
     def compile(self, program, kernels, target):
         """Instead of machine code, the numbers of kernels' texts."""
@@ -231,12 +234,40 @@ class FakeDriver:
         self.put(work, stream)
         self.log.append(("copy", size))
 
-    def bring(self, target, source, size, device, stream):
+    def bring(self, target, source, rows, device, stream):
         assert self.device_of(source) == device and self.device_of(target) == self.current
-        self.copy(target, source, size, stream)
+        if self.recording is not None:
+            raise CudaError("memory of another device while a stream records")
+        assert device == self.current or (device, self.current) in self.shared
+
+        def sides():
+            return (
+                self.rows(address, rows.extent, side)
+                for address, side in ((target, rows.target), (source, rows.source))
+            )
+
+        def work():
+            into, of = sides()
+            into[:] = of
+
+        self.put(work, stream)
+        self.log.append(("bring", int(np.prod(rows.extent)), device, self.current))
+
+    def rows(self, address, extent, side):
+        """The bytes that a copy of rows touches, all of them within one block."""
+        (width, height, depth), (start, pitch, planes) = extent, side
+        assert width <= pitch <= MOST_PITCH and height <= planes and min(extent) > 0
+        size = (depth - 1) * planes * pitch + (height - 1) * pitch + width
+        steps = (planes * pitch, pitch, 1)
+        found = self.at(address + start, size)
+        return np.lib.stride_tricks.as_strided(found, (depth, height, width), steps)
 
     def share(self, devices):
+        self.shared |= {(a, b) for a in devices for b in devices if a != b}
         self.log.append(("share", *devices))
+
+    def reaches(self, device, other):
+        return True
 
     def load(self, code, entry):
         if self.recording is not None:

@@ -42,7 +42,9 @@ def over(fake, f):
     """What a function gives, and what it had the driver do beside kernels."""
     start = len(fake.log)
     out = f()
-    seen = [e for e in fake.log[start:] if e[0] in ("upload", "download", "copy", "follow")]
+    seen = [
+        e for e in fake.log[start:] if e[0] in ("upload", "download", "copy", "bring", "follow")
+    ]
     return out, seen
 
 
@@ -119,7 +121,7 @@ def test_arguments_decide_and_what_is_held_comes_to_them_past_the_host(gpus):
     f = fg.jit(lambda v: v * w)
     got, seen = over(fake, lambda: f(x))
     assert str(got.device) == "GPU:0" and got.committed
-    assert [e[0] for e in seen].count("copy") == 1
+    assert [e[0] for e in seen].count("bring") == 1
     assert not [e for e in seen if e[0] in ("upload", "download")]
     np.testing.assert_array_equal(got, X * W)
     again, seen = over(fake, lambda: f(x))

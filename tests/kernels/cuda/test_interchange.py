@@ -201,7 +201,7 @@ def test_arrays_of_another_device(gpus):
     fake.log.clear()
     moved = fg.device_put(x, fg.devices("gpu")[0])
     assert str(moved.device) == "GPU:0"
-    assert {entry[0] for entry in fake.log} <= {"follow", "copy", "allocate"}
+    assert {entry[0] for entry in fake.log} <= {"follow", "bring", "allocate", "share"}
     np.testing.assert_array_equal(moved, VALUES)
 
 

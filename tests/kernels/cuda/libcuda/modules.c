@@ -207,6 +207,7 @@ static const Entry ENTRIES[] = {
     FUNCTION(cuStreamQuery), FUNCTION(cuStreamGetCtx), FUNCTION(cuStreamWaitEvent),
     FUNCTION(cuMemcpyHtoDAsync), FUNCTION(cuMemcpyDtoHAsync),
     FUNCTION(cuMemcpyDtoDAsync), FUNCTION(cuMemcpyPeerAsync),
+    FUNCTION(cuMemcpy3DAsync), FUNCTION(cuMemcpy3DPeerAsync),
     FUNCTION(cuEventCreate), FUNCTION(cuEventRecord), FUNCTION(cuEventSynchronize),
     FUNCTION(cuEventQuery), FUNCTION(cuEventDestroy),
     FUNCTION(cuStreamBeginCapture), FUNCTION(cuStreamBeginCaptureToGraph),

@@ -229,12 +229,37 @@ def meshes(machine):
     for _ in range(4):
         same(f(x, y), step(f32(6, 9), f32(9)))
     same(fg.device_put(x, fg.devices("gpu")[1]), f32(6, 9))
-    assert "cuMemPoolSetAccess" not in machine.asked()
     total = fg.shard_map(lambda x: lax.psum(x, "i") + 1, mesh=mesh, in_specs=P("i"), out_specs=P())
     total = fg.jit(total)
     for _ in range(3):
         fg.block_until_ready(total(x))
-    assert machine.asked().count("cuMemPoolSetAccess") == 3
+    # Each device lets the others in once, in one call or one for each.
+    assert 3 <= machine.asked().count("cuMemPoolSetAccess") <= 6
+
+
+def reshards(machine):
+    """Arrays that come from one sharding to another: from device to device, in order."""
+    gpus, P = fg.devices("gpu"), fg.P
+    meshes = Mesh(np.array(gpus[:3]), "i"), Mesh(np.array(gpus).reshape(2, 2), ("a", "b"))
+    value = f32(6, 4, 6)
+    steps = [
+        gpus[1],
+        *(NamedSharding(meshes[0], P(*spec)) for spec in [("i",), (None, None, "i"), ()]),
+        *(NamedSharding(meshes[1], P(*spec)) for spec in [("a", "b"), (None, ("b", "a")), ("b",)]),
+        gpus[3],
+    ]
+    x = fg.device_put(value, gpus[0])
+    machine.asked()
+    f = fg.jit(lambda x: x * 2 - 1, donate_argnums=0)
+    for _ in range(3):
+        for step in steps:
+            # What is moved is made just before, and written over just after.
+            x = f(fg.device_put(x, step))
+            value = value * 2 - 1
+    asked = machine.asked()
+    assert {"cuMemcpyPeerAsync", "cuMemcpy3DPeerAsync", "cuMemcpy3DAsync_v2"} <= set(asked)
+    assert not [name for name in asked if name.startswith(("cuMemcpyHtoD", "cuMemcpyDtoH"))]
+    same(x, value)
 
 
 def threads(machine):
@@ -375,11 +400,23 @@ def leaving(machine):
 SCENARIOS = {
     f.__name__: f
     for f in (
-        *(programs, waiting, training, copies, memory, errors, devices, meshes, threads, crossing),
+        *(
+            programs,
+            waiting,
+            training,
+            copies,
+            memory,
+            errors,
+            devices,
+            meshes,
+            reshards,
+            threads,
+            crossing,
+        ),
         *(collected, libraries, leaving),
     )
 }
-COUNTS = {"devices": 3, "meshes": 3, "crossing": 2}
+COUNTS = {"devices": 3, "meshes": 3, "reshards": 4, "crossing": 2}
 SIZES = {"memory": 200_000}
 
 

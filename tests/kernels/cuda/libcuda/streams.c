@@ -125,9 +125,66 @@ CUresult cuMemcpyPeerAsync(CUdeviceptr target, CUcontext to, CUdeviceptr source,
     if (s->into) {
         return fault(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "cuMemcpyPeerAsync is recorded");
     }
-    CUresult code = order(s, source, size, false);
-    code = code == CUDA_SUCCESS ? order(s, target, size, true) : code;
+    /* Out of reach, the driver would take them through the host. */
+    CUresult code = use(s, source, size, false);
+    code = code == CUDA_SUCCESS ? use(s, target, size, true) : code;
     return code == CUDA_SUCCESS ? put(s, op) : code;
+}
+
+/* Rows in planes; each row is a copy of its own here. */
+typedef struct {
+    uint64_t source, target;
+    size_t source_pitch, target_pitch, source_rows, target_rows;
+    size_t width, height, depth;
+} Rows;
+
+#define ROWS(p) \
+    {(p)->srcDevice, (p)->dstDevice, (p)->srcPitch, (p)->dstPitch, (p)->srcHeight, (p)->dstHeight, \
+     (p)->WidthInBytes, (p)->Height, (p)->Depth}
+#define PLAIN(p) \
+    ((p)->srcMemoryType == CU_MEMORYTYPE_DEVICE && (p)->dstMemoryType == CU_MEMORYTYPE_DEVICE && \
+     !((p)->srcXInBytes | (p)->srcY | (p)->srcZ | (p)->srcLOD | (p)->dstXInBytes | (p)->dstY | \
+       (p)->dstZ | (p)->dstLOD))
+
+static CUresult copy_rows(CUstream s, const char *name, bool plain, Rows r) {
+    if (!plain || s->into) {
+        return fault(CUDA_ERROR_INVALID_VALUE, "%s of other memory, or recorded", name);
+    }
+    if (r.source_pitch < r.width || r.target_pitch < r.width || r.source_pitch > INT32_MAX ||
+        r.target_pitch > INT32_MAX || r.source_rows < r.height || r.target_rows < r.height) {
+        return fault(CUDA_ERROR_INVALID_VALUE, "%s with rows or planes that overlap", name);
+    }
+    CUresult code = copies(s, name);
+    for (size_t k = 0; k < r.depth * r.height && code == CUDA_SUCCESS; k++) {
+        size_t plane = k / r.height, row = k % r.height;
+        Op op = {.kind = COPY, .size = r.width};
+        op.source = r.source + (plane * r.source_rows + row) * r.source_pitch;
+        op.target = r.target + (plane * r.target_rows + row) * r.target_pitch;
+        code = use(s, op.source, op.size, false);
+        code = code == CUDA_SUCCESS ? use(s, op.target, op.size, true) : code;
+        code = code == CUDA_SUCCESS ? put(s, op) : code;
+    }
+    return code;
+}
+
+CUresult cuMemcpy3DAsync(const CUDA_MEMCPY3D *p, CUstream given) {
+    ENTER(true);
+    STREAM(given);
+    Block *a = block_at(p->dstDevice), *b = block_at(p->srcDevice);
+    if (!a || !b || a->device != b->device) {
+        return fault(CUDA_ERROR_INVALID_VALUE, "cuMemcpy3DAsync between two devices");
+    }
+    return copy_rows(s, __func__, PLAIN(p), (Rows)ROWS(p));
+}
+
+CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *p, CUstream given) {
+    ENTER(true);
+    STREAM(given);
+    Block *a = block_at(p->dstDevice), *b = block_at(p->srcDevice);
+    if (!a || !b || a->device != p->dstContext->device || b->device != p->srcContext->device) {
+        return fault(CUDA_ERROR_INVALID_VALUE, "cuMemcpy3DPeerAsync of memory of other devices");
+    }
+    return copy_rows(s, __func__, PLAIN(p), (Rows)ROWS(p));
 }
 
 /* Events. */

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ...room import in_bytes
 from ..adapter import driver_wanted, remedy, toolkit
+from .neighbours import Neighbours, Rows
 
 # What is older has no recorded work, and no memory in the order of a stream.
 OLDEST_DRIVER = 12000
@@ -113,12 +114,16 @@ class Driver(Protocol):
         """Copy memory of the device."""
         ...
 
-    def bring(self, target: int, source: int, size: int, device: int, stream: Any) -> None:
-        """Copy memory of another device to the one that is current."""
+    def bring(self, target: int, source: int, rows: Rows, device: int, stream: Any) -> None:
+        """Copy rows of a device's memory, which may be another one's, to the current one."""
         ...
 
     def share(self, devices: Sequence[int]) -> None:
-        """Let kernels of each device reach the memory of the others, where machines can."""
+        """Let each device reach the memory of the others, where machines can."""
+        ...
+
+    def reaches(self, device: int, other: int) -> bool:
+        """Whether a device can reach the memory of another one; else copies pass the host."""
         ...
 
     def load(self, code: bytes, entry: str) -> Any:
@@ -184,7 +189,7 @@ class Driver(Protocol):
         ...
 
 
-class NvidiaDriver:
+class NvidiaDriver(Neighbours):
     """NVIDIA's driver.
 
     Raises:
@@ -207,7 +212,7 @@ class NvidiaDriver:
         version: int = self._ask("cuDriverGetVersion")
         self._version = version
         self._count = 0
-        self._shared: set[frozenset[int]] = set()
+        self._shared = set()
         # Streams that record the inside of choices, for those that are nested.
         self._inner: dict[int, list[Any]] = {}
         if version < OLDEST_DRIVER:
@@ -331,29 +336,6 @@ class NvidiaDriver:
 
     def copy(self, target: int, source: int, size: int, stream: Any) -> None:
         self._ask("cuMemcpyDtoDAsync", target, source, size, stream)
-
-    def bring(self, target: int, source: int, size: int, device: int, stream: Any) -> None:
-        # Memory of a pool is its own device's alone, so both are named.
-        here, there = self._contexts[self._current.device], self._contexts[device]
-        self._ask("cuMemcpyPeerAsync", target, here, source, there, size, stream)
-
-    def share(self, devices: Sequence[int]) -> None:
-        cuda, which = self._cuda, frozenset(devices)
-        if which in self._shared:
-            return
-        self._shared.add(which)
-        for one in devices:
-            pool = self._ask("cuDeviceGetDefaultMemPool", one)
-            told: list[Any] = []
-            for other in devices:
-                if other != one and self._ask("cuDeviceCanAccessPeer", other, one):
-                    access = cuda.CUmemAccessDesc()
-                    access.location.type = cuda.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
-                    access.location.id = other
-                    access.flags = cuda.CUmemAccess_flags.CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-                    told.append(access)
-            if told:
-                self._ask("cuMemPoolSetAccess", pool, told, len(told))
 
     def load(self, code: bytes, entry: str) -> Any:
         module = self._ask("cuModuleLoadData", code)

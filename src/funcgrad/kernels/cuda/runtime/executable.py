@@ -60,7 +60,7 @@ class CudaExecutable:
     """A program that a device can run.
 
     Attributes:
-        commands: what it is told to do.
+        program: what it was made of; `commands`: what the device is told to do.
         reusable: pairs of a result and an argument in whose memory it may be written.
         replays: whether it is recorded; a program whose way the host decides is not.
         decides: whether the device chooses the ways of its loops and branches.
@@ -73,7 +73,7 @@ class CudaExecutable:
     def __init__(self, program: CudaProgram, place: Place, name: str) -> None:
         if program.refused:
             raise NoKernelError(name, program.refused)
-        self.place = place
+        self.place, self.program = place, program
         # What is taken here, is taken of the device that is current.
         place.enter()
         self.commands: Commands = commands_of(program)
@@ -131,6 +131,12 @@ class CudaExecutable:
             inputs[whose[k]] if k in whose else place.pool.take(size)
             for k, size in enumerate(self._sizes)
         ]
+        for k in whose:
+            # Other devices may still copy what is there.
+            readers = inputs[whose[k]].readers
+            for reader in readers:
+                place.driver.follow(place.stream, reader)
+            readers.clear()
         bases = {
             "input": [m.address for m in inputs],
             "output": [m.address for m in outputs],

@@ -15,7 +15,7 @@ import numpy as np
 
 from ....ir.avals import ShapedArray
 from .capsules import CUDA, CUDA_MANAGED, Described, capsule, opened, row_strides
-from .place import Place, together
+from .place import Place
 from .pool import Memory
 
 # What CUDA calls the stream that libraries use where they name none, and the one of each thread.
@@ -113,19 +113,6 @@ def lend(place: Place, memory: Any, stream: int) -> None:
             place.driver.follow(stream, place.stream)
     if isinstance(memory, Memory):
         memory.readers.add(stream)
-
-
-def moved(place: Place, source: Place, memory: Any) -> Memory:
-    """The bytes of another device's memory in a new one of this device; the host does not wait."""
-    with together([place, source]):
-        place.enter()
-        found = place.pool.take(memory.size)
-        lend(source, memory, place.driver.address_of(place.stream))
-        place.enter()
-        if memory.size:
-            ends = found.address, memory.address
-            place.driver.bring(*ends, memory.size, source.number, place.stream)
-    return found
 
 
 def _nothing() -> None:

@@ -7,7 +7,7 @@ it once and gives each command to every device; nobody waits but the streams.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class MeshExecutable:
 
     Args:
         places: the devices, row-major; `coordinates`: of each its place along each axis.
+        nccl: gives what joins them; not asked where they do not meet.
     Raises:
         NoKernelError: it has a step without a kernel, or ranks meet where data decide whether.
     """
@@ -40,14 +41,15 @@ class MeshExecutable:
         places: Sequence[Place],
         coordinates: Sequence[dict[Any, int]],
         name: str,
-        nccl: Nccl,
+        nccl: Callable[[], Nccl],
     ) -> None:
         self.parts = [CudaExecutable(program, place, name) for place in places]
-        self.nccl = nccl
         self._coordinates = coordinates
         self._body = self.parts[0].commands.body
         _check(self._body, name)
+        self.nccl: Nccl | None = None
         if meets(self._body):
+            self.nccl = nccl()
             # Within a process, NCCL reads what others have where it lies.
             places[0].driver.share([place.number for place in places])
         # The first call makes what cannot be made while streams record: communicators, zeros. So
@@ -57,10 +59,18 @@ class MeshExecutable:
         self._zeros: dict[tuple[int, int], Memory] = {}
         self._indices: dict[tuple[int, Any], Memory] = {}
 
-    def __call__(self, inputs: Sequence[Sequence[Memory]]) -> list[list[Memory]]:
-        """Put the program into the streams of its devices; of each rank, its results' memory."""
+    def __call__(
+        self, inputs: Sequence[Sequence[Memory]], reused: Sequence[Sequence[tuple[int, int]]]
+    ) -> list[list[Memory]]:
+        """Put the program into the streams of its devices; of each rank, its results' memory.
+
+        Args:
+            reused: of each rank, pairs out of `reusable` of its part: the result is written into
+                the argument's memory.
+        """
         with together(part.place for part in self.parts):
-            made = [part.begin(given) for part, given in zip(self.parts, inputs, strict=True)]
+            told = zip(self.parts, inputs, reused, strict=True)
+            made = [part.begin(given, pairs) for part, given, pairs in told]
             ranks = [running for _, running in made]
             if self.replays:
                 addresses = tuple(a for rank in ranks for a in rank.addresses)
@@ -103,6 +113,7 @@ class MeshExecutable:
             self._clear(ranks, command, groups)
         places = [rank.place.number for rank in ranks]
         told = [(tuple(places[k] for k in group), [sides[k] for k in group]) for group in groups]
+        assert self.nccl is not None
         self.nccl.meet(exchange, told, Amount(command.numbers, command.dtype, command.bytes))
 
     def _groups(self, exchange: Exchange) -> list[tuple[int, ...]]:
