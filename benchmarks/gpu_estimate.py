@@ -24,7 +24,8 @@ import funcgrad.numpy as fnp
 from funcgrad.control.jit import simplified_for_gpu as simplified
 from funcgrad.kernels.cuda.matmuls import MatmulLaunch
 from funcgrad.kernels.cuda.program import cuda_program
-from funcgrad.kernels.cuda.runtime.commands import Walk, commands_of
+from funcgrad.kernels.cuda.runtime.commands import Walk
+from funcgrad.kernels.cuda.runtime.writing import commands_of
 
 # NVIDIA's data sheet of the H200 SXM: bytes, and dense floating-point operations, of a second.
 BYTES = 4.8e12

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Of smaller arrays a copy takes no time; and so many elements have to stay for each that is new.
 _LEAST, _TIMES = 64, 8
+# On a GPU a launch takes as long as a copy of so many, and an update by itself is a launch.
+_LAUNCHED = 1 << 14
 # Loops in registers go over all elements in vectors, in every turn.
 _LARGE, _RARE = 1024, 32
 
@@ -48,7 +50,8 @@ def takers(values: Definitions, kept: int) -> dict[Var, Var]:
             if isinstance(values.rules.get(source), Map) and source not in found:
                 # The two are computed together, element by element.
                 continue
-            if var.aval.size < _TIMES * np.prod(rule.extents, dtype=np.int64):
+            least = 0 if values.in_order else _LAUNCHED
+            if var.aval.size < max(_TIMES * np.prod(rule.extents, dtype=np.int64), least):
                 continue
         if _comes_last(values, eqns, eqn, source):
             values.rules[var] = rule

@@ -367,8 +367,7 @@ class Definitions:
         self.define()
         if not self.halves:
             add_in_place(self)
-        if self.in_order:
-            self.takes = takers(self, self.kept)
+        self.takes = takers(self, self.kept)
         self.inlined = Inlining(self.jaxpr, self).chosen()
         unmoved(self)
         while (items := self._all_items()) is None:

@@ -49,11 +49,13 @@ def parts_of(nest: Nest, division: Division) -> list[Part]:
     column, grain = _columns(updates.body, nest)
     shared = column is not None and updates.cost > least
     copies = _copied(nest) if nest.takes else None
-    if division.in_order and (shared or base.cost > least or copies is not None):
-        loops = [n for n in base.body if isinstance(n, For)]
-        lead = loops[0] if loops and base.cost > least else None
-        base = base._replace(lead=lead, notes=("what a scatter starts as",), copies=copies)
-        return [base, updates._replace(lead=column, grain=grain) if shared else updates]
+    if copies is not None or (division.in_order and (shared or base.cost > least)):
+        base = base._replace(notes=("what a scatter starts as",), copies=copies)
+        if division.in_order:
+            loops = [n for n in base.body if isinstance(n, For)]
+            base = base._replace(lead=loops[0] if loops and base.cost > least else None)
+            updates = updates._replace(lead=column, grain=grain) if shared else updates
+        return [base, updates]
     return [Part([*base.body, *updates.body], base.cost + updates.cost)]
 
 

@@ -2,7 +2,8 @@
 
 In: loops. Out: yes or no. The one idea: two turns are apart if every access to a buffer that the
 loop writes moves with the axis, all by the same stride, further than the loops inside reach; or if
-a scatter is promised to meet no element twice. What cannot be shown this way is done in order.
+all else moves it by whole rows, whatever data say, and the axis goes along a row; or if a scatter
+is promised to meet no element twice. What cannot be shown this way is done in order.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ def _apart(loop: For, private: frozenset[Buffer]) -> bool:
         if access.writes:
             written.add(access.buffer)
     return all(
-        _by_component(touched[b], loop.axis, inner) or _by_window(touched[b], loop.axis, inner)
+        _by_component(touched[b], loop.axis, inner)
+        or _by_window(touched[b], loop.axis, inner)
+        or _by_column(touched[b], loop.axis)
         for b in written - private - _promised(loop)
     )
 
@@ -136,6 +139,21 @@ def _by_window(found: list[Access], axis: Axis, inner: set[Axis]) -> bool:
         low, high = (min(low, bounds[0]), max(high, bounds[1])) if k else (bounds[0], bounds[1])
     same = all(a == around[0] for a in around)
     return len(steps) == 1 and same and high - low < abs(next(iter(steps)))
+
+
+def _by_column(found: list[Access], axis: Axis) -> bool:
+    """Whether each turn has a column of a matrix: all else moves an access by whole rows.
+
+    The position within a row is then that of the axis. A loop's own place may be data's choice.
+    """
+    offsets = [offset_of(a.buffer, a.place) for a in found]
+    step, const = offsets[0].axes.get(axis, 0), offsets[0].const
+    row = step * axis.extent
+    if step <= 0 or any(o.axes.get(axis) != step for o in offsets):
+        return False
+    moves = [c for o in offsets for a, c in o.axes.items() if a is not axis]
+    moves += [c for o in offsets for _, c in o.dynamic] + [o.const - const for o in offsets]
+    return all(c % row == 0 for c in moves)
 
 
 def touches(access: Access, axes: list[Axis]) -> tuple[object, ...] | None:

@@ -21,7 +21,8 @@ from .custom import CustomLaunch
 from .emulator import Emulator
 from .lanes import NDArray
 from .program import CudaProgram
-from .runtime.commands import Copy, Leave, Run, Slot, Walk, commands_of
+from .runtime.commands import Copy, Leave, Run, Slot, Walk
+from .runtime.writing import commands_of
 from .threads import run_threads
 from .words import memory_type
 

@@ -19,6 +19,7 @@ from ...ir.printing import names_of
 from ...ir.sources import describe
 from ..chunks import GPU
 from ..explain import count
+from ..in_place import update_in_place
 from ..items import Backwards
 from ..library import LibraryKernel, Stage
 from ..library.gemm import Gemm
@@ -156,6 +157,7 @@ def cuda_program(
         takes: whether a product is cuBLASLt's.
     """
     block = Builder(simplify, _outline, GPU).block(closed)
+    update_in_place(block)
     library = CudaLibrary()
     # Pairs of products first: of them a map alone would leave nothing for the gradient.
     ends = {k: e for b in _blocks(block) for k, e in paired(b, takes).items()}
@@ -182,6 +184,10 @@ def cuda_program(
             continue
         if not isinstance(step, Launch):
             refused += _refusal(around, step)
+            continue
+        if step.kernel.copies is not None:
+            # The device copies by itself, and need not where the argument was given away.
+            steps[id(step)] = []
             continue
         absent = _without_code(around, step)
         if absent:

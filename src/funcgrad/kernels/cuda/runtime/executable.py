@@ -35,12 +35,12 @@ from .commands import (
     Slot,
     Until,
     Walk,
-    commands_of,
 )
 from .conditions import CASES, WHILE
 from .place import Place
 from .pool import Memory
 from .recordings import Recordings
+from .writing import commands_of
 
 
 class NoKernelError(RuntimeError):
@@ -208,7 +208,9 @@ class Running(Walk):
 
     def copy(self, command: Copy) -> None:
         ends = self.address(command.target), self.address(command.source)
-        self.place.driver.copy(*ends, command.bytes, self.stream)
+        # An argument that was given away is there already.
+        if ends[0] != ends[1]:
+            self.place.driver.copy(*ends, command.bytes, self.stream)
 
     def leave(self, command: Leave) -> None:
         driver, stream = self.place.driver, self.place.stream

@@ -83,12 +83,11 @@ class MeshExecutable:
         for command in body:
             if isinstance(command, Meet):
                 self._meet(ranks, command)
-            elif isinstance(command, Repeat) and meets(command.body):
-                turns = range(command.length)
-                for turn in reversed(turns) if command.reverse else turns:
+            elif isinstance(command, Repeat) and any(map(meets, inner_commands(command))):
+                for turn, inner in command.turns():
                     for rank in ranks:
                         rank.turns[command.loop] = turn
-                    self._all(ranks, command.body)
+                    self._all(ranks, inner)
             else:
                 for rank in ranks:
                     rank.place.enter()
@@ -168,7 +167,8 @@ def _check(body: Sequence[Command], name: str) -> None:
     for command in body:
         inner = inner_commands(command)
         if isinstance(command, Repeat):
-            _check(command.body, name)
+            for body in inner:
+                _check(body, name)
         elif any(map(meets, inner)):
             what = "a loop or a branch that data decide has a collective inside"
             why = "each device would decide for itself whether it comes to it"
