@@ -198,8 +198,9 @@ def aligned(producer: Member, consumer: Member, depth: int) -> bool:
 class Fuser:
     """Joins the nests of a program."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, follows: bool = False) -> None:
         self.program = program
+        self.follows = follows  # what is made of a running fold may be made in its turns
         self.shared = Shared(())
         self.items: list[Group | Step] = []
         self.position: dict[Buffer, int] = {}
@@ -323,6 +324,10 @@ class Fuser:
     def join(self, group: Group, member: Member) -> str:
         """Add a nest to a group if they can share loops; else say why not."""
         serial = [m for m in (member, *group.members) if m.form in ("running", "scatter")]
+        if serial and self.follows and self._is_of_turns(group, member):
+            group.chains[member.nest.target] = group.chain_with(member)
+            group.members.append(member)
+            return ""
         if serial:
             return f"{serial[0].nest.target} goes one step after the other"
         if len(group.members) >= _MANY:
@@ -343,6 +348,19 @@ class Fuser:
         group.members.append(member)
         group.depth = depth
         return ""
+
+    def _is_of_turns(self, group: Group, member: Member) -> bool:
+        """Whether a map reads a running fold, and what else its turns make, where they make it."""
+        first, loops = group.members[0], tuple(a.extent for a in member.order)
+        if first.form != "running" or member.form != "map" or loops != group.extents:
+            return False
+        if member.conditions or not member.reads & group.targets:
+            return False
+        if {self.root(b) for b in member.reads} & group.targets - member.reads:
+            return False
+        if len(group.members) >= _MANY or group.chain_with(member) > _LONGEST:
+            return False
+        return all(aligned(m, member, len(loops)) for m in group.members)
 
     def _linked(self, group: Group, member: Member) -> bool:
         """Whether a nest reads what the group makes, or much of what the group reads."""

@@ -254,7 +254,7 @@ class Builder:
         for buffer, value in zip(program.inputs[:count], closed.consts, strict=True):
             constants[buffer] = captured(value, buffer.dtype)
         arrange(program)
-        items = Fuser(program).run()
+        items = Fuser(program, follows=not in_order).run()
         inputs = program.inputs[count:]
         views = program.views
         block = Block(closed.jaxpr, inputs, program.outputs, [], constants, views, items)

@@ -7,15 +7,18 @@ at once; then these folds are added up, and every chunk runs on from its start.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..ir.loops import (
     Affine,
     Axis,
+    Const,
     DType,
     Expr,
+    Index,
     IndexTuple,
     Load,
     apply,
@@ -24,18 +27,61 @@ from ..ir.loops import (
     const,
     select,
 )
-from ..ir.nests import Acc, Accumulate, Advance, Buffer, For, Node, Store, constant, identity_of
+from ..ir.nests import (
+    Acc,
+    Accumulate,
+    Advance,
+    Buffer,
+    For,
+    Node,
+    Store,
+    constant,
+    identity_of,
+    rewrite,
+    rewrite_index,
+)
 from .items import Nest
 
 
 def running_turn(
-    op: str, dtype: DType, value: Expr, keep: Callable[[Expr], Node]
+    op: str, dtype: DType, value: Expr, keep: Callable[[Expr], list[Node]]
 ) -> tuple[list[Acc], list[Node]]:
     """The carried values of a running fold and its body; `keep` stores what it has come to."""
     if op == "logaddexp":
         return _log_of_sums(dtype, value, keep)
     acc = Acc(op, dtype, "acc1")
-    return [acc], [Accumulate(acc, value), keep(acc)]
+    return [acc], [Accumulate(acc, value), *keep(acc)]
+
+
+def stored(
+    nests: Sequence[Nest], index: IndexTuple, total: Expr, visible: Callable[[Buffer], bool]
+) -> list[Node]:
+    """The stores of a running fold in one turn, and of what is made of it at the same place.
+
+    Args:
+        nests: the fold, then maps of it; `index`: where this turn is, `total`: what it has come to.
+        visible: whether somebody else reads a buffer.
+    """
+    fold, *maps = nests
+    values: dict[Buffer, Expr] = {fold.target: cast(total, fold.target.dtype)}
+    for nest in maps:
+        places = dict(zip(nest.kept, index, strict=True))
+
+        def leaf(node: Expr, again: Any, places: dict[Axis, Affine] = places) -> Expr | None:
+            if isinstance(node, Index):
+                return Index(rewrite_index(node.affine, again, places))
+            if not isinstance(node, Load):
+                return None
+            guard = None if node.guard is None else again(node.guard)
+            value = values.get(node.source)
+            if value is not None:
+                zero = Const(0, node.dtype)
+                return value if guard is None else select(guard, value, zero)
+            moved = tuple(rewrite_index(i, again, places) for i in node.index)
+            return Load(node.source, moved, node.dtype, guard)
+
+        values[nest.target] = rewrite(nest.value, leaf, {})
+    return [Store(b, index, value) for b, value in values.items() if visible(b)]
 
 
 def divides(op: str, dtype: DType) -> bool:
@@ -84,7 +130,7 @@ def in_chunks(
 
 
 def _log_of_sums(
-    dtype: DType, value: Expr, keep: Callable[[Expr], Node]
+    dtype: DType, value: Expr, keep: Callable[[Expr], list[Node]]
 ) -> tuple[list[Acc], list[Node]]:
     """log Σ exp as a pair: the greatest element m, and r = Σ exp(x - m) over all others.
 
@@ -103,4 +149,4 @@ def _log_of_sums(
     after = apply("max", most, value)
     others = select(apply("gt", value, most), scaled, apply("add", rest, share))
     total = apply("add", after, apply("log1p", others))
-    return [most, rest], [keep(total), Advance([(most, after), (rest, others)])]
+    return [most, rest], [*keep(total), Advance([(most, after), (rest, others)])]

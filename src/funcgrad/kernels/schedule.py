@@ -48,7 +48,7 @@ from .cutting import Cutter
 from .fuse import Group, Member, cost_of
 from .items import Nest
 from .phases import Made, Phase, is_short
-from .running import costly, divides, in_chunks, running_turn
+from .running import costly, divides, in_chunks, running_turn, stored
 from .scattering import parts_of
 from .stretches import in_stretches
 from .tiles import tiled
@@ -373,8 +373,10 @@ class Scheduler:
             bodies = in_chunks(nest, along, index, value, self.chunk, count)
             return self._cutter().running(bodies, grain, cost / 2)
 
-        def keep(total: Expr) -> Node:
-            return Store(nest.target, index, cast(total, nest.target.dtype))
+        nests = [m.nest for m in self.group.members]
+
+        def keep(total: Expr) -> list[Node]:
+            return stored(nests, index, total, self.visible)
 
         accs, body = running_turn(nest.op, nest.dtype, value, keep)
         nodes = loops_over([along], body, accs, vector=False)

@@ -142,3 +142,105 @@ def test_sums_are_written_over_a_donated_row(gpu):
     assert given.is_deleted() and out.unsafe_buffer_pointer() == place
     want = np.cumsum(x[::-1].astype(np.float64))[::-1]
     np.testing.assert_allclose(out, want, rtol=1e-4, atol=1e-3)
+
+
+# What is made of a running fold is stored by its kernel.
+
+
+def doubled(fold, x):
+    return fold(x) * 2
+
+
+def with_the_fold(fold, x):
+    y = fold(x)
+    return y, y * x[..., ::-1]
+
+
+def chained(fold, x):
+    y = fold(x) + 1
+    z = y * y
+    return z - x, fnp.where(x > 0, z, y), y
+
+
+def small_and_large(fold, x):
+    # The dtype of the fold rounds before the product.
+    return (fold(x.astype(fnp.bfloat16)) * fnp.bfloat16(3)).astype(fnp.float32)
+
+
+FOLDS = {
+    "rows": lambda x: lax.cumsum(x, axis=1),
+    "rows backwards": lambda x: lax.cumsum(x, axis=1, reverse=True),
+    "extremes": lambda x: lax.cummax(x, axis=1),
+    "columns": lambda x: lax.cumsum(x, axis=0),
+    "columns backwards": lambda x: lax.cummin(x, axis=0, reverse=True),
+    "logarithms": lambda x: lax.cumlogsumexp(x, axis=0),
+    "short rows": lambda x: lax.cumsum(x[:, :30], axis=1),
+}
+MADE = [doubled, with_the_fold, chained, small_and_large]
+
+
+@pytest.mark.parametrize("name", FOLDS)
+@pytest.mark.parametrize("made", MADE)
+def test_what_is_made_of_a_fold_is_stored_by_its_kernel(name, made):
+    x = numbers("float32", 3, 300)
+    x = x[:, :30] if name == "short rows" else x
+    fold = FOLDS[name]
+    program, want, found = both_ways(*traced(lambda x: made(fold, x), x))
+    kernels = [k for k in program.kernels if not k.name.endswith("_clear")]
+    assert len(kernels) == 1
+    # The very bits of the fold, stored, and of a map of that.
+    whole, _, (plain, _) = both_ways(*traced(fold, x.astype(getattr(fnp, _given(made)))))
+    assert kernels[0].launch.kind == whole.kernels[-1].launch.kind
+    rest, _, (after, _) = both_ways(
+        *traced(lambda x, y: made(lambda _: y, x), x, plain[0].reshape(x.shape))
+    )
+    for g, a, other, w in zip(found[0], after, found[1], want, strict=True):
+        assert g.tobytes() == a.tobytes() == other.tobytes()
+        np.testing.assert_allclose(g, w, 2e-2 if made is small_and_large else 1e-3, 2e-2)
+
+
+def _given(made):
+    return "bfloat16" if made is small_and_large else "float32"
+
+
+def test_a_row_in_parts_is_mapped_in_the_same_order():
+    x = numbers("float32", LENGTH)
+    closed, inputs = traced(lambda x: fnp.exp(fnp.cumsum(x) * 0.01), x)
+    program, _, (first, _) = both_ways(closed, inputs)
+    assert [k.launch.kind for k in program.kernels] == ["map", "scan"]
+    assert program.kernels[1].launch.parts > 1
+    for seed in (2, 3):
+        assert emulate(program, inputs, seed=seed)[0].tobytes() == first[0].tobytes()
+
+
+def differences(x):
+    y = fnp.cumsum(x, 1)
+    return y[:, 1:] - y[:, :-1]
+
+
+def turned(x):
+    return fnp.cumsum(x, 1)[:, ::-1] * 2
+
+
+def of_all(x):
+    y = fnp.cumsum(x, 1)
+    return y / y[:, -1:]
+
+
+@pytest.mark.parametrize("f", [differences, turned, of_all])
+def test_what_reads_other_places_waits_for_the_whole_fold(f):
+    x = np.abs(numbers("float32", 5, 600)) + 1
+    program, (want,), found = both_ways(*traced(f, x))
+    assert [k.launch.kind for k in program.kernels][0] == "scan" and len(program.kernels) == 2
+    for (g,) in found:
+        np.testing.assert_allclose(g, want, 1e-3, 1e-3)
+
+
+def test_a_map_of_a_fold_compiles_to_the_same_bits():
+    x = numbers("float32", 3, 700)
+    program, _, (found, _) = both_ways(*traced(lambda x: with_the_fold(FOLDS["rows"], x), x))
+    (kernel,) = program.kernels
+    outs = [np.zeros(x.shape, np.float32) for _ in range(2)]
+    launch = kernel.launch
+    Processors(program.text).launch(launch.name, launch.blocks, launch.threads, [x, *outs])
+    assert [o.tobytes() for o in outs] == [f.tobytes() for f in found]
