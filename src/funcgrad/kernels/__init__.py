@@ -4,7 +4,7 @@ To be read in the order of a compile. `pipeline` calls the stages; the rest are 
 
 1. what an eqn computes: `lowering`, over `items`, `rules`, `storage`; with `views`, `products`,
    `sums`, `contract`, `libraries`; of branches and loops `choices`, `elements`, `turns`,
-   `recurrence`; of complex numbers `parts`.
+   `recurrence`, `counters`; of complex numbers `parts`.
 2. which values need memory, and how they lie there: `dying`, `inlining`, `layouts`.
 3. which values are computed together: `fuse`.
 4. loops: `schedule`, in `phases`; `running` and `scattering` for folds in order and for scatters;

@@ -21,6 +21,7 @@ from .chains import earliest, first_reader, shares_well, turns_of
 from .choices import chooser
 from .chunks import CPU, Division
 from .contract import gemm_kernel, gemm_outline, looped_kernel
+from .counters import counted
 from .fuse import Fuser, Group, reads_of
 from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
 from .layouts import arrange
@@ -339,7 +340,10 @@ class Builder:
     ) -> list[BlockStep]:
         """The steps of an item."""
         if not isinstance(item, Group):
-            return self._turns(item, wanted, block) or [self.step(item, block)]
+            made = self._turns(item, wanted, block)
+            if not made and self.division.outlines:
+                item = counted(item, wanted, lambda values: self._kept(values, block))
+            return made or [self.step(item, block)]
         self.kernels += 1
         seen, name = visible[id(item)].__contains__, f"k{self.kernels}"
         made = Scheduler(item, seen, name, self.division).kernels()
@@ -378,7 +382,10 @@ class Builder:
         )
 
     def _table(self, table: Table, block: Block) -> Buffer:
-        values = table.values()
+        return self._kept(table.values(), block)
+
+    def _kept(self, values: np.ndarray[Any, Any], block: Block) -> Buffer:
+        """The constant that holds these values."""
         for buffer, held in block.constants.items():
             if held is values:
                 return buffer
