@@ -3,17 +3,19 @@
     python benchmarks/gpu_estimate.py [words of names ...]
 
 Needs no GPU. A row is a work of `gpu.py`: its launches in one call (loops turn by turn); the bytes
-that they name, each buffer whole and once a launch; these over the least that any program moves,
-which reads its arguments and writes its results once; and the time that the launches cannot go
-below on an H200: of each the longer of its bytes at the rate of the memory and, of products, its
-operations at the highest rate of their arithmetic. What stays in the cache is quicker than that;
-gaps between launches, and what a launch reads again, come on top. Products are cuBLASLt's, whatever
-it would say of them; operations of convolutions are not counted, those of attention are the work's.
+of the buffers that they name, once a launch, each whole or as many elements as its loops can touch;
+these over the arguments read and the results written once, the least for whoever changes all of
+them; and the time that the launches cannot go below on an H200: of each the longer of its bytes at
+the rate of the memory and, of products, its operations at the highest rate of their arithmetic.
+What stays in the cache is quicker than that; gaps between launches, and what a launch reads again,
+come on top. A state is donated. Products are cuBLASLt's, whatever it would say of them; operations
+of convolutions are not counted, those of attention are the work's.
 """
 
 from __future__ import annotations
 
 import argparse
+from math import prod
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,10 +24,14 @@ from gpu_works import works
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad.control.jit import simplified_for_gpu as simplified
+from funcgrad.ir.nests import For, offset_of
+from funcgrad.kernels.cuda.apart import accesses
 from funcgrad.kernels.cuda.matmuls import MatmulLaunch
+from funcgrad.kernels.cuda.plan import CudaLaunch
 from funcgrad.kernels.cuda.program import cuda_program
 from funcgrad.kernels.cuda.runtime.commands import Walk
 from funcgrad.kernels.cuda.runtime.writing import commands_of
+from funcgrad.kernels.memory import reusable
 
 # NVIDIA's data sheet of the H200 SXM: bytes, and dense floating-point operations, of a second.
 BYTES = 4.8e12
@@ -34,20 +40,36 @@ HEAD = "work|launches|moved|over the least|operations|not below"
 
 
 class Count(Walk):
-    """Adds up what a run of commands would do."""
+    """Adds up what a run of commands would do.
 
-    def __init__(self):
+    Args:
+        over: of a result the argument in whose memory it is written.
+    """
+
+    def __init__(self, over=()):
         super().__init__()
         self.launches = self.moved = self.flops = 0
         self.seconds = 0.0
+        self.over = dict(over)
+        self.known = {}
 
     def launch(self, command):
         """A kernel."""
-        self.add(sum(b.bytes for b in command.kernel.params), command.kernel.launch)
+        kernel = command.kernel
+        if kernel not in self.known:
+            self.known[kernel] = touched(kernel)
+        self.add(self.known[kernel], kernel.launch)
 
     def copy(self, command):
-        """A copy reads and writes."""
-        self.add(2 * command.bytes, None)
+        """A copy reads and writes, but for what is there already."""
+        ends = [
+            slot._replace(region="input", number=self.over[slot.number])
+            if slot.region == "output" and slot.number in self.over
+            else slot
+            for slot in (command.target, command.source)
+        ]
+        if ends[0] != ends[1]:
+            self.add(2 * command.bytes, None)
 
     def add(self, moved, launch):
         """One launch."""
@@ -60,6 +82,33 @@ class Count(Walk):
         self.launches += 1
         self.moved += moved
         self.seconds += seconds
+
+
+def touched(kernel):
+    """The bytes that a kernel can touch of its buffers."""
+    launch = kernel.launch
+    if not isinstance(launch, CudaLaunch):
+        return sum(b.bytes for b in kernel.params)
+    around = {loop.axis: loop.axis.extent for loop in launch.grid}
+    around |= {} if launch.chunk is None else {launch.chunk: launch.chunk.extent}
+    places = {}
+    for extents, access in visited(launch.body, around):
+        offset = offset_of(access.buffer, access.place)
+        axes = extents if offset.dynamic else offset.axes
+        turns = prod(extents.get(axis, 1) for axis in axes)
+        key = offset.const, frozenset(offset.axes.items()), offset.dynamic
+        places.setdefault(access.buffer, {})[key] = turns * access.buffer.dtype.itemsize
+    known = {b: min(b.bytes, sum(found.values())) for b, found in places.items()}
+    return sum(known.get(b, b.bytes) for b in kernel.params)
+
+
+def visited(body, around):
+    """Each access of the statements, and the extents of the loops around it."""
+    for node in body:
+        if isinstance(node, For):
+            yield from visited(node.body, {**around, node.axis: node.axis.extent})
+        else:
+            yield from ((around, access) for access in accesses([node]))
 
 
 class Ours:
@@ -77,12 +126,23 @@ def counted(work):
     """What a call of a work does, and the least bytes that any program would move."""
     closed = simplified(fg.make_jaxpr(work.make(Ours))(*work.args))
     program = cuda_program(closed, simplified, lambda product: True)
-    count = Count()
-    count.all(commands_of(program).body)
     block = program.block
+    count = Count(donated(block, work.args) if work.carry else ())
+    count.all(commands_of(program).body)
     read = {block.root(b) for s in block.steps for b in s.reads}
     ends = [b.bytes for b in block.inputs if b in read] + [b.bytes for b in block.outputs]
     return SimpleNamespace(count=count, least=sum(ends), refused=program.refused)
+
+
+def donated(block, args):
+    """Pairs of a result and a part of the state in whose memory it is written, each once."""
+    state = len(fg.tree.leaves(args[0]))
+    results, arguments = {}, set()
+    for result, argument in reusable(block):
+        if argument < state and argument not in arguments and result not in results:
+            results[result] = argument
+            arguments.add(argument)
+    return results.items()
 
 
 def text_of(x, units):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import bench_updates as updates
 import gpu_steps as steps
 import ml_dtypes
 import numpy as np
@@ -177,6 +178,7 @@ def works(scale):
     found += [
         Work("MLP train step", mlp, layers, flops=flops),
         *trained(scale == 1),
+        *updated(scale == 1),
         Work("empty call", lambda lib: lambda x: x, lambda: [f32(4)]),
         Work("50 kernels", fifty, lambda: [f32(64, 64) if scale == 1 else f32(4, 4)]),
     ]
@@ -221,6 +223,54 @@ def attentions(length, full):
         Work(f"attention over {length}", attention, parts, flops=flops),
         Work(
             f"attention's gradient over {length}", attention_gradient, parts, flops=7 * flops // 2
+        ),
+    ]
+
+
+def updated(full):
+    """Few elements of large arrays changed, and what is made of running folds."""
+    turns, size = (1000, 1_000_000) if full else (3, 20)
+    rows, row = (4096, 512) if full else (70, 4)
+
+    def sets(tools, x):
+        x = tools.tensor(x)
+
+        def call():
+            found = x.clone()
+            for i in range(turns):
+                found[3 * i + 1] = tools.torch.sin(found[i]) * 2
+            return found
+
+        return call
+
+    def caches(tools, cache, row, at):
+        cache, row = tools.tensor(cache), tools.tensor(row)
+
+        def call():
+            cache[int(at)] = row
+            return cache, cache[:64] @ row
+
+        return call
+
+    return [
+        Work(
+            f"{turns:,} elements of {size:,} set in turns",
+            lambda lib: updates.recurrence(lib.fw, turns),
+            lambda: [f32(size)],
+            torch=sets,
+        ),
+        Work(
+            f"a row into a cache of {rows} × {row}",
+            lambda lib: updates.cached(lib.fw),
+            lambda: [f32(rows, row), f32(row), np.int32(7)],
+            torch=caches,
+            carry=True,
+        ),
+        Work(
+            "exponential of a cumsum of rows",
+            lambda lib: lambda x: lib.np.exp(0.01 * lib.np.cumsum(x, -1)),
+            lambda: [f32(rows * 16 if full else 4, row)],
+            8 * (rows * 16 if full else 4) * row,
         ),
     ]
 
