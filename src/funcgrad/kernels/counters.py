@@ -32,16 +32,18 @@ def counted(step: Step, wanted: Set[Buffer], place: Callable[[Table], Buffer]) -
     what = step.what
     if not isinstance(what, Region) or what.kind != "scan" or not what.parts["length"]:
         return step
-    parts = what.parts
-    closed, first = parts["jaxpr"], parts["num_consts"]
+    parts: dict[str, Any] = what.parts
+    closed: ClosedJaxpr = parts["jaxpr"]
+    first: int = parts["num_consts"]
     tables: dict[int, Table] = {}
     for k in range(parts["num_carry"]):
         start = step.eqn.invars[first + k]
         grows = _growth(closed.jaxpr, first + k, k)
         if grows is not None and isinstance(start, Literal) and step.outputs[k] not in wanted:
-            turns = np.arange(parts["length"]) * grows + int(to_ndarray(start.val))
-            ordered = turns[::-1] if parts["reverse"] else turns
-            tables[k] = np.ascontiguousarray(ordered).astype(start.aval.dtype)
+            dtype = start.aval.dtype
+            steps, begin = np.arange(parts["length"]).astype(dtype), to_ndarray(start.val)
+            rows: Table = steps * np.asarray(grows, dtype) + np.asarray(begin, dtype)
+            tables[k] = np.ascontiguousarray(rows[::-1]) if parts["reverse"] else rows
     if not tables:
         return step
     jaxpr, moved = closed.jaxpr, [first + k for k in tables]

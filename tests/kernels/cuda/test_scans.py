@@ -191,7 +191,7 @@ def test_what_is_made_of_a_fold_is_stored_by_its_kernel(name, made):
     # The very bits of the fold, stored, and of a map of that.
     whole, _, (plain, _) = both_ways(*traced(fold, x.astype(getattr(fnp, _given(made)))))
     assert kernels[0].launch.kind == whole.kernels[-1].launch.kind
-    rest, _, (after, _) = both_ways(
+    _, _, (after, _) = both_ways(
         *traced(lambda x, y: made(lambda _: y, x), x, plain[0].reshape(x.shape))
     )
     for g, a, other, w in zip(found[0], after, found[1], want, strict=True):
@@ -231,7 +231,7 @@ def of_all(x):
 def test_what_reads_other_places_waits_for_the_whole_fold(f):
     x = np.abs(numbers("float32", 5, 600)) + 1
     program, (want,), found = both_ways(*traced(f, x))
-    assert [k.launch.kind for k in program.kernels][0] == "scan" and len(program.kernels) == 2
+    assert program.kernels[0].launch.kind == "scan" and len(program.kernels) == 2
     for (g,) in found:
         np.testing.assert_allclose(g, want, 1e-3, 1e-3)
 

@@ -257,9 +257,9 @@ def _lines(body: Sequence[Command], depth: int, who: str) -> list[str]:
             for k, lines in enumerate(inner):
                 heads = (f"{margin}  every other turn, from the first", f"{margin}  the others")
                 found += [heads[k], *lines] if len(inner) > 1 else lines
-            for which, body in (("first", command.first), ("last", command.last)):
-                if body is not None:
-                    found += [f"{margin}  the {which} one", *_lines(body, depth + 1, who)]
+            for which, other in (("first", command.first), ("last", command.last)):
+                if other is not None:
+                    found += [f"{margin}  the {which} one", *_lines(other, depth + 1, who)]
         elif isinstance(command, Leave):
             reads, writes = (", ".join(_place(s) for s, _ in x) for x in command[2:])
             found.append(f"{margin}the host computes {command.name}({reads}) -> ({writes})")

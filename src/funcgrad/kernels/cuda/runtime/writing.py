@@ -102,8 +102,8 @@ class _Writer:
             return self.custom(block, step)
         if isinstance(step, Launch) and step.kernel.copies is not None:
             (target,) = step.writes
-            ends = (self.of(block, b) for b in (target, step.kernel.copies))
-            return _copied(*ends, target.bytes)
+            places = self.of(block, target), self.of(block, step.kernel.copies)
+            return _copied(*places, target.bytes)
         found: list[Command] = []
         for kernel in self.program.steps[id(step)]:
             if kernel.launch.blocks:
@@ -172,7 +172,7 @@ class _Writer:
             return [*found, Repeat(loop, step.length, step.reverse, (turn,))] if turn else found
         kept, places = stacked_carries(step), self.places(step, body, writes)
         made = _stacked_results(step, kept) if step.length else {}
-        starts = [now for now, _ in places]
+        starts = [here for here, _ in places]
         for k, row in kept.items():
             starts[k] = _further(writes[n + row], (step.length - 1) * step.reverse * sizes[k])
         for k in made:
@@ -184,15 +184,15 @@ class _Writer:
         def turns(number: int, first: bool = False, last: bool = False) -> list[Command]:
             pairs = [pair[:: -1 if number % 2 else 1] for pair in places]
             for k, row in kept.items():
-                then = _further(rows[row], -sizes[k] if step.reverse else sizes[k])
-                pairs[k] = rows[row], writes[k] if last else then
+                there = _further(rows[row], -sizes[k] if step.reverse else sizes[k])
+                pairs[k] = rows[row], writes[k] if last else there
             for k, row in made.items():
-                now = _further(rows[row], sizes[k] if step.reverse else -sizes[k])
-                pairs[k] = starts[k] if first else now, rows[row]
-            self.slots.update(zip(body.inputs[c:], (now for now, _ in pairs), strict=False))
-            return self.block(body, [*(then for _, then in pairs), *rows])
+                here = _further(rows[row], sizes[k] if step.reverse else -sizes[k])
+                pairs[k] = starts[k] if first else here, rows[row]
+            self.slots.update(zip(body.inputs[c:], (here for here, _ in pairs), strict=False))
+            return self.block(body, [*(there for _, there in pairs), *rows])
 
-        still = {*kept, *made, *(k for k, (now, then) in enumerate(places) if now == then)}
+        still = {*kept, *made, *(k for k, (here, there) in enumerate(places) if here == there)}
         exchanged = len(still) < n
         bodies = tuple(turns(k) for k in range(2 if exchanged else 1))
         first = turns(0, True, step.length == 1) if made else None
@@ -204,9 +204,7 @@ class _Writer:
             found += _copied(writes[k], end, sizes[k])
         return found
 
-    def begin(
-        self, step: Scan, places: Sequence[Slot], reads: Sequence[Slot]
-    ) -> list[Command]:
+    def begin(self, step: Scan, places: Sequence[Slot], reads: Sequence[Slot]) -> list[Command]:
         """What a loop carries is where its first turn looks for it."""
         found: list[Command] = []
         first = step.constants
@@ -215,9 +213,7 @@ class _Writer:
             found += _copied(place, read, b.bytes)
         return found
 
-    def places(
-        self, step: Scan, body: Block, writes: Sequence[Slot]
-    ) -> list[tuple[Slot, Slot]]:
+    def places(self, step: Scan, body: Block, writes: Sequence[Slot]) -> list[tuple[Slot, Slot]]:
         """Where the first turn finds what it carries, and where it puts it.
 
         The next one has the two exchanged, and the last one writes where the value belongs.
