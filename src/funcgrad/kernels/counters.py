@@ -41,8 +41,9 @@ def counted(step: Step, wanted: Set[Buffer], place: Callable[[Table], Buffer]) -
         grows = _growth(closed.jaxpr, first + k, k)
         if grows is not None and isinstance(start, Literal) and step.outputs[k] not in wanted:
             dtype = start.aval.dtype
-            steps, begin = np.arange(parts["length"]).astype(dtype), to_ndarray(start.val)
-            rows: Table = steps * np.asarray(grows, dtype) + np.asarray(begin, dtype)
+            turns: Table = np.arange(parts["length"], dtype=np.int64)
+            begin = np.asarray(to_ndarray(start.val), dtype)
+            rows: Table = turns.astype(dtype) * np.asarray(grows, dtype) + begin
             tables[k] = np.ascontiguousarray(rows[::-1]) if parts["reverse"] else rows
     if not tables:
         return step
