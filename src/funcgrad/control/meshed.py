@@ -260,7 +260,7 @@ class MeshHome:
 
     def arena(self, closed: ClosedJaxpr) -> int:
         """Bytes of each device that a program takes beside its arguments and results."""
-        from ..kernels.cuda.runtime.commands import commands_of
+        from ..kernels.cuda.runtime.writing import commands_of
 
         total = 0
         for segment in segments(simplified(closed).jaxpr, shard_map_p):
