@@ -71,6 +71,13 @@ if TYPE_CHECKING:
     from .ad_checkpoint import checkpoint as checkpoint
     from .ad_checkpoint import checkpoint_policies as checkpoint_policies
     from .ad_checkpoint import remat as remat
+    from .api.layouts import make_array_from_callback as make_array_from_callback
+    from .api.layouts import (
+        make_array_from_process_local_data as make_array_from_process_local_data,
+    )
+    from .api.layouts import (
+        make_array_from_single_device_arrays as make_array_from_single_device_arrays,
+    )
     from .api.pmap import pmap as pmap
     from .api.sharding import shard_map as shard_map
     from .control.callbacks import pure_callback as pure_callback
@@ -119,6 +126,9 @@ _names = {
     "custom_jvp": "custom_derivatives",
     "custom_kernel": "control.custom_kernels",
     "custom_vjp": "custom_derivatives",
+    "make_array_from_callback": "api.layouts",
+    "make_array_from_process_local_data": "api.layouts",
+    "make_array_from_single_device_arrays": "api.layouts",
     "pmap": "api.pmap",
     "profile": "profiler",
     "pure_callback": "control.callbacks",

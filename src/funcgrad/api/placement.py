@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import tree
 from ..control.accelerators import by_default, home_at, placed
+from ..control.layouts import laid_out, resolved
 from ..core.array import Array
+from ..core.devices import Device
+from ..core.meshes import PartitionSpec
 from ..core.primitive import registry
-from ..core.shardings import NamedSharding, Sharding
+from ..core.shardings import Sharding
 from ..core.trace import Tracer, as_array
 
 
@@ -19,28 +21,25 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) ->
     """The tree with its leaves on a device, as Arrays; without one, Arrays stay where they are.
 
     Args:
-        device: one of `devices()` or `devices("gpu")`; "cpu", "gpu"; a sharding; None. Arrays that
-            are put somewhere stay there: what is computed with them is computed there. The devices
-            of the CPU share one memory, in which arrays are whole.
+        device: one of `devices()` or `devices("gpu")`; "cpu", "gpu"; a sharding; a PartitionSpec
+            over the mesh that is set; None; or a tree prefix of these. Arrays that are put
+            somewhere stay there: what is computed with them is computed there. The devices of the
+            CPU share one memory, in which arrays are whole.
         donate: arrays that are moved elsewhere are deleted where they were.
     Raises:
         RuntimeError: the device is not present.
         ValueError: an array does not divide as a sharding says.
     """
-    if isinstance(device, Sharding):
-        for leaf in tree.leaves(x):
-            device.shard_shape(np.shape(leaf))
-        if isinstance(device, NamedSharding):
-            from ..control.meshed import mesh_home
+    leaves, structure = tree.flatten(x)
+    several = not isinstance(device, (Sharding, PartitionSpec, Device, str, type(None)))
+    places = tree.flatten_prefix(device, x) if several else [device] * len(leaves)
 
-            over = mesh_home(device.mesh)
-            if over is not None and over.homes[1:]:
-                return tree.map(partial(over.put, sharding=device), x)
-        device = device.device_list()[0]
-    home = home_at(device)
-
-    def put(leaf: Any) -> Any:
-        if home is not None:
+    def put(leaf: Any, place: Any) -> Any:
+        if isinstance(place, (Sharding, PartitionSpec)):
+            moved = laid_out(leaf, resolved(place, "device_put", ValueError))
+        elif place is not None:
+            home = home_at(place)
+            assert home is not None
             moved = placed(leaf, home)
         else:
             moved = leaf if isinstance(leaf, Array) else by_default(as_array(leaf))
@@ -48,7 +47,8 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) ->
             leaf.delete()
         return moved
 
-    return tree.map(put, x)
+    found = [put(leaf, place) for leaf, place in zip(leaves, places, strict=True)]
+    return tree.unflatten(structure, found)
 
 
 def device_get(x: Any) -> Any:

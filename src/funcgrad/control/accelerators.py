@@ -22,6 +22,7 @@ from ..core.array import Array, to_ndarray
 from ..core.devices import Device, cpu_device
 from ..core.primitive import Primitive
 from ..core.remote import HOST, Home, RemoteArray, default_home, finders
+from ..core.shardings import Sharding
 from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import Tracer, as_array
@@ -417,7 +418,7 @@ def placed(x: Any, home: CudaHome | HostHome, committed: bool = True) -> Any:
     if isinstance(x, Tracer):
         return x
     if home is host_home and not _homes:
-        return as_array(x)
+        return Array(x.numpy(), x.aval) if type(x) is RemoteArray else as_array(x)
     return home.put(x, committed)
 
 
@@ -440,6 +441,11 @@ def made_on_device(function: Callable[P, R]) -> Callable[P, R]:
         device = kwargs.get("device")
         if device is None:
             return by_default(function(*args, **kwargs))
+        if isinstance(device, Sharding):
+            from .layouts import laid_out
+
+            found = function(*args, **{**kwargs, "device": None})  # pyright: ignore[reportCallIssue]
+            return tree.map(lambda x: laid_out(x, device), found)
         home = home_at(device)
         assert home is not None
         with default_device(home.device):

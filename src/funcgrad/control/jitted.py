@@ -263,7 +263,7 @@ class JitFunction:
             entry.out_tree,
             simplified,
             check_results,
-            None if home is host_home else home,
+            None if isinstance(home, HostHome) else home,
             [str(x.device) if type(x) is RemoteArray else "" for x in leaves],
         )
 
@@ -414,6 +414,8 @@ def jit(
     device: Any = None,
     backend: str | None = None,
     inline: bool = False,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
 ) -> Any:
     """Trace a function once for each signature and run it as a program.
 
@@ -431,6 +433,11 @@ def jit(
         device: where it runs; arguments that are elsewhere are brought there, and results stay
             there. Without it, it runs where its arguments are.
         backend: `"cpu"` or `"gpu"`, in place of `device`: the first of that platform.
+        in_shardings: where positional arguments lie: a sharding, a PartitionSpec over the mesh that
+            is set, None for any, or a tree prefix of these. What is committed elsewhere is an
+            error.
+        out_shardings: likewise, where results lie; without it, results of arguments over a mesh lie
+            whole on each of its devices, those of `shard_map` by its specs.
         inline: put the program into an enclosing jaxpr instead of one `jit` eqn.
     Returns:
         A function with the methods `lower`, `trace`, `eval_shape`, `clear_cache`.
@@ -441,10 +448,16 @@ def jit(
     """
     home = home_at(device, backend)
     options = (static_argnums, static_argnames, donate_argnums, donate_argnames, inline, home)
+    if in_shardings is None and out_shardings is None:
+        make = JitFunction
+    else:
+        from .layouts import LaidJit
+
+        make = partial(LaidJit, in_shardings=in_shardings, out_shardings=out_shardings)
     if fun is None:
 
         def decorate(f: Callable[..., Any]) -> JitFunction:
-            return JitFunction(f, *options)
+            return make(f, *options)
 
         return decorate
-    return JitFunction(fun, *options)
+    return make(fun, *options)

@@ -20,7 +20,7 @@ from ..core.evaluate import eval_closed
 from ..core.meshes import Mesh, PartitionSpec, local_shape, whole_shape
 from ..core.primitive import Primitive
 from ..core.remote import RemoteArray
-from ..core.shardings import NamedSharding, Sharding
+from ..core.shardings import NamedSharding, Shard, Sharding
 from ..core.sources import user_line
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Jaxpr, subjaxprs
@@ -31,7 +31,7 @@ from .collectives import all_gather, axis_index
 from .direct import matched
 from .jit import jit_p, simplified
 from .mesh_page import page
-from .pieces import Pieces, Shard, divided, memories_of, shared
+from .pieces import Pieces, divided, memories_of, shared
 from .segments import run_segments, segments
 from .shard_map import inside, shard_map_p
 

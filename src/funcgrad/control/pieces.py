@@ -7,15 +7,13 @@ goes from device to device; what is on the host is brought once and goes on from
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.array import Array, to_ndarray
-from ..core.devices import Device
+from ..core.array import to_ndarray
 from ..core.remote import RemoteArray
-from ..core.shardings import Index, Sharding
+from ..core.shardings import Index, Shard, Sharding, shards_of
 from ..core.trace import as_array
 from ..ir.avals import ShapedArray
 from .accelerators import CudaHome
@@ -26,20 +24,6 @@ if TYPE_CHECKING:
 
 # What is smaller is brought to each device by itself.
 _SMALL = 1 << 16
-
-
-@dataclass(frozen=True)
-class Shard:
-    """The part of an array that one device has.
-
-    Attributes:
-        index: which part it is; `replica_id`: how many devices before this one have the same.
-    """
-
-    device: Device
-    index: Index
-    replica_id: int
-    data: Array
 
 
 class Pieces:
@@ -75,13 +59,7 @@ class Pieces:
 
     def shards(self) -> list[Shard]:
         """The parts, each with its device and its place."""
-        seen: dict[str, int] = {}
-        found: list[Shard] = []
-        for part, at in zip(self.parts, self.indices(), strict=True):
-            key = repr(at)
-            found.append(Shard(part.device, at, seen.get(key, 0), part))
-            seen[key] = seen.get(key, 0) + 1
-        return found
+        return shards_of(self.sharding, self.aval.shape, self.parts)
 
 
 def divided(x: Any, sharding: Sharding, homes: Sequence[CudaHome]) -> Pieces:

@@ -23,6 +23,8 @@ from ..core.evaluate import eval_closed
 from ..core.meshes import Mesh, PartitionSpec, firsts, parts, whole_shape
 from ..core.primitive import AxisData, check_finite
 from ..core.ranks import run_ranks
+from ..core.remote import RemoteArray
+from ..core.shardings import NamedSharding
 from ..core.sources import user_line
 from ..core.staging import stage
 from ..core.trace import eval_trace
@@ -74,13 +76,18 @@ class ShardMap(ControlPrimitive):
         ]
 
     def evaluate(self, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        from .laid import Laid, host_mesh
         from .meshed import mesh_home
 
         home = mesh_home(params["mesh"])
         if home is not None:
             return home.evaluate(self, args, params)
         # The mesh says that it is done on the CPU, wherever the arrays are.
-        return self.evaluate_here(args, params)
+        outs = self.evaluate_here(args, params)
+        if not any(type(x) is RemoteArray and isinstance(x.alive(), Laid) for x in args):
+            return outs
+        shardings = [NamedSharding(params["mesh"], spec) for spec in params["out_specs"]]
+        return [host_mesh(s).lay(y, s) for s, y in zip(shardings, outs, strict=True)]
 
     def impl(self, *arrays: Any, **params: Any) -> list[NDArray]:
         return on_host(

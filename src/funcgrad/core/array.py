@@ -16,6 +16,7 @@ import numpy as np
 from ..ir import dtypes
 from ..ir.avals import AnyArray, ShapedArray, aval_of
 from .devices import Device, cpu_device
+from .shardings import Shard, Sharding, SingleDeviceSharding, shards_of
 from .sources import user_line
 
 
@@ -169,6 +170,25 @@ class Array(AnyArray):
     @property
     def committed(self) -> bool:
         return False
+
+    @property
+    def sharding(self) -> Sharding:
+        """Which part of the array lies on which device: all of it on one."""
+        return SingleDeviceSharding(self.device)
+
+    @property
+    def addressable_shards(self) -> list[Shard]:
+        """The parts of the array, each with `device`, `index`, `replica_id` and `data`."""
+        return shards_of(self.sharding, self.aval.shape, [self])
+
+    @property
+    def global_shards(self) -> list[Shard]:
+        """All parts of the array: those of this process."""
+        return self.addressable_shards
+
+    def addressable_data(self, index: int) -> Array:
+        """The part that one of the devices has, in their order."""
+        return self.addressable_shards[index].data
 
     def is_deleted(self) -> bool:
         """Whether the memory was given away by donation or `delete`."""

@@ -16,7 +16,7 @@ from ..config import config, elsewhere
 from ..ir.avals import ShapedArray, size_of
 from .array import Array
 from .devices import Device
-from .shardings import Sharding, SingleDeviceSharding
+from .shardings import Shard, Sharding, SingleDeviceSharding
 from .sources import user_line
 
 
@@ -164,22 +164,21 @@ class RemoteArray(Array):
         return getattr(self.home, "device_set", None) or {self.home.device}
 
     @property
-    def sharding(self) -> Sharding:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def sharding(self) -> Sharding:
         """Which part of the array lies on which device."""
         found: Sharding | None = getattr(self.alive(), "sharding", None)
         return found or SingleDeviceSharding(self.home.device)
 
     @property
-    def addressable_shards(self) -> list[Any]:
-        """The parts of the array, each with `device`, `index`, `replica_id` and `data`.
-
-        Raises:
-            AttributeError: the array is on one device.
-        """
+    def addressable_shards(self) -> list[Shard]:
+        """The parts of the array, each with `device`, `index`, `replica_id` and `data`."""
         shards = getattr(self.home, "shards", None)
-        if shards is None:
-            raise AttributeError(f"{self.aval.long()} is on {self.home.device} alone.")
-        return shards(self.alive(), self.aval)
+        return super().addressable_shards if shards is None else shards(self.alive(), self.aval)
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        """Whether every device that has a part of the array has all of it."""
+        return self.sharding.is_fully_replicated
 
     @property
     def device(self) -> Device:

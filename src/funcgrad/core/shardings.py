@@ -6,6 +6,7 @@ In: a mesh and a spec, or a device. Out: shapes of parts, and which part each de
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .devices import Device, cpu_device
@@ -147,3 +148,30 @@ class NamedSharding(Sharding):
 
     def __repr__(self) -> str:
         return f"NamedSharding(mesh={self.mesh!r}, spec={self.spec!r})"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The part of an array that one device has.
+
+    Attributes:
+        index: which part it is; `replica_id`: how many devices before this one have the same.
+        data: an array of the device.
+    """
+
+    device: Device
+    index: Index
+    replica_id: int
+    data: Any
+
+
+def shards_of(sharding: Sharding, shape: Sequence[int], parts: Sequence[Any]) -> list[Shard]:
+    """The parts of an array, in the order of the devices, each with its place."""
+    seen: dict[str, int] = {}
+    found: list[Shard] = []
+    told = zip(sharding.device_list(), sharding.indices(shape), parts, strict=True)
+    for device, at, part in told:
+        key = repr(at)
+        found.append(Shard(device, at, seen.get(key, 0), part))
+        seen[key] = seen.get(key, 0) + 1
+    return found

@@ -141,8 +141,8 @@ class HasAval:
     aval: ShapedArray
 
     @property
-    def sharding(self) -> None:
-        """None: with one device an array lies on it whole."""
+    def sharding(self) -> Any:
+        """None: a traced value is not said to be anywhere."""
 
     @property
     def shape(self) -> tuple[int, ...]:

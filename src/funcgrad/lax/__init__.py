@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..control.folds import reduce_window as reduce_window
     from ..control.folds import reduce_window_p as reduce_window_p
     from ..control.folds import select_and_scatter_p as select_and_scatter_p
+    from ..control.layouts import with_sharding_constraint as with_sharding_constraint
     from ..control.loops import fori_loop as fori_loop
     from ..control.loops import while_loop as while_loop
     from ..control.loops import while_p as while_p

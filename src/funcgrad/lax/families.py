@@ -22,6 +22,9 @@ families = {
     "control.folds": """
         reduce reduce_p reduce_window reduce_window_p select_and_scatter_p
     """,
+    "control.layouts": """
+        with_sharding_constraint
+    """,
     "control.loops": """
         fori_loop while_loop while_p
     """,

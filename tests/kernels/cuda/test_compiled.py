@@ -328,7 +328,9 @@ def test_doctor_says_what_mends_it(capsys, monkeypatch):
     assert "mended by: pip install 'funcgrad[cuda13]'" in told
     assert "driver" in told and "/dev/nvidia0" in told
     assert "nvmath-python" in told and "from 580 on for CUDA 13" in told
-    assert re.search(r"no-such-nccl +missing: .*\n +mended by: pip install 'funcgrad\[nccl13\]'", told)
+    assert re.search(
+        r"no-such-nccl +missing: .*\n +mended by: pip install 'funcgrad\[nccl13\]'", told
+    )
     # What is missing is of the version of CUDA of what is there.
     with monkeypatch.context() as patch:
         patch.setattr(adapter, "toolkit", lambda: 12)
