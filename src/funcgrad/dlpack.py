@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .api.placement import device_put
-from .control.foreign import is_foreign, taken
+from .control.foreign import is_foreign, ours, taken
 from .core.array import Array
 from .ir import dtypes
 
@@ -34,8 +34,9 @@ def from_dlpack(external_array: Any, device: Any = None, copy: bool | None = Non
             f"from_dlpack takes an object with __dlpack__ and __dlpack_device__, got "
             f"{type(external_array).__name__}. Raw capsules are not accepted."
         )
-    if is_foreign(external_array):
-        found = taken(external_array, copy)
+    own = ours(external_array, copy)
+    if own is not None or is_foreign(external_array):
+        found = taken(external_array, copy) if own is None else own
         return found if device is None else device_put(found, device)
     kind, number = external_array.__dlpack_device__()
     # Pinned host memory (3, 11) is the host's too.

@@ -17,7 +17,7 @@ from ..ir import dtypes
 from ..ir.avals import ShapedArray
 from ..primitives.casting import convert_element_type_p
 from ..primitives.movement import transpose_p
-from .accelerators import homes
+from .accelerators import CudaHome, homes
 
 
 def is_foreign(x: Any) -> bool:
@@ -29,6 +29,15 @@ def is_foreign(x: Any) -> bool:
     from ..kernels.cuda.runtime.interchange import device_of
 
     return device_of(x) is not None
+
+
+def ours(x: Any, copy: bool | None = None) -> RemoteArray | None:
+    """An array of this library on one GPU, over the same memory or a copy; None for others."""
+    if type(x) is not RemoteArray or not isinstance(x.home, CudaHome):
+        return None
+    if copy:
+        return RemoteArray(x.home.place.copied(x.alive()), x.aval, x.home, True)
+    return x.home.put(x, True)
 
 
 def taken(x: Any, copy: bool | None = None) -> RemoteArray:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..control.accelerators import made_on_device
-from ..control.foreign import is_foreign, taken
+from ..control.foreign import is_foreign, ours, taken
 from ..control.plans import planned
 from ..core.array import Array as ArrayValue
 from ..core.array import to_ndarray
@@ -378,8 +378,9 @@ def _any(x: Any) -> Any:
 @made_on_device
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
     """An array over the memory of an object with `__dlpack__`; the owner must not write to it."""
-    if is_foreign(x):
-        return taken(x, copy)
+    own = ours(x, copy)
+    if own is not None or is_foreign(x):
+        return taken(x, copy) if own is None else own
     found = np.from_dlpack(x, copy=True if copy else None)
     view = found.view()
     view.flags.writeable = False

@@ -205,6 +205,21 @@ def test_arrays_of_another_device(gpus):
     np.testing.assert_array_equal(moved, VALUES)
 
 
+@pytest.mark.parametrize("take", [fnp.from_dlpack, dlpack.from_dlpack])
+def test_arrays_of_ours_are_taken_where_they_are(gpu, take):
+    x = fg.device_put(VALUES, "gpu")
+    same, copied = take(x), take(x, copy=True)
+    assert same.unsafe_buffer_pointer() == x.unsafe_buffer_pointer()
+    assert copied.unsafe_buffer_pointer() != x.unsafe_buffer_pointer()
+    # What both have is not written over.
+    fg.jit(lambda v: v * 2, donate_argnums=0)(x)
+    for y in (same, copied):
+        assert str(y.device) == "GPU:0"
+        np.testing.assert_array_equal(y, VALUES)
+    empty = fg.device_put(VALUES[:0], "gpu")
+    assert take(empty).shape == empty.shape
+
+
 def test_wide_dtypes_become_their_kin_on_the_device(gpu):
     theirs = ByDlpack(gpu, np.arange(6))
     x = fnp.asarray(theirs)
