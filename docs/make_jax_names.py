@@ -40,6 +40,8 @@ INTERNAL = (
     "jax.extend.pallas",
     "jax.tools",
 )
+# Of what lies deeper in those, libraries have used these.
+DEEPER = ("jax.extend", "jax.experimental.sparse", "jax.experimental.colocated_python")
 # Modules of JAX that show what they import.
 UNTIDY = ("jax.example", "jax.experimental", "jax.extend.linear")
 BORROWED = "abc collections contextlib dataclasses enum functools itertools operator typing".split()
@@ -60,8 +62,7 @@ def modules() -> tuple[list[str], list[str]]:
         if any(part.startswith("_") for part in name.split(".")):
             continue
         if name.startswith(INTERNAL):
-            # Of what lies deeper, libraries have used these.
-            if name.count(".") <= 2 or name.startswith(("jax.extend", "jax.experimental.sparse")):
+            if name.count(".") <= 2 or name.startswith(DEEPER):
                 internal.append(name)
         else:
             public.append(name)

@@ -66,3 +66,25 @@ def test_integer_arrays_and_keys_are_mapped():
     keys = fg.random.split(fg.random.key(0), 3)
     rows = fg.vmap(lambda k: fg.random.normal(k, (2,)))(keys)
     np.testing.assert_array_equal(rows[1], fg.random.normal(keys[1], (2,)))
+
+
+@fg.tree_util.register_pytree_node_class
+class Choosy:
+    """A node whose children are its arrays; numbers of Python are part of its structure."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def tree_flatten(self):
+        arrays = [None if isinstance(v, int) else v for v in self.values]
+        return arrays, tuple(v if isinstance(v, int) else None for v in self.values)
+
+    @classmethod
+    def tree_unflatten(cls, numbers, arrays):
+        return cls([a if n is None else n for n, a in zip(numbers, arrays, strict=True)])
+
+
+def test_results_whose_nodes_ask_what_their_children_are():
+    out = fg.vmap(lambda v: Choosy([v * 2, 3]))(x)
+    np.testing.assert_allclose(out.values[0], x * 2)
+    assert out.values[1] == 3

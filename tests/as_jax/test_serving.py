@@ -56,6 +56,34 @@ PRINTED = {
     "import jax; from jax.sharding import PartitionSpec as P; m = jax.make_mesh((1,), ('i',)); "
     "print(jax.shard_map(lambda x: jax.lax.psum(x, 'i'), mesh=m, in_specs=P('i'), out_specs=P())"
     "(jax.numpy.arange(2.0)))": "[0. 1.]",
+    "import jax; from jaxlib.xla_extension import PjitFunction as P; "
+    "print(isinstance(jax.jit(abs), P), isinstance(abs, P))": "True False",
+    "import jax; print(jax.Array.item(jax.numpy.ones(())), jax.numpy.ones(()).item())": "1.0 1.0",
+    "import jax; print(jax.core.ShapedArray((2,), jax.numpy.dtype('int32')).at_least_vspace())": (
+        "ShapedArray(float0[2])"
+    ),
+    "from jax.extend import backend; print('cpu' in backend.backends())": "True",
+    "from jax._src.tree_util import flatten_one_level as f; print(f([1, (2,)])[0])": "[1, (2,)]",
+    "from jax._src import distributed as d; print(d.global_state.client)": "None",
+    "from jax.experimental.pjit import pjit; print(pjit(lambda x: x + 1)(1))": "2",
+    "from jax.experimental.mesh_utils import create_device_mesh as c; print(c((1, 1)).shape)": (
+        "(1, 1)"
+    ),
+    "from jax._src.api import _infer_argnums_and_argnames as f; import inspect; "
+    "s = inspect.signature(lambda a, b, *, c: 0); "
+    "print(f(s, 1, None), f(s, None, 'a'), f(s, (0,), ('c',)), f(s, None, None))": (
+        "((1,), ('b',)) ((0,), ('a',)) ((0,), ('c',)) ((), ())"
+    ),
+    "from jax.experimental.colocated_python import serialization as s; print(s.DeviceList)": (
+        "<jax.experimental.colocated_python.serialization.DeviceList: not in funcgrad>"
+    ),
+    "import jax; from jax.interpreters import batching as b; from funcgrad.as_jax import *; "
+    "from fractions import Fraction as F; b.register_vmappable(F, int, int, abs, abs, None); "
+    "print(jax.vmap(lambda x: x)(jax.numpy.ones(1)))\n"
+    "try: jax.vmap(lambda x: x)({'a': F(1)})\n"
+    "except AbsentError as e: print(str(e).partition(' was')[0])": (
+        "[1.]\nvmap by the rule that register_vmappable has for Fraction"
+    ),
     "from importlib.metadata import version; print(version('jax'), version('jaxlib'))": (
         "0.10.2 0.10.2"
     ),
@@ -186,7 +214,16 @@ except RuntimeError as error:
 
 def test_leaving_restores_and_a_loaded_jax_is_refused(tmp_path: Path) -> None:
     (tmp_path / "uses_jax.py").write_text("from jax import jit\nimport jax.numpy as jnp\n")
-    (tmp_path / "plain.py").write_text("import math\n")
+    (tmp_path / "plain.py").write_text(
+        "import math, types\n"
+        "class Lazy(types.ModuleType):\n"
+        "    @property\n"
+        "    def __name__(self): raise LookupError('not loaded yet')\n"
+        "class Proxy:\n"
+        "    @property\n"
+        "    def __module__(self): raise LookupError('not bound yet')\n"
+        "lazy, proxy = Lazy('lazy'), Proxy()\n"
+    )
     said = run("-c", LEAVING.format(folder=str(tmp_path)), served=False)
     assert said.startswith("as_jax: jax is loaded already") and "python -m funcgrad.as_jax" in said
 

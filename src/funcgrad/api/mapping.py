@@ -167,7 +167,7 @@ def out_dims(out_axes: Any, out_tree: Any, what: str = "vmap") -> list[Any]:
     Raises:
         ValueError: out_axes is no prefix of it.
     """
-    whole = tree.unflatten(out_tree, [0] * out_tree.num_leaves)
+    whole = tree.unflatten(out_tree, [object()] * out_tree.num_leaves)
     if isinstance(out_axes, list):
         out_axes = tuple(out_axes)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     try:

@@ -98,7 +98,7 @@ def _result_specs(
     Raises:
         ValueError: out_specs is no prefix of the result, or a spec does not fit.
     """
-    whole = tree.unflatten(out_tree, [0] * out_tree.num_leaves)
+    whole = tree.unflatten(out_tree, [object()] * out_tree.num_leaves)
     found = _prefix(out_specs, whole, "out_specs")
     paths = [tree.keystr(path) for path, _ in tree.leaves_with_path(whole)]
     for a, s, path in zip(avals, found, paths, strict=True):

@@ -113,8 +113,16 @@ def _packages_of(module: ModuleType) -> set[str]:
         if isinstance(value, Served):
             found.add("jax")
         elif isinstance(value, ModuleType):
-            found.add(_root(value.__name__))
+            found.add(_root(_said(value, "__name__")))
         else:
-            home = getattr(value, "__module__", "")
-            found.add(_root(home) if isinstance(home, str) else "")
+            found.add(_root(_said(value, "__module__")))
     return found
+
+
+def _said(value: Any, name: str) -> str:
+    """What a value says of its home; proxies that are not ready may raise anything instead."""
+    try:
+        said = getattr(value, name, "")
+    except Exception:
+        return ""
+    return said if isinstance(said, str) else ""

@@ -375,7 +375,7 @@ def check_replicated(
     """Raise ValueError for a result that may differ over an axis that its spec does not name."""
     found = varying(simplified(closed), [spec.mentioned() for spec in ins])
     sizes = mesh.shape
-    whole = tree.unflatten(flat.out_tree, [0] * flat.out_tree.num_leaves)
+    whole = tree.unflatten(flat.out_tree, [object()] * flat.out_tree.num_leaves)
     paths = [tree.keystr(path) for path, _ in tree.leaves_with_path(whole)]
     for path, axes, spec, aval in zip(paths, found, outs, closed.out_avals, strict=True):
         over = [n for n in mesh.axis_names if n in axes - spec.mentioned() and sizes[n] > 1]

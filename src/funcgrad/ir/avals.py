@@ -81,6 +81,10 @@ class ShapedArray:
         """`to_tangent`, by the name that libraries call it."""
         return self.to_tangent()
 
+    def at_least_vspace(self) -> ShapedArray:
+        """`to_tangent`, by its former name."""
+        return self.to_tangent()
+
     @property
     def sharding(self) -> None:
         """None: with one device an array lies on it whole."""
@@ -189,6 +193,10 @@ class AnyArray(HasAval):
             "funcgrad.Array is for annotations and isinstance: it makes no arrays. "
             "Use numpy.array, numpy.asarray or device_put."
         )
+
+    def item(self, *args: int) -> Any:
+        """The element as a Python scalar."""
+        return np.asarray(self).item(*args)
 
 
 AnyArray.__name__ = "Array"

@@ -9,7 +9,7 @@ from ..control.plans import planned
 from ..ir.avals import canonical_axis
 from ..primitives import cumulative as ops
 from ..typing import Array, ArrayLike, DTypeLike
-from .promotion import check_arraylike, dtype_of, requested_dtype, to_array
+from .promotion import check_arraylike, dtype_of, requested_dtype, strong, to_array
 from .reductions import refuse_out, sum_dtype
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ def _run(name: str, op: Callable[..., Any], a: Any, axis: int | None, dtype: Any
     check_arraylike(name, a)
     refuse_out(name, out)
     wanted = requested_dtype(dtype, name)
-    x = to_array(a)
-    if axis is None:
+    x = strong(a)
+    if axis is None or not x.ndim:
+        canonical_axis(axis or 0, 1)
         x, axis = x.reshape(-1), 0
     if wanted is None and dtype_of(x).kind == "b":
         wanted = requested_dtype(int, name)

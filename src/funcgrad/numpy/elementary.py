@@ -15,7 +15,7 @@ from ..primitives import arithmetic, comparison, complexes
 from ..primitives import transcendental as ops
 from ..primitives.elementwise import constant_like
 from ..typing import Array, ArrayLike
-from .promotion import dtype_of, promote_args_inexact, to_array
+from .promotion import dtype_of, promote_args_inexact, strong, to_array
 from .selection import where
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def log1p(x: Shaped[ArrayLike, "..."], /) -> Array:
 
 
 def _log_base(name: str, x: ArrayLike, base: float) -> Array:
-    (value,) = promote_args_inexact(name, x)
+    value = strong(*promote_args_inexact(name, x))
     if dtype_of(value).kind == "c":
         # A quotient of complex numbers would make NaN of infinite parts.
         logarithm = to_array(ops.log(value))

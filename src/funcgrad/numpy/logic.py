@@ -24,6 +24,7 @@ from .promotion import (
     promote_args,
     promote_args_inexact,
     promote_shapes,
+    refuse_key,
     refuse_out,
     shape_of,
     to_array,
@@ -84,6 +85,8 @@ def greater_equal(x: Shaped[ArrayLike, "*#shape"], y: Shaped[ArrayLike, "*#shape
 
 def _masks(name: str, *args: Any) -> Any:
     check_arraylike(name, *args)
+    for x in args:
+        refuse_key(name, x)
     return promote_shapes(name, *map(as_mask, args))
 
 
@@ -276,11 +279,11 @@ def array_equal(
     a1: Shaped[ArrayLike, "..."], a2: Shaped[ArrayLike, "..."], equal_nan: bool = False
 ) -> Array:
     """Whether shapes and all elements are equal."""
-    from .creation import array
+    from .creation import array, asarray
     from .reductions import all as all_of
 
-    check_arraylike("array_equal", a1, a2)
-    if shape_of(a1) != shape_of(a2):
+    a1, a2 = asarray(a1), asarray(a2)
+    if a1.shape != a2.shape:
         return array(False)
     same = equal(a1, a2)
     if equal_nan:
@@ -402,5 +405,6 @@ def iscomplex(x: Shaped[ArrayLike, "..."]) -> Array:
 @planned
 def isreal(x: Shaped[ArrayLike, "..."]) -> Array:
     """Whether the imaginary part is zero."""
+    refuse_key("isreal", x)
     part = imag(x)
     return ops.eq(part, constant_like(part, 0))

@@ -221,8 +221,6 @@ def broadcast_arrays(*args: Shaped[ArrayLike, "*#shape"]) -> list[Array]:
 
 
 def _at_least(name: str, arrays: tuple[Any, ...], lift: Any) -> Any:
-    if not arrays:
-        raise TypeError(f"{name} needs at least one array.")
     check_arraylike(name, *arrays)
     lifted = [lift(to_array(x)) for x in arrays]
     return lifted[0] if len(lifted) == 1 else lifted
@@ -263,7 +261,8 @@ def flip(m: Shaped[ArrayLike, "..."], axis: Axis = None) -> Array:
     """The order along axes reversed, along all by default."""
     check_arraylike("flip", m)
     x = to_array(m)
-    return ops.rev(x, canonical_axes(axis, x.ndim)) if x.ndim else x
+    axes = axis if is_sequence(axis) else canonical_axes(axis, x.ndim)
+    return ops.rev(x, tuple(canonical_axis(a, x.ndim) for a in axes)) if x.ndim else x
 
 
 def fliplr(m: Shaped[ArrayLike, "n m ..."]) -> Array:

@@ -12,7 +12,7 @@ from . import reductions
 from .creation import array
 from .cumulation import cumprod, cumsum
 from .logic import isnan
-from .promotion import check_arraylike, dtype_of, to_array
+from .promotion import check_arraylike, dtype_of, refuse_key, to_array
 from .selection import where as choose_where
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def _nan_extremum(
 ) -> Any:
     check_arraylike(name, a)
     x = to_array(a)
+    refuse_key(name, x)
     if dtype_of(x).kind in "biu":
         return fold(x, axis, out, keepdims, initial, where)
     filled = _filled(x, array(replacement(dtype_of(x)), dtype_of(x)))

@@ -120,6 +120,12 @@ def to_array(x: Any) -> Any:
     return x if isinstance(x, (Array, Tracer)) else as_array(unwrap(x))
 
 
+def strong(x: Any) -> Any:
+    """The value as an Array or Tracer that is not weak: what folds give has the dtype it has."""
+    value = to_array(x)
+    return convert(value, value.dtype) if value.weak_type else value
+
+
 def _refuse_keys(name: str, args: Sequence[Any]) -> None:
     """Raise for keys beside numbers: an operation on elements takes one or the other."""
     found = [dtype_of(x) for x in args]
@@ -128,6 +134,15 @@ def _refuse_keys(name: str, args: Sequence[Any]) -> None:
         raise TypeError(
             f"{name} does not accept dtypes {', '.join(map(dtypes.short_name, found))}.\n"
             f"  {user_line()}\n  Keys are no numbers; random.key_data gives the words of a key."
+        )
+
+
+def refuse_key(name: str, x: Any) -> None:
+    """Raise for a random key where numbers are asked about."""
+    if dtypes.is_key_dtype(dtype_of(x)):
+        raise TypeError(
+            f"{name} does not accept dtype {dtypes.short_name(dtype_of(x))}.\n  {user_line()}\n"
+            "  Keys are no numbers; random.key_data gives the words of a key."
         )
 
 
@@ -143,7 +158,7 @@ def promote_dtypes_inexact(*args: Any) -> list[Any]:
     args = tuple(map(unwrap, args))
     dtype, weak = dtypes.result_type(*args, return_weak_type_flag=True)
     inexact = dtypes.to_inexact_dtype(dtype)
-    return [convert(x, inexact, weak and inexact == dtype) for x in args]
+    return [convert(x, inexact, weak) for x in args]
 
 
 def promote_shapes(name: str, *args: Any) -> Sequence[Any]:

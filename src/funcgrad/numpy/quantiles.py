@@ -7,6 +7,7 @@ Source: Hyndman & Fan, Sample quantiles in statistical packages, American Statis
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +84,8 @@ def _read(ordered: Any, place: Any) -> Any:
 def _rows(x: Any, axes: tuple[int, ...]) -> Any:
     """The array with the axes joined into one at the end."""
     kept = [i for i in range(x.ndim) if i not in axes]
-    return x.transpose((*kept, *axes)).reshape((*(x.shape[i] for i in kept), -1))
+    count = math.prod(x.shape[i] for i in axes)
+    return x.transpose((*kept, *axes)).reshape((*(x.shape[i] for i in kept), count))
 
 
 def _weights_like(x: Any, weights: Any, axis: Any, axes: tuple[int, ...], method: str) -> Any:

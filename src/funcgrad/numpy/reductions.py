@@ -26,8 +26,10 @@ from .promotion import (
     dtype_of,
     is_sequence,
     promote_dtypes_inexact,
+    refuse_key,
     requested_dtype,
     shape_of,
+    strong,
     to_array,
 )
 from .promotion import refuse_out as refuse_out
@@ -71,7 +73,8 @@ def _fold(
     mask: Any,
 ) -> Any:
     """One fold; `identity` is None where an empty fold has no value of its own."""
-    axes = canonical_axes(axis, len(shape_of(a)))
+    a = strong(a)
+    axes = canonical_axes(axis, len(a.shape))
     start = identity
     if identity is None:
         if mask is not None and initial is None:
@@ -89,7 +92,7 @@ def _fold(
         check_arraylike(name, mask)
         a = choose_where(as_mask(mask), a, convert(start, dtype_of(a)))
         axes = canonical_axes(axis, len(shape_of(a)))
-    result = op(to_array(a), axes)
+    result = op(a, axes)
     if initial is not None:
         check_arraylike(name, initial)
         result = combine(convert(initial, dtype_of(result)), result)
@@ -137,8 +140,7 @@ def sum(
 
 
 def _in_dtype(a: Any, dtype: np.dtype[Any]) -> Any:
-    value = to_array(a)
-    return value if value.dtype == dtype else value.astype(dtype)
+    return convert(to_array(a), dtype)
 
 
 @planned
@@ -266,6 +268,8 @@ def mean(
     where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """Arithmetic mean over axes, in a float dtype; arguments as in `sum`."""
+    from ..primitives import arithmetic
+
     check_arraylike("mean", a)
     refuse_out("mean", out)
     wanted = requested_dtype(dtype, "mean")
@@ -274,8 +278,10 @@ def mean(
     count = _count(x, axis, where)
     if where is not None:
         count = sum(count, axis, dtype=target, keepdims=keepdims)
-        return sum(x, axis, keepdims=keepdims, where=where) / count
-    return sum(x, axis, keepdims=keepdims) / float(count)
+    total = sum(x, axis, dtype=target, keepdims=keepdims, where=where)
+    if target.kind in "biu":  # asked for: the quotient is cut off
+        return arithmetic.div(total, convert(count, target))
+    return total / (float(count) if where is None else count)
 
 
 @planned
@@ -299,7 +305,7 @@ def var(
     Returns:
         Real values; NaN where the count does not exceed ddof.
     Raises:
-        ValueError: both ddof and correction are given.
+        ValueError: both ddof and correction are given, or a real dtype for complex values.
     """
     check_arraylike("var", a)
     refuse_out("var", out)
@@ -310,7 +316,10 @@ def var(
     wanted = requested_dtype(dtype, "var")
     target = dtypes.to_inexact_dtype(dtype_of(a)) if wanted is None else wanted
     if dtype_of(a).kind == "c" and target.kind != "c":
-        target = dtypes.to_complex_dtype(target)
+        raise ValueError(
+            f"var of complex values is not defined in the real dtype {target.name}.\n"
+            f"  {user_line()}\n  Leave dtype out, or give a complex one."
+        )
     x = _in_dtype(a, target)
     centre = _mean(x, axis, keepdims=True, where=where) if mean is None else to_array(mean)
     centred = x - centre
@@ -319,10 +328,12 @@ def var(
     if where is not None:
         count = sum(count, axis, dtype=dtype_of(squares), keepdims=keepdims)
         total = sum(squares, axis, keepdims=keepdims, where=where)
-        return choose_where(count > ddof, total / (count - ddof), float("nan"))
-    total = sum(squares, axis, keepdims=keepdims)
-    divisor = float(count - ddof)
-    return total / (divisor if divisor > 0 else float("nan"))
+        result = choose_where(count > ddof, total / (count - ddof), float("nan"))
+    else:
+        divisor = float(count - ddof)
+        total = sum(squares, axis, keepdims=keepdims)
+        result = total / (divisor if divisor > 0 else float("nan"))
+    return convert(result, wanted) if wanted is not None and wanted.kind == "c" else result
 
 
 def _mean(x: Any, axis: Any, keepdims: bool, where: Any) -> Any:
@@ -374,6 +385,7 @@ def ptp(
 def count_nonzero(a: Shaped[ArrayLike, "..."], axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements over axes are not zero."""
     check_arraylike("count_nonzero", a)
+    refuse_key("count_nonzero", a)
     return sum(as_mask(a), axis, dtype=int, keepdims=keepdims)
 
 

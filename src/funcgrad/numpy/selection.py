@@ -25,6 +25,7 @@ from .promotion import (
     convert,
     dtype_of,
     promote_dtypes,
+    refuse_key,
     shape_of,
     to_array,
 )
@@ -73,6 +74,7 @@ def where(
     if size is not None or fill_value is not None:
         raise ValueError("where takes size and fill_value only when x and y are left out.")
     check_arraylike("where", condition, x, y)
+    refuse_key("where", condition)
     mask = as_mask(condition)
     a, b = promote_dtypes(x, y)
     shapes = shape_of(mask), shape_of(a), shape_of(b)

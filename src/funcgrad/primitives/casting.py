@@ -142,10 +142,12 @@ class BitcastConvertType(Primitive):
                 "  Convert with astype instead."
             )
         if any(d.kind in "bc" or d not in dtypes.supported_dtypes for d in (x.dtype, new)):
-            raise TypeError(
+            key = any(map(dtypes.is_key_dtype, (x.dtype, new)))
+            instead = "random.key_data" if key else "real and imag, or astype"
+            raise (ValueError if key else TypeError)(
                 f"bitcast_convert_type cannot read {x.long()} as {dtypes.short_name(new)}: only "
                 f"real numbers have bits to read, other dtypes stay what they are.\n"
-                f"  {user_line()}\n  Use real and imag, or astype."
+                f"  {user_line()}\n  Use {instead}."
             )
         return ShapedArray(self._shape(x, new), new)
 

@@ -294,10 +294,11 @@ def eigh(
     Returns:
         v [..., n, k] of the dtype of x, and w [..., k], real and ascending.
     Raises:
-        TypeError: the dtype is not that of floats of 32 or 64 bits, or complex ones of those.
+        TypeError: the dtype is not that of floats of 32 or 64 bits, or complex ones of those; x
+            has less than two axes, or is not square and shall be symmetrized.
         ValueError: x is not square, the range is none, or there is no such implementation.
     """
-    check_matrices("eigh", aval_of(x), square=True)
+    check_matrices("eigh", aval_of(x), square=True, symmetrized=symmetrize_input)
     if implementation not in (None, EighImplementation.QR):
         raise ValueError(
             f"eigh: {implementation} is not there on the CPU.\n  {user_line()}\n"

@@ -177,10 +177,11 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     Returns:
         [..., n, n]; NaN for matrices that are not positive definite.
     Raises:
-        TypeError: the dtype is not that of floats of 32 or 64 bits, or complex ones of those.
+        TypeError: the dtype is not that of floats of 32 or 64 bits, or complex ones of those;
+            x has less than two axes, or is not square and shall be symmetrized.
         ValueError: x is not square.
     """
-    check_matrices("cholesky", aval_of(x), square=True)
+    check_matrices("cholesky", aval_of(x), square=True, symmetrized=symmetrize_input)
     if symmetrize_input:
         x = hermitian_part(x)
     return cholesky_p.bind(x)

@@ -112,7 +112,7 @@ class Elementwise(Primitive):
         self.check_dtypes(avals)
         shape = broadcast_avals(self.name, avals)
         dtype = self.result_dtype(*[a.dtype for a in avals], **params)
-        weak = all(a.weak_type for a in avals) and dtype == avals[0].dtype
+        weak = all(a.weak_type for a in avals) and (dtype == avals[0].dtype or dtype.kind == "f")
         return ShapedArray(shape, dtype, weak)
 
     def check_dtypes(self, avals: Sequence[ShapedArray]) -> None:

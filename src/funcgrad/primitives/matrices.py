@@ -31,12 +31,20 @@ from .slicing import pad, slice_in_dim
 NDArray = np.ndarray[Any, Any]
 
 
-def check_matrices(name: str, x: ShapedArray, square: bool = False) -> None:
-    """Raise TypeError for dtypes, ValueError for shapes, that cannot be factored."""
+def check_matrices(
+    name: str, x: ShapedArray, square: bool = False, symmetrized: bool = False
+) -> None:
+    """Raise for what cannot be factored.
+
+    Raises:
+        TypeError: the dtype, or no matrix, or one not square that is added to its adjoint before.
+        ValueError: not square.
+    """
     check_dtype(name, x)
     if len(x.shape) < 2 or (square and x.shape[-1] != x.shape[-2]):
         kind = "square matrices [..., n, n]" if square else "matrices [..., m, n]"
-        raise ValueError(f"{name} takes {kind}, got {x.long()}.\n  {user_line()}")
+        error = TypeError if symmetrized or len(x.shape) < 2 else ValueError
+        raise error(f"{name} takes {kind}, got {x.long()}.\n  {user_line()}")
 
 
 def check_dtype(name: str, *avals: ShapedArray) -> None:

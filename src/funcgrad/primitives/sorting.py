@@ -145,7 +145,7 @@ class TopK(Primitive):
         (x,) = avals
         k, axis = params["k"], params["axis"]
         if not x.shape:
-            raise TypeError(
+            raise ValueError(
                 f"top_k operand must have >= 1 dimension, got {x.long()}.\n  {user_line()}\n"
                 "  Give an array."
             )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from ... import default_device as _default
-from ...api import placement
+from ...api import mapping, placement
 from ...control import jitted
 from ...control.accelerators import home_at
 from ...core.array import Array as _Array
 from ...core.devices import cpu_device
 from ..names import version as __version__
 from .config import config as config
+from .interpreters import batching
 from .sharding import Sharding, device_of, devices_of
 from .sharding import reshard as reshard
 
@@ -25,6 +27,7 @@ __all__ = [
     "live_arrays",
     "process_indices",
     "reshard",
+    "vmap",
 ]
 
 
@@ -81,6 +84,20 @@ def jit(
     """
     options["device"] = _sole((in_shardings, out_shardings, device))
     return jitted.jit(**options) if fun is None else jitted.jit(fun, **options)
+
+
+@wraps(mapping.vmap)
+def vmap(fun: Callable[..., Any], *options: Any, **named: Any) -> Callable[..., Any]:
+    """`funcgrad.vmap`, which refuses what a library would batch in its own way."""
+    mapped = mapping.vmap(fun, *options, **named)
+
+    @wraps(mapped)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if batching.vmappables:
+            batching.refuse_vmappables((args, kwargs))
+        return mapped(*args, **kwargs)
+
+    return call
 
 
 class default_device(_default):

@@ -1,7 +1,8 @@
-"""`jax._src.tree_util`: the table of node classes, which libraries ask whether a class is in it."""
+"""`jax._src.tree_util`: the table of node classes, and the children of one node."""
 
 from __future__ import annotations
 
+from ....tree_util import flatten_one_level as flatten_one_level
 from ....tree_util import is_tree_node
 
 
