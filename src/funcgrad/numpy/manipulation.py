@@ -261,7 +261,7 @@ def flip(m: Shaped[ArrayLike, "..."], axis: Axis = None) -> Array:
     """The order along axes reversed, along all by default."""
     check_arraylike("flip", m)
     x = to_array(m)
-    axes = axis if is_sequence(axis) else canonical_axes(axis, x.ndim)
+    axes: Any = axis if is_sequence(axis) else canonical_axes(axis, x.ndim)
     return ops.rev(x, tuple(canonical_axis(a, x.ndim) for a in axes)) if x.ndim else x
 
 
