@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..ir.jaxpr import Eqn, Jaxpr, Literal, Var
-from ..ir.loops import Const, Expr, Fold, Map, Running, Scatter
+from ..ir.loops import Const, Expr, Fold, Map, Running, Scatter, View
 from ..ir.nests import expr_cost, loads_of
 from .items import ByHand, Nest
 from .products import Added, Products
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .lowering import Definitions
 
 _CHEAP = 4.0
+# On a GPU a launch takes longer than all threads do for so many operations on a number each.
+_MANY = 24.0
 _DEEPEST = 40
 # What it pays to compute in vectors before a scatter goes through it: an elementary function does.
 _VECTORS = 9.0
@@ -88,8 +90,9 @@ class Inlining:
         found: set[Var] = set()
         for target, source in self.values.takes.items():
             at, waiting = place[target], [source]
-            # An update of one element reads before it writes.
-            several = domain_of_updates(self.values.rules[target]) > 1
+            # An update that sets one element reads before it writes.
+            rule = self.values.rules[target]
+            several = rule.op != "set" or domain_of_updates(rule) > 1
             while waiting:
                 for var in {v for v, _, _ in readers.get(waiting.pop(), ()) if v in inlined}:
                     later = [place.get(v, at) for v, how, _ in readers[var] if how is not None]
@@ -114,7 +117,19 @@ class Inlining:
         for atom in self.jaxpr.outvars:
             if not isinstance(atom, Literal):
                 readers.setdefault(atom, []).append((atom, None, 0))
+        if self.values.halves:
+            self._through_views(readers)
         return readers
+
+    def _through_views(self, readers: Readers) -> None:
+        """Who reads a number under another shape reads the number."""
+        for eqn in reversed(self.jaxpr.eqns):
+            for var in eqn.outvars:
+                rule = self.values.rules[var]
+                source = eqn.invars[rule.operand] if isinstance(rule, View) else None
+                if isinstance(source, Var) and var.aval.size == 1 == source.aval.size:
+                    others = [r for r in readers.get(source, []) if r[0] is not var]
+                    readers[source] = [*others, *readers.get(var, [])]
 
     def _reads(self, eqn: Eqn, var: Var, rule: Any) -> dict[Var, int | None]:
         sources = [a for a in eqn.invars if not isinstance(a, Literal)]
@@ -152,6 +167,8 @@ class Inlining:
         cost, large = self.trial[var]
         if var in self.alone and self.total[var] >= _VECTORS:
             return False
+        if self.values.halves and var.aval.size == 1 and self.total.get(var, _MANY) < _MANY:
+            return True
         cheap = cost <= _CHEAP and large <= 1
         return cheap or (times <= 1 and domain <= max(var.aval.size, 1))
 

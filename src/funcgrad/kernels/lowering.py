@@ -413,6 +413,8 @@ class Definitions:
         rule = rules[0] if rules else self.rules_of(eqn)[0]
         if isinstance(rule, View):
             atom = eqn.invars[rule.operand]
+            if atom in self.inlined:
+                return items
             source = self.buffer_of(atom) if isinstance(atom, Literal) else self.buffer(atom)
             self.views[self.buffer(eqn.outvars[0])] = source
             return items

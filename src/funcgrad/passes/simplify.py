@@ -36,10 +36,7 @@ def simplify(closed: ClosedJaxpr, whole: bool = False, programs: bool = False) -
         programs: for a CPU: so do primitives that it has no kernel of.
     """
     smaller = inlined(closed, whole, programs)
-    jaxpr = associated(smaller.jaxpr)
-    if not whole:
-        # On a GPU a scatter begins with a copy, so nothing would be saved.
-        jaxpr = onto_others(jaxpr)
+    jaxpr = onto_others(associated(smaller.jaxpr))
     return ClosedJaxpr(without_transposes(jaxpr), smaller.consts)
 
 

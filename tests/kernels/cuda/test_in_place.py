@@ -38,7 +38,7 @@ def same(f, *args, rtol=1e-6):
 
 @pytest.mark.parametrize("f", host.IN_PLACE)
 def test_nothing_is_copied_in_turns(f):
-    x = np.arange(host.N, dtype=np.float32) % 11
+    x = np.arange(12 * host.N, dtype=np.float32) % 11
     program = same(f, x)
     assert host.bases(program.block) == 0
     assert host.copied(program.block) == 0
@@ -230,14 +230,14 @@ def test_turns_copy_nothing(f):
 
 def test_no_launch_makes_a_counter():
     def f(x):
-        return lax.fori_loop(3, 9, lambda i, x: x.at[i].set(i + 1.0), x)
+        return lax.fori_loop(3, 9, lambda i, x: x.at[2 * i].set(x[i] + x[i + 9] * i), x)
 
     def kept(x):
         return lax.scan(lambda s, _: ((s[0] - 2, s[1].at[s[0]].set(1.0)), s[0]), (9, x), None, 4)
 
     x = np.zeros(2000, np.float32)
     program = same(f, x)
-    assert not any(b.dtype.kind == "i" for k in program.kernels for b in k.launch.written)
+    assert len(program.kernels) == 1
     same(lambda x: fg.grad(lambda x: (f(x * 2) ** 2).sum())(x), x)
     # One that somebody reads in the end is carried.
     program = same(kept, x)
