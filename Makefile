@@ -65,7 +65,7 @@ clean:
 $(VENV)/.stamp-demo: EXTRAS = examples
 $(VENV)/.stamp-test: EXTRAS = dev,examples
 $(VENV)/.stamp-bench: EXTRAS = bench,plot
-$(VENV)/.stamp-gpu: EXTRAS = dev,cuda13
+$(VENV)/.stamp-gpu: EXTRAS = dev,cudnn13
 
 $(VENV)/.stamp-%: pyproject.toml | $(VENV)/.stamp-venv
 	@echo "Installing funcgrad[$(EXTRAS)] into $(VENV); the first time this takes some minutes."

@@ -38,7 +38,8 @@ FIRST_SECONDS = 110
 SECONDS, FIRST_PART = 300, 0.25
 # Of the rest, this many times as much is for us as for another library: nothing else is needed.
 OUR_WEIGHT = 3
-PACKAGES = ("cuda-bindings", "nvmath-python", "jax", "torch", "cupy-cuda13x", "numpy")
+PACKAGES = ("cuda-bindings", "nvmath-python", "nvidia-cudnn-frontend", "nvidia-cudnn-cu13")
+PACKAGES += ("jax", "torch", "cupy-cuda13x", "numpy")
 
 
 def seconds(call, wait, least):

@@ -172,7 +172,8 @@ class CudaHome:
         """What the device would be told to do."""
         from ..kernels.cuda.program import cuda_program
 
-        return cuda_program(simplified_for_gpu(closed), simplified_for_gpu, self.place.takes)
+        place = self.place
+        return cuda_program(simplified_for_gpu(closed), simplified_for_gpu, place.takes, place.room)
 
     def executable(self, closed: ClosedJaxpr, like: CudaExecutable | None = None) -> CudaExecutable:
         """The program of a jaxpr on this device, made once.
@@ -337,7 +338,7 @@ def homes() -> list[CudaHome]:
     """
     with _lock:
         if not _homes:
-            from ..kernels.cuda import cublaslt
+            from ..kernels.cuda import cublaslt, cudnn
             from ..kernels.cuda.compiled import compile_kernels
             from ..kernels.cuda.runtime.driver import NvidiaDriver
             from ..kernels.cuda.runtime.place import Place
@@ -346,6 +347,7 @@ def homes() -> list[CudaHome]:
             places = [Place(driver, k, i, compile_kernels) for k, i in enumerate(driver.devices())]
             for place in places:
                 place.matmuls = cublaslt.available()
+                place.convolutions = cudnn.available()
             _homes.extend(map(CudaHome, places))
         return list(_homes)
 

@@ -14,7 +14,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax, nn
 from funcgrad.config import config, enable_x64
-from funcgrad.kernels.cuda import adapter, cublaslt, nccl
+from funcgrad.kernels.cuda import adapter, cublaslt, cudnn, nccl
 
 needs_extra = pytest.mark.skipif(
     bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.remedy()}"
@@ -322,6 +322,7 @@ def test_doctor_says_what_mends_it(capsys, monkeypatch):
     monkeypatch.setattr(adapter, "VERSIONED", ("no-such-package",))
     monkeypatch.setattr(doctor, "_LIBRARY", "libno_such_driver.so.1")
     monkeypatch.setattr(nccl, "PACKAGE", "no-such-nccl")
+    monkeypatch.setattr(cudnn, "PACKAGE", "no-such-frontend")
     assert main(["doctor"]) == 1
     told = capsys.readouterr().out
     assert re.search(r"no-such-package +missing: no kernel can be compiled", told)
@@ -331,16 +332,24 @@ def test_doctor_says_what_mends_it(capsys, monkeypatch):
     assert re.search(
         r"no-such-nccl +missing: .*\n +mended by: pip install 'funcgrad\[nccl13\]'", told
     )
+    assert re.search(r"no-such-frontend +missing: .*\n +mended by: .*'funcgrad\[cudnn13\]'", told)
     # What is missing is of the version of CUDA of what is there.
     with monkeypatch.context() as patch:
         patch.setattr(adapter, "toolkit", lambda: 12)
         patch.setattr(nccl, "toolkit", lambda: 12)
+        patch.setattr(cudnn, "toolkit", lambda: 12)
         assert main(["doctor"]) == 1
         told = capsys.readouterr().out
-        assert "'funcgrad[cuda12]'" in told and "'funcgrad[nccl12]'" in told
+        for extra in ("cuda12", "nccl12", "cudnn12"):
+            assert f"'funcgrad[{extra}]'" in told
         assert "from 525 on for CUDA 12" in told and "13]" not in told
     monkeypatch.setattr(cublaslt, "PACKAGE", "numpy")
     monkeypatch.setattr(nccl, "PACKAGE", "numpy")
+    monkeypatch.setattr(cudnn, "PACKAGE", "numpy")
+    monkeypatch.setattr(cudnn, "LIBRARIES", "no-such-library")
+    main(["doctor"])
+    assert re.search(r"no-such-library +no package: only a libcudnn", capsys.readouterr().out)
+    monkeypatch.setattr(cudnn, "LIBRARIES", "no-such-library numpy")
     monkeypatch.setattr(adapter, "VERSIONED", ("numpy",))
     monkeypatch.setattr(adapter, "NUMBA", {"numpy": "numpy"})
     monkeypatch.setattr(adapter, "missing", lambda: [])

@@ -14,10 +14,12 @@ from funcgrad.control.accelerators import CudaHome
 from funcgrad.core import remote
 from funcgrad.kernels.cuda import cublaslt
 from funcgrad.kernels.cuda.runtime.place import Place
+from funcgrad.sharding import Mesh
 
 from . import fake_cublaslt
 from .fake import FakeDriver
 from .fake_cublaslt import FakeCublasLt
+from .fake_nccl import FakeNccl
 
 TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2, "float32": 1e-4, "float64": 1e-10}
 
@@ -387,6 +389,25 @@ def test_a_bias_of_a_slice_is_asked_for_as_it_lies(lt):
     # Rows of 33 numbers begin at multiples of 4 bytes.
     same(f, drawn(40, 33), drawn(6, 33, 33) / 9, drawn(6, 33))
     assert ("matmul", "RELU_BIAS") in lt.driver.log
+
+
+def test_a_mesh_multiplies_on_each_of_its_devices(monkeypatch):
+    driver = FakeDriver(2)
+    infos = driver.devices()
+    places = [Place(driver, k, info, driver.compile) for k, info in enumerate(infos)]
+    for place in places:
+        place.matmuls = True
+    fake = FakeCublasLt(driver)
+    monkeypatch.setattr(cublaslt, "import_module", {"nvmath.bindings.cublasLt": fake}.__getitem__)
+    monkeypatch.setattr(remote, "known", [])
+    monkeypatch.setattr(accelerators, "_homes", [CudaHome(place) for place in places])
+    FakeNccl(driver).install(monkeypatch)
+    ins, outs, mesh = (fg.P("i"), fg.P()), fg.P("i"), Mesh(fg.devices("gpu"), "i")
+    f = fg.jit(fg.shard_map(lambda x, w: fnp.tanh(x @ w), mesh=mesh, in_specs=ins, out_specs=outs))
+    x, w = drawn(40, 30), drawn(30, 64)
+    for _ in range(3):
+        np.testing.assert_allclose(f(x, w), np.tanh(x @ w), 1e-4, 1e-4)
+    assert len(fake.calls) >= 2 and fake.asked == 2
 
 
 def test_explain_says_who_multiplies(lt, monkeypatch):

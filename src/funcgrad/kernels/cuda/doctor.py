@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from typing import NamedTuple
 
-from . import adapter, cublaslt, nccl
+from . import adapter, cublaslt, cudnn, nccl
 
 _LIBRARY = "libcuda.so.1"
 
@@ -44,6 +44,12 @@ def report() -> tuple[str, bool]:
     version = adapter.version_of(cublaslt.PACKAGE)
     lack = "missing: products are done by kernels of our own"
     rows.append((cublaslt.PACKAGE, version or lack, "" if version else adapter.remedy()))
+    version = adapter.version_of(cudnn.PACKAGE)
+    lack = "missing: convolutions are done by kernels of our own"
+    rows.append((cudnn.PACKAGE, version or lack, "" if version else cudnn.remedy()))
+    if version and not adapter.version_of(cudnn.LIBRARIES):
+        state = "no package: only a libcudnn.so.9 that the loader finds will do"
+        rows.append((cudnn.LIBRARIES.split()[0], state, cudnn.remedy()))
     version = adapter.version_of(nccl.PACKAGE)
     lack = "missing: programs run on one GPU, collectives of several do not"
     rows.append((nccl.PACKAGE, version or lack, "" if version else nccl.remedy()))

@@ -28,8 +28,17 @@ from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
 from .apart import statements
 from .attention import attention_launches
+from .convolution_calls import (
+    Rooms,
+    aligned,
+    convolution_launch,
+    convolution_of,
+    copy_kernel,
+    no_room,
+)
 from .convolutions import convolution_launches, problem_for
 from .cublaslt import note
+from .cudnn import note as note_of_cudnn
 from .custom import CustomLaunch, custom_launch
 from .masks import mask_launch
 from .matmul_gradients import paired
@@ -149,12 +158,16 @@ class CudaProgram:
 
 
 def cuda_program(
-    closed: ClosedJaxpr, simplify: Callable[[ClosedJaxpr], ClosedJaxpr], takes: Takes = nothing
+    closed: ClosedJaxpr,
+    simplify: Callable[[ClosedJaxpr], ClosedJaxpr],
+    takes: Takes = nothing,
+    rooms: Rooms = no_room,
 ) -> CudaProgram:
     """The kernels of a simplified program.
 
     Args:
         takes: whether a product is cuBLASLt's.
+        rooms: the bytes that a convolution by cuDNN works in, if it is cuDNN's.
     """
     block = Builder(simplify, _outline, GPU).block(closed)
     update_in_place(block)
@@ -172,8 +185,7 @@ def cuda_program(
             kernels += made
             continue
         if isinstance(step, LibraryCall):
-            what = step.kernel.stages[0].function.partition("_")[0]
-            made = _BY_HAND[what](around, step, f"{what}{len(kernels)}", library)
+            made = _by_hand(around, step, len(kernels), library, rooms, around is block)
             steps[id(step)] = made
             # Launches of one text are one kernel.
             kernels += {k.name: k for k in made}.values()
@@ -300,24 +312,53 @@ def _attention(
 
 
 def _convolution(
-    block: Block, step: LibraryCall, name: str, library: CudaLibrary
+    block: Block, step: LibraryCall, name: str, library: CudaLibrary, rooms: Rooms, outermost: bool
 ) -> list[CudaKernel]:
-    """The kernels of a convolution, with the memory that they need."""
-    problem = problem_for(step.eqn, step.backwards)
-    assert problem is not None
+    """The kernels of a convolution, with the memory that they need.
+
+    Args:
+        outermost: whether the block is the whole program.
+    """
     (left, right), (out,) = step.reads, step.writes
     rounded = is_lower(step.eqn.params["precision"])
-    buffers = left, right, out
-    found, step.scratch = convolution_launches(problem, name, buffers, library, rounded)
-    notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
-    return [CudaKernel.of(launch, library, notes) for launch in found]
+    buffers, notes = (left, right, out), [eqn_line(step.eqn, names_of(block.jaxpr))]
+    asked = convolution_of(step.eqn, step.backwards, rounded)
+    if not isinstance(asked, str) and not aligned(buffers, outermost):
+        asked = "its operands are slices that begin anywhere"
+    made = None if isinstance(asked, str) else convolution_launch(asked, name, buffers, rooms)
+    if isinstance(asked, str) or made is None:
+        problem = problem_for(step.eqn, step.backwards)
+        assert problem is not None
+        found, step.scratch = convolution_launches(problem, name, buffers, library, rounded)
+        why = asked if isinstance(asked, str) else ""
+        found[0].note = note_of_cudnn(rooms is not no_room, why)
+        return [CudaKernel.of(launch, library, notes) for launch in found]
+    call, laid = made
+    kernels = [CudaKernel.of(call, library, notes)]
+    if laid is not None and asked.copy is not None:
+        step.scratch = [laid]
+        back = asked.convolution.way == "kernel"
+        kernel = copy_kernel(asked.copy, f"{name}_copy", out if back else right, laid, back)
+        copies = [CudaKernel.of(part, library, kernel.notes) for part in launches(kernel)]
+        kernels = [*kernels, *copies] if back else [*copies, *kernels]
+    return kernels
+
+
+def _by_hand(
+    block: Block, step: LibraryCall, at: int, library: CudaLibrary, rooms: Rooms, outermost: bool
+) -> list[CudaKernel]:
+    """The kernels of a step that is written by hand, named by what it is and a number."""
+    what = step.kernel.stages[0].function.partition("_")[0]
+    name = f"{what}{at}"
+    if what == "convolution":
+        return _convolution(block, step, name, library, rooms, outermost)
+    return _BY_HAND[what](block, step, name, library)
 
 
 _BY_HAND: dict[str, Callable[[Block, LibraryCall, str, CudaLibrary], list[CudaKernel]]] = {
     "sort": _sort,
     "top": _sort,
     "attention": _attention,
-    "convolution": _convolution,
 }
 
 

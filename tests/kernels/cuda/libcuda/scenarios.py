@@ -18,7 +18,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
 from funcgrad.control import accelerators
-from funcgrad.kernels.cuda import cublaslt, nccl
+from funcgrad.kernels.cuda import cublaslt, cudnn, nccl
 from funcgrad.kernels.cuda.runtime.driver import CudaError
 from funcgrad.sharding import Mesh, NamedSharding
 
@@ -422,7 +422,7 @@ SIZES = {"memory": 200_000}
 
 def main(library, name):
     """Run one of them."""
-    cublaslt.available = lambda: False
+    cublaslt.available = cudnn.available = lambda: False
     machine = Machine(library, COUNTS.get(name, 1), SIZES.get(name, 1 << 30))
 
     def last():

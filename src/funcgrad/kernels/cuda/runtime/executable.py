@@ -19,7 +19,9 @@ from ....ir.nests import Buffer
 from ...memory import reusable
 from ...program import all_constants
 from ...storage import in_memory
+from ..convolution_calls import ConvolutionLaunch
 from ..cublaslt import WORKSPACE
+from ..cudnn import ALIGNMENT
 from ..custom import CustomLaunch
 from ..emulated import words
 from ..matmuls import MatmulLaunch
@@ -79,15 +81,17 @@ class CudaExecutable:
         self.commands: Commands = commands_of(program)
         self.reusable = reusable(program.block)
         self._sizes = [b.bytes for b in program.block.outputs]
-        own = [k for k in program.kernels if not isinstance(k.launch, MatmulLaunch)]
+        libraries = MatmulLaunch, ConvolutionLaunch
+        own = [k for k in program.kernels if not isinstance(k.launch, libraries)]
         self._handles = place.kernels(program, own)
         values = all_constants(program.block)
         self._constants = [_captured(place, values[b], b) for b in self.commands.constants]
-        products = len(own) < len(program.kernels)
+        rooms = [_room(k.launch, place) for k in program.kernels if isinstance(k.launch, libraries)]
+        self.convolves = any(isinstance(k.launch, ConvolutionLaunch) for k in program.kernels)
         with place.lock:
             place.enter()
-            # One for all products of the program: they come one after the other.
-            self.workspace = place.pool.take(WORKSPACE) if products else None
+            # One for all products and convolutions of the program: they come one after the other.
+            self.workspace = place.pool.take(max(*rooms, ALIGNMENT)) if rooms else None
             self._arena = place.pool.take(self.commands.arena) if self.commands.arena else None
         # A program of one command gains nothing from being recorded.
         several = len(self.commands.body) > 1 or any(
@@ -127,6 +131,9 @@ class CudaExecutable:
         """Memory for the results, and a run that can begin; the lock of the place is held."""
         place, whose = self.place, dict(reused)
         place.enter()
+        if self.convolves:
+            # Others' arrays may begin anywhere.
+            inputs = [place.copied(m) if m.address % ALIGNMENT else m for m in inputs]
         outputs = [
             inputs[whose[k]] if k in whose else place.pool.take(size)
             for k, size in enumerate(self._sizes)
@@ -155,6 +162,25 @@ class CudaExecutable:
         which = ", ".join(str(k) for k, size in enumerate(self.brought) if size)
         came = f"the last call brought {last} bytes for the arguments {which}" if last else ""
         return "\n".join(filter(None, [self.commands.page(self.decides), came]))
+
+
+def _room(launch: Any, place: Place) -> int:
+    """The bytes that a library works in on a device, asked there: a program may be another's.
+
+    Raises:
+        RuntimeError: there the library does not do it.
+    """
+    if isinstance(launch, MatmulLaunch):
+        assert launch.product is not None
+        room = WORKSPACE if place.takes(launch.product) else None
+    else:
+        room = place.room(launch.convolution)
+    if room is None:
+        raise RuntimeError(
+            f"{launch.name} is done by {launch.kind} on another device of the mesh, which device "
+            f"{place.number} does not take. `python -m funcgrad doctor` looks."
+        )
+    return room
 
 
 def _captured(place: Place, value: Any, buffer: Buffer) -> Any:
@@ -199,6 +225,11 @@ class Running(Walk):
             for offsets in launch.offsets:
                 moved = [p + o for p, o in zip(pointers, (*offsets, 0, 0), strict=False)]
                 self.place.multiply(launch.product, moved, room, self.stream)
+            return
+        if isinstance(launch, ConvolutionLaunch):
+            assert launch.convolution is not None and self.executable.workspace is not None
+            room = self.executable.workspace.address
+            self.place.convolve(launch.convolution, pointers, room, self.stream)
             return
         handle = self.executable.handle(launch.name)
         if isinstance(launch, CustomLaunch):

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..adapter import Cubin
 from ..cublaslt import CublasLt, Matmul
+from ..cudnn import Convolution, Cudnn
 from ..program import CudaKernel, CudaProgram
 from .conditions import CASES, TEXT, WHILE
 from .driver import CudaError, Driver, Info
@@ -63,7 +64,8 @@ class Place:
     """A device in use.
 
     Attributes:
-        matmuls: whether products of matrices that cuBLASLt takes are its.
+        matmuls: whether products of matrices that cuBLASLt takes are its; `convolutions`: the same
+            of cuDNN.
         lock: held while work is put into the stream, so that a program's commands stay together.
     """
 
@@ -76,6 +78,8 @@ class Place:
         self._kernels: dict[tuple[str, str], Any] = {}
         self.matmuls = False
         self._products: CublasLt | None = None
+        self.convolutions = False
+        self._cudnn: Cudnn | None = None
         self.enter()
         self.stream = driver.stream()
         self.pool = Pool(driver, self.stream)
@@ -105,6 +109,29 @@ class Place:
                     told = f"cuBLASLt cannot be used, products are done by our own kernels: {error}"
                     warnings.warn(f"{told}\n  `python -m funcgrad doctor` looks.", stacklevel=2)
             return self._products is not None and self._products.takes(product)
+
+    def convolve(
+        self, convolution: Convolution, addresses: Sequence[int], workspace: int, stream: Any
+    ) -> None:
+        """Put a convolution into a stream."""
+        where = self.driver.address_of(stream)
+        assert self._cudnn is not None
+        self._cudnn.convolve(convolution, addresses, workspace, where)
+
+    def room(self, convolution: Convolution) -> int | None:
+        """The bytes that cuDNN does a convolution in; None where it does not do it here."""
+        with self.lock:
+            self.enter()
+            if self.convolutions and self._cudnn is None:
+                try:
+                    self._cudnn = Cudnn()
+                except Exception as error:
+                    self.convolutions = False
+                    told = (
+                        f"cuDNN cannot be used, convolutions are done by our own kernels: {error}"
+                    )
+                    warnings.warn(f"{told}\n  `python -m funcgrad doctor` looks.", stacklevel=2)
+            return None if self._cudnn is None else self._cudnn.room(convolution)
 
     def upload(self, array: NDArray) -> Memory:
         """A flat array on the device."""
