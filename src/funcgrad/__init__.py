@@ -47,6 +47,7 @@ from .config import default_device as default_device
 from .config import default_matmul_precision as default_matmul_precision
 from .config import disable_jit as disable_jit
 from .config import enable_x64 as enable_x64
+from .config import log_compiles as log_compiles
 from .config import numpy_dtype_promotion as numpy_dtype_promotion
 from .config import numpy_rank_promotion as numpy_rank_promotion
 from .control.jitted import jit as jit

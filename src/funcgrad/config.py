@@ -93,6 +93,7 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "lowering": ("fast", _choice("fast", "source", "python", "numpy")),
     "profile": (False, _flag),
     "debug": (0, _level),
+    "log_compiles": (False, _flag),
     "num_threads": (None, _count(_MOST_THREADS)),
     "num_cpu_devices": (None, _count(_MOST_THREADS)),
     "cache": (True, _flag),
@@ -100,7 +101,8 @@ _options: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "cache_max_bytes": (2**30, _count(2**63 - 1)),
 }
 # These say how and where programs run, not what they are: traces do not depend on them.
-_of_running = {"debug", "num_threads", "num_cpu_devices", "cache", "cache_dir", "cache_max_bytes"}
+_of_running = {"debug", "log_compiles", "num_threads", "num_cpu_devices"}
+_of_running |= {"cache", "cache_dir", "cache_max_bytes"}
 _of_tracing = [name for name in _options if name not in _of_running]
 
 
@@ -140,6 +142,7 @@ class Config(threading.local):
             process, FUNCGRAD_PROFILE=1 has a table printed at the end.
         debug: stages that the compiler prints to stderr: 0 none, 1 a page on what it did, 2 also
             groups, 3 also loops and memory, 4 also the code.
+        log_compiles: the logger "funcgrad" warns of each trace and compile: of what, how long.
         num_threads: threads that compiled programs use; None: one a processor of this process.
         num_cpu_devices: how many devices the CPU counts as, for `shard_map` and `pmap`: each runs
             its part of a program in a thread of its own; None: one.
@@ -162,6 +165,7 @@ class Config(threading.local):
     lowering: str
     profile: bool
     debug: int
+    log_compiles: bool
     num_threads: int | None
     num_cpu_devices: int | None
     cache: bool
@@ -318,6 +322,13 @@ class disable_jit(_Override):
     """Run jitted functions eagerly, step by step."""
 
     name = "disable_jit"
+    default = True
+
+
+class log_compiles(_Override):
+    """Log what is traced and compiled, and how long it takes, as warnings of "funcgrad"."""
+
+    name = "log_compiles"
     default = True
 
 

@@ -44,3 +44,18 @@ def test_static_value_keyword_and_option():
     told = f.explain_recompiles()
     assert "static arguments: n=2, then n=3" in told
     assert "option enable_x64: False, then True" in told
+
+
+def test_what_is_made_is_logged(caplog):
+    f = fg.jit(lambda x: x * 3 + 0.125)
+    with fg.log_compiles():
+        f(fnp.ones(5))
+        told = [record.getMessage() for record in caplog.records]
+        assert told[0] == told[2].replace("Compiling", "Tracing") == "Tracing <lambda> for f32[5]"
+        assert told[1].startswith("Finished tracing <lambda> in ")
+        assert told[3].startswith("Finished compiling <lambda> in ") and len(told) == 4
+        assert {(r.name, r.levelname) for r in caplog.records} == {("funcgrad", "WARNING")}
+        f(fnp.ones(5))
+        assert len(caplog.records) == 4
+    f(fnp.ones(6))
+    assert len(caplog.records) == 4

@@ -29,6 +29,7 @@ from ..core.trace import Tracer, as_array
 from ..ir.avals import ShapedArray, aval_of, size_of
 from ..ir.jaxpr import ClosedJaxpr
 from ..locks import lock
+from .announcing import announced
 from .direct import matched
 from .jit import captured, jit_p, run, simplified_for_gpu
 
@@ -187,10 +188,10 @@ class CudaHome:
         if found is None:
             from ..kernels.cuda.runtime.executable import CudaExecutable
 
-            with collecting.put_off():
+            name = closed.jaxpr.debug_name or "the program"
+            with collecting.put_off(), announced("compiling", name, closed.in_avals):
                 alike = like is not None and like.place.info == self.place.info
                 program = like.program if like and alike else self.lowered(closed)
-                name = closed.jaxpr.debug_name or "the program"
                 found = CudaExecutable(program, self.place, name)
             with _lock:
                 self._programs[closed] = found

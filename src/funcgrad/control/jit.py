@@ -31,6 +31,7 @@ from ..transforms.batch import batch_jaxpr
 from ..transforms.jvp import jvp_jaxpr
 from ..transforms.linearize import PartialTrace, split_jaxpr
 from ..transforms.transpose import transpose_jaxpr
+from .announcing import announced
 from .tracing import ControlPrimitive
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def executable(closed: ClosedJaxpr) -> Executable:
     if found is None:
         from ..kernels.warm import executable_for
 
-        with collecting.put_off():
+        name = closed.jaxpr.debug_name or "a program"
+        with collecting.put_off(), announced("compiling", name, closed.in_avals):
             found = executable_for(closed, simplified)
         with _lock:
             _executables[closed] = found

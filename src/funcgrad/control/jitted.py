@@ -25,6 +25,7 @@ from ..core.trace import Tracer, eval_trace
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr
 from .accelerators import CudaHome, HostHome, home_at, host_home, placed
+from .announcing import announced
 from .direct import Known, memory_of, not_known
 from .flat import FlatFunction, check_leaves, name_of, signature_of
 from .jit import captured, executable, jit_p, leading_tracers, run, simplified
@@ -220,7 +221,7 @@ class JitFunction:
         active.add((id(self), key))
         try:
             flat = FlatFunction(with_static(self._fun, static), in_tree, name=self._name)
-            with collecting.put_off():
+            with collecting.put_off(), announced("tracing", self._name, avals):
                 closed = stage(flat, avals, self._name)
         finally:
             active.discard((id(self), key))
