@@ -13,7 +13,7 @@ from ...config import config as _config
 
 # How JAX runs or reports; results do not depend on them.
 _of_running = frozenset(
-    "jax_traceback_filtering jax_log_compiles jax_logging_level jax_compilation_cache_dir "
+    "jax_traceback_filtering jax_logging_level jax_compilation_cache_dir "
     "jax_enable_compilation_cache jax_compilation_cache_max_size jax_explain_cache_misses "
     "jax_persistent_cache_min_compile_time_secs jax_persistent_cache_min_entry_size_bytes "
     "jax_persistent_cache_enable_xla_caches jax_raise_persistent_cache_errors jax_enable_checks "
