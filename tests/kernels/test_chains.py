@@ -218,3 +218,16 @@ def test_threads_change_no_bits(name):
     for other in found[1:]:
         for x, y in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("columns", [3, 8, 12, 24, 40])
+def test_blocks_that_vectors_do_not_divide(columns):
+    """A loop over elements behind products of a batch, of 4 × `columns` elements each."""
+
+    def f(x, w):
+        return (fnp.cos(x.transpose(0, 2, 1, 3) @ w),)
+
+    args = drawn(20, 4, 8, 16), drawn(16, columns)
+    assert columns < 4 or chains_of(f, *args)[0]
+    for _ in range(2):
+        compare(f, *args)

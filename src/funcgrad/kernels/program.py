@@ -300,6 +300,9 @@ class Builder:
                 steps.insert(place, steps.pop(reader))
                 steps.insert(place - 1, steps.pop(at))
                 found[id(call)] = turns
+                if launch.kernel.chunk is None:
+                    # Vectors end with such a chunk too, not only with those of the kernel alone.
+                    launch.kernel.grain = turns
         block.chains = {k: found[id(step)] for k, step in enumerate(steps) if id(step) in found}
 
     def _visible(self, program: Program, items: list[Group | Step]) -> dict[int, set[Buffer]]:
