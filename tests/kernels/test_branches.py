@@ -271,6 +271,33 @@ def test_dtypes(dtype):
             assert not branches_in(agree(f, np.int32(p), x))
 
 
+def nested_under_a_guard(x):
+    """A gradient that reads branches under the condition of a padding, then without."""
+
+    def inner(a, b, t):
+        a = lax.dynamic_update_slice(a, fnp.cos(b[7:13]), (8,))
+        return a, b, t + 0.3 * fnp.sin(b[19])
+
+    def outer(*state):
+        return lax.cond(state[2] > 0.5, inner, lambda *state: state, *state)
+
+    def f(x):
+        a, b = x * 2, x + 1
+        v = fnp.sin(b[7])
+        t = 0.3 * (fnp.sin(a[16]) + v)
+        state = a, b.at[9].set(v), t
+        a, b, t = lax.cond(t > 0.5, outer, lambda *state: state, *state)
+        return fnp.sin(a).sum() + b.sum() * 0.5 + t
+
+    return fg.grad(f)(x)
+
+
+@pytest.mark.parametrize("most", [0.5, 1])
+def test_which_program_runs_is_asked_under_no_condition(most):
+    x = np.linspace(-0.9, most, 80).astype(np.float32)
+    agree(nested_under_a_guard, x)
+
+
 LARGE = {
     "a product": (lambda x: x @ x, "dot_general is not done element by element"),
     "a sum": (lambda x: x / x.sum(), "900 elements are folded into one"),

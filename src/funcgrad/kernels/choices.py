@@ -98,12 +98,14 @@ class Choices:
             self.begin()
         guards = self.within.guards
         depth = len(guards)
-        guards.append(self.values.guard)
-        try:
-            return self.program.out(k)(index, None)
-        finally:
-            del guards[depth:]
-            self.values.constants.update(self.within.constants)
+        # Which program runs is found out once, for all who ask: not under the condition of one.
+        with self.values.unguarded() as guard:
+            guards.append(guard)
+            try:
+                return self.program.out(k)(index, None)
+            finally:
+                del guards[depth:]
+                self.values.constants.update(self.within.constants)
 
     # What would cost more than programs of their own.
 

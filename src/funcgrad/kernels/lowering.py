@@ -8,7 +8,8 @@ value is a rule that says its element at an index, so it is inlined by asking fo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -173,6 +174,16 @@ class Definitions:
     def guard(self) -> Expr | None:
         """The condition under which values are asked for."""
         return self._guards[-1]
+
+    @contextmanager
+    def unguarded(self) -> Generator[Expr | None]:
+        """Ask for values under no condition; what is given is the one that held before."""
+        depth = len(self._guards)
+        self._guards.append(None)
+        try:
+            yield self._guards[depth - 1]
+        finally:
+            del self._guards[depth:]
 
     def read(self, var: Var, index: IndexTuple, guard: Expr | None) -> Expr:
         """The element of a variable: a load, or the expression of its definition."""
