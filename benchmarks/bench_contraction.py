@@ -92,6 +92,40 @@ def by_groups(rows, k, n, groups, gradient=False):
     return Work(name, inputs, lambda fw: fw.lax.ragged_dot)
 
 
+def heads(batch, rows, width, count):
+    """What heads of attention look at: products of two parts of one product."""
+
+    def scores(np, x, w):
+        y = (x @ w).reshape(batch, rows, 3, count, width // count)
+        return np.einsum("bthd,bshd->bhts", y[:, :, 0], y[:, :, 1])
+
+    def torch_version(tools, x, w):
+        a, b = tools.tensor(x), tools.tensor(w)
+        return lambda: [scores(tools.torch, a, b)]
+
+    return Work(
+        f"scores of {count} heads out of one product, {batch}×{rows}×{width}",
+        lambda rng: (normal(rng, batch, rows, width), normal(rng, width, 3 * width)),
+        lambda fw: lambda x, w: scores(fw.numpy, x, w),
+        torch=torch_version,
+    )
+
+
+def corner(n):
+    """The product of a quarter of a matrix with a quarter of another."""
+
+    def torch_version(tools, a, b):
+        x, y = tools.tensor(a), tools.tensor(b)
+        return lambda: [x[n:, n:] @ y[n:, :n]]
+
+    return Work(
+        f"quarters of matrices, matmul {n}³",
+        lambda rng: (normal(rng, 2 * n, 2 * n), normal(rng, 2 * n, 2 * n)),
+        lambda fw: lambda a, b: a[n:, n:] @ b[n:, :n],
+        torch=torch_version,
+    )
+
+
 LARGE = "matmul 1024³"
 SMOOTH = "int8 product 256³"
 BATCHED = "batched matmul 256×64³"
@@ -108,6 +142,9 @@ WORKS = [
     product("matmul of transposes 1024³", (1024, 1024), (1024, 1024), "ki,jk->ij"),
     product("matrix times vector 4096²", (4096, 4096), (4096,), "ij,j->i"),
     product("matmul 100,000×3×3", (100_000, 3), (3, 3)),
+    corner(64),
+    corner(256),
+    heads(8, 128, 256, 8),
     by_groups(2048, 256, 512, 8),
     by_groups(2048, 256, 512, 8, gradient=True),
     of_bytes(SMOOTH, 256, 256, 256),

@@ -110,6 +110,8 @@ class Definitions:
         # Of results of branches, what they are made of; of other branches, why they are steps.
         self.chosen: dict[Var, Chosen] = {}
         self.why: dict[int, str] = {}
+        # Branches that change few of many elements of an operand.
+        self.updating: set[int] = set()
         self._guards: list[Expr | None] = [None]
         self._places: Counter[Var] = Counter()
         self._memo: dict[Any, tuple[Expr, Any]] = {}
@@ -298,7 +300,8 @@ class Definitions:
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype, self.halves):
                 lowered = as_fold(lowered, left, right)
             else:
-                lowered = products(lowered, eqn.invars, partial(strided, self))
+                views = partial(strided, self, starts=not self.halves)
+                lowered = products(lowered, eqn.invars, views)
         several: Any = lowered if lowered.__class__ is list else [lowered] * count
         return [as_map(rule, v.aval) for rule, v in zip(several, eqn.outvars, strict=False)]
 

@@ -14,8 +14,9 @@ from ..ir.jaxpr import Atom, Eqn, Var
 from ..ir.loops import Contract
 from .contract import contiguous, free_axes, gemm_of, takes_pairs
 from .library.gemm import Gemm
+from .views import Strided
 
-Strided = Callable[[Atom, bool], tuple[Atom, tuple[int, ...]] | None]
+Views = Callable[[Atom, bool], Strided | None]
 
 
 class Side(NamedTuple):
@@ -24,11 +25,13 @@ class Side(NamedTuple):
     Attributes:
         source: the operand, or what it is a view of.
         strides: of the operand's axes where it is read.
+        start: elements of the source before the operand's first.
         order: the axes of a copy that is read instead, if one must be made.
     """
 
     source: Atom
     strides: tuple[int, ...]
+    start: int = 0
     order: tuple[int, ...] | None = None
 
 
@@ -61,26 +64,26 @@ class Added(NamedTuple):
     """Products that are formed where they are added to something; see `sums`."""
 
 
-def products(c: Contract, operands: Sequence[Atom], strided: Strided) -> Products:
+def products(c: Contract, operands: Sequence[Atom], strided: Views) -> Products:
     """A contraction of two operands as matrix products.
 
     Args:
-        strided: what an operand is a view of, and the strides of its axes there; if asked for,
-            also of values of another dtype, which integers of 8 and 16 bits are read as.
+        strided: what an operand is a view of; if asked for, also of values of another dtype, which
+            integers of 8 and 16 bits are read as.
     """
     shapes: list[tuple[int, ...]] = [a.aval.shape for a in operands]
     sides: list[list[Side]] = []
     narrow = [strided(atom, True) for atom in operands]
-    given = [view[0].aval.dtype for view in narrow if view is not None]
+    given = [view.source.aval.dtype for view in narrow if view is not None]
     if len(given) < len(narrow) or not takes_pairs(given, c.dtype):
         narrow = [None] * len(narrow)
     axes = ((c.left_batch, c.left_contract), (c.right_batch, c.right_contract))
     for atom, shape, (batch, inner), held in zip(operands, shapes, axes, narrow, strict=True):
         order = (*batch, *free_axes(len(shape), batch, inner), *inner)
         steps = dict(zip(order, contiguous([shape[a] for a in order]), strict=True))
-        copy = Side(atom, tuple(steps[a] for a in range(len(shape))), order)
+        copy = Side(atom, tuple(steps[a] for a in range(len(shape))), order=order)
         view = strided(atom, False)
-        plain = [Side(*x) for x in (held, view) if x is not None]
+        plain = [Side(x.source, x.strides, x.start) for x in (held, view) if x is not None]
         sides.append([*plain, Side(atom, contiguous(shape)), copy])
     for chosen in sorted(product(*sides), key=copies):
         given = [s.source.aval.dtype for s in chosen]
@@ -90,7 +93,9 @@ def products(c: Contract, operands: Sequence[Atom], strided: Strided) -> Product
         gemm = gemm_of(c, shapes, [s.strides for s in chosen])
         if gemm is not None:
             left, right = (d.name for d in given)
-            return Products(gemm._replace(given=(left, right) if pairs else None), chosen)
+            starts = chosen[0].start, chosen[1].start
+            gemm = gemm._replace(given=(left, right) if pairs else None, starts=starts)
+            return Products(gemm, chosen)
     raise AssertionError("copies lie as matrix products take them")
 
 

@@ -2,21 +2,36 @@
 
 In: the definitions of a jaxpr and one of its values. Out: another value, and how it is read. The
 one idea: a rule is asked for its expression at a general index; where that is one plain load, the
-index of the load says how the value lies in what it loads from.
+index of the load says how the value lies in what it loads from, and so on from there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..ir.jaxpr import Atom, Literal, Var
-from ..ir.loops import Apply, Axis, DType, Load, Map, View, axis_index, flat_index
+from ..ir.loops import (
+    Affine,
+    Apply,
+    Axis,
+    DType,
+    IndexTuple,
+    Load,
+    Map,
+    View,
+    axis_index,
+    flat_index,
+)
 from ..ir.nests import offset_of
 
 if TYPE_CHECKING:
     from .lowering import Definitions
+
+# Bytes of what lies side by side in a part of a value, below which it is copied: products read a
+# side several times, and of what lies between they would bring a part each time.
+_SIDE_BY_SIDE = 128
 
 
 def backwards(values: Definitions, atom: Atom) -> tuple[Atom, tuple[int, ...]]:
@@ -36,56 +51,91 @@ def backwards(values: Definitions, atom: Atom) -> tuple[Atom, tuple[int, ...]]:
     return atom, ()
 
 
+class Strided(NamedTuple):
+    """How an operand lies in the memory of a value.
+
+    Attributes:
+        source: the value.
+        start: elements of it before the operand's first.
+        strides: of the operand's axes, in elements.
+    """
+
+    source: Var
+    start: int
+    strides: tuple[int, ...]
+
+
 def strided(
-    values: Definitions, atom: Atom, converted: bool = False
-) -> tuple[Var, tuple[int, ...]] | None:
-    """What an operand is a view of: a variable, and the strides of the operand's axes in it.
+    values: Definitions, atom: Atom, converted: bool = False, starts: bool = True
+) -> Strided | None:
+    """What an operand is a view of: the value at the end of eqns that only choose or turn axes.
 
     Args:
-        converted: also where the operand is the variable's values in another dtype, as integers
+        converted: also where the operand is the value's elements in another dtype, as integers
             that are equal in their last 32 bits.
+        starts: also where the operand does not begin with the value's first element.
     """
-    shape = atom.aval.shape
     if isinstance(atom, Literal):
         return None
-    rule = values.rules.get(atom)
-    axes = tuple(Axis(n, "i") for n in shape)
-    index = tuple(axis_index(a) for a in axes)
-    if isinstance(rule, Map):
+    axes = tuple(Axis(n, "i") for n in atom.aval.shape)
+    index: IndexTuple = tuple(axis_index(a) for a in axes)
+    source, offset = atom, flat_index(index, atom.aval.shape)
+    found = None if isinstance(values.rules.get(atom), Map) else (source, offset)
+    while isinstance(rule := values.rules.get(source), Map):
         trial = rule.at(index)
         if converted and isinstance(trial, Apply) and trial.op == "cast":
             (trial,) = trial.args
-            if not _keeps_words(trial.dtype, atom.aval.dtype):
-                return None
+            if not _keeps_words(trial.dtype, source.aval.dtype):
+                break
         if not isinstance(trial, Load) or trial.guard is not None:
-            return None
-        source = values.owner.get(trial.source)
-        offset = offset_of(trial.source, trial.index)
-    else:
-        source, offset = atom, flat_index(index, shape)
-    if source is None or offset.const or offset.dynamic:
+            break
+        below, offset = values.owner.get(trial.source), offset_of(trial.source, trial.index)
+        if below is None or len(trial.index) != len(below.aval.shape):
+            break
+        if offset.dynamic or below.aval.dtype != trial.dtype:
+            break
+        source, index = below, trial.index
+        if (starts or not offset.const) and min(offset.axes.values(), default=0) >= 0:
+            fits = _is_whole(values, source, atom) and not _is_scattered(atom, source, offset)
+            found = (source, offset) if fits else found
+    if found is None:
         return None
-    if converted and source is not atom:
-        # A conversion may be behind a transposition.
-        deeper = strided(values, source, True)
-        if deeper is not None and deeper[1] == _in_order(source):
-            source = deeper[0]
-    if source.aval.dtype != atom.aval.dtype and not converted:
-        return None
-    return source, tuple(offset.axes.get(a, 0) for a in axes)
+    source, offset = found
+    return Strided(source, offset.const, tuple(offset.axes.get(a, 0) for a in axes))
+
+
+def _is_scattered(atom: Atom, source: Var, offset: Affine) -> bool:
+    """Whether a part of a value lies there in short pieces."""
+    if atom.aval.size >= source.aval.size:
+        return False
+    run = 1
+    for axis, step in sorted(offset.axes.items(), key=lambda item: item[1]):
+        if step != run:
+            break
+        run *= axis.extent
+    return run * source.aval.dtype.itemsize < _SIDE_BY_SIDE
+
+
+def _is_whole(values: Definitions, source: Var, reader: Var) -> bool:
+    """Whether all of a value is computed, and in memory, if a product reads parts of it there.
+
+    What is computed element by element may be wanted for its parts alone, of which each is a
+    kernel of its own: then all of them together must be the value.
+    """
+    if not isinstance(values.rules.get(source), Map) or reader.aval.size >= source.aval.size:
+        return True
+    parts = 0
+    for eqn in values.jaxpr.eqns:
+        if any(memory_of(values, a) is source for a in eqn.invars):
+            size = sum(v.aval.size for v in eqn.outvars)
+            parts += size if all(v.aval.size < source.aval.size for v in eqn.outvars) else 0
+    return parts >= source.aval.size
 
 
 def _keeps_words(given: DType, dtype: DType) -> bool:
     """Whether integers of a dtype are in another one what they were, in their last 32 bits."""
     wide = dtype.kind in "iu" and dtype.itemsize >= 4 and given.kind in "iu"
     return wide or np.can_cast(given, dtype, "safe")
-
-
-def _in_order(var: Var) -> tuple[int, ...]:
-    """The strides of a value's memory."""
-    shape, index = var.aval.shape, [Axis(n, "i") for n in var.aval.shape]
-    offset = flat_index(tuple(axis_index(a) for a in index), shape)
-    return tuple(offset.axes.get(a, 0) for a in index)
 
 
 def unmoved(values: Definitions) -> None:

@@ -295,7 +295,21 @@ class ProgramEmitter:
             "scratch": step.scratch,
             "table": step.tables,
         }
-        return [self.pointer(block, slots[where][k]) for where, k in stage.args]
+        return [
+            self._from(self.pointer(block, slots[where][k]), step, k)
+            if where == "in"
+            else self.pointer(block, slots[where][k])
+            for where, k in stage.args
+        ]
+
+    def _from(self, pointer: str, step: LibraryCall, k: int) -> str:
+        """Where a kernel by hand begins to read: a side of a product may be part of a value."""
+        start = step.gemm.starts[k] if step.gemm is not None and k < 2 else 0
+        if not start:
+            return pointer
+        return self.w.value(
+            f"getelementptr i8, ptr {pointer}, i64 {start * step.reads[k].dtype.itemsize}"
+        )
 
     def host_call(self, block: Block, step: HostCall) -> None:
         """A call-out, or native code and a call-out if it fails; the program ends if that fails."""

@@ -185,7 +185,8 @@ class ProgramSource:
         ):
             steps = (lead, 1) if outside else (1, lead)
             strides = (*(b[1 + k] for b in g.batch), *steps)
-            sides.append(f"strided({name}, {(*shape, *extents)}, {strides})")
+            begin = f"{name}[{g.starts[k]}:]" if g.starts[k] else name
+            sides.append(f"strided({begin}, {(*shape, *extents)}, {strides})")
         strides = (*(b[3] for b in g.batch), g.pitch, 1)
         self.line(f"# {eqn_line(step.eqn, self.eqn_names(block))}")
         target = f"strided({out}, {(*shape, g.m, g.n)}, {strides})"

@@ -49,6 +49,7 @@ class Gemm(NamedTuple):
         given: dtypes of the sides where they are narrower than `dtype`, that of sums and results.
         adds: whether the products are added to what is there, a block of the contraction after the
             other: C = C + A·B.
+        starts: elements of each side's memory before the first that is read.
     """
 
     dtype: str
@@ -61,6 +62,7 @@ class Gemm(NamedTuple):
     pitch: int
     given: tuple[str, str] | None = None
     adds: bool = False
+    starts: tuple[int, int] = (0, 0)
 
     @property
     def flops(self) -> float:
