@@ -28,6 +28,37 @@ def recurrence_numpy(turns):
     return end
 
 
+def where_large(fw, turns):
+    """Each turn sets an element, if it is large."""
+
+    def end(x):
+        def turn(i, x):
+            return fw.lax.cond(x[i] > 0.5, lambda x: x.at[i].set(0.5), lambda x: x, x)
+
+        return fw.lax.fori_loop(0, turns, turn, x)
+
+    return end
+
+
+def queue(fw, turns):
+    """A queue that each turn either puts a number into or takes one from."""
+
+    def call(buffer, numbers):
+        def push(buffer, first, last, number):
+            return buffer.at[last].set(number), first, last + 1
+
+        def pop(buffer, first, last, number):
+            return buffer.at[first].multiply(number), first + 1, last
+
+        def turn(state, number):
+            buffer, first, last = fw.lax.cond(number > 0, push, pop, *state, number)
+            return (buffer, first, last), buffer[first]
+
+        return fw.lax.scan(turn, (buffer, 0, 0), numbers[:turns])
+
+    return call
+
+
 def slope(fw, turns):
     """The gradient of the sum of squares behind such a loop."""
 
@@ -82,6 +113,16 @@ WORKS = [
         lambda rng: (normal(rng, 1_000_000),),
         lambda fw: recurrence(fw, 1000),
         numpy=recurrence_numpy(1000),
+    ),
+    Work(
+        "1,000 elements of 1e5 set where a condition holds",
+        lambda rng: (normal(rng, 100_000),),
+        lambda fw: where_large(fw, 1000),
+    ),
+    Work(
+        "queue of 1e5, 1,000 numbers put in or taken",
+        lambda rng: (normal(rng, 100_000), normal(rng, 1000)),
+        lambda fw: queue(fw, 1000),
     ),
     Work(
         "200 elements of 1e5 set, gradient",

@@ -11,7 +11,7 @@ from funcgrad import lax
 from funcgrad.config import enable_x64
 from funcgrad.kernels import explain
 from funcgrad.kernels.memory import carried, updates_in_place
-from funcgrad.kernels.program import Launch, Scan, While
+from funcgrad.kernels.program import Branch, Launch, Scan, While, inner_blocks
 
 # Arrays of so many elements are updated in place, and go through memory.
 N = 1500
@@ -35,6 +35,23 @@ def copied(block):
         if isinstance(step, (Scan, While)):
             pairs = [p for p in carried(step) if p[0].size >= N]
             found += sum(not updates_in_place(step.block, *p) for p in pairs)
+    return found
+
+
+def blocks_of(block):
+    """A block and all within."""
+    return [block, *(b for step in block.steps for i in inner_blocks(step) for b in blocks_of(i))]
+
+
+def apart(block):
+    """How many large results of branches lie elsewhere than where their operands do."""
+    found = 0
+    for around in blocks_of(block):
+        for step in around.steps:
+            if isinstance(step, Branch):
+                given = {around.root(b) for b in step.reads}
+                large = [around.root(b) for b in step.writes if b.size >= N]
+                found += sum(b not in given for b in large)
     return found
 
 
@@ -106,6 +123,103 @@ def gradient(x):
     return fg.grad(f)(x)
 
 
+def chosen(x):
+    def turn(i, x):
+        return lax.cond(x[i] > 4, lambda x: x.at[i + 1].add(x[i]), lambda x: x, x)
+
+    return lax.fori_loop(0, 40, turn, x)
+
+
+def closed_over(x):
+    return lax.fori_loop(
+        0, 40, lambda i, x: lax.cond(x[i] > 4, lambda: x.at[i].set(1), lambda: x), x
+    )
+
+
+def switched(x):
+    def turn(i, state):
+        x, total = state
+        old = x[i]
+        arms = [
+            lambda x: lax.dynamic_update_slice(x, fnp.full(3, old), (2 * i,)),
+            lambda x: x.at[i].multiply(3),
+            lambda x: x,
+            lambda x: fnp.zeros_like(x).at[i].set(old),
+        ]
+        return lax.switch(x[i + 1].astype(int) % 4, arms, x), total + old
+
+    return lax.fori_loop(0, 40, turn, (x, fnp.zeros((), x.dtype)))
+
+
+def one_of_two(x):
+    def turn(state, i):
+        a, b = lax.cond(
+            i % 2 == 0,
+            lambda a, b: (a.at[i].add(b[i + 1]), b),
+            lambda a, b: (a, b.at[i].add(a[i + 1])),
+            *state,
+        )
+        return (a, b), a[i] + b[i]
+
+    return lax.scan(turn, (x, x * 2), fnp.arange(30))
+
+
+def a_queue(x):
+    def push(i, queue, first, last):
+        return queue.at[last].set(fnp.float32(i)), first, last + 1
+
+    def pop(i, queue, first, last):
+        return queue, first + 1, last
+
+    def turn(state):
+        i, total, *rest = state
+        queue, first, last = lax.cond(i % 3 < 2, push, pop, i, *rest)
+        return i + 1, total + queue[first], queue, first, last
+
+    return lax.while_loop(lambda s: s[0] < 40, turn, (0, fnp.float32(0), x, 0, 0))
+
+
+def branch_in_branch(x):
+    def inner(i, x):
+        return lax.cond(x[i] > 5, lambda x: x.at[i].set(0), lambda x: x.at[0].add(x[i]), x)
+
+    def turn(i, x):
+        return lax.cond(i % 2 == 0, lambda x: inner(i, x), lambda x: x, x)
+
+    return lax.fori_loop(0, 40, turn, x)
+
+
+def loop_in_branch(x):
+    def turns(i, x):
+        return lax.fori_loop(0, 3, lambda k, x: x.at[i + k].add(x[k] + 1), x)
+
+    def turn(i, x):
+        return lax.cond(i % 3 > 0, lambda x: turns(i, x), lambda x: x, x)
+
+    return lax.fori_loop(0, 30, turn, x)
+
+
+def read_before_a_branch(x):
+    def turn(i, state):
+        x, total = state
+        old = x[i]
+        new = lax.cond(old > 3, lambda x: x.at[i].set(0), lambda x: x, x)
+        return new, total + old * new[i + 1]
+
+    return lax.fori_loop(0, 40, turn, (x, fnp.zeros((), x.dtype)))
+
+
+# On GPUs a branch that works element by element stays within its kernel.
+IN_BRANCHES = [
+    chosen,
+    closed_over,
+    switched,
+    one_of_two,
+    a_queue,
+    branch_in_branch,
+    loop_in_branch,
+    read_before_a_branch,
+]
 IN_PLACE = [
     fibonacci,
     windows,
@@ -119,12 +233,13 @@ IN_PLACE = [
 ]
 
 
-@pytest.mark.parametrize("f", IN_PLACE)
+@pytest.mark.parametrize("f", [*IN_PLACE, *IN_BRANCHES])
 def test_nothing_is_copied(f):
     x = np.arange(N, dtype=np.float32) % 11
     block = stages(f, x)
     assert bases(block) == 0
     assert copied(block) == 0
+    assert apart(block) == 0
     with fg.disable_jit():
         wanted = f(fnp.asarray(x))
     for found, want in zip(fg.tree.leaves(fg.jit(f)(x)), fg.tree.leaves(wanted), strict=True):
@@ -191,7 +306,88 @@ def read_behind_a_loop(x):
     return z.at[2].set(y[3]), fnp.cumsum(y)
 
 
+def branch_kept_old(x):
+    def turn(i, state):
+        x, _ = state
+        return lax.cond(x[i] > 4, lambda x: x.at[i].add(1), lambda x: x, x), x
+
+    return lax.fori_loop(0, 20, turn, (x, x))
+
+
+def branch_read_behind(x):
+    def turn(x, i):
+        new = lax.cond(x[i] > 4, lambda x: x.at[i].set(0), lambda x: x, x)
+        return new, fnp.cumsum(x)[i] + x[new[i + 1].astype(int)]
+
+    return lax.scan(turn, x, fnp.arange(20))
+
+
+def both_of_a_branch(x):
+    def turn(i, state):
+        x, y = state
+        return lax.cond(i % 2 == 0, lambda x, y: (x.at[i].add(y[i]), x), lambda x, y: (y, x), x, y)
+
+    return lax.fori_loop(0, 9, turn, (x, x * 2))
+
+
+def one_for_both(x):
+    def turn(i, state):
+        x, _ = state
+        return lax.cond(x[i] > 4, lambda x: (x.at[i].set(0), x), lambda x: (x, x + 1), x)
+
+    return lax.fori_loop(0, 9, turn, (x, x * 2))
+
+
+def twice_given(x):
+    def arm(i, x, y):
+        new = x.at[i].set(0)
+        return new.at[3].add(y[i + new[i + 2].astype(int) % 3 - 1])
+
+    def turn(i, x):
+        return lax.cond(x[i] > 4, lambda x, y: arm(i, x, y), lambda x, y: x, x, x)
+
+    return lax.fori_loop(1, 40, turn, x)
+
+
+def arm_reads_behind(x):
+    def twice(i, x):
+        new = x.at[i].set(0)
+        return new.at[i + 1].add(x[i + new[i + 2].astype(int) % 3 - 1])
+
+    return lax.fori_loop(1, 40, lambda i, x: lax.cond(x[i] > 4, lambda: twice(i, x), lambda: x), x)
+
+
+def turned_in_an_arm(x):
+    def turn(i, x):
+        return lax.cond(i % 5 == 4, lambda x: x[::-1], lambda x: x.at[i].add(x[i + 1]), x)
+
+    return lax.fori_loop(0, 20, turn, x)
+
+
+def argument_of_a_branch(x):
+    return lax.cond(x[1] > 0, lambda x: x.at[3].set(1), lambda x: x, x), x[3]
+
+
+def constant_of_a_branch(x):
+    y = fnp.cumsum(x)
+
+    def turn(i, total):
+        z = lax.cond(i % 2 == 0, lambda: y.at[i].set(0), lambda: y)
+        return total + z[i] + z[i + 1]
+
+    return lax.fori_loop(0, 9, turn, fnp.zeros((), x.dtype))
+
+
 OTHERS = [
+    branch_kept_old,
+    branch_read_behind,
+    both_of_a_branch,
+    one_for_both,
+    twice_given,
+    arm_reads_behind,
+    turned_in_an_arm,
+    argument_of_a_branch,
+    constant_of_a_branch,
     reversed_first,
     of_another_dtype,
     filled,
@@ -208,7 +404,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("how", ["fast", "source", "python"])
-@pytest.mark.parametrize("f", [*IN_PLACE, *OTHERS])
+@pytest.mark.parametrize("f", [*IN_PLACE, *IN_BRANCHES, *OTHERS])
 def test_old_values_are_there_for_all_who_read_them(f, how):
     x = np.arange(N, dtype=np.float32) % 11
     before = x.copy()
@@ -251,8 +447,12 @@ _statements = st.one_of(
     st.tuples(st.just("kept"), _arrays, _places),
 )
 _bodies = st.lists(_statements, min_size=1, max_size=5)
+_nested = st.one_of(
+    _statements, st.tuples(st.sampled_from(["fori", "cond", "switch", "closed"]), _bodies)
+)
+_regions = st.sampled_from(["fori", "scan", "while", "cond", "switch", "closed"])
 _programs = st.lists(
-    st.one_of(_statements, st.tuples(st.sampled_from(["fori", "scan", "while"]), _bodies)),
+    st.one_of(_statements, st.tuples(_regions, st.lists(_nested, min_size=1, max_size=4))),
     min_size=1,
     max_size=4,
 )
@@ -266,6 +466,8 @@ def run(program, state, i):
         what, *rest = statement
         if what in ("fori", "scan", "while"):
             arrays, total = loop(what, rest[0], (*arrays, total))
+        elif what in ("cond", "switch", "closed"):
+            arrays, total = branch(what, rest[0], (*arrays, total), i)
         elif what == "exchange":
             arrays.reverse()
         elif what == "whole":
@@ -309,6 +511,29 @@ def loop(what, body, state):
         _, (a, b, total) = lax.while_loop(
             lambda s: s[0] < 4, lambda s: (s[0] + 1, turn(s[1], s[0])[0]), (0, state)
         )
+    return [a, b], total
+
+
+def branch(what, body, state, i):
+    """A body, parts of it or nothing."""
+
+    def arm(body):
+        def run_it(state):
+            (a, b), total = run(body, state, i)
+            return a, b, total
+
+        return run_it
+
+    *_, total = state
+    if what == "cond":
+        a, b, total = lax.cond(total % 2 == 0, arm(body), lambda s: s, state)
+    elif what == "switch":
+        arms = [arm(body), arm(body[:1]), arm(body[1:])]
+        a, b, total = lax.switch(total.astype(int) % 3, arms, state)
+    else:
+        kept = state[1]
+        a, total = lax.cond(total % 2 == 0, lambda: arm(body)(state)[::2], lambda: state[::2])
+        b = kept
     return [a, b], total
 
 

@@ -15,10 +15,11 @@ from typing import Any
 from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from ..ir.loops import Axis, Expr, IndexTuple, Map, Operand, Region, axis_index, both
 from ..ir.nests import expr_cost
-from .elements import MOST, Carrying, Elements, NotInPlace, Read, Simplify, Within
+from .elements import MOST, Carrying, Elements, FewUpdates, NotInPlace, Read, Simplify, Within
 from .lowering import Choose, Definitions
 from .parts import NoParts
 from .rules import Chosen, as_map, rule_shape
+from .views import memory_of
 
 # Values of so few elements may be computed at every place they are read at.
 _SMALL = 64
@@ -37,6 +38,8 @@ def chooser(simplify: Simplify) -> Choose:
             return Choices(values, eqn, simplify).rules()
         except NotInPlace as found:
             values.why[id(eqn)] = str(found) or "its values do not come element by element"
+            if isinstance(found, FewUpdates):
+                values.updating.add(id(eqn))
         except NoParts as found:
             values.why[id(eqn)] = f"{found} is not done by the parts of complex numbers"
         return None
@@ -84,6 +87,8 @@ class Choices:
             self._check(MOST - within.most)
             values.chosen[var] = Chosen(within.deepest, len(within.programs) - 2)
         within.most = _UNLIMITED
+        if self.values.in_order:
+            self._refuse_updates()
         return [as_map(self._map(k), v.aval) for k, v in enumerate(self.eqn.outvars)]
 
     def _map(self, k: int) -> Map:
@@ -108,6 +113,22 @@ class Choices:
                 self.values.constants.update(self.within.constants)
 
     # What would cost more than programs of their own.
+
+    def _refuse_updates(self) -> None:
+        """Raise if a program changes few of many elements of what is in memory.
+
+        What is computed element by element is computed together with the choice: its elements would
+        be written for the update's sake alone.
+        """
+        values = self.values
+        held = [memory_of(values, a) for a in self.eqn.invars]
+        shapes = {
+            a.aval.shape
+            for a in held
+            if not isinstance(a, Literal) and not isinstance(values.rules.get(a), Map)
+        }
+        for program in self.within.programs[1:]:
+            program.refuse_updates(shapes)
 
     def _check(self, places: int) -> None:
         """Raise if values are computed at many places, or for more elements than they have."""

@@ -14,6 +14,7 @@ import numpy as np
 from ..ir.jaxpr import Eqn, Literal, Var
 from ..ir.loops import Axis, Load, Map, Scatter, View, axis_index, flat_index
 from ..ir.nests import offset_of
+from .products import Products
 
 if TYPE_CHECKING:
     from .lowering import Definitions
@@ -35,7 +36,8 @@ def takers(values: Definitions, kept: int) -> dict[Var, Var]:
     jaxpr = values.jaxpr
     found: dict[Var, Var] = {}
     candidates = [eqn for eqn in jaxpr.eqns if updates(values, eqn) is not None]
-    if not candidates:
+    branches = [eqn for eqn in jaxpr.eqns if id(eqn) in values.updating]
+    if not candidates and not branches:
         return found
     outside = {*jaxpr.constvars, *jaxpr.invars[:kept]}
     outside |= {_root(values, a) for a in jaxpr.outvars if not isinstance(a, Literal)}
@@ -56,25 +58,42 @@ def takers(values: Definitions, kept: int) -> dict[Var, Var]:
         if _comes_last(values, eqns, eqn, source):
             values.rules[var] = rule
             found[var] = source
+    for eqn in branches:
+        free = [a for a in eqn.invars if not isinstance(a, Literal)]
+        for var in eqn.outvars:
+            kind = var.aval.size, var.aval.dtype
+            alike = [a for a in free if (a.aval.size, a.aval.dtype) == kind]
+            if var.aval.size < _LEAST or not alike:
+                continue
+            free.remove(alike[0])
+            source = _root(values, alike[0])
+            if source not in outside and _comes_last(values, eqns, eqn, source):
+                found[var] = source
     values.jaxpr = jaxpr.replace(eqns=eqns)
     return found
 
 
 def _comes_last(values: Definitions, eqns: list[Eqn], eqn: Eqn, source: Var) -> bool:
     """Bring an eqn behind all others that read its operand, if nobody waits for its result."""
-    at = eqns.index(eqn)
-    (made,) = eqn.outvars
+    at, made = eqns.index(eqn), {*eqn.outvars}
     for n in range(at + 1, len(eqns)):
-        read = [a for a in eqns[n].invars if not isinstance(a, Literal)]
-        if made in read:
+        read = _read(values, eqns[n])
+        if not made.isdisjoint(read):
             # From here on nobody may read the old value.
-            rest = [a for e in eqns[n:] for a in e.invars if not isinstance(a, Literal)]
+            rest = [a for e in eqns[n:] for a in _read(values, e)]
             if any(_root(values, a) is source for a in rest):
                 return False
             eqns.insert(n - 1, eqns.pop(at))
             return True
     eqns.append(eqns.pop(at))
     return True
+
+
+def _read(values: Definitions, eqn: Eqn) -> list[Var]:
+    """What an eqn reads: its operands, and what products read in their place."""
+    rule = values.rules.get(eqn.outvars[0]) if eqn.outvars else None
+    more = rule.sources if isinstance(rule, Products) else []
+    return [a for a in (*eqn.invars, *more) if not isinstance(a, Literal)]
 
 
 def updates(values: Definitions, eqn: Eqn) -> Scatter | None:

@@ -9,7 +9,7 @@ here keeps that in registers.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +43,7 @@ from ..ir.loops import (
     value_of,
 )
 from ..ir.nests import Acc, Advance, Buffer, For, Leave, expr_cost
+from .dying import rarely
 from .items import LibraryBuilder
 from .lowering import Definitions
 from .parts import Parts
@@ -63,6 +64,10 @@ COSTLY, LAST = 8.0, 1 << 30
 
 class NotInPlace(Exception):
     """A value needs what cannot be had in registers at this place; the text says what."""
+
+
+class FewUpdates(NotInPlace):
+    """A program changes few of many elements of an array, which should stay where they are."""
 
 
 class Carrying(Protocol):
@@ -96,6 +101,7 @@ class Within:
         axes: the loops around, one for each leading axis of the values that have all of them.
         make: makes a loop of its operands, that runs only under a condition.
         guards: the conditions under which values are asked for, innermost last.
+        in_order: whether few updates of many elements are better done in memory, in a branch too.
         constants: memory of what the programs capture.
         most: places at which elements of arrays may still be asked for.
         deepest: how many values behind each other were asked for.
@@ -107,9 +113,11 @@ class Within:
         library: LibraryBuilder,
         simplify: Simplify,
         make: Callable[[Region, Sequence[Read], Within, Expr | None], Carrying],
+        in_order: bool = True,
     ) -> None:
         self.axes = axes
         self.make = make
+        self.in_order = in_order
         self.index = tuple(axis_index(a) for a in axes)
         self.shape = tuple(a.extent for a in axes)
         self.library = library
@@ -320,6 +328,16 @@ class Elements:
             value = new if here is None else select(here, new, value)
         return value
 
+    def refuse_updates(self, shapes: Set[tuple[int, ...]]) -> None:
+        """Raise if few of many elements of an input are changed, of one of these shapes.
+
+        Raises:
+            FewUpdates: it should be done where they lie, in memory.
+        """
+        given = {v for v in self.jaxpr.invars if v.aval.shape in shapes}
+        if any(rarely(self.body, eqn, given) for eqn in self.jaxpr.eqns):
+            raise FewUpdates("few elements of an array are changed")
+
     # Control flow.
 
     def region(self, var: Var) -> Read | None:
@@ -358,6 +376,8 @@ class Elements:
             closed, only = self.within.simplify(branch), both(self.only, chosen)
             where = (*position, k)
             arm = Elements(closed, given[1:], self.within, self.add, only, where)
+            if self.add is not None and self.within.in_order:
+                arm.refuse_updates({v.aval.shape for v in arm.jaxpr.invars})
             arms.append(Arm(chosen, outputs_of(arm), where))
         return [self._choice(arms, k) for k in range(len(arms[0].outs))]
 

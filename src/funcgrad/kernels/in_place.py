@@ -7,10 +7,10 @@ copy of what it carries; where that was the last to read the operand, the operan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..ir.nests import Buffer, For
-from .memory import reads_where_it_writes
+from .memory import reads_where_it_writes, updates_in_place
 from .program import Block, Branch, Launch, Scan, Uses, While
 
 
@@ -18,18 +18,16 @@ def update_in_place(block: Block, carried: Sequence[tuple[int, int]] = ()) -> No
     """Let values take over memory: adds views to a block and those within, leaves out copies.
 
     Args:
-        carried: for each value that a loop with this body carries, the numbers of input and output.
+        carried: for each value that a loop with this body carries, or a branch of which this is an
+            arm hands on, the numbers of input and output.
     """
     for step in block.steps:
         if isinstance(step, (Scan, While)):
             first = step.constants if isinstance(step, Scan) else step.block_constants
             update_in_place(step.block, [(first + k, k) for k in range(len(step.rooms))])
-        elif isinstance(step, Branch):
-            for inner in step.blocks:
-                update_in_place(inner)
     inputs = {block.inputs[i]: k for i, k in carried}
     uses, copies = block.uses, list[tuple[int, Buffer]]()
-    for at, target, source in _pairs(block):
+    for at, target, source in _pairs(block, uses, inputs):
         source = block.root(source)
         if not _may_take(block, uses, inputs, at, target, source):
             continue
@@ -57,7 +55,9 @@ def update_in_place(block: Block, carried: Sequence[tuple[int, int]] = ()) -> No
     del block.uses
 
 
-def _pairs(block: Block) -> Iterator[tuple[int, Buffer, Buffer]]:
+def _pairs(
+    block: Block, uses: Uses, inputs: dict[Buffer, int]
+) -> Iterator[tuple[int, Buffer, Buffer]]:
     """Steps that copy a whole value and change the copy, in order; the copy and the value."""
     for at, step in enumerate(block.steps):
         if isinstance(step, Launch) and step.kernel.copies is not None:
@@ -66,13 +66,82 @@ def _pairs(block: Block) -> Iterator[tuple[int, Buffer, Buffer]]:
         elif isinstance(step, (Scan, While)):
             reads = step.reads[first_carried(step) :]
             for target, source in list(zip(step.writes, reads, strict=False))[: len(step.rooms)]:
-                if sum(block.root(b) is block.root(source) for b in step.reads) == 1:
+                if _reads_once(block, step, source):
                     yield at, target, source
+        elif isinstance(step, Branch):
+
+            def may_take(target: Buffer, source: Buffer, at: int = at, step: Branch = step) -> bool:
+                once = _reads_once(block, step, source)
+                return once and _may_take(block, uses, inputs, at, target, block.root(source))
+
+            for source, target in _arms(step, may_take):
+                yield at, target, source
+
+
+def _reads_once(block: Block, step: Scan | While | Branch, source: Buffer) -> bool:
+    """Whether a step is given the memory of a value as one of its operands alone."""
+    return sum(block.root(b) is block.root(source) for b in step.reads) == 1
 
 
 def first_carried(step: Scan | While) -> int:
     """Where among what a loop reads the first values of its carry begin."""
     return step.constants if isinstance(step, Scan) else len(step.reads) - len(step.rooms)
+
+
+def _arms(step: Branch, may_take: Callable[[Buffer, Buffer], bool]) -> list[tuple[Buffer, Buffer]]:
+    """Update in place within the arms of a branch; operands, and the results that lie there then.
+
+    Args:
+        may_take: whether a result may lie where an operand does, for all that is around the branch.
+    """
+    operands, found = step.reads[1:], dict[int, int]()
+    # First what an arm changes or leaves as it is, then what is merely computed where it was.
+    for some in (True, False):
+        for k, target in enumerate(step.writes):
+            for j, source in enumerate(operands):
+                if j in found or k in found.values() or not may_take(target, source):
+                    continue
+                same = [_begins_as(arm, arm.outputs[k]) is arm.inputs[j] for arm in step.blocks]
+                if any(same) is some and all(
+                    begins or updates_in_place(arm, arm.inputs[j], arm.outputs[k])
+                    for begins, arm in zip(same, step.blocks, strict=True)
+                ):
+                    found[j] = k
+                    break
+    for arm in step.blocks:
+        update_in_place(arm, list(found.items()))
+    return [
+        (operands[j], step.writes[k])
+        for j, k in found.items()
+        if all(_ends_at(arm, arm.inputs[j], arm.outputs[k]) for arm in step.blocks)
+    ]
+
+
+def _ends_at(arm: Block, source: Buffer, output: Buffer) -> bool:
+    """Whether an output of an arm is its input, or may be written over it."""
+    return arm.root(output) is source or updates_in_place(arm, source, output)
+
+
+def _begins_as(block: Block, output: Buffer) -> Buffer:
+    """The value that an output is once all updates in place are done."""
+    root = block.root(output)
+    while root in block.uses.writers:
+        at = block.uses.writers[root][0]
+        step = block.steps[at]
+        place = next((k for k, b in enumerate(step.writes) if block.root(b) is root), 0)
+        if isinstance(step, Launch) and step.kernel.copies is not None:
+            root = block.root(step.kernel.copies)
+        elif isinstance(step, (Scan, While)) and place < len(step.rooms):
+            root = block.root(step.reads[first_carried(step) + place])
+        elif isinstance(step, Branch):
+            ends = {_begins_as(arm, arm.outputs[place]): arm for arm in step.blocks}
+            found = {arm.inputs.index(b) for b, arm in ends.items() if b in arm.inputs}
+            if not found:
+                break
+            root = block.root(step.reads[1 + min(found)])
+        else:
+            break
+    return root
 
 
 def _may_take(

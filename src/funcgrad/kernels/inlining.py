@@ -92,11 +92,11 @@ class Inlining:
             at, waiting = place[target], [source]
             # An update that sets one element reads before it writes.
             rule = self.values.rules[target]
-            several = rule.op != "set" or domain_of_updates(rule) > 1
+            one = isinstance(rule, Scatter) and rule.op == "set" and domain_of_updates(rule) <= 1
             while waiting:
                 for var in {v for v, _, _ in readers.get(waiting.pop(), ()) if v in inlined}:
                     later = [place.get(v, at) for v, how, _ in readers[var] if how is not None]
-                    if any(n > at or (several and n == at) for n in later):
+                    if any(n > at or (not one and n == at) for n in later):
                         found.add(var)
                     elif var not in found:
                         waiting.append(var)

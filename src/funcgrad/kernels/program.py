@@ -398,7 +398,9 @@ class Builder:
 
     def _turns(self, item: Step, wanted: set[Buffer], block: Block) -> list[BlockStep]:
         """A loop as kernels that keep its carry in registers, where they can."""
-        made = recurrence(item, wanted, self.library, self.simplify, self._fresh)
+        made = recurrence(
+            item, wanted, self.library, self.simplify, self._fresh, self.division.in_order
+        )
         if made is None:
             return []
         kernels, constants = made

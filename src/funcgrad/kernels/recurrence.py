@@ -38,11 +38,13 @@ def recurrence(
     library: LibraryBuilder,
     simplify: Simplify,
     fresh: Callable[[], str],
+    in_order: bool = True,
 ) -> tuple[list[Kernel], dict[Buffer, Any]] | None:
     """The kernels of a loop, and constants they read; None where its carry is not in registers.
 
     Args:
         wanted: what is read of its outputs.
+        in_order: whether a branch within that changes few of many elements is done in memory.
     """
     what = step.what
     if not isinstance(what, Region) or what.kind not in ("scan", "while"):
@@ -57,7 +59,7 @@ def recurrence(
         constants: dict[Buffer, Any] = {}
         try:
             made = [
-                _Loop(step, what, Within(axes, library, simplify, Turns), wanted, shape)
+                _Loop(step, what, Within(axes, library, simplify, Turns, in_order), wanted, shape)
                 for axes in _groups(used, shape)
             ]
         except (NotInPlace, NoParts):
