@@ -206,10 +206,15 @@ class Lowered(Stage):
     @cached_property
     def cuda(self) -> CudaProgram:
         """The program's kernels for a GPU as numba.cuda source; none needs to be here."""
+        from .kernels.cuda.limits import USUAL
+
+        return self._cuda(USUAL)
+
+    def _cuda(self, target: str) -> CudaProgram:
         from .kernels.cuda.program import cuda_program
 
         simplify = partial(self._simplify, whole=True)
-        return cuda_program(simplify(self.jaxpr), simplify)
+        return cuda_program(simplify(self.jaxpr), simplify, target=target)
 
     def as_text(self) -> str:
         """The simplified program as text."""
@@ -235,7 +240,7 @@ class Lowered(Stage):
                 kernel for, by name. Nothing is compiled for it.
         """
         if target is not None:
-            return self.cuda.explain(f"{self.fun_name} for {target}")
+            return self._cuda(target).explain(f"{self.fun_name} for {target}")
         if self.home is not None:
             places = self.places or [""] * len(self.in_avals)
             given = list(zip(self.names(), self.in_avals, places, strict=True))
@@ -286,7 +291,7 @@ class Lowered(Stage):
             return Compiled(self)
         from .kernels.cuda.compiled import CudaCompiled
 
-        return CudaCompiled(self.cuda, target, self.fun_name)
+        return CudaCompiled(self._cuda(target), target, self.fun_name)
 
 
 class MemoryStats(NamedTuple):

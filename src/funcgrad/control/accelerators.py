@@ -173,8 +173,8 @@ class CudaHome:
         """What the device would be told to do."""
         from ..kernels.cuda.program import cuda_program
 
-        place = self.place
-        return cuda_program(simplified_for_gpu(closed), simplified_for_gpu, place.takes, place.room)
+        place, simplify, target = self.place, simplified_for_gpu, self.place.info.target
+        return cuda_program(simplify(closed), simplify, place.takes, place.room, target)
 
     def executable(self, closed: ClosedJaxpr, like: CudaExecutable | None = None) -> CudaExecutable:
         """The program of a jaxpr on this device, made once.

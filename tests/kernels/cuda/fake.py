@@ -12,6 +12,7 @@ from funcgrad.kernels.cuda.adapter import Cubin
 from funcgrad.kernels.cuda.custom import CustomLaunch
 from funcgrad.kernels.cuda.emulated import seen
 from funcgrad.kernels.cuda.emulator import Emulator
+from funcgrad.kernels.cuda.limits import PLAIN
 from funcgrad.kernels.cuda.runtime.driver import CudaError, DeviceMemoryError, Info
 from funcgrad.kernels.cuda.runtime.neighbours import MOST_PITCH
 from funcgrad.kernels.cuda.threads import run_threads
@@ -43,6 +44,7 @@ class FakeDriver:
         self.recording = None
         self.recorders = set()
         self.kernels = {}
+        self.allowed = {}
         self.free_bytes = memory
         self.aligned = aligned
         self.graphs = 0
@@ -269,16 +271,24 @@ class FakeDriver:
     def reaches(self, device, other):
         return True
 
-    def load(self, code, entry):
+    def load(self, code, entry, shared=0):
         if self.recording is not None:
             raise CudaError("a kernel is loaded while a stream records")
-        return entry if entry.startswith("fg_decide") else int(code)
+        if shared > 227 << 10:
+            raise CudaError(f"{shared} bytes of shared memory")
+        if entry.startswith("fg_decide"):
+            return entry
+        self.allowed[int(code)] = shared or PLAIN
+        return int(code)
 
-    def launch(self, handle, blocks, threads, pointers, stream):
+    def launch(self, handle, grid, pointers, stream):
+        blocks, threads, shared = grid
         if isinstance(handle, str):
             self.decide(handle, pointers, stream)
             return
         kernel, text, params = self.kernels[handle]
+        if shared > self.allowed[handle]:
+            raise CudaError(f"{shared} bytes of shared memory, {self.allowed[handle]} allowed")
         if isinstance(kernel.launch, CustomLaunch):
             self.put(lambda: self.custom(kernel.launch, blocks, threads, list(pointers)), stream)
             self.log.append(("launch", kernel.name))
@@ -295,7 +305,7 @@ class FakeDriver:
             known = {(p, k): self.at(p, n * k.itemsize).view(k) for (p, k), n in sizes.items()}
             arrays = [known[p, kind] for p, (_, kind) in zip(pointers, params, strict=True)]
             aligned = self.aligned and not any(p % 16 for p in pointers)
-            Emulator(text, aligned).launch(kernel.name, blocks, threads, arrays)
+            Emulator(text, aligned).launch(kernel.name, blocks, threads, arrays, shared)
 
         self.put(work, stream)
         self.log.append(("launch", kernel.name))

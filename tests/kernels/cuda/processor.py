@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from funcgrad.kernels.cuda.lanes import WARP
+from funcgrad.kernels.cuda.limits import USUAL, most_shared
 from funcgrad.kernels.cuda.llvm import gpu
 from funcgrad.kernels.cuda.llvm.module import Module
 from funcgrad.kernels.cuda.llvm.values import (
@@ -327,6 +328,10 @@ class Processor(gpu.Gpu):
     def shared(self, name, kinds):
         return f"@{name} = internal global {kinds} zeroinitializer, align 16\n"
 
+    def asked_for(self, name, kind):
+        # Who asks for less is held to it by the emulator.
+        return self.shared(name, f"[{most_shared(USUAL) // kind.size} x {kind.llvm}]")
+
     def heading(self, symbol, result, params):
         inside = ", ".join([*params, "ptr %thread"])
         return f"define internal {result} @{symbol}({inside}) alwaysinline"
@@ -347,7 +352,7 @@ class Processors:
         self.aligned = aligned
         self.loaded = {}
 
-    def launch(self, name, blocks, threads, arrays):
+    def launch(self, name, blocks, threads, arrays, shared=0):
         """Run a kernel on flat arrays."""
         function, waits = self._function(name, tuple(a.dtype.name for a in arrays))
         pointers = [a.ctypes.data for a in arrays]

@@ -15,6 +15,7 @@ import funcgrad.numpy as fnp
 from funcgrad import lax, nn
 from funcgrad.config import config, enable_x64
 from funcgrad.kernels.cuda import adapter, cublaslt, cudnn, nccl
+from funcgrad.kernels.cuda.limits import most_shared
 
 needs_extra = pytest.mark.skipif(
     bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.remedy()}"
@@ -107,6 +108,24 @@ def test_long_running_folds_move_128_bits_and_leave_room_for_blocks(dtype, targe
         assert re.search(rf"{what}\.global\.v(4\.[fub]32|2\.[fub]64)", scan.ptx), scan.ptx
         assert f"{what}.relaxed.gpu.global.u64" in scan.ptx
     assert "atom.add.relaxed.gpu.global.u64" in scan.ptx
+
+
+@needs_extra
+@pytest.mark.parametrize(("width", "dtype", "target"), [
+    (1024, "float32", "sm_90"), (1024, "float32", "sm_80"), (8192, "bfloat16", "sm_90"),
+    (65536, "float32", "sm_90"), (65536, "float32", "sm_80"), (65536, "float64", "sm_90"),
+])  # fmt: skip
+def test_rows_are_kept_in_registers_and_in_shared_memory(width, dtype, target):
+    made = compiled(softmax, target, dtype, (200, width))
+    (kernel,) = made.kernels
+    assert not kernel.spills and ".local" not in kernel.ptx, kernel
+    # What memory has to be asked for is in no cubin, and a GPU of sm_90 keeps 1 KiB of a block.
+    assert kernel.cubin.shared <= 2 << 10 and kernel.shared <= most_shared(target) + (1 << 10)
+    assert (kernel.shared > 64 << 10) == (width == 65536)
+    assert ("extern .shared" in kernel.ptx) == (width == 65536)
+    assert kernel.registers <= 128
+    for what in ("ld", "st"):
+        assert re.search(rf"{what}\.global\.v(4\.[fub]32|2\.[fub]64)", kernel.ptx), kernel.ptx
 
 
 PRODUCTS = {

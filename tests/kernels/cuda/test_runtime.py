@@ -410,7 +410,7 @@ def test_a_kernel_that_is_refused_is_named_and_the_next_call_runs(gpu):
 def test_grids_that_no_gpu_launches(gpu):
     place = accelerators._homes[0].place
     with pytest.raises(CudaError, match="2147483648 blocks"):
-        place.launch("k", 0, (2**31, 32), [])
+        place.launch("k", 0, (2**31, 32, 0), [])
 
 
 def test_empty_arrays(gpu):

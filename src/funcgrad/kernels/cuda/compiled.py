@@ -20,7 +20,7 @@ from .words import memory_type
 # Of the registers of a multiprocessor, a map leaves room for so many threads.
 _RESIDENT = 1024
 # A running fold by vectors, whose blocks hold what they read while they wait for others, for more
-# from this capability on; code for older ones would spill.
+# from this capability on; code for older ones would spill, as would that of rows with as many.
 _WAITING, _FROM = 1280, (9, 0)
 # No multiprocessor has more blocks.
 _MOST_BLOCKS = 32
@@ -41,6 +41,7 @@ class CompiledKernel:
         self.source = source
         self.cubin = cubin
         self.grid = kernel.launch.blocks, kernel.launch.threads
+        self._asked_for = kernel.launch.shared
 
     @property
     def ptx(self) -> str:
@@ -57,11 +58,16 @@ class CompiledKernel:
         """Bytes that do not fit in registers."""
         return self.cubin.spills
 
+    @property
+    def shared(self) -> int:
+        """Bytes of shared memory of each block: of its arrays, and what its launch asks for."""
+        return self.cubin.shared + self._asked_for
+
     def __repr__(self) -> str:
         blocks, threads = self.grid
         return (
             f"{self.name}: {self.kind}, {blocks} × {threads} threads, {self.registers} registers, "
-            f"{self.spills} bytes spilled, {self.cubin.shared} bytes shared, "
+            f"{self.spills} bytes spilled, {self.shared} bytes shared, "
             f"{len(self.cubin.code)} bytes of code"
         )
 
@@ -89,6 +95,9 @@ def _blocks_of(launch: CudaLaunch | ProductLaunch | CustomLaunch, target: str) -
     """For how many blocks a multiprocessor shall have registers."""
     if launch.kind == "map":
         return max(_RESIDENT // launch.threads, 1)
+    if isinstance(launch, CudaLaunch) and launch.row is not None and launch.row.values:
+        older = adapter.capability(target) < _FROM
+        return max(_RESIDENT // launch.threads >> older + launch.row.roomy, 1)
     scans = isinstance(launch, CudaLaunch) and launch.kind == "scan" and launch.wide > 1
     if scans and adapter.capability(target) >= _FROM:
         return min(_WAITING // launch.threads, _MOST_BLOCKS)

@@ -97,6 +97,7 @@ class CustomLaunch:
     reads: int
     kind: str = "custom"
     note: str = ""
+    shared: int = 0
 
     @property
     def shapes(self) -> Shapes:

@@ -107,7 +107,8 @@ class _Emulated(Walk):
             key = slot, kind
             arrays.append(known.setdefault(key, self.of(slot, b.bytes).view(kind)))
         launch = kernel.launch
-        self.emulator.launch(kernel.name, launch.blocks, launch.threads, arrays)
+        grid = launch.blocks, launch.threads
+        self.emulator.launch(kernel.name, *grid, arrays, launch.shared)
 
     def custom(self, launch: CustomLaunch, slots: Sequence[Slot]) -> None:
         """A user's kernel, thread after thread."""

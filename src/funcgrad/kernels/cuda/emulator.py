@@ -133,11 +133,13 @@ class Emulator:
         self.aligned = aligned
         self.seed = seed
 
-    def launch(self, name: str, blocks: int, threads: int, arrays: Sequence[NDArray]) -> None:
-        """Run a kernel on flat arrays."""
+    def launch(
+        self, name: str, blocks: int, threads: int, arrays: Sequence[NDArray], shared: int = 0
+    ) -> None:
+        """Run a kernel on flat arrays; `shared`: bytes that each block asks for."""
         if not blocks:
             return
-        team, node = Team(blocks, threads), self.functions[name]
+        team, node = Team(blocks, threads, shared), self.functions[name]
         # An array that is given twice is one memory: what is done to it in place is checked too.
         known: dict[int, Memory] = {}
         memories = [
@@ -373,6 +375,8 @@ class _Run:
         size, kind = self.value(node.args[0]), getattr(np, ast.unparse(node.args[1]))
         if name == "cuda.local.array":
             return Local(self.team, size, kind)
+        if not size:
+            return self.team.asked_for(kind)
         return Memory(self.team, np.zeros(self.team.blocks * size, kind), "shared memory", True)
 
     def do_cuda_grid(self, dimensions: int) -> NDArray:

@@ -24,9 +24,13 @@ class EmulationError(AssertionError):
 class Team:
     """The lanes of a launch, and how many barriers each block and each warp has passed."""
 
-    def __init__(self, blocks: int, threads: int) -> None:
+    def __init__(self, blocks: int, threads: int, shared: int = 0) -> None:
         self.blocks = blocks
         self.threads = threads
+        # What each block asks for: its bytes, whose kind each is, and arrays of it by kind.
+        self._bytes = np.zeros(blocks * shared, np.uint8)
+        self._kinds = np.zeros(blocks * shared, np.uint8)
+        self._asked: dict[Any, Memory] = {}
         self.lanes = blocks * threads
         self.lane = np.arange(self.lanes)
         self.block = self.lane // threads
@@ -35,6 +39,15 @@ class Team:
         self.warp = self.block * self.per_block + (self.lane % threads) // WARP
         self.block_barriers = np.zeros(blocks, np.int64)
         self.warp_barriers = np.zeros(blocks * self.per_block, np.int64)
+
+    def asked_for(self, kind: Any) -> Memory:
+        """The shared memory that a launch asks for: all arrays of it begin at the same place."""
+        found = self._asked.get(kind)
+        if found is None:
+            array, size = self._bytes.view(kind), np.dtype(kind).itemsize
+            found = self._asked[kind] = Memory(self, array, "shared memory asked for", True)
+            found.kinds = self._kinds.reshape(-1, size), len(self._asked)
+        return found
 
     def wait(self, mask: NDArray, by_warp: bool) -> None:
         """A barrier: whoever comes, the whole team must come."""
@@ -98,6 +111,8 @@ class Memory:
         self.reads = Record(array.size)
         self.changes = Record(array.size)
         self.flying = np.zeros(array.size if shared else 0, bool)  # copies not waited for
+        # Of memory that has arrays of several kinds: of which kind each byte is, and the own one.
+        self.kinds: tuple[NDArray, int] | None = None
 
     def _places(self, index: Any, lanes: NDArray) -> NDArray:
         index = np.broadcast_to(np.asarray(index), self.team.lane.shape)[lanes]
@@ -105,7 +120,13 @@ class Memory:
         if outside.any():
             which = int(index[outside][0])
             raise EmulationError(f"{self.name}[{which}] is outside of its {self.size} elements")
-        return index + self.team.block[lanes] * self.size if self.shared else index
+        at = index + self.team.block[lanes] * self.size if self.shared else index
+        if self.kinds is not None:
+            known, own = self.kinds
+            if np.any((known[at] != 0) & (known[at] != own)):
+                raise EmulationError(f"{self.name} is touched where it holds another type")
+            known[at] = own
+        return at
 
     def _changing(self, at: NDArray, lanes: NDArray) -> bool:
         """Whether another lane changes one of the elements, in whatever way."""

@@ -16,6 +16,7 @@ block   one block does everything
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ...ir.loops import Affine, Axis, Const, Expr, Load
 from ...ir.nests import (
@@ -32,6 +33,9 @@ from ...ir.nests import (
     offset_of,
 )
 from .apart import accesses, accs_read, independent, loops_in, statements
+
+if TYPE_CHECKING:
+    from .row_plan import Row
 
 MAP_THREADS = 256
 WARP = 32
@@ -67,6 +71,8 @@ class CudaLaunch:
         note: why it is done so, where that is not the best there is.
         each: how many elements a thread of a scan has at a time.
         parts: into how many a row of a scan is divided, and `told`: what their blocks tell others.
+        shared: bytes of shared memory that it asks for, beside the arrays that its text sizes.
+        row: what its teams keep of rows.
     """
 
     name: str
@@ -85,6 +91,8 @@ class CudaLaunch:
     each: int = 1
     parts: int = 1
     told: Buffer | None = None
+    shared: int = 0
+    row: Row | None = None
 
     @property
     def total(self) -> int:

@@ -15,7 +15,7 @@ times. What a thread has lies 16 apart, so that neighbours read neighbours, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -48,6 +48,7 @@ class ProductLaunch:
         kind: "product" or "parts".
         params: the buffers it is given.
         text: its source.
+        shared: bytes of shared memory that it asks for, beside the arrays that its text sizes.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ProductLaunch:
     params: list[Buffer]
     text: str
     note: str = ""
+    shared: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)

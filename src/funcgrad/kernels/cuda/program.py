@@ -40,12 +40,15 @@ from .convolutions import convolution_launches, problem_for
 from .cublaslt import note
 from .cudnn import note as note_of_cudnn
 from .custom import CustomLaunch, custom_launch
+from .limits import USUAL
 from .masks import mask_launch
 from .matmul_gradients import paired
 from .matmuls import Epilogue, Takes, epilogues, is_lower, matmul_launch, nothing
 from .nccl import DTYPES
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
+from .row_plan import with_rows
+from .rows import RowSource
 from .scan_plan import divided
 from .scans import ScanSource
 from .segments import (
@@ -162,12 +165,14 @@ def cuda_program(
     simplify: Callable[[ClosedJaxpr], ClosedJaxpr],
     takes: Takes = nothing,
     rooms: Rooms = no_room,
+    target: str = USUAL,
 ) -> CudaProgram:
     """The kernels of a simplified program.
 
     Args:
         takes: whether a product is cuBLASLt's.
         rooms: the bytes that a convolution by cuDNN works in, if it is cuDNN's.
+        target: for which GPU: what a block can share is planned for.
     """
     block = Builder(simplify, _outline, GPU).block(closed)
     update_in_place(block)
@@ -209,7 +214,7 @@ def cuda_program(
         made = [
             k
             for whole in launches(step.kernel)
-            for part in divided(whole)
+            for part in divided(with_rows(whole, target))
             for k in _launched(around, step, part, library, notes)
         ]
         steps[id(step)] = made
@@ -226,7 +231,8 @@ def source_of(launch: CudaLaunch, library: CudaLibrary, notes: list[str]) -> Cud
         "segments": SegmentSource,
         "atomics": AtomicSource,
     }
-    return kinds.get(launch.kind, CudaSource)(launch, library, notes)
+    usual = CudaSource if launch.row is None else RowSource
+    return kinds.get(launch.kind, usual)(launch, library, notes)
 
 
 def _launched(

@@ -57,7 +57,7 @@ typedef struct CUgraphNode_st {
     CUevent event;
     CUgraphExec exec;
     CUfunction function;
-    unsigned blocks, threads;
+    unsigned blocks, threads, dynamic;
     unsigned count;
     uint64_t numbers[MOST_NUMBERS];
     int choice;

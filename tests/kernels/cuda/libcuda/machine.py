@@ -19,7 +19,8 @@ import numpy as np
 HERE = Path(__file__).parent
 SOURCES = ("state.c", "streams.c", "graphs.c", "modules.c")
 NUMBERS = ctypes.POINTER(ctypes.c_uint64)
-HOOK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint, NUMBERS, ctypes.c_uint)
+GRID = ctypes.POINTER(ctypes.c_uint)
+HOOK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, GRID, NUMBERS, ctypes.c_uint)
 
 
 def header():
@@ -123,18 +124,18 @@ class Machine:
         assert start, self.faults()
         return np.frombuffer((ctypes.c_uint8 * size).from_address(start), np.uint8)
 
-    def _kernel(self, function, blocks, threads, numbers, count):
+    def _kernel(self, function, grid, numbers, count):
         # Objects of the runtime that go here would ask for locks that others may hold.
         gc.disable()
         try:
             if self.runs:
-                self._run(function, blocks, threads, numbers[:count])
+                self._run(function, grid[:3], numbers[:count])
         except Exception:
             self.broken.append(traceback.format_exc())
         finally:
             gc.enable()
 
-    def _run(self, function, blocks, threads, numbers):
+    def _run(self, function, grid, numbers):
         name = self.lib.fake_name(function).decode()
         if name.startswith("fg_decide"):
             self._decide(name, *numbers)
@@ -158,7 +159,8 @@ class Machine:
         }
         arrays = [known[p, kind] for p, (_, kind) in zip(numbers, params, strict=True)]
         aligned = not any(p % 16 for p in numbers)
-        Emulator(text, aligned).launch(name, blocks, threads, arrays)
+        blocks, threads, shared = grid
+        Emulator(text, aligned).launch(name, blocks, threads, arrays, shared)
 
     def _decide(self, name, choice, address, case=None, last=None):
         size = 1 if case is None else int(name.rpartition("_")[2])

@@ -10,7 +10,7 @@
 enum { SIZED = 4, MAX_THREADS = 0x05, PARAMETER = 0x17, REGISTERS = 0x2F };
 enum { MOST_THREADS = 1024, MOST_SHARED = 227 * 1024, PLAIN_SHARED = 48 * 1024, FILE_OF = 65536 };
 
-typedef void (*Hook)(CUfunction, unsigned, unsigned, const uint64_t *, unsigned);
+typedef void (*Hook)(CUfunction, const unsigned *, const uint64_t *, unsigned);
 static Hook hook;
 
 /* Who does what kernels do; without one they do nothing. */
@@ -23,7 +23,8 @@ const char *fake_image(CUfunction f, size_t *size) {
 
 void run_kernel(const Op *op) {
     if (hook) {
-        hook(op->function, op->blocks, op->threads, op->numbers, op->count);
+        const unsigned grid[] = {op->blocks, op->threads, op->dynamic};
+        hook(op->function, grid, op->numbers, op->count);
     }
 }
 
@@ -165,7 +166,8 @@ CUresult cuLaunchKernel(CUfunction f, unsigned x, unsigned y, unsigned z, unsign
         return fault(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "%s: %u registers of %u threads", f->name,
                      each, threads);
     }
-    Op op = {.kind = LAUNCH, .function = f, .blocks = x, .threads = threads, .count = f->count};
+    Op op = {.kind = LAUNCH, .function = f, .blocks = x, .threads = threads, .dynamic = dynamic,
+             .count = f->count};
     for (unsigned k = 0; k < f->count; k++) {
         memcpy(&op.numbers[k], parameters[k], f->sizes[k]);
     }

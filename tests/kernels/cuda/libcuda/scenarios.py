@@ -16,7 +16,7 @@ import pytest
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-from funcgrad import lax
+from funcgrad import lax, nn
 from funcgrad.control import accelerators
 from funcgrad.kernels.cuda import cublaslt, cudnn, nccl
 from funcgrad.kernels.cuda.runtime.driver import CudaError
@@ -89,6 +89,32 @@ def waiting(machine):
         given = fg.device_put(x, "gpu")
         same(f(given), np.cumsum(x.astype(np.float64)), 1e-3)
         assert given.is_deleted()
+
+
+def long_rows(machine):
+    """Rows beyond 48 KiB of shared memory: asked for once, and launched alone and recorded."""
+    x = f32(2, 40_000)
+    f = fg.jit(lambda x: fnp.exp(x - x.max(1, keepdims=True)) / fnp.exp(x).sum(1, keepdims=True))
+    g = fg.jit(lambda x: lax.cumsum(nn.softmax(x * 2), axis=0))
+    there = fg.device_put(x, "gpu")
+    machine.asked()
+    for _ in range(4):
+        same(f(there), PROGRAMS["softmax"](x))
+    asked = machine.asked()
+    assert asked.count("cuFuncSetAttribute") == 1
+    assert asked.index("cuFuncSetAttribute") < asked.index("cuLaunchKernel")
+    for _ in range(4):
+        same(g(there), g(x))
+    asked = machine.asked()
+    assert "cuGraphLaunch" in asked
+    assert asked.index("cuFuncSetAttribute") < asked.index("cuStreamBeginCapture_v2")
+    # Who asks for more than was said before is refused, as by CUDA.
+    place = accelerators._homes[0].place
+    size, handle = next((n, h) for (*_, n), h in place._kernels.items() if n)
+    place.enter()
+    more = 1, 512, size + 16
+    refused(lambda: place.launch("k1", handle, more, [0, 0]), CudaError, "INVALID_VALUE")
+    machine.forgive()
 
 
 def training(machine):
@@ -403,6 +429,7 @@ SCENARIOS = {
         *(
             programs,
             waiting,
+            long_rows,
             training,
             copies,
             memory,

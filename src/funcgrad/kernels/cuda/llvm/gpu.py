@@ -281,6 +281,10 @@ class Gpu:
         """The line of an array that the threads of a block share."""
         return f"@{name} = internal addrspace(3) global {kinds} undef, align 16\n"
 
+    def asked_for(self, name: str, kind: Kind) -> str:
+        """The line of what a launch asks for of the memory that the threads of a block share."""
+        return f"@{name} = external addrspace(3) global [0 x {kind.llvm}], align 16\n"
+
     def heading(self, symbol: str, result: str, params: list[str]) -> str:
         """The line that begins a function that others call."""
         return f"define internal {result} @{symbol}({', '.join(params)}) #0"

@@ -72,6 +72,10 @@ class Target(Protocol):
         """The line of an array that the threads of a block share."""
         ...
 
+    def asked_for(self, name: str, kind: Kind) -> str:
+        """The line of what a launch asks for of the memory that the threads of a block share."""
+        ...
+
     def module(self, parts: Sequence[str], kernel: str, params: Sequence[str]) -> str:
         """All of it."""
         ...
@@ -130,10 +134,19 @@ class Module:
         self.arrays.append(self.target.shared(name, kinds))
         return f"@{name}"
 
-    def unrolled(self) -> str:
-        """What marks a loop that is to be written out."""
+    def asked_for(self, kind: Kind) -> str:
+        """What a launch asks for of the memory that the threads of a block share."""
+        name = f"asked_for_{kind.name}"
+        line = self.target.asked_for(name, kind)
+        if line not in self.arrays:
+            self.arrays.append(line)
+        return f"@{name}"
+
+    def unrolled(self, turns: int = 0) -> str:
+        """What marks a loop that is to be written out, or of which some turns are."""
         at = self._marks()
-        hint = f'!{at + 1} = !{{!"llvm.loop.unroll.full"}}'
+        how = f'!"llvm.loop.unroll.count", i32 {turns}' if turns else '!"llvm.loop.unroll.full"'
+        hint = f"!{at + 1} = !{{{how}}}"
         self.marks += [f"!{at} = distinct !{{!{at}, !{at + 1}}}", hint]
         return f"!{at}"
 

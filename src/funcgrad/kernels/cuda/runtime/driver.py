@@ -126,14 +126,14 @@ class Driver(Protocol):
         """Whether a device can reach the memory of another one; else copies pass the host."""
         ...
 
-    def load(self, code: bytes, entry: str) -> Any:
-        """A kernel of a cubin."""
+    def load(self, code: bytes, entry: str, shared: int = 0) -> Any:
+        """A kernel of a cubin; `shared`: bytes of shared memory that its launches ask for."""
         ...
 
     def launch(
-        self, kernel: Any, blocks: int, threads: int, pointers: Sequence[int], stream: Any
+        self, kernel: Any, grid: tuple[int, int, int], pointers: Sequence[int], stream: Any
     ) -> None:
-        """Run a kernel."""
+        """Run a kernel: so many blocks, threads of each, and bytes that each asks for."""
         ...
 
     def event(self, stream: Any) -> Any:
@@ -337,18 +337,25 @@ class NvidiaDriver(Neighbours):
     def copy(self, target: int, source: int, size: int, stream: Any) -> None:
         self._ask("cuMemcpyDtoDAsync", target, source, size, stream)
 
-    def load(self, code: bytes, entry: str) -> Any:
+    def load(self, code: bytes, entry: str, shared: int = 0) -> Any:
         module = self._ask("cuModuleLoadData", code)
-        return self._ask("cuModuleGetFunction", module, entry.encode())
+        kernel = self._ask("cuModuleGetFunction", module, entry.encode())
+        if shared:
+            # Beyond 48 KiB only who says so before gets it; no launch is recorded before this.
+            which = self._cuda.CUfunction_attribute
+            most = which.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            self._ask("cuFuncSetAttribute", kernel, most, shared)
+        return kernel
 
     def launch(
-        self, kernel: Any, blocks: int, threads: int, pointers: Sequence[int], stream: Any
+        self, kernel: Any, grid: tuple[int, int, int], pointers: Sequence[int], stream: Any
     ) -> None:
+        blocks, threads, shared = grid
         count = len(pointers)
         values = (ctypes.c_uint64 * count)(*pointers)
         start = ctypes.addressof(values)
         places = (ctypes.c_void_p * count)(*(start + 8 * k for k in range(count)))
-        sizes = (blocks, 1, 1, threads, 1, 1, 0)
+        sizes = (blocks, 1, 1, threads, 1, 1, shared)
         self._ask("cuLaunchKernel", kernel, *sizes, stream, ctypes.addressof(places), 0)
 
     def event(self, stream: Any) -> Any:

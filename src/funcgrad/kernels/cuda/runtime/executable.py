@@ -234,7 +234,7 @@ class Running(Walk):
         handle = self.executable.handle(launch.name)
         if isinstance(launch, CustomLaunch):
             pointers = launch.numbers(pointers)
-        grid = launch.blocks, launch.threads
+        grid = launch.blocks, launch.threads, launch.shared
         self.place.launch(launch.name, handle, grid, pointers, self.stream)
 
     def copy(self, command: Copy) -> None:

@@ -75,7 +75,7 @@ class Place:
         self.info = info
         self.lock = threading.RLock()
         self._compiler = compiler
-        self._kernels: dict[tuple[str, str], Any] = {}
+        self._kernels: dict[tuple[str, str, int], Any] = {}
         self.matmuls = False
         self._products: CublasLt | None = None
         self.convolutions = False
@@ -168,31 +168,33 @@ class Place:
 
     def kernels(self, program: CudaProgram, kernels: Sequence[CudaKernel]) -> dict[str, Any]:
         """By name: the handles of kernels; what is new is compiled and loaded."""
-        keys = {k.name: (program.module_of(k), k.name) for k in kernels}
+        keys = {k.name: (program.module_of(k), k.name, k.launch.shared) for k in kernels}
         new = [k for k in kernels if keys[k.name] not in self._kernels]
         if new:
             made = self._compiler(program, new, self.info.target)
             self.enter()
             for kernel, cubin in zip(new, made, strict=True):
-                self._kernels[keys[kernel.name]] = self.driver.load(cubin.code, cubin.entry)
+                shared = kernel.launch.shared
+                handle = self.driver.load(cubin.code, cubin.entry, shared)
+                self._kernels[keys[kernel.name]] = handle
         return {name: self._kernels[key] for name, key in keys.items()}
 
     def prepare_choices(self) -> None:
         """Load the kernels that set choices: while a stream records, nothing is loaded."""
         for entry in (WHILE, *CASES.values()):
-            if ("", entry) not in self._kernels:
+            if ("", entry, 0) not in self._kernels:
                 self.enter()
-                self._kernels["", entry] = self.driver.load(TEXT.encode() + b"\0", entry)
+                self._kernels["", entry, 0] = self.driver.load(TEXT.encode() + b"\0", entry)
 
     def decide(self, entry: str, numbers: list[int], stream: Any) -> None:
         """Put the kernel that sets a choice into a stream that records."""
-        self.driver.launch(self._kernels["", entry], 1, 1, numbers, stream)
+        self.driver.launch(self._kernels["", entry, 0], (1, 1, 0), numbers, stream)
 
     def launch(
         self,
         name: str,
         handle: Any,
-        grid: tuple[int, int],
+        grid: tuple[int, int, int],
         pointers: list[int],
         stream: Any = None,
     ) -> None:
@@ -201,7 +203,7 @@ class Place:
         Raises:
             CudaError: the grid is larger than there can be, or the driver refuses it.
         """
-        blocks, threads = grid
+        blocks, threads, _ = grid
         if blocks > MOST_BLOCKS:
             raise CudaError(
                 f"The kernel {name} would need {blocks} blocks, and a GPU launches {MOST_BLOCKS} "
@@ -209,6 +211,6 @@ class Place:
             )
         try:
             where = self.stream if stream is None else stream
-            self.driver.launch(handle, blocks, threads, pointers, where)
+            self.driver.launch(handle, grid, pointers, where)
         except CudaError as error:
             raise CudaError(f"{name} of {blocks} × {threads} threads: {error}") from error
