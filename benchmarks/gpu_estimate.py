@@ -7,9 +7,10 @@ of the buffers that they name, once a launch, each whole or as many elements as 
 these over the arguments read and the results written once, the least for whoever changes all of
 them; and the time that the launches cannot go below on an H200: of each the longer of its bytes at
 the rate of the memory and, of products, its operations at the highest rate of their arithmetic.
-What stays in the cache is quicker than that; gaps between launches, and what a launch reads again,
-come on top. A state is donated. Products are cuBLASLt's, whatever it would say of them; operations
-of convolutions are not counted, those of attention are the work's.
+Rows of which a block cannot keep all are read again, which is counted; what stays in the cache is
+quicker than that; gaps between launches, and what others read again, come on top. A state is
+donated. Products are cuBLASLt's, whatever it would say of them; operations of convolutions are not
+counted, those of attention are the work's.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from funcgrad.kernels.cuda.apart import accesses
 from funcgrad.kernels.cuda.matmuls import MatmulLaunch
 from funcgrad.kernels.cuda.plan import CudaLaunch
 from funcgrad.kernels.cuda.program import cuda_program
+from funcgrad.kernels.cuda.row_plan import ends_of, key_in_row
 from funcgrad.kernels.cuda.runtime.commands import Walk
 from funcgrad.kernels.cuda.runtime.writing import commands_of
 from funcgrad.kernels.memory import reusable
@@ -99,7 +101,21 @@ def touched(kernel):
         key = offset.const, frozenset(offset.axes.items()), offset.dynamic
         places.setdefault(access.buffer, {})[key] = turns * access.buffer.dtype.itemsize
     known = {b: min(b.bytes, sum(found.values())) for b, found in places.items()}
-    return sum(known.get(b, b.bytes) for b in kernel.params)
+    return sum(known.get(b, b.bytes) for b in kernel.params) + again(launch)
+
+
+def again(launch):
+    """The bytes that loops read again of rows of which a block cannot keep all."""
+    row = launch.row
+    if row is None or not row.again:
+        return 0
+    rows = prod(loop.axis.extent for loop in launch.grid)
+    bytes_each = 0
+    for key in row.values:
+        ends = [(end, loop.axis) for loop in row.loops for end in ends_of(loop, stores=False)]
+        read = {axis for end, axis in ends if key_in_row(*end, axis) == key}
+        bytes_each += (len(read) - 1) * key[0].dtype.itemsize
+    return rows * row.again * bytes_each
 
 
 def visited(body, around):
