@@ -99,16 +99,20 @@ for name, (f, *args) in PROGRAMS.items():
     memory = {}
     for buffers in (zip(program.block.inputs, inputs), program.block.constants.items()):
         memory.update((b, words(value, b)) for b, value in buffers)
-    for kernel in program.kernels:
-        for b in kernel.params:
-            root = program.block.root(b)
-            memory.setdefault(root, np.full(root.size, 99, memory_type(root.dtype)))
-        arrays = [memory[program.block.root(b)] for b in kernel.params]
-        blocks, threads = kernel.launch.blocks, kernel.launch.threads
-        with np.errstate(all="ignore"):
-            # Lanes beyond the work only turn round: a few stand for all of a map.
-            free = kernel.launch.kind in ("map", "column")
-            space[kernel.name][(1, 8) if free else (blocks, threads)](*arrays)
+    root = program.block.root
+    for step in program.block.steps:
+        if getattr(step, "kernel", None) and getattr(step.kernel, "copies", None) is not None:
+            # The device copies by itself.
+            memory[root(step.kernel.written[0])] = memory[root(step.kernel.copies)].copy()
+        for kernel in program.steps[id(step)]:
+            for b in kernel.params:
+                memory.setdefault(root(b), np.full(root(b).size, 99, memory_type(root(b).dtype)))
+            arrays = [memory[root(b)] for b in kernel.params]
+            blocks, threads = kernel.launch.blocks, kernel.launch.threads
+            with np.errstate(all="ignore"):
+                # Lanes beyond the work only turn round: a few stand for all of a map.
+                free = kernel.launch.kind in ("map", "column")
+                space[kernel.name][(1, 8) if free else (blocks, threads)](*arrays)
     for b, want in zip(program.block.outputs, run_numpy(closed, inputs)):
         want = in_memory(want)
         got = memory[program.block.root(b)].view(b.dtype)[: b.size].astype(np.float64)

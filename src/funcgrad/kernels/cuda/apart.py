@@ -149,7 +149,7 @@ def _by_column(found: list[Access], axis: Axis) -> bool:
     offsets = [offset_of(a.buffer, a.place) for a in found]
     step, const = offsets[0].axes.get(axis, 0), offsets[0].const
     row = step * axis.extent
-    if step <= 0 or any(o.axes.get(axis) != step for o in offsets):
+    if row <= 0 or any(o.axes.get(axis) != step for o in offsets):
         return False
     moves = [c for o in offsets for a, c in o.axes.items() if a is not axis]
     moves += [c for o in offsets for _, c in o.dynamic] + [o.const - const for o in offsets]
