@@ -9,9 +9,8 @@ import funcgrad as fg
 from funcgrad.control import accelerators
 from funcgrad.control.accelerators import CudaHome
 from funcgrad.core import remote
-from funcgrad.kernels.cuda.runtime.place import Place
 
-from .fake import FakeDriver
+from .fake import FakeDriver, places_of
 from .fake_nccl import FakeNccl
 
 
@@ -24,8 +23,7 @@ def gpus(monkeypatch):
 
     def make(**options):
         fake = FakeDriver(**options)
-        places = [Place(fake, k, i, fake.compile) for k, i in enumerate(fake.devices())]
-        accelerators._homes[:] = map(CudaHome, places)
+        accelerators._homes[:] = map(CudaHome, places_of(fake))
         return fake
 
     yield make

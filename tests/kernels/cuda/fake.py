@@ -15,6 +15,7 @@ from funcgrad.kernels.cuda.emulator import Emulator
 from funcgrad.kernels.cuda.limits import PLAIN
 from funcgrad.kernels.cuda.runtime.driver import CudaError, DeviceMemoryError, Info
 from funcgrad.kernels.cuda.runtime.neighbours import MOST_PITCH
+from funcgrad.kernels.cuda.runtime.place import Place
 from funcgrad.kernels.cuda.threads import run_threads
 from funcgrad.kernels.cuda.words import memory_type
 
@@ -441,3 +442,9 @@ class FakeDriver:
 
     def forget(self, graph):
         self.graphs -= 1
+
+
+def places_of(driver):
+    """A place for each device of a driver."""
+    infos = driver.devices()
+    return [Place(driver, k, info, driver.compile) for k, info in enumerate(infos)]

@@ -20,11 +20,10 @@ from funcgrad.control import accelerators
 from funcgrad.control.accelerators import CudaHome
 from funcgrad.core import remote
 from funcgrad.kernels.cuda import cudnn
-from funcgrad.kernels.cuda.runtime.place import Place
 from funcgrad.sharding import Mesh
 
 from . import fake_cudnn
-from .fake import FakeDriver
+from .fake import FakeDriver, places_of
 from .fake_cudnn import FakeCudnn
 from .fake_nccl import FakeNccl
 from .libcudnn import planning
@@ -37,8 +36,7 @@ TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2, "float32": 1e-4, "float64": 1e-1
 def installed(monkeypatch, count=1):
     """GPUs whose convolutions are cuDNN's."""
     driver = FakeDriver(count)
-    infos = driver.devices()
-    places = [Place(driver, k, info, driver.compile) for k, info in enumerate(infos)]
+    places = places_of(driver)
     for place in places:
         place.convolutions = True
     fake = FakeCudnn(driver)

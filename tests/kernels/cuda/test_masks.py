@@ -13,6 +13,8 @@ from funcgrad.kernels.library.gemm import Gemm
 
 from .processor import Processors
 
+# The kernel is compiled for sm_80 and sm_90 where the packages are, as in CI; the emulator runs it
+# in every test here.
 needs_extra = pytest.mark.skipif(
     bool(adapter.missing()), reason=f"compiling for a GPU needs {adapter.remedy()}"
 )

@@ -13,11 +13,10 @@ from funcgrad.control import accelerators
 from funcgrad.control.accelerators import CudaHome
 from funcgrad.core import remote
 from funcgrad.kernels.cuda import cublaslt
-from funcgrad.kernels.cuda.runtime.place import Place
 from funcgrad.sharding import Mesh
 
 from . import fake_cublaslt
-from .fake import FakeDriver
+from .fake import FakeDriver, places_of
 from .fake_cublaslt import FakeCublasLt
 from .fake_nccl import FakeNccl
 
@@ -28,7 +27,7 @@ TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2, "float32": 1e-4, "float64": 1e-1
 def lt(monkeypatch):
     """A GPU whose products are cuBLASLt's."""
     driver = FakeDriver()
-    place = Place(driver, 0, driver.devices()[0], driver.compile)
+    (place,) = places_of(driver)
     place.matmuls = True
     fake = FakeCublasLt(driver)
     monkeypatch.setattr(cublaslt, "import_module", {"nvmath.bindings.cublasLt": fake}.__getitem__)
@@ -393,8 +392,7 @@ def test_a_bias_of_a_slice_is_asked_for_as_it_lies(lt):
 
 def test_a_mesh_multiplies_on_each_of_its_devices(monkeypatch):
     driver = FakeDriver(2)
-    infos = driver.devices()
-    places = [Place(driver, k, info, driver.compile) for k, info in enumerate(infos)]
+    places = places_of(driver)
     for place in places:
         place.matmuls = True
     fake = FakeCublasLt(driver)
