@@ -104,6 +104,34 @@ def test_a_kernel_that_reads_across_blocks_waits_for_all(columns):
         compare(f, x, w)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_kernel_that_does_more_than_follow_waits_for_all(dtype):
+    x, w = drawn(192, 256).astype(dtype), drawn(256, 64).astype(dtype)
+
+    def below(x, w):
+        return (fnp.concatenate([(x @ w) / 16, fnp.abs(w)]),)
+
+    def above(x, w):
+        return (fnp.concatenate([fnp.abs(w), (x @ w) / 16]),)
+
+    def around(x, w):
+        return (fnp.pad(fnp.exp(-fnp.abs(x @ w)), ((0, 300), (0, 0))),)
+
+    for f in (below, above, around):
+        fg.jit(f).lower(x, w).check()
+        compare(f, x, w)
+
+
+def test_a_kernel_that_reads_the_first_blocks_alone_follows_them():
+    x, w = drawn(192, 256), drawn(256, 64)
+
+    def first(x, w):
+        return (fnp.exp(-fnp.abs((x @ w)[:100])),)
+
+    fg.jit(first).lower(x, w).check()
+    compare(first, x, w)
+
+
 def test_an_operand_of_the_product_is_not_written_over_by_what_follows():
     h, w = drawn(2048, 16), drawn(16, 16)
 

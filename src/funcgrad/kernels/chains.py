@@ -47,8 +47,8 @@ def turns_of(kernel: Kernel, sources: Collection[Buffer], share: int) -> int:
         sources: the buffers that are the memory of the blocks.
         share: elements of a block.
     Returns:
-        0 where blocks are not read in order, each by turns of its own, or where a chunk of turns
-        with a partial result reads more than one.
+        0 where blocks are not read in order, each by turns of its own; where there are turns that
+        read none; or where a chunk of turns with a partial result reads more than one.
     """
     leads = [node for node in kernel.body if isinstance(node, For) and node.chunked]
     if len(leads) != 1:
@@ -62,6 +62,8 @@ def turns_of(kernel: Kernel, sources: Collection[Buffer], share: int) -> int:
     (step,) = steps
     size = max(b.dtype.itemsize for b in sources)
     if not step or share % step or share * size > _LARGEST_BLOCK:
+        return 0
+    if lead.axis.extent * step > max(b.size for b in sources):
         return 0
     turns = share // step
     return 0 if kernel.chunk is not None and turns % kernel.grain else turns

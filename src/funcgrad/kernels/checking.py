@@ -363,8 +363,18 @@ def check_sum(block: Block, at: int) -> None:
             assert later == (k > at) or block.root(b) is not root, f"{b} is read at step {k}"
 
 
+def check_chain(block: Block, at: int) -> None:
+    """Check that the blocks of a product have all turns of the kernel behind them."""
+    product, launch = block.steps[at : at + 2]
+    assert isinstance(product, LibraryCall) and isinstance(launch, Launch)
+    kernel, done = launch.kernel, product.kernel.stages[-1].extent * block.chains[at]
+    assert done >= kernel.extent, f"{kernel.name}: {done} of {kernel.extent} turns have a block"
+
+
 def check_block(block: Block) -> None:
     """Check every kernel of a block and of those within."""
+    for at in block.chains:
+        check_chain(block, at)
     for at, step in enumerate(block.steps):
         if isinstance(step, Launch):
             KernelChecker(step.kernel).check()
