@@ -60,11 +60,13 @@ from .core.devices import local_device_count as local_device_count
 from .core.devices import local_devices as local_devices
 from .core.devices import process_count as process_count
 from .core.devices import process_index as process_index
+from .core.devices import process_indices as process_indices
 from .core.meshes import P as P
 from .core.meshes import make_mesh as make_mesh
 from .core.meshes import set_mesh as set_mesh
 from .core.shapes import ShapeDtypeStruct as ShapeDtypeStruct
 from .core.shardings import NamedSharding as NamedSharding
+from .core.shardings import Shard as Shard
 from .ir.dtypes import float0 as float0
 from .typing import Array as Array
 

@@ -8,7 +8,7 @@ the way: `simplified`, `groups`, `loops`, `schedule`, `memory`, `source`, `llvm`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -16,12 +16,17 @@ import numpy as np
 
 from . import tree
 from .config import config
+from .core import remote
 from .core.array import Array, to_ndarray
+from .core.calls import ArgInfo as ArgInfo
+from .core.calls import Call, no_compiler_options
 from .core.evaluate import run_numpy
 from .core.primitive import wrap
 from .core.shapes import ShapeDtypeStruct
+from .core.sources import user_line
 from .ir.avals import aval_of, size_of
 from .ir.jaxpr import ClosedJaxpr
+from .ir.printing import jaxpr_text
 
 if TYPE_CHECKING:
     from .kernels import pipeline
@@ -40,14 +45,11 @@ class Stage:
 
     Attributes:
         fun_name: name of the function.
-        in_tree: tree of `(args, kwargs)`.
-        out_tree: tree of the result.
     """
 
     _closed: ClosedJaxpr
+    _call: Call
     fun_name: str
-    in_tree: Any
-    out_tree: Any
 
     def __init__(self, **fields: Any) -> None:
         vars(self).update(fields)
@@ -59,6 +61,16 @@ class Stage:
         )
 
     @property
+    def in_tree(self) -> Any:
+        """Tree of `(args, kwargs)`, without static arguments."""
+        return self._call.in_tree
+
+    @property
+    def out_tree(self) -> Any:
+        """Tree of the result."""
+        return self._call.out_tree
+
+    @property
     def out_info(self) -> Any:
         """Shapes and dtypes of the result, as its tree."""
         infos = [
@@ -68,9 +80,20 @@ class Stage:
         return tree.unflatten(self.out_tree, infos)
 
     @property
-    def in_avals(self) -> list[Any]:
-        """Avals of the inputs, flat."""
-        return self._closed.in_avals
+    def in_avals(self) -> Any:
+        """Avals of the arguments, as the tree of `(args, kwargs)`."""
+        return tree.unflatten(self.in_tree, self._closed.in_avals)
+
+    @property
+    def args_info(self) -> Any:
+        """An `ArgInfo` for each argument, as the tree of `(args, kwargs)`."""
+        avals, donated = self._closed.in_avals, self._call.donated
+        return tree.unflatten(self.in_tree, [ArgInfo(a, i in donated) for i, a in enumerate(avals)])
+
+    @property
+    def donate_argnums(self) -> tuple[int, ...]:
+        """The numbers of the donated arguments, counted as leaves of `(args, kwargs)`."""
+        return self._call.donated
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fun_name})\n{self._closed}"
@@ -92,8 +115,7 @@ class Traced(Stage):
         self,
         closed: ClosedJaxpr,
         fun_name: str,
-        in_tree: Any,
-        out_tree: Any,
+        call: Call,
         simplify: Simplify,
         check: Check,
         home: Any = None,
@@ -102,8 +124,7 @@ class Traced(Stage):
         super().__init__(
             _closed=closed,
             fun_name=fun_name,
-            in_tree=in_tree,
-            out_tree=out_tree,
+            _call=call,
             _simplify=simplify,
             _check=check,
             home=home,
@@ -115,8 +136,25 @@ class Traced(Stage):
         """The program as traced."""
         return self._closed
 
-    def lower(self) -> Lowered:
-        """The simplified program, and what the compiler makes of it."""
+    @property
+    def out_avals(self) -> Any:
+        """Avals of the results, as their tree."""
+        return tree.unflatten(self.out_tree, self._closed.out_avals)
+
+    def lower(self, *, lowering_platforms: Sequence[str] | None = None) -> Lowered:
+        """The simplified program, and what the compiler makes of it.
+
+        Args:
+            lowering_platforms: "cpu", "gpu" or "cuda": the program is the same for each.
+        Raises:
+            ValueError: another platform.
+        """
+        unknown = [p for p in lowering_platforms or () if p not in ("cpu", "gpu", "cuda")]
+        if unknown:
+            raise ValueError(
+                f"lower: programs run on cpu and cuda, lowering_platforms= has {unknown[0]!r}.\n"
+                f"  {user_line()}\n  Leave it out."
+            )
         return Lowered(self, self._simplify, self._check)
 
 
@@ -137,8 +175,7 @@ class Lowered(Stage):
         super().__init__(
             _closed=simplify(traced.jaxpr),
             fun_name=traced.fun_name,
-            in_tree=traced.in_tree,
-            out_tree=traced.out_tree,
+            _call=vars(traced)["_call"],
             _simplify=simplify,
             _check=check,
             jaxpr=traced.jaxpr,
@@ -216,9 +253,21 @@ class Lowered(Stage):
         simplify = partial(self._simplify, whole=True)
         return cuda_program(simplify(self.jaxpr), simplify, target=target)
 
-    def as_text(self) -> str:
-        """The simplified program as text."""
-        return str(self._closed)
+    def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
+        """The simplified program as text.
+
+        Args:
+            dialect: "jaxpr", which is what there is.
+            debug_info: with the line of each eqn in the user's files.
+        Raises:
+            ValueError: another dialect.
+        """
+        if dialect not in (None, "jaxpr"):
+            raise ValueError(
+                f"as_text: programs are not written as {dialect!r} here.\n  {user_line()}\n"
+                "  Leave dialect out for the jaxpr, or read .source, .llvm or .asm."
+            )
+        return jaxpr_text(self._closed.jaxpr, source_info=debug_info)
 
     def check(self) -> None:
         """Check what each stage takes for granted of the one before.
@@ -242,21 +291,13 @@ class Lowered(Stage):
         if target is not None:
             return self._cuda(target).explain(f"{self.fun_name} for {target}")
         if self.home is not None:
-            places = self.places or [""] * len(self.in_avals)
-            given = list(zip(self.names(), self.in_avals, places, strict=True))
+            avals = self._closed.in_avals
+            places = self.places or [""] * len(avals)
+            given = list(zip(self._call.names, avals, places, strict=True))
             return self.home.explain(self.jaxpr, given, self.fun_name)
         from .kernels.explain import explanation
 
         return explanation(self.stages.block, self.stages.memory, self.fun_name)
-
-    def names(self) -> list[str]:
-        """What each argument is called: its place in the call, and its path there."""
-        numbered = tree.unflatten(self.in_tree, range(len(self.in_avals)))
-        found: list[str] = []
-        for path, _ in tree.flatten_with_path(numbered)[0]:
-            which, rest = str(path[1]).strip("[]'"), "".join(map(str, path[2:]))
-            found.append(f"argument {which}{rest}")
-        return found
 
     def cost(self) -> Cost:
         """Operations, bytes read and written, and a guess of the time, counted from the loops."""
@@ -275,18 +316,25 @@ class Lowered(Stage):
         }
 
     @overload
-    def compile(self) -> Compiled: ...
+    def compile(self, compiler_options: Mapping[str, Any] | None = None) -> Compiled: ...
     @overload
-    def compile(self, *, target: str) -> CudaCompiled: ...
-    def compile(self, *, target: str | None = None) -> Compiled | CudaCompiled:
+    def compile(
+        self, compiler_options: Mapping[str, Any] | None = None, *, target: str
+    ) -> CudaCompiled: ...
+    def compile(
+        self, compiler_options: Mapping[str, Any] | None = None, *, target: str | None = None
+    ) -> Compiled | CudaCompiled:
         """Something that runs the program, in the way `config.lowering` says.
 
         Args:
+            compiler_options: None, or no options: XLA's have no meaning here.
             target: a GPU such as "sm_90": then, kernels for it, which need not be here; they can
                 be read, not called.
         Raises:
             ModuleNotFoundError: for a target, without the packages of `funcgrad[cuda13]`.
+            ValueError: options for the compiler.
         """
+        no_compiler_options(compiler_options, "compile")
         if target is None:
             return Compiled(self)
         from .kernels.cuda.compiled import CudaCompiled
@@ -318,13 +366,24 @@ class Compiled(Stage):
         super().__init__(
             _closed=lowered.simplified,
             fun_name=lowered.fun_name,
-            in_tree=lowered.in_tree,
-            out_tree=lowered.out_tree,
+            _call=vars(lowered)["_call"],
             _lowered=lowered,
             _run=run,
             _check=vars(lowered)["_check"],
             _code_size=size,
         )
+
+    @property
+    def input_shardings(self) -> Any:
+        """Where each argument lies, as the tree of `(args, kwargs)`."""
+        ins, _ = self._call.layouts.whole(self._closed, self._lowered.home)
+        return tree.unflatten(self.in_tree, ins)
+
+    @property
+    def output_shardings(self) -> Any:
+        """Where each result lies, as their tree."""
+        _, outs = self._call.layouts.whole(self._closed, self._lowered.home)
+        return tree.unflatten(self.out_tree, outs)
 
     def as_text(self) -> str:
         """The program in assembly language."""
@@ -353,25 +412,36 @@ class Compiled(Stage):
                 f"{self.fun_name} was compiled for arguments of structure {self.in_tree}, and "
                 f"called with {in_tree}. Lower it again for these."
             )
-        for i, (leaf, aval) in enumerate(zip(leaves, self.in_avals, strict=True)):
+        for i, (leaf, aval) in enumerate(zip(leaves, self._closed.in_avals, strict=True)):
             got = aval_of(leaf)
             if (got.shape, got.dtype) != (aval.shape, aval.dtype):
                 raise TypeError(
                     f"{self.fun_name} was compiled for {aval.long()} at argument leaf {i}, and "
                     f"called with {got.long()}. Lower it again for these types."
                 )
+        layouts = self._call.layouts
+        leaves = layouts.placed(leaves, self.fun_name)
+        outs = tree.unflatten(self.out_tree, layouts.laid(self._results(leaves)))
+        for i in self._call.donated:
+            if isinstance(leaves[i], Array):
+                leaves[i].delete()
+        return outs
+
+    def _results(self, leaves: Sequence[Any]) -> Sequence[Any]:
+        """The results on arguments that are where they shall be."""
         home = self._lowered.home
+        if home is None and remote.known:
+            home = remote.home_of(leaves)
         if home is not None:
-            return tree.unflatten(self.out_tree, home.run(self._lowered.jaxpr, leaves))
+            return home.run(self._lowered.jaxpr, leaves, self._call.donated)
         arrays = [
             x.numpy() if type(x) is Array else np.asarray(to_ndarray(x), aval.dtype)
-            for x, aval in zip(leaves, self.in_avals, strict=True)
+            for x, aval in zip(leaves, self._closed.in_avals, strict=True)
         ]
         results = self._run(arrays)
         if config.debug_nans or config.debug_infs:
             self._check(self._lowered.jaxpr, arrays, results)
-        outs = [wrap(r, a) for r, a in zip(results, self._closed.out_avals, strict=True)]
-        return tree.unflatten(self.out_tree, outs)
+        return [wrap(r, a) for r, a in zip(results, self._closed.out_avals, strict=True)]
 
 
 def _runner(lowered: Lowered, lowering: str) -> tuple[Callable[[list[Any]], list[Any]], int]:

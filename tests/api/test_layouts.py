@@ -32,6 +32,33 @@ def test_an_array_of_one_device_is_one_shard():
     assert x.addressable_data(0) is x
 
 
+def test_the_mesh_in_force(mesh):
+    none = fg.sharding.get_mesh()
+    assert none.empty and none.size == 1 and fg.sharding.get_abstract_mesh().empty
+    other = fg.sharding.AbstractMesh((8,), ("model",))
+    with fg.set_mesh(mesh):
+        assert fg.sharding.get_mesh() is mesh
+        assert fg.sharding.get_abstract_mesh() == mesh.abstract_mesh
+        with fg.sharding.use_abstract_mesh(other) as given:
+            assert given is fg.sharding.get_abstract_mesh() is other
+            assert fg.sharding.get_mesh() is mesh
+        assert fg.sharding.get_abstract_mesh() == mesh.abstract_mesh
+        assert fg.sharding.reshard(X, P("data")).sharding == NamedSharding(mesh, P("data"))
+    with pytest.raises(TypeError, match=r"(?s)takes an AbstractMesh.*test_layouts"):
+        fg.sharding.use_abstract_mesh(mesh)
+
+
+def test_arrays_change_their_shardings(mesh):
+    divided, same = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
+    x = fg.sharding.reshard({"a": X, "b": X}, {"a": divided, "b": same})
+    assert (x["a"].sharding, x["b"].sharding) == (divided, same)
+    assert fg.jit(lambda x: fg.sharding.reshard(x, divided))(x["b"]).sharding == same
+    place = fg.sharding.make_single_device_sharding(fg.devices()[0])
+    assert place == SingleDeviceSharding(fg.devices()[0])
+    with pytest.raises(ValueError, match=r"(?s)a sharding for each leaf.*test_layouts"):
+        fg.sharding.reshard((X, X), (divided, None))
+
+
 def test_what_cannot_be(mesh):
     divided, same = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
     x = fg.device_put(X, divided)

@@ -385,3 +385,30 @@ def test_dtypes_of_powers_and_angles(x64: bool) -> None:
             for b in names:
                 theirs = jax.eval_shape(jax.numpy.power, *(jax.numpy.ones(2, d) for d in (a, b)))
                 assert fnp.power(fnp.ones(2, a), fnp.ones(2, b)).dtype == theirs.dtype, (a, b)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "int32", "uint32", "int64"])
+def test_ldexp_of_any_exponent(dtype: str, kind: str) -> None:
+    about = np.finfo(dtype)
+    x = [0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, about.max, about.tiny, 3.7]
+    x = np.array([*x, about.smallest_subnormal], dtype)[:, None]
+    ends = np.iinfo(kind)
+    near = {about.minexp - about.nmant, about.minexp, -25, -1, 0, 1, 25, about.maxexp}
+    twice = {2 * about.maxexp - 2, 2 * about.maxexp - 1, 2 * about.maxexp + about.nmant, 10**5}
+    exponents = sorted(
+        {ends.min, ends.max, *(e for e in near | twice if ends.min <= e <= ends.max)}
+    )
+    bounded = np.clip(np.array(exponents, np.int64), -(10**5), 10**5).astype(np.int32)
+    with np.errstate(all="ignore"):
+        want = np.ldexp(x, bounded)
+    with enable_x64(True):
+        for f in (fnp.ldexp, fg.jit(fnp.ldexp)):
+            got = np.asarray(f(x, np.array(exponents, kind)))
+            assert got.dtype == dtype
+            np.testing.assert_array_equal(got, want)
+            np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
+
+
+def test_slope_of_ldexp() -> None:
+    assert fg.grad(lambda x: fnp.ldexp(x, 5))(0.0) == 32

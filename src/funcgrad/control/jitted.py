@@ -7,7 +7,7 @@ entry's program. `.trace()` and `.lower()` give the stages as values.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from .. import tree
 from ..config import config
 from ..core import collecting, remote
 from ..core.array import Array
+from ..core.calls import Call, no_compiler_options
 from ..core.context import context
 from ..core.meshes import Mesh
 from ..core.primitive import registry
@@ -32,6 +33,7 @@ from .jit import captured, executable, jit_p, leading_tracers, run, simplified
 
 if TYPE_CHECKING:
     from ..stages import Lowered, Traced
+    from .layouts import Layouts
 
 _limit = 4096
 _tracing = threading.local()
@@ -255,18 +257,42 @@ class JitFunction:
         from ..stages import Traced
         from .blame import check_results
 
-        leaves, entry = self._entry(*self._split(args, kwargs))
+        dynamic, named, static = self._split(args, kwargs)
+        leaves, entry = self._entry(dynamic, named, static)
         home = self._home or self._home_of(list(leaves), entry)
+        call = Call(
+            tree.structure((dynamic, named)),
+            entry.out_tree,
+            self._names(args, named),
+            tuple(self._donated_leaves(args, kwargs)),
+            self._layouts(dynamic, leaves, entry),
+        )
         return Traced(
             entry.closed,
             self._name,
-            tree.structure((args, kwargs)),
-            entry.out_tree,
+            call,
             simplified,
             check_results,
             None if isinstance(home, HostHome) else home,
             [str(x.device) if type(x) is RemoteArray else "" for x in leaves],
         )
+
+    def _names(self, args: tuple[Any, ...], named: dict[str, Any]) -> list[str]:
+        """What each dynamic leaf is called: its place in the call, and its path there."""
+        fixed = {i % len(args) for i in self._static_nums if -len(args) <= i < len(args)}
+        live = {i: x for i, x in enumerate(args) if i not in fixed}
+        found: list[str] = []
+        for path, _ in tree.leaves_with_path((live, named)):
+            which, rest = str(path[1]).strip("[]'"), "".join(map(str, path[2:]))
+            found.append(f"argument {which}{rest}")
+        return found
+
+    def _layouts(self, dynamic: tuple[Any, ...], leaves: Sequence[Any], entry: Entry) -> Layouts:
+        """Where arguments and results lie: nothing is said."""
+        from .layouts import Layouts
+
+        own = [getattr(x, "sharding", None) for x in leaves]
+        return Layouts(own, [None] * len(leaves), [None] * len(entry.out_avals))
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The simplified program for these arguments."""
@@ -417,6 +443,7 @@ def jit(
     inline: bool = False,
     in_shardings: Any = None,
     out_shardings: Any = None,
+    compiler_options: Mapping[str, Any] | None = None,
 ) -> Any:
     """Trace a function once for each signature and run it as a program.
 
@@ -439,14 +466,16 @@ def jit(
             error.
         out_shardings: likewise, where results lie; without it, results of arguments over a mesh lie
             whole on each of its devices, those of `shard_map` by its specs.
+        compiler_options: None, or no options: XLA's have no meaning here.
         inline: put the program into an enclosing jaxpr instead of one `jit` eqn.
     Returns:
         A function with the methods `lower`, `trace`, `eval_shape`, `clear_cache`.
     Raises:
         TypeError: fun is not callable, or an argument is no array value.
-        ValueError: unknown static arguments, or one that cannot be hashed.
+        ValueError: unknown static arguments, or one that cannot be hashed; compiler options.
         RecursionError: the function calls itself with the same signature.
     """
+    no_compiler_options(compiler_options, "jit")
     home = home_at(device, backend)
     options = (static_argnums, static_argnames, donate_argnums, donate_argnames, inline, home)
     if in_shardings is None and out_shardings is None:
@@ -455,10 +484,8 @@ def jit(
         from .layouts import LaidJit
 
         make = partial(LaidJit, in_shardings=in_shardings, out_shardings=out_shardings)
-    if fun is None:
 
-        def decorate(f: Callable[..., Any]) -> JitFunction:
-            return make(f, *options)
+    def decorate(f: Callable[..., Any]) -> JitFunction:
+        return make(f, *options)
 
-        return decorate
-    return make(fun, *options)
+    return decorate if fun is None else decorate(fun)

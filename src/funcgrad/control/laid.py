@@ -82,17 +82,12 @@ class HostMesh(HostHome):
         self, closed: ClosedJaxpr, args: Sequence[Any], donated: Sequence[int] = ()
     ) -> list[Any]:
         """Run a program; what a `shard_map` gives lies by its specs, the rest whole."""
-        from .shard_map import shard_map_p
+        from .layouts import specs_within
 
         outs = run(closed, [to_ndarray(x) for x in args])
         arrays = [Array(x, a) for x, a in zip(outs, closed.out_avals, strict=True)]
         found = self.whole(arrays, args)
-        said = {
-            var: NamedSharding(eqn.params["mesh"], spec)
-            for eqn in closed.jaxpr.eqns
-            if eqn.primitive is shard_map_p
-            for var, spec in zip(eqn.outvars, eqn.params["out_specs"], strict=True)
-        }
+        said = specs_within(closed)
         for k, var in enumerate(closed.jaxpr.outvars):
             sharding = said.get(var)  # pyright: ignore[reportArgumentType, reportCallIssue]
             if sharding is not None and set(sharding.mesh.ranks) == self.device_set:

@@ -6,18 +6,23 @@ an array is, not how it is computed; so arguments are laid out before the call, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import tree
+from ..core.devices import cpu_device
 from ..core.meshes import PartitionSpec, current_mesh
-from ..core.remote import RemoteArray
-from ..core.shardings import NamedSharding, Sharding
+from ..core.remote import Home, RemoteArray
+from ..core.shardings import NamedSharding, Sharding, SingleDeviceSharding
 from ..core.sources import user_line
 from ..core.trace import Tracer, as_array
 from ..ir.avals import aval_of
+from ..ir.jaxpr import ClosedJaxpr, Var
 from .accelerators import home_at, placed
-from .jitted import JitFunction
+from .jitted import Entry, JitFunction
+
+if TYPE_CHECKING:
+    from ..stages import Traced
 
 
 def laid_out(x: Any, sharding: Sharding) -> Any:
@@ -96,10 +101,107 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
         RuntimeError: a spec is given and no mesh is set.
         ValueError: an array does not divide so.
     """
+    return _laid(x, shardings, "with_sharding_constraint")
+
+
+def reshard(xs: Any, out_shardings: Any) -> Any:
+    """The tree with its leaves by shardings; within a traced function, as it is.
+
+    Args:
+        out_shardings: a sharding, a PartitionSpec over the mesh that is set, or a tree prefix of
+            these.
+    Raises:
+        ValueError: a leaf is given none, or does not divide so.
+        TypeError: something else.
+        RuntimeError: a spec is given and no mesh is set.
+    """
+    if any(s is None for s in shardings_of(out_shardings, xs, "reshard")):
+        raise ValueError(
+            f"reshard got {out_shardings!r}, and needs a sharding for each leaf.\n  {user_line()}\n"
+            "  Give a NamedSharding, or a PartitionSpec inside of `with funcgrad.set_mesh(mesh):`."
+        )
+    return _laid(xs, out_shardings, "reshard")
+
+
+def _laid(x: Any, shardings: Any, what: str) -> Any:
     leaves, structure = tree.flatten(x)
-    wanted = shardings_of(shardings, x, "with_sharding_constraint")
+    wanted = shardings_of(shardings, x, what)
     laid = [y if s is None else laid_out(y, s) for y, s in zip(leaves, wanted, strict=True)]
     return tree.unflatten(structure, laid)
+
+
+class Layouts(NamedTuple):
+    """Where the arguments and results of a traced call lie.
+
+    Attributes:
+        own: of each leaf where the argument was that was traced; None for what is no array.
+        ins, outs: where it shall be; None for any place.
+    """
+
+    own: Sequence[Sharding | None]
+    ins: Sequence[Sharding | None]
+    outs: Sequence[Sharding | None]
+
+    def placed(self, leaves: Sequence[Any], name: str) -> list[Any]:
+        """The arguments where they shall lie.
+
+        Raises:
+            ValueError: somebody put one elsewhere.
+        """
+        return [_brought(x, s, name) for x, s in zip(leaves, self.ins, strict=True)]
+
+    def laid(self, results: Sequence[Any]) -> list[Any]:
+        """The results where they shall lie."""
+        return [x if s is None else laid_out(x, s) for x, s in zip(results, self.outs, strict=True)]
+
+    def whole(
+        self, closed: ClosedJaxpr, home: Home | None
+    ) -> tuple[list[Sharding], list[Sharding]]:
+        """Where each argument and result of a program lies, also where nothing was said.
+
+        Args:
+            home: what runs it, if that is not the CPU.
+        """
+        given = [a or b for a, b in zip(self.ins, self.own, strict=True)]
+        meshes = [s.mesh for s in given if isinstance(s, NamedSharding) and s.num_devices > 1]
+        mapped = specs_within(closed) if meshes or home is not None else {}
+        meshes += [s.mesh for s in mapped.values()]
+        device = cpu_device if home is None else home.device
+        rest: Sharding = SingleDeviceSharding(device)
+        if meshes:
+            rest = NamedSharding(meshes[0], PartitionSpec())
+        ins = [s if s is not None and s.num_devices == rest.num_devices else rest for s in given]
+        made: list[Any] = list(closed.jaxpr.outvars)
+        outs = [s or mapped.get(v, rest) for s, v in zip(self.outs, made, strict=True)]
+        return ins, outs
+
+
+def specs_within(closed: ClosedJaxpr) -> dict[Var, NamedSharding]:
+    """Where the results of the `shard_map`s of a program lie."""
+    return {
+        var: NamedSharding(eqn.params["mesh"], spec)
+        for eqn in closed.jaxpr.eqns
+        if eqn.primitive.name == "shard_map"
+        for var, spec in zip(eqn.outvars, eqn.params["out_specs"], strict=True)
+    }
+
+
+def _brought(x: Any, sharding: Sharding | None, name: str) -> Any:
+    """An argument where it shall lie.
+
+    Raises:
+        ValueError: somebody put it elsewhere.
+    """
+    if sharding is None:
+        return x
+    own = x.sharding if type(x) is RemoteArray and x.committed else None
+    if own is not None and not own.is_equivalent_to(sharding, x.aval.ndim):
+        raise ValueError(
+            "Sharding passed to jit does not match the sharding on the respective arg: "
+            f"in_shardings of {name} has {sharding!r}, and {x.aval.long()} lies by {own!r}.\n"
+            f"  {user_line()}\n  Bring it there by device_put, or leave in_shardings out."
+        )
+    return x if own == sharding else laid_out(x, sharding)
 
 
 class LaidJit(JitFunction):
@@ -114,19 +216,33 @@ class LaidJit(JitFunction):
         self._out = out_shardings
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._check_named(kwargs)
+        if self._in is not None:
+            args = self._placed(args)
+        outs = super().__call__(*args, **kwargs)
+        return _laid(outs, self._out, "jit out_shardings")
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """The traced program for these arguments (arrays or ShapeDtypeStructs)."""
+        self._check_named(kwargs)
+        return super().trace(*args, **kwargs)
+
+    def _check_named(self, kwargs: dict[str, Any]) -> None:
+        """Raise ValueError for arguments by name that in_shardings say nothing of."""
         if self._in is not None and kwargs:
             raise ValueError(
                 f"{self._name} has in_shardings, which are for positional arguments, and was "
                 f"called with {', '.join(kwargs)} by name.\n  {user_line()}\n"
                 "  Give them by position."
             )
-        if self._in is not None:
-            args = self._placed(args)
-        outs = super().__call__(*args, **kwargs)
-        leaves, structure = tree.flatten(outs)
-        wanted = shardings_of(self._out, outs, "jit out_shardings")
-        laid = [x if s is None else laid_out(x, s) for x, s in zip(leaves, wanted, strict=True)]
-        return tree.unflatten(structure, laid)
+
+    def _layouts(self, dynamic: tuple[Any, ...], leaves: Sequence[Any], entry: Entry) -> Layouts:
+        own = super()._layouts(dynamic, leaves, entry).own
+        whole = tree.unflatten(entry.out_tree, [object()] * len(entry.out_avals))
+        # Without shardings there may be arguments by name.
+        ins = shardings_of(self._in, dynamic, "jit in_shardings") if self._in else None
+        outs = shardings_of(self._out, whole, "jit out_shardings")
+        return Layouts(own, ins or [None] * len(leaves), outs)
 
     def _placed(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments where they shall lie; static ones have no sharding.
@@ -137,20 +253,7 @@ class LaidJit(JitFunction):
         fixed = {i % len(args) for i in self._static_nums if -len(args) <= i < len(args)}
         live = tuple(x for i, x in enumerate(args) if i not in fixed)
         leaves, structure = tree.flatten(live)
-        found: list[Any] = []
         wanted = shardings_of(self._in, live, "jit in_shardings")
-        for leaf, sharding in zip(leaves, wanted, strict=True):
-            if sharding is None:
-                found.append(leaf)
-                continue
-            own = leaf.sharding if type(leaf) is RemoteArray and leaf.committed else None
-            if own is not None and not own.is_equivalent_to(sharding, leaf.aval.ndim):
-                raise ValueError(
-                    "Sharding passed to jit does not match the sharding on the respective arg: "
-                    f"in_shardings of {self._name} has {sharding!r}, and {leaf.aval.long()} lies "
-                    f"by {own!r}.\n  {user_line()}\n  Bring it there by device_put, or leave "
-                    "in_shardings out."
-                )
-            found.append(leaf if own == sharding else laid_out(leaf, sharding))
+        found = [_brought(x, s, self._name) for x, s in zip(leaves, wanted, strict=True)]
         made = iter(tree.unflatten(structure, found))
         return tuple(x if i in fixed else next(made) for i, x in enumerate(args))

@@ -70,8 +70,18 @@ def devices(backend: str | None = None) -> list[Device]:
     return _finders[backend]()
 
 
-def local_devices(backend: str | None = None) -> list[Device]:
-    """The devices of this process."""
+def local_devices(
+    process_index: int | None = None, backend: str | None = None, host_id: int | None = None
+) -> list[Device]:
+    """The devices of a process, of which there is one, number 0.
+
+    Raises:
+        ValueError: another process.
+        RuntimeError: the platform is not known, or not present.
+    """
+    number = host_id if process_index is None else process_index
+    if number not in (None, 0):
+        raise ValueError(f"Unknown process_index {number}: there is one process, number 0.")
     return devices(backend)
 
 
@@ -82,17 +92,22 @@ def device_count(backend: str | None = None) -> int:
 
 def local_device_count(backend: str | None = None) -> int:
     """How many devices this process has."""
-    return len(local_devices(backend))
+    return len(devices(backend))
 
 
-def process_count() -> int:
+def process_count(backend: str | None = None) -> int:
     """How many processes compute together: one."""
     return 1
 
 
-def process_index() -> int:
+def process_index(backend: str | None = None) -> int:
     """The number of this process among them."""
     return 0
+
+
+def process_indices(backend: str | None = None) -> list[int]:
+    """The numbers of the processes that compute together: one process."""
+    return [0]
 
 
 def default_backend() -> str:

@@ -244,6 +244,7 @@ class Mesh:
 
 class _Current(threading.local):
     meshes: tuple[Mesh, ...] = ()
+    abstract: tuple[AbstractMesh, ...] = ()
 
 
 _current = _Current()
@@ -252,6 +253,42 @@ _current = _Current()
 def current_mesh() -> Mesh | None:
     """The mesh of the innermost `with mesh:` or `set_mesh` around, if there is one."""
     return _current.meshes[-1] if _current.meshes else None
+
+
+def get_mesh() -> Mesh:
+    """The mesh of the innermost `with mesh:` or `set_mesh` around; else one without axes."""
+    return current_mesh() or Mesh(_objects([default_devices()[0]]).reshape(()), ())
+
+
+def get_abstract_mesh() -> AbstractMesh:
+    """Names and sizes of the axes of `use_abstract_mesh`, or else of `get_mesh`."""
+    if _current.abstract:
+        return _current.abstract[-1]
+    mesh = current_mesh()
+    return AbstractMesh((), ()) if mesh is None else mesh.abstract_mesh
+
+
+class use_abstract_mesh:
+    """Within a with-statement, `get_abstract_mesh` gives this mesh; programs run where they did.
+
+    Raises:
+        TypeError: something else than an AbstractMesh.
+    """
+
+    def __init__(self, mesh: AbstractMesh) -> None:
+        if not isinstance(mesh, AbstractMesh):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"use_abstract_mesh takes an AbstractMesh, got {mesh!r}.\n  {user_line()}\n  Give "
+                "mesh.abstract_mesh of a mesh of devices, or set that one by set_mesh."
+            )
+        self.mesh = mesh
+
+    def __enter__(self) -> AbstractMesh:
+        _current.abstract = (*_current.abstract, self.mesh)
+        return self.mesh
+
+    def __exit__(self, *_: object) -> None:
+        _current.abstract = _current.abstract[:-1]
 
 
 class set_mesh:

@@ -43,6 +43,11 @@ class Sharding:
         """Whether every device has the whole array."""
         return True
 
+    @property
+    def has_addressable_devices(self) -> bool:
+        """Whether this process has any of its devices: it has all."""
+        return True
+
     def device_list(self) -> list[Device]:
         """The devices in order."""
         raise TypeError(f"{type(self).__name__} names no devices.")
@@ -89,6 +94,13 @@ class SingleDeviceSharding(Sharding):
 
     def __repr__(self) -> str:
         return f"SingleDeviceSharding(device={self._device!r})"
+
+
+def make_single_device_sharding(
+    device: Device, *, memory_kind: str | None = None
+) -> SingleDeviceSharding:
+    """The sharding of an array on one device."""
+    return SingleDeviceSharding(device, memory_kind=memory_kind)
 
 
 class NamedSharding(Sharding):

@@ -33,7 +33,7 @@ from .promotion import (
     to_array,
     unwrap,
 )
-from .rounding import signbit
+from .rounding import floor, signbit
 from .selection import where
 
 if TYPE_CHECKING:
@@ -402,11 +402,16 @@ def ldexp(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /)
         raise ValueError(f"ldexp takes integers as x2, got {dtypes.short_name(dtype_of(x2))}.")
     (mantissa,) = promote_args_inexact("ldexp", x1)
     a, e = promote_shapes("ldexp", to_array(mantissa), to_array(x2))
-    # Halves of the exponent, so that neither factor over- or underflows alone.
-    half = floor_divide(e, 2)
+    # Thirds of the exponent, none of which over- or underflows alone: 0 · 2^e is 0 for every e,
+    # and beyond three of the largest exponents nothing changes.
     from .elementary import exp2
+
+    most = 3 * (int(dtypes.finfo(dtype_of(a)).maxexp) - 2)
+    n = clip(convert(e, dtypes.promote_types(dtype_of(a), np.float32)), -most, most)
+    third = floor(divide(n, 3))
 
     def factor(n: Any) -> Any:
         return exp2(convert(n, dtype_of(a)))
 
-    return multiply(multiply(a, factor(half)), factor(subtract(e, half)))
+    first = multiply(multiply(a, factor(third)), factor(third))
+    return multiply(first, factor(subtract(n, multiply(third, 2))))

@@ -7,16 +7,17 @@ from functools import wraps
 from typing import Any
 
 from ... import default_device as _default
+from ... import tree
 from ...api import mapping, placement
 from ...control import jitted
 from ...control.accelerators import home_at
+from ...control.layouts import reshard as reshard
 from ...core.array import Array as _Array
 from ...core.devices import cpu_device
 from ..names import version as __version__
 from .config import config as config
 from .interpreters import batching
-from .sharding import Sharding, device_of, devices_of
-from .sharding import reshard as reshard
+from .sharding import PartitionSpec, Sharding, device_of, devices_of
 
 __version_info__ = tuple(int(part) for part in __version__.split("."))
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "device_put",
     "jit",
     "live_arrays",
-    "process_indices",
     "reshard",
     "vmap",
 ]
@@ -39,15 +39,24 @@ def device_put(
     donate: bool = False,
     may_alias: bool | None = None,
 ) -> Any:
-    """The tree with its leaves on a device, which each sharding given must name.
+    """The tree with its leaves on a device, or by shardings.
 
     Raises:
         RuntimeError: a device that is not present.
         ValueError: several devices for one tree.
     """
     home_at(next(iter(devices_of(src)), None))
-    place = device if isinstance(device, Sharding) else _sole(device)
+    place = device if isinstance(device, Sharding) or _several(device) else _sole(device)
     return placement.device_put(x, place, donate=donate)
+
+
+def _several(places: Any) -> bool:
+    """Whether a tree has shardings over several devices, or specs over the mesh that is set."""
+    leaves = tree.leaves(places)
+    return any(
+        isinstance(x, PartitionSpec) or (isinstance(x, Sharding) and x.num_devices > 1)
+        for x in leaves
+    )
 
 
 def _sole(places: Any) -> Any:
@@ -77,12 +86,17 @@ def jit(
     device: Any = None,
     **options: Any,
 ) -> Any:
-    """`funcgrad.jit`, with shardings and devices that name one device.
+    """`funcgrad.jit`; shardings that name one device only say where the program runs.
 
     Args:
         compiler_options: XLA's; there is nothing they could say to the compiler here.
     """
-    options["device"] = _sole((in_shardings, out_shardings, device))
+    shardings = (in_shardings, out_shardings)
+    if _several(shardings):
+        options |= {"in_shardings": in_shardings, "out_shardings": out_shardings}
+        options["device"] = device
+    else:
+        options["device"] = _sole((*shardings, device))
     return jitted.jit(**options) if fun is None else jitted.jit(fun, **options)
 
 
@@ -105,11 +119,6 @@ class default_device(_default):
 
     def __init__(self, device: Any) -> None:
         super().__init__(device_of(device))
-
-
-def process_indices(_: str | None = None) -> list[int]:
-    """The numbers of the processes that compute together: one process."""
-    return [0]
 
 
 def live_arrays(_: str | None = None) -> list[_Array]:
