@@ -77,10 +77,14 @@ def slope(fw):
 
 WORKS = [
     work("solve, 1000 of 3x3", system(1000, 3, 3), lambda linalg, a, b: linalg.solve(a, b)),
+    work("solve, 200x200", system(200, 200), lambda linalg, a, b: linalg.solve(a, b)),
+    work("inv, 200x200", definite(200, 200), lambda linalg, x: linalg.inv(x)),
     work("inv, 1000 of 8x8", definite(1000, 8, 8), lambda linalg, x: linalg.inv(x)),
     work("Cholesky, 1000 of 6x6", definite(1000, 6, 6), lambda linalg, x: linalg.cholesky(x)),
+    work("Cholesky, 200x200", definite(200, 200), lambda linalg, x: linalg.cholesky(x)),
     work("QR, 200x100", matrices(200, 100), r_of),
     work("QR, 1000 of 16x8", matrices(1000, 16, 8), r_of),
+    work("eigvalsh, 100x100", definite(100, 100), lambda linalg, x: linalg.eigvalsh(x)),
     work("eigh, 100x100", definite(100, 100), both_of_eigh),
     work("eigh, 64 of 32x32", definite(64, 32, 32), both_of_eigh),
     work("svd, 200x100", matrices(200, 100), parts_of_svd),

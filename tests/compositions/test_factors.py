@@ -102,6 +102,8 @@ def test_eigenvalues(n, dtype, kind):
     for lower in (True, False):
         given = np.tril(x) if lower else np.triu(x)
         (v, w), (_, wanted) = both("eigh", given, lower=lower, **params)
+        (alone,), _ = both("eigh_values", given, lower=lower, **params)
+        np.testing.assert_array_equal(alone, w)
         scale = max(abs(x).max(), 1e-300)
         np.testing.assert_allclose(w / scale, wanted / scale, 0, 1e-13)
         np.testing.assert_allclose(x @ v / scale, v * (w / scale)[..., None, :], 0, 1e-13)

@@ -14,8 +14,8 @@ from .rules import CASES
 
 # Python calls LAPACK for what has no kernel of its own, whole or for some shapes and dtypes.
 LAPACK = set(
-    "eig eigh expm expm_frechet geqp3 geqrf hessenberg householder_product lu ormqr qr schur sqrtm "
-    "svd sylvester triangular_solve tridiagonal".split()
+    "eig eigh eigh_values expm expm_frechet geqp3 geqrf hessenberg householder_product lu ormqr qr "
+    "schur sqrtm svd sylvester triangular_solve tridiagonal".split()
 )
 # Values that are kept alive for a reader outside of the program.
 KEPT = {"dce_sink"}

@@ -131,6 +131,12 @@ def eigh(x: Any, *, lower: bool, subset_by_index: Any, **params: Any) -> list[An
     return _unless_finite(whole, [v[..., :n, :n][..., chosen], w[..., 0, :n][..., chosen]])
 
 
+@compose("eigh_values")
+def eigh_values(x: Any, **params: Any) -> Any:
+    """Eigenvalues alone."""
+    return eigh(x, **params)[1]
+
+
 @compose("svd")
 def svd(
     x: Any, *, full_matrices: bool, compute_uv: bool, subset_by_index: Any, **params: Any

@@ -103,6 +103,12 @@ def _eigh(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None
     return lapack_spectral.eigh(_matrices(eqn.invars[0].aval), what.spec["lower"])
 
 
+def _eigh_values(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
+    if any(backwards) or what.spec["subset_by_index"] is not None:
+        return None
+    return lapack_spectral.eigh_values(_matrices(eqn.invars[0].aval), what.spec["lower"])
+
+
 def _qr(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
     if any(backwards) or what.spec["pivoting"]:
         return None
@@ -140,6 +146,7 @@ _builders: dict[str, LibraryBuilder] = {
     "cholesky": _cholesky,
     "convolution": _convolution,
     "eigh": _eigh,
+    "eigh_values": _eigh_values,
     "fft": _fft,
     "lu": _lu,
     "pool": _pool,

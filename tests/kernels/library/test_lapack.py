@@ -74,6 +74,27 @@ def test_eigh(dtype: str, count: int, n: int, lower: bool, seed: int) -> None:
     np.testing.assert_allclose(vectors * values[:, None] @ turned, x, rtol=0, atol=most)
     np.testing.assert_allclose(turned @ vectors, np.stack([np.eye(n)] * count), atol=most)
     assert (np.diff(values) >= 0).all()
+    alone = lapack_spectral.eigh_values(lapack.Matrices(dtype, count, n, n), lower)
+    assert alone is not None
+    (found,) = Program(alone).several([read], outs[1:])
+    np.testing.assert_allclose(found, values, rtol=0, atol=most)
+
+
+def test_eigenvalues_without_vectors() -> None:
+    x = normal((3, 20, 20), "float32")
+    x[1, 4, 7] = np.nan
+    both, values = fg.jit(fnp.linalg.eigh), fg.jit(lambda x: fnp.linalg.eigh(x).eigenvalues)
+    assert "eigh_values[" in str(values.lower(x).explain())
+    found = np.asarray(values(x))
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[[0, 2]], np.asarray(both(x)[0])[[0, 2]], atol=1e-4)
+    vectors = fg.jit(lambda x: fnp.linalg.eigh(x).eigenvectors)
+    assert "eigh_values[" not in str(vectors.lower(x).explain())
+    # What is differentiated has been simplified before.
+    part = x[0].astype(np.float64)
+    slope = fg.jit(fg.grad(fg.checkpoint(lambda x: fg.jit(fnp.linalg.eigvalsh)(x)[-1])))
+    top = np.linalg.eigh((part + part.T) / 2)[1][:, -1]
+    np.testing.assert_allclose(slope(x[0]), np.outer(top, top), atol=1e-4)
 
 
 @settings(max_examples=40, deadline=None)
@@ -147,6 +168,7 @@ def test_memory_beside_the_results_grows_with_chunks_and_not_with_the_batch() ->
     for made in (
         lambda x: lapack.lu(x),
         lambda x: lapack_spectral.eigh(x, lower=True),
+        lambda x: lapack_spectral.eigh_values(x, lower=True),
         lambda x: lapack_spectral.qr(x, full=False),
         lambda x: lapack_spectral.svd(x, full=False, vectors=True),
     ):
@@ -164,6 +186,7 @@ def test_large_single_matrices_are_left_to_a_lapack_with_threads() -> None:
     assert lapack.cholesky(large) is None
     assert lapack.triangular_solve(lapack.Triangular(large, 600, *[True] * 4)) is None
     assert lapack_spectral.eigh(large, lower=True) is None
+    assert lapack_spectral.eigh_values(large, lower=True) is None
     assert lapack_spectral.qr(large, full=False) is None
     assert lapack.lu(large._replace(many=2)) is not None
 

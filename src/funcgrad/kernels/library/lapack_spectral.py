@@ -49,6 +49,35 @@ def eigh(x: Matrices, lower: bool) -> LibraryKernel | None:
     return kernel_of(code, "eigh", _slots(2, 3), x.many, flops, scratch)
 
 
+def eigh_values(x: Matrices, lower: bool) -> LibraryKernel | None:
+    """The kernel of (x) to its eigenvalues, of which one triangle is read.
+
+    Returns:
+        None for dtypes other than float32 and float64, for nothing, and for one large matrix.
+    """
+    if not is_served(x):
+        return None
+    code, n = Code(x.dtype, 128), x.rows
+    source, values, matrix, work = (code.argument(k) for k in range(4))
+    call = Call(code, f"fg_lapack_{letter_of(x)}syevd")
+    floats, flops = 1 + (2 + _BLOCK) * n, 4.0 / 3.0 * n**3
+    # What is read lies by rows: of the columns that are taken for these it is the other triangle.
+    how, triangle = call.letter("N"), call.letter("U" if lower else "L")
+    order, size, info = call.integer(n), call.integer(floats), call.integer(0)
+    rest, one = call.integer(0), call.integer(1)
+    rooms = Rooms(code, x.many, flops)
+    here = code.at(matrix, code.mul(rooms.mine, x.size))
+    room = code.at(work, code.mul(rooms.mine, floats))
+    with code.writer.loop("%lo", "%hi", 1) as chunk:
+        found = code.at(values, code.mul(chunk.index, n))
+        code.copy(here, code.at(source, code.mul(chunk.index, x.size)), x.size, 1, 1)
+        call(how, triangle, order, here, order, found, room, size, rest, one, info)
+        with code.writer.when(code.writer.value(f"icmp ne i32 {call.load(info)}, 0")):
+            _undefined(code, found, n)
+    scratch = rooms.of(x.size * code.size, floats * code.size)
+    return kernel_of(code, "eigh_values", _slots(1, 2), x.many, flops, scratch)
+
+
 def _slots(outs: int, scratch: int) -> tuple[Slot, ...]:
     """One operand, so many results, and so many pieces of scratch memory."""
     results: list[Slot] = [("out", k) for k in range(outs)]
