@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..ir.loops import Affine, Contract, DType, Expr, Fold, IndexTuple, Operand, apply, cast
 from .emit.writer import Writer
-from .library import LibraryKernel, Stage, gemm_packed, gemm_pairs
+from .library import LibraryKernel, Stage, gemm_deep, gemm_packed, gemm_pairs
 from .library.gemm import Gemm, build, is_inner, share_of
 from .runtime.toolchain import machine
 
@@ -38,6 +38,8 @@ _FLOPS_PER_NANOSECOND = 60.0
 _WORTHWHILE = 1 << 19
 _FEW_OUTER, _FEW_INNER, _FEW_ROWS = 16, 32, 64
 _PACKED_ROWS, _PACKED_BYTES, _PACKED_COLUMNS = 96, 1 << 23, 256
+# How much longer than rows and columns a contraction is that threads share, and products in all.
+_DEEP, _WORTH_PARTS = 8, 1 << 22
 
 
 class Limits(NamedTuple):
@@ -273,6 +275,8 @@ def gemm_kernel(g: Gemm, name: str) -> LibraryKernel:
     bits = machine().vector_bits
     if g.given is not None:
         return gemm_pairs.build(g, name, bits)
+    if is_deep(g):
+        return gemm_deep.build(g, name, bits)
     if is_small(g, bits) or g.dtype not in _BLAS:
         return build(g, name, bits)
     return gemm_packed.build(g, name, bits) if is_packed(g, bits) else blas_kernel(g, name)
@@ -283,6 +287,14 @@ def gemm_outline(g: Gemm, name: str) -> LibraryKernel:
     count = product([b[0] for b in g.batch])
     stage = Stage(name, (("in", 0), ("in", 1), ("out", 0)), count, 1, 0.0)
     return LibraryKernel({}, (), (stage,), (), g.flops)
+
+
+def is_deep(g: Gemm) -> bool:
+    """Whether threads share the contraction: of rows and columns there are too few to share."""
+    few = max(g.m, g.n)
+    if g.batch or g.pitch != g.n or few >= 2 * _NARROW:
+        return False
+    return g.k >= _DEEP * few and g.m * g.n * g.k >= _WORTH_PARTS
 
 
 def is_small(g: Gemm, vector_bits: int) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import funcgrad
 from funcgrad.config import config
 from funcgrad.kernels import contract
-from funcgrad.kernels.library import LibraryKernel, gemm, gemm_packed
+from funcgrad.kernels.library import LibraryKernel, gemm, gemm_deep, gemm_packed
 from funcgrad.kernels.library.gemm import Gemm
 from funcgrad.kernels.runtime import toolchain
 
@@ -103,6 +103,64 @@ large = {
 def test_every_large_shape(name: str, dtype: str, layout: str, adds: bool) -> None:
     g = product(dtype, *large[name], layout[0] == "N", layout[1] == "T")
     check(g._replace(adds=adds), build=gemm_packed.build)
+
+
+deep = {
+    "squares": (1, 64, 64, 5000),
+    "primes": (1, 101, 89, 5003),
+    "few of both": (1, 5, 7, 130_001),
+    "a last part of one step": (1, 64, 64, 2 * 640 + 1),
+    "one part": (1, 3, 5, 70),
+    "one row": (1, 1, 190, 30_001),
+}
+
+
+@pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize("name", deep)
+@pytest.mark.parametrize("adds", [False, True])
+def test_every_deep_shape(name: str, dtype: str, layout: str, adds: bool) -> None:
+    g = product(dtype, *deep[name], layout[0] == "N", layout[1] == "T", gap=3)._replace(adds=adds)
+    if dtype != "int32":
+        check(g, build=gemm_deep.build)
+        return
+    left, right = (np.arange(x.size).reshape(x.shape[1:]) % 7 - 3 for x in operands(g)[0])
+    sides = [left.astype(dtype), right.astype(dtype)]
+    a = left[:, : g.k] if g.left[0] else left[:, : g.m].T
+    b = right[:, : g.k].T if g.right[0] else right[:, : g.n]
+    kernel = gemm_deep.build(g, "product", toolchain.machine().vector_bits)
+    there = np.ones((g.m, g.n), dtype)
+    found = Program(kernel)(sides, (g.m, g.n), dtype, there if adds else None)
+    np.testing.assert_array_equal(found, a @ b + adds)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["float32", "float64"]),
+    st.tuples(st.just(1), st.integers(1, 40), st.integers(1, 40), st.integers(1, 9000)),
+    st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)),
+    st.sampled_from([128, 256, 512]),
+    st.booleans(),
+)
+def test_random_deep_products(dtype: str, sizes: Any, layout: Any, bits: int, adds: bool) -> None:
+    check(product(dtype, *sizes, *layout)._replace(adds=adds), bits, gemm_deep.build)
+
+
+def test_deep_products_have_the_same_bits_with_any_number_of_threads() -> None:
+    x = np.random.default_rng(4).standard_normal((10_007, 99)).astype(np.float32)
+    gram = funcgrad.jit(lambda x: x.T @ x)
+    assert "parts of the contraction" in str(gram.lower(x).explain())
+    found: list[np.ndarray] = []
+    before = config.num_threads
+    try:
+        for threads in (1, 2, 3, 4):
+            config.update("num_threads", threads)
+            found.append(np.asarray(gram(x)))
+    finally:
+        config.update("num_threads", before)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+    np.testing.assert_allclose(found[0], x.astype("f8").T @ x, atol=2e-2)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -223,6 +281,8 @@ def test_sums_do_not_depend_on_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         (product("float32", 1, 1024, 200, 512, True, False), "packed", "packed"),
         (product("float32", 1, 1024, 200, 512, False, False), "BLAS", "BLAS"),
         (product("float32", 1, 20, 20, 20, True, False), "BLAS", "BLAS"),
+        (product("float32", 1, 100, 100, 10_000, False, False), "deep", "deep"),
+        (product("float32", 1, 100, 100, 300, False, False), "BLAS", "BLAS"),
     ],
 )
 def test_who_does_which(g: Gemm, who: str, wide: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +291,10 @@ def test_who_does_which(g: Gemm, who: str, wide: str, monkeypatch: pytest.Monkey
         monkeypatch.setattr(contract, "machine", lambda machine=machine: machine)
         kernel = contract.gemm_kernel(g, "product")
         blas = any("gemm" in line for line in kernel.declarations)
-        assert ("BLAS" if blas else "packed" if kernel.scratch else "small") == expected
+        deep = "parts" in kernel.way
+        assert (
+            "deep" if deep else "BLAS" if blas else "packed" if kernel.scratch else "small"
+        ) == expected
 
 
 def attention(q: Any, k: Any, v: Any) -> Any:

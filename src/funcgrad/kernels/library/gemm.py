@@ -35,6 +35,9 @@ LONG = 256
 WAYS, PAGES = 1 << 15, 1 << 18
 # From so many tiles on that read a panel, a copy of it pays.
 READERS = 3
+# Of parts of one contraction the next one is fetched early where a number is in so many products:
+# with fewer, the first cache has too much to do as it is.
+FETCHED = 32
 # Products in a nanosecond of one core, roughly: decides only whether threads are worth it.
 SPEED = 20.0
 
@@ -212,7 +215,7 @@ def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
     """The kernel `name` of (left, right, result), of what `KINDS` knows."""
     code = Code(g.dtype, vector_bits)
     cut = cut_of(g, vector_bits)
-    text = (_Inner if is_inner(g, vector_bits) else Outer)(g, cut, code).text(name)
+    text = text_of(g, cut, code, name)
     count = prod(b[0] for b in g.batch)
     each = -(-g.m // cut.row_block) * -(-g.n // cut.column_block)
     products = g.m * g.n * g.k
@@ -221,6 +224,16 @@ def build(g: Gemm, name: str, vector_bits: int) -> LibraryKernel:
     stage = Stage(name, (("in", 0), ("in", 1), ("out", 0)), count * each, grain, cost)
     share = share_of(g, min(cut.row_block, g.m), -(-g.n // cut.column_block))
     return LibraryKernel({name: text}, code.declarations, (stage,), (), g.flops, share)
+
+
+def text_of(g: Gemm, cut: Cut, code: Code, name: str, last: int = 0) -> str:
+    """The text of the function that computes chunks of (left, right, result).
+
+    Args:
+        last: of a batch of parts of one contraction, the steps of the last one; else 0.
+    """
+    kind = _Inner if is_inner(g, code.lanes * code.size * 8) else Outer
+    return kind(g, cut, code, last).text(name)
 
 
 def share_of(g: Gemm, row_block: int, column_parts: int) -> int:
@@ -237,11 +250,14 @@ def share_of(g: Gemm, row_block: int, column_parts: int) -> int:
 class Outer:
     """Text of the function that computes chunks `lo` to `hi` of (left, right, result)."""
 
-    def __init__(self, g: Gemm, cut: Cut, code: Code) -> None:
-        self.g, self.cut, self.code, self.lanes = g, cut, code, code.lanes
+    def __init__(self, g: Gemm, cut: Cut, code: Code, last: int) -> None:
+        self.g, self.cut, self.code, self.lanes, self.last = g, cut, code, code.lanes, last
         self.row, self.step = (g.left[1], 1) if g.left[0] else (1, g.left[1])
         self.column, self.turn = (g.right[1], 1) if g.right[0] else (1, g.right[1])
-        self.adds, self.uneven = g.adds or g.k > cut.depth, g.k % cut.depth
+        self.adds = g.adds or g.k > cut.depth
+        self.uneven, self.ragged = (
+            bool(g.k % of or self.last % of) for of in (cut.depth, code.lanes)
+        )
         self.rest = g.n % cut.width
         # A line more, so that neighbouring panels do not compete for places in cache.
         self.panel = cut.depth * cut.width + 64 // code.size
@@ -274,6 +290,11 @@ class Outer:
                 code.at(base, code.add(*start)) for base, start in zip(bases, starts, strict=True)
             )
             self.rows = code.least(code.sub(g.m, row), cut.row_block) if parts[0] > 1 else g.m
+            self.steps: Value = g.k
+            if 0 < self.last < g.k:
+                before = code.mul(places[-1], g.k)
+                total = g.k * (g.batch[-1][0] - 1) + self.last
+                self.steps = code.least(g.k, code.sub(total, before))
             columns = g.n if parts[1] == 1 else code.least(code.sub(g.n, column), cut.column_block)
             self._block(columns)
         return code.function(name)
@@ -285,8 +306,9 @@ class Outer:
             with code.loop(0, self.rows) as i:
                 code.fill(code.at(self.out, code.mul(i, g.pitch)), columns)
         whole = code.mul(code.div(columns, cut.width), cut.width)
-        with code.loop(0, g.k, cut.depth) as start:
-            self.depth = code.least(code.sub(g.k, start), cut.depth) if self.uneven else cut.depth
+        with code.loop(0, self.steps, cut.depth) as start:
+            rest = code.sub(self.steps, start)
+            self.depth = code.least(rest, cut.depth) if self.uneven else cut.depth
             self.a = code.at(self.left, code.mul(start, self.step))
             self.b = code.at(self.right, code.mul(start, self.turn))
             if cut.copied:
@@ -332,6 +354,8 @@ class Outer:
         g, cut, code = self.g, self.cut, self.code
         out: list[Ahead] = []
         whole = cut.row_block >= g.m and cut.column_block >= g.n
+        if self.last and g.m * g.n < FETCHED * (g.m + g.n):
+            return out
         if not (g.batch and (cut.by_rows or whole)):
             return out
         for pointer, size in (
@@ -403,7 +427,7 @@ class Outer:
             return
         whole = code.mul(code.div(self.depth, lanes), lanes)
         squares = columns // lanes * lanes
-        uneven = self.g.k % lanes or cut.depth % lanes
+        uneven = self.ragged or cut.depth % lanes
         with code.loop(first, last, cut.width) as start:
             room, source = self._room(start), code.at(self.b, code.mul(start, self.column))
             if whole != 0 and squares:
@@ -430,8 +454,8 @@ class Outer:
 class _Inner(Outer):
     """The same with lanes along the contraction, so that both sides are read as they lie."""
 
-    def __init__(self, g: Gemm, cut: Cut, code: Code) -> None:
-        super().__init__(g, cut, code)
+    def __init__(self, g: Gemm, cut: Cut, code: Code, last: int) -> None:
+        super().__init__(g, cut, code, last)
         self.lanes = 1
 
     def _tile(
@@ -446,7 +470,7 @@ class _Inner(Outer):
         levels = [Level(code.div(self.depth, lanes), lanes, lanes)]
         ahead = self._next_product(row, rows, column, columns, lanes)
         sums = [code.total(v) for v in outer_products(code, held, levels, left, right, ahead)]
-        if g.k % lanes:
+        if self.ragged:
             whole = code.mul(code.div(self.depth, lanes), lanes)
             levels = [Level(code.rem(self.depth, lanes), 1, 1)]
             single = held._replace(lanes=1)
