@@ -87,11 +87,11 @@ def _batch_moments(x: Any, axis_name: Any) -> tuple[Any, Any, int]:
     axes = tuple(range(x.ndim - 1))
     count = math.prod(x.shape[:-1])
     mean = fnp.mean(x, axis=axes)
-    if axis_name is not None:
-        mean = lax.pmean(mean, axis_name)
-        count *= lax.axis_size(axis_name)
-    variance = fnp.mean(fnp.square(x - mean), axis=axes)
-    return mean, variance if axis_name is None else lax.pmean(variance, axis_name), count
+    if axis_name is None:
+        return mean, fnp.var(x, axis=axes), count
+    mean = lax.pmean(mean, axis_name)
+    variance = lax.pmean(fnp.mean(fnp.square(x - mean), axis=axes), axis_name)
+    return mean, variance, count * lax.axis_size(axis_name)
 
 
 def layer_norm(

@@ -321,6 +321,12 @@ def var(
             f"  {user_line()}\n  Leave dtype out, or give a complex one."
         )
     x = _in_dtype(a, target)
+    if mean is None and where is None and target.kind not in "biuc":
+        from .spread import squares_about_mean
+
+        axes = canonical_axes(axis, len(shape_of(x)))
+        divisor = float(_count(x, axes, None) - ddof)
+        return squares_about_mean(x, axes, keepdims) / (divisor if divisor > 0 else float("nan"))
     centre = _mean(x, axis, keepdims=True, where=where) if mean is None else to_array(mean)
     centred = x - centre
     squares = _squared_modulus(centred)
