@@ -99,4 +99,4 @@ def test_parts_of_a_sum_over_rows_are_few(rows, columns):
         lambda x, y: (x * y, (x * y).sum(0)), drawn(rows, columns), drawn(rows, columns)
     )
     parts = max(b.size for b in found[0].params if b.shape[0] != rows)
-    assert parts <= rows * columns // 4 and parts >= 1 << 17
+    assert parts <= rows * columns // 4 and parts >= 1 << 16

@@ -53,8 +53,14 @@ ENOUGH, KEPT = 16, 8 << 20
 # As many chunks of a GPU's work are enough for its multiprocessors where a block does each, and so
 # many threads where one does each element of a partial result.
 BLOCKS, THREADS = 256, 1 << 18
+# A thread of a GPU that goes through a column has turns enough that the parts of all are few bytes
+# beside what they read; fewer where there would be less than half of those threads.
+TURNS, FEW_TURNS = 64, 16
 # Vectors of a partial result that are joined at once: whole lines of each.
 JOINED = 4
+# Columns of parts that a GPU joins by a team each, whose lanes wait for memory side by side. Each
+# moves a sector of 32 bytes for a number, so of more columns a thread goes through each.
+TEAMS, LANES = 8192, 32
 
 
 def chunks_of(body: list[Node], cost: float) -> tuple[int, int]:
@@ -90,27 +96,51 @@ def chunk_count(
     return min(2 ** round(math.log2(count)), max(extent, 1))
 
 
+def column_chunks(extent: int, columns: int) -> int:
+    """Into how many chunks a GPU cuts a loop whose columns have a thread each: a power of two."""
+    few = min(THREADS // 2 // columns, extent // FEW_TURNS)
+    count = max(min(THREADS // columns, extent // TURNS), few, 1)
+    return 1 << (count.bit_length() - 1)
+
+
 def divisible(lead: For, partial: bool) -> bool:
     """Whether a loop can be done in parts: its folds must then be kept by part."""
     return not lead.accs or partial
 
 
-def combined(partial: Buffer, target: Buffer, op: str, name: str, division: Division) -> Kernel:
-    """The kernel that folds the partial results of all chunks, in order, columns apart."""
-    kept = [Axis(n, f"i{k}") for k, n in enumerate(target.shape)]
-    chunk = Axis(partial.shape[0], "c")
-    acc = Acc(op, partial.dtype, "acc")
+def combined(
+    partials: Sequence[tuple[Buffer, Buffer, str]], name: str, division: Division
+) -> Kernel:
+    """The kernel that folds the partial results of all chunks, columns apart; all of one shape.
+
+    On a CPU in order, on a GPU by lanes where there are few columns: one thread would wait for
+    each chunk's number.
+    """
+    first, like, _ = partials[0]
+    kept = [Axis(n, f"i{k}") for k, n in enumerate(like.shape)]
+    chunk = Axis(first.shape[0], "c")
     index = tuple(axis_index(a) for a in kept)
-    value = Load(partial, (axis_index(chunk), *index), partial.dtype, None)
-    nodes = loops_over([chunk], [Accumulate(acc, value)], [acc], vector=False)
-    nodes.append(Store(target, index, cast(acc, target.dtype)))
-    wide = division.in_order and target.size > 1
-    body = collapse(loops_over(kept, nodes, [], vector=True, times=JOINED if wide else 1))
-    cost, extent, grain = partial.size * 0.1, 1, 1
+    accs: list[Acc] = []
+    folds: list[Node] = []
+    stores: list[Node] = []
+    for k, (partial, target, op) in enumerate(partials):
+        acc = Acc(op, partial.dtype, f"acc{k or ''}")
+        value = Load(partial, (axis_index(chunk), *index), partial.dtype, None)
+        accs.append(acc)
+        folds.append(Accumulate(acc, value))
+        stores.append(Store(target, index, cast(acc, target.dtype)))
+    by_team = not division.in_order and like.size <= TEAMS and chunk.extent >= LANES
+    nodes = loops_over([chunk], folds, accs, vector=by_team)
+    wide = division.in_order and like.size > 1
+    body = collapse(
+        loops_over(kept, [*nodes, *stores], [], vector=True, times=JOINED if wide else 1)
+    )
+    cost, extent, grain = first.size * len(partials) * 0.1, 1, 1
     if wide and cost > SHARED_NANOSECONDS:
         extent, grain = chunks_of(body, cost)
-    params, notes = [partial, target], ["partial sums"]
-    return Kernel(name, params, [target], [], body, extent, grain, None, cost, notes)
+    targets = [t for _, t, _ in partials]
+    params, notes = [*(p for p, _, _ in partials), *targets], ["partial sums"]
+    return Kernel(name, params, targets, [], body, extent, grain, None, cost, notes)
 
 
 def join_in_place(body: list[Node], partial: Buffer, target: Buffer, chunk: Axis) -> None:

@@ -16,6 +16,7 @@ from .chunks import (
     Division,
     buffers_of_body,
     chunk_count,
+    column_chunks,
     combined,
     divisible,
     join_in_place,
@@ -68,10 +69,18 @@ class Cutter:
                 join_in_place(body, partial, target, self.chunk)
             return [self.kernel(self.name, body, cost, None)]
         result = [self.kernel(self.name, body, cost, lead, by_chunk=bool(self.partials))]
-        for k, (partial, target, op) in enumerate(self.partials):
+        for partial, _, _ in self.partials:
             partial.shape = (self.chunk.extent, *partial.shape[1:])
-            result.append(combined(partial, target, op, f"{self.name}_join{k}", self.division))
+        for k, together in enumerate(self._together()):
+            result.append(combined(together, f"{self.name}_join{k}", self.division))
         return result
+
+    def _together(self) -> list[list[tuple[Buffer, Buffer, str]]]:
+        """The partial results that one kernel joins: on a GPU, where launches cost, all alike."""
+        found: dict[object, list[tuple[Buffer, Buffer, str]]] = {}
+        for k, each in enumerate(self.partials):
+            found.setdefault(k if self.division.in_order else each[0].shape, []).append(each)
+        return list(found.values())
 
     def in_stretches(self, body: list[Node]) -> list[Kernel]:
         """A kernel for each stretch of the only loop, if most of the work is in long ones."""
@@ -99,9 +108,24 @@ class Cutter:
 
     def _turns(self, lead: For, cost: float) -> int:
         """How many turns of a loop are a chunk."""
-        chunks = chunk_count(cost, lead.axis.extent, self.division, self.partials)
+        extent, columns = lead.axis.extent, self._columns(lead)
+        if columns:
+            chunks = column_chunks(extent, columns)
+        else:
+            chunks = chunk_count(cost, extent, self.division, self.partials)
         grain = max(-(-lead.axis.extent // chunks), 1)
         return -(-grain // 64) * 64 if lead.vector else grain
+
+    def _columns(self, lead: For) -> int:
+        """How many columns a GPU's threads fold, each for itself; 0 where they do otherwise."""
+        if self.division.in_order or not self.partials or self.rows:
+            return 0
+        loop = lead
+        while len(loop.body) == 1 and isinstance(loop.body[0], For):
+            loop = loop.body[0]
+        if loop is lead or any(isinstance(n, For) for n in loop.body):
+            return 0
+        return max(p.size // p.shape[0] for p, _, _ in self.partials)
 
     def kernel(
         self,

@@ -55,6 +55,14 @@ def layer_norm_gradients(x, scale, shift):
     return fg.grad(loss, argnums=(0, 1, 2))(x, scale, shift)
 
 
+def batch_norm_gradients(x, scale, other):
+    def loss(x, scale):
+        centred = x - x.mean((0, 1, 2))
+        return (nn.relu(centred * lax.rsqrt(x.var((0, 1, 2)) + 1e-5) * scale) * other).sum()
+
+    return fg.grad(loss, argnums=(0, 1))(x, scale)
+
+
 # name: kinds of the launches, function, arguments
 TABLE = {
     "map of any length": (["map"], lambda x: x * 2 + 1, f32(1003)),
@@ -90,9 +98,22 @@ TABLE = {
     "layer norm's gradients": (None, layer_norm_gradients, f32(40, 36), f32(36), f32(36)),
     "sum of all": (["chunks", "block"], lambda x: x.sum(), f32(300, 200)),
     "sum and maximum of all": (
-        ["chunks", "block", "block"], lambda x: (x.sum(), x.max()), f32(300, 200)
+        ["chunks", "block"], lambda x: (x.sum(), x.max()), f32(300, 200)
     ),
-    "sum of columns": (["column", "map"], lambda x: x.sum(0), f32(2000, 40)),
+    "sum of columns": (["column", "rows"], lambda x: x.sum(0), f32(2000, 40)),
+    "sums of many columns": (["column", "map"], lambda x: x.sum(0), f32(700, 8200)),
+    "four folds of columns": (
+        ["column", "rows"],
+        lambda x, y: ((x * y).sum(0), x.max(0), y.prod(0), (x + y).min(0)),
+        f32(1900, 7), f32(1900, 7),
+    ),
+    "folds of columns of two dtypes": (
+        None, lambda x, y: (x.sum(0), (x * y).sum(0), (y > 0).all(0)),
+        f32(1900, 7).astype(fnp.bfloat16), f32(1900, 7),
+    ),
+    "batch norm's gradients": (
+        None, batch_norm_gradients, f32(9, 6, 7, 5), f32(5), f32(9, 6, 7, 5)
+    ),
     "sum of the middle": (None, lambda x: x.sum(1), f32(6, 300, 10)),
     "argmax of rows": (["rows"], lambda x: fnp.argmax(x, 1), f32(100, 300)),
     "any and all": (None, lambda x: ((x > 0).any(1), (x > 5).all()), f32(50, 60)),
