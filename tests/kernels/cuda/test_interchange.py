@@ -15,7 +15,7 @@ import funcgrad.numpy as fnp
 from funcgrad import dlpack
 from funcgrad.control import accelerators
 from funcgrad.kernels.cuda.runtime import capsules
-from funcgrad.kernels.cuda.runtime.capsules import Described, capsule, opened
+from funcgrad.kernels.cuda.runtime.capsules import Described, capsule, opened, row_strides
 from funcgrad.kernels.cuda.runtime.driver import CudaError
 
 THEIRS = 7  # their stream
@@ -51,13 +51,15 @@ class ByDlpack(Theirs):
         self.asked = stream, max_version
         self.fake.follow(stream, THEIRS)
         what = Described(
-            self.address, self.shape, None, self.dtype, (2, self.device), self.read_only, None
+            self.address,
+            self.shape,
+            self.strides,
+            self.dtype,
+            (2, self.device),
+            self.read_only,
+            None,
         )
-        made = capsule(what, self.owner, max_version is not None)
-        if self.strides is not None:
-            structure = list(capsules._out.values())[-1]
-            structure[2][:] = self.strides
-        return made
+        return capsule(what, self.owner, max_version is not None)
 
 
 class Old(ByDlpack):
@@ -398,6 +400,38 @@ def test_numpy_reads_what_is_written_here(dtype, versioned):
     assert own() is None
 
 
+@pytest.mark.parametrize("dtype", ["f4", "c16", "bfloat16", "?"])
+@pytest.mark.parametrize("shape", [(), (1,), (0, 3), (1, 5), (5, 1), (2, 3, 4)])
+@pytest.mark.parametrize("versioned", [False, True])
+def test_what_is_written_here_is_read_here(shape, dtype, versioned):
+    dtype = np.dtype(dtype) if dtype != "bfloat16" else np.dtype(fnp.bfloat16)
+    owner = Owner()
+    gone = weakref.ref(owner)
+    said = Described(4096, shape, None, dtype, (2, 1), True, None)
+    for taken in (False, True):
+        made = capsule(said, owner, versioned)
+        if taken:
+            what = opened(made)
+            assert (what.address, what.shape, what.dtype) == (4096, shape, dtype)
+            assert what.strides in (None, row_strides(shape)) and what.device == (2, 1)
+            assert what.read_only == versioned
+            what.release()
+        del made
+    del owner
+    assert gone() is None
+
+
+def test_consumers_that_refuse_say_why_themselves(gpu):
+    x = fg.device_put(VALUES, "gpu")
+    own = weakref.ref(x)
+    with pytest.raises((BufferError, RuntimeError), match="[Dd]evice"):
+        np.from_dlpack(x)
+    np.testing.assert_array_equal(np.asarray(x), VALUES)
+    del x
+    gc.collect()
+    assert own() is None
+
+
 @pytest.mark.parametrize("options", [{}, {"max_version": (1, 0)}])
 def test_what_numpy_writes_is_read_here(options):
     array = VALUES.T
@@ -421,7 +455,8 @@ def test_pytorch_reads_and_writes_the_same():
 def test_versions_that_are_not_known():
     what = Described(64, (1,), None, np.dtype("f4"), (2, 0), False, None)
     made = capsule(what, None, True)
-    structure = list(capsules._out.values())[-1][0]
+    address = capsules._pointer(id(made), b"dltensor_versioned")
+    structure = capsules._Versioned.from_address(address)
     structure.version = (ctypes.c_uint32 * 2)(2, 0)
     with pytest.raises(BufferError, match=r"DLPack 2\.0 is not understood"):
         opened(made)

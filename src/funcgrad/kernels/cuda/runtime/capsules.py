@@ -1,8 +1,9 @@
 """DLPack capsules: memory of a device as other libraries hand it on.
 
-In: an address, a shape, a dtype, or a capsule. Out: a capsule, or what one says. The one idea: the
-structures of the standard are written with ctypes, and whoever holds one calls its deleter when
-done, which lets go of the object that keeps the memory.
+In: an address, a shape, a dtype, or a capsule. Out: a capsule, or what one says. The one idea:
+NumPy makes the capsule, of an array that keeps what keeps the memory, and the structure in it is
+written over with ctypes. So what lets go of it is NumPy's C code, which a consumer may call while
+its error is on the way; a function of Python must not be called then, and the error would be lost.
 
 Source: https://dmlc.github.io/dlpack/latest/c_api.html
 """
@@ -85,10 +86,7 @@ class Described(NamedTuple):
 
 
 _python = ctypes.pythonapi
-_new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
-    ("PyCapsule_New", _python)
-)
-# The capsule as an address: a destructor must not hold an object that is going.
+# The capsule as an address.
 _is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(
     ("PyCapsule_IsValid", _python)
 )
@@ -98,30 +96,20 @@ _pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(
 _rename = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_SetName", _python)
 )
-# What is out: the structure, its extents, and what keeps the memory, by the structure's address.
-_out: dict[int, tuple[Any, Any, Any, Any]] = {}
 
 
-@_Deleter
-def _deleted(address: Any) -> None:
-    _out.pop(int(address), None)
+class _Lent(np.ndarray[Any, Any]):
+    """What NumPy makes a capsule of: its memory is a single element's, and is never read.
 
+    Attributes:
+        keep: lives as long as somebody may use the memory that the capsule is written to say.
+    """
 
-@ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
-def _unused(capsule: Any) -> None:
-    """A capsule goes that nobody took the memory out of."""
-    for name in _NAMES.values():
-        if _is_valid(capsule, name):
-            _deleted(_pointer(capsule, name))
-
-
-# They are called by whoever holds memory, also when this module's names are gone.
-for _callback in (_deleted, _unused):
-    _python.Py_IncRef(ctypes.py_object(_callback))
+    keep: Any
 
 
 def capsule(what: Described, keep: Any, versioned: bool, copied: bool = False) -> Any:
-    """A capsule of an array in C order.
+    """A capsule of an array.
 
     Args:
         keep: lives as long as somebody may use the memory.
@@ -130,23 +118,26 @@ def capsule(what: Described, keep: Any, versioned: bool, copied: bool = False) -
         BufferError: DLPack has no number for the dtype.
     """
     code, bits = code_of(what.dtype)
-    count = len(what.shape)
-    shape = (ctypes.c_int64 * max(count, 1))(*what.shape)
-    strides = (ctypes.c_int64 * max(count, 1))(*row_strides(what.shape))
-    made: Any = (_Versioned if versioned else _Plain)()
-    pointer = ctypes.POINTER(ctypes.c_int64)
+    size, count = what.dtype.itemsize, len(what.shape)
+    like = np.dtype("c16" if size == 16 else f"u{size}")
+    lent = _Lent(what.shape, like, bytearray(size), strides=(0,) * count)
+    lent.keep = keep
+    given = lent.__dlpack__(max_version=(1, 0) if versioned else None)
+    address = _pointer(id(given), _NAMES[versioned])
+    assert address is not None
+    made: Any = (_Versioned if versioned else _Plain).from_address(address)
     tensor = made.tensor
-    tensor.data, tensor.ndim, tensor.offset = what.address, count, 0
+    tensor.data, tensor.offset = what.address, 0
     tensor.device = (ctypes.c_int32 * 2)(*what.device)
     tensor.code, tensor.bits, tensor.lanes = code, bits, 1
-    tensor.shape, tensor.strides = ctypes.cast(shape, pointer), ctypes.cast(strides, pointer)
-    made.deleter = ctypes.cast(_deleted, ctypes.c_void_p)
+    if tensor.strides:  # else in C order
+        steps = what.strides or row_strides(what.shape)
+        for k, step in enumerate(steps):
+            tensor.strides[k] = step
     if versioned:
         made.version = (ctypes.c_uint32 * 2)(1, 0)
         made.flags = (_READ_ONLY if what.read_only else 0) | (_COPIED if copied else 0)
-    address = ctypes.addressof(made)
-    _out[address] = made, shape, strides, keep
-    return _new(address, _NAMES[versioned], ctypes.cast(_unused, ctypes.c_void_p))
+    return given
 
 
 def opened(given: Any) -> Described:
