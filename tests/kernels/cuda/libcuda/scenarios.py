@@ -19,6 +19,7 @@ import funcgrad.numpy as fnp
 from funcgrad import lax, nn
 from funcgrad.control import accelerators
 from funcgrad.kernels.cuda import cublaslt, cudnn, nccl
+from funcgrad.kernels.cuda.runtime import writing
 from funcgrad.kernels.cuda.runtime.driver import CudaError
 from funcgrad.sharding import Mesh, NamedSharding
 
@@ -53,6 +54,11 @@ PROGRAMS = {
         lambda s: (fnp.cumsum(s[0]) + x[0], s[1] + 1),
         (x[0], 0),
     ),
+    "while by twos": lambda x: lax.while_loop(
+        lambda s: (s[2] < 5) & (s[0].sum() < 1e6),
+        lambda s: (fnp.cumsum(s[0], 1), s[0][::-1] - s[1], s[2] + 1),
+        (x, x * 2, 0),
+    ),
     "switch": lambda x: lax.switch(
         (x[0, 0] > 0).astype(int) + 7, [fnp.sin, lambda x: fnp.cumsum(x, 1), lambda x: x * 3], x
     ),
@@ -68,6 +74,8 @@ def programs(machine):
     for name, f in {**PROGRAMS, "held": lambda x: x * held + 1}.items():
         x = f32(6, 9)
         f = fg.jit(f)
+        # Of small states, too.
+        writing._EXCHANGED = 0 if "twos" in name else 1 << 40
         want = f(x) if name != "held" else x * f32(9) + 1
         there, other = fg.device_put(x, "gpu"), fg.device_put(x, "gpu")
         for given in (there, other, there, there, other):
@@ -394,6 +402,7 @@ def libraries(machine):
         same(y * 2, 2 * f32(300))
         del y
         gc.collect()
+    refused(partial(np.from_dlpack, x), (BufferError, RuntimeError), "[Dd]evice")
     z = x + 1
     assert z.__cuda_array_interface__["version"] == 3
     del z, x

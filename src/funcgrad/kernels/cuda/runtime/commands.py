@@ -77,11 +77,21 @@ class Repeat(NamedTuple):
 
 
 class Until(NamedTuple):
-    """Commands again and again, until a byte that others make is 0."""
+    """Commands again and again, until a byte that others make is 0.
+
+    Attributes:
+        asked: whether the body makes the byte anew; else the condition does, after each turn.
+    """
 
     condition: list[Command]
     flag: Slot
     body: list[Command]
+    asked: bool = False
+
+    @property
+    def turn(self) -> list[Command]:
+        """What is done while the byte is not 0."""
+        return self.body if self.asked else [*self.body, *self.condition]
 
 
 class Choose(NamedTuple):
@@ -222,8 +232,7 @@ class Walk:
         else:
             self.all(command.condition)
             while self.read(command.flag, 1):
-                self.all(command.body)
-                self.all(command.condition)
+                self.all(command.turn)
 
 
 def _count(body: Sequence[Command]) -> int:

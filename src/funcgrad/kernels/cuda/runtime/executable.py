@@ -284,8 +284,7 @@ class _Recorded(Running):
         told = [choice, self.address(command.flag)]
         self.place.decide(WHILE, told, self.stream)
         with self.inside(choice, again=True):
-            self.all(command.body)
-            self.all(command.condition)
+            self.all(command.turn)
             self.place.decide(WHILE, told, self.stream)
 
     def choose(self, command: Choose) -> None:

@@ -29,6 +29,9 @@ from ..program import CudaProgram, exchange_of, numbers_of
 from .commands import Choose, Command, Commands, Copy, Leave, Meet, Repeat, Run, Slot, Until
 
 _ALIGNMENT = 256
+# Turns of a while loop go by twos from so many copied bytes on: fewer take less time than another
+# choice of the device, by its rate of memory and what a launch takes.
+_EXCHANGED = 4 << 20
 
 
 def commands_of(program: CudaProgram) -> Commands:
@@ -231,31 +234,55 @@ class _Writer:
         self, step: Scan | While, body: Block, carry: list[Slot], rows: list[Slot]
     ) -> list[Command]:
         """One turn of a loop: what it carries on goes to its room, then replaces the old."""
-        rooms = [
-            old if updates_in_place(body, *pair) else self.of(body, room)
-            for old, pair, room in zip(carry, carried(step), step.rooms, strict=True)
-        ]
+        rooms = self.rooms(step, carry)
         found = self.block(body, [*rooms, *rows])
         for room, old, buffer in zip(rooms, carry, step.rooms, strict=True):
             found += _copied(old, room, buffer.bytes)
         return found
 
+    def rooms(self, step: Scan | While, carry: Sequence[Slot]) -> list[Slot]:
+        """Where a turn puts what it carries on: where it was, if it updates that in place."""
+        return [
+            old if updates_in_place(step.block, *pair) else self.of(step.block, room)
+            for old, pair, room in zip(carry, carried(step), step.rooms, strict=True)
+        ]
+
     def loop(self, block: Block, step: While) -> list[Command]:
-        """Turns while the condition holds."""
+        """Turns while the condition holds.
+
+        What is large has two places, as in `scan`: a turn from the first to the second, then, if
+        the condition holds there, one back.
+        """
         cc, bc = step.condition_constants, step.block_constants
         reads = [self.of(block, b) for b in step.reads]
         writes = [self.of(block, b) for b in step.writes]
-        for k, b in enumerate(step.condition.inputs):
-            self.slots[b] = reads[k] if k < cc else writes[k - cc]
-        for k, b in enumerate(step.block.inputs):
-            self.slots[b] = reads[cc + k] if k < bc else writes[k - bc]
+
+        def at(places: Sequence[Slot]) -> None:
+            """What is carried is in these places now."""
+            self.slots.update(zip(step.condition.inputs, [*reads[:cc], *places], strict=True))
+            self.slots.update(zip(step.block.inputs, [*reads[cc : cc + bc], *places], strict=True))
+
+        at(writes)
         found: list[Command] = []
         for target, source, b in zip(writes, reads[cc + bc :], step.writes, strict=True):
             found += _copied(target, source, b.bytes)
         flag = self.room(1)
         self.choices += 1
         condition = self.block(step.condition, [flag])
-        return [*found, Until(condition, flag, self.turn(step, step.block, writes, []))]
+        if not _exchanges(step):
+            return [*found, Until(condition, flag, self.turn(step, step.block, writes, []))]
+        others = self.rooms(step, writes)
+        turn = self.block(step.block, others)
+        at(others)
+        again = self.room(1)
+        self.choices += 1
+        turn += self.block(step.condition, [again])
+        # The values of the last turn belong where the loop's results are.
+        end = _copied(flag, again, 1)
+        for target, source, room in zip(writes, others, step.rooms, strict=True):
+            end += _copied(target, source, room.bytes)
+        turn.append(Choose(again, 1, [end, [*self.block(step.block, writes), *condition]]))
+        return [*found, Until(condition, flag, turn, asked=True)]
 
     def branch(self, block: Block, step: Branch) -> list[Command]:
         """The chosen block of several."""
@@ -267,6 +294,16 @@ class _Writer:
             self.slots.update(zip(inner.inputs, reads, strict=True))
             bodies.append(self.block(inner, writes))
         return [Choose(at, step.reads[0].dtype.itemsize, bodies)]
+
+
+def _exchanges(step: While) -> bool:
+    """Whether a loop's turns had better go by twos than copy what they carry."""
+    inner = [*steps_of(step.block), *steps_of(step.condition)]
+    if any(isinstance(s, Scan | While) for s in inner):
+        return False  # they would be written anew for each kind of turn
+    pairs = zip(carried(step), step.rooms, strict=True)
+    copied = sum(r.bytes for pair, r in pairs if not updates_in_place(step.block, *pair))
+    return copied >= _EXCHANGED
 
 
 def _copied(target: Slot, source: Slot, size: int) -> list[Command]:
