@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ..ir.nests import Buffer, For
-from .memory import reads_where_it_writes, updates_in_place
+from ..ir.nests import Buffer
+from .memory import updates_in_place, updates_where_it_reads
 from .program import Block, Branch, Launch, Scan, Uses, While
 
 
@@ -162,12 +162,4 @@ def _may_take(
     if source not in uses.inputs and source not in uses.writers:
         return False
     last = uses.last_read.get(source, -1)
-    if last <= at:
-        return True
-    # The update itself may read, before it writes for the only time.
-    step = block.steps[last]
-    if not isinstance(step, Launch) or uses.writers[target] != [at, last]:
-        return False
-    loops = any(isinstance(node, For) for node in step.kernel.body)
-    views = [b for b in step.reads if block.root(b) is source]
-    return not loops and all(reads_where_it_writes(step.kernel, b, target) for b in views)
+    return last <= at or updates_where_it_reads(block, source, target, at, last)

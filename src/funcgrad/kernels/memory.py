@@ -163,13 +163,36 @@ def updates_in_place(block: Block, source: Buffer, output: Buffer) -> bool:
     step = block.steps[at]
     if not isinstance(step, Launch):
         return False
-    if uses.last_read.get(source, -1) > at:
+    last = uses.last_read.get(source, -1)
+    if last > at and not _is_copy(block, step, source):
+        return False
+    if last > at and not updates_where_it_reads(block, source, root, at, last):
         return False
     if at - 1 in block.chains and source in map(block.root, block.steps[at - 1].reads):
         # The product still reads it for its later blocks.
         return False
     views = [b for b in step.reads if block.root(b) is source]
     return not views or (views == [source] and reads_where_it_writes(step.kernel, source, root))
+
+
+def _is_copy(block: Block, step: Launch, source: Buffer) -> bool:
+    copies = step.kernel.copies
+    return copies is not None and block.root(copies) is source
+
+
+def updates_where_it_reads(
+    block: Block, source: Buffer, target: Buffer, at: int, last: int
+) -> bool:
+    """Whether the step that changes a copy, made by step `at`, may read what was copied.
+
+    It is the last to read that, and does so before it writes for the only time.
+    """
+    step = block.steps[last]
+    if not isinstance(step, Launch) or block.uses.writers[target] != [at, last]:
+        return False
+    loops = any(isinstance(node, For) for node in step.kernel.body)
+    views = [b for b in step.reads if block.root(b) is source]
+    return not loops and all(reads_where_it_writes(step.kernel, b, target) for b in views)
 
 
 def reusable(block: Block) -> list[tuple[int, int]]:

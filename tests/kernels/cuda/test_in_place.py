@@ -111,6 +111,39 @@ def test_a_donated_argument_is_updated_where_it_lies(gpu):
     np.testing.assert_array_equal(np.asarray(cache).sum(1)[:6], [64] * 5 + [0])
 
 
+UPDATES = {
+    "set": lambda x, i, j: x.at[i].set(x[j]),
+    "add": lambda x, i, j: x.at[i].add(2 * x[j]),
+    "two": lambda x, i, j: x.at[i].set(x[j] + x[j + 1]),
+    "out of range": lambda x, i, j: x.at[i + 90_000].set(x[j]),
+    "read again": lambda x, i, j: (x.at[i].set(x[j]), x[i]),
+    "a value for each": lambda x, i, j: x.at[i].set(x[j] * x[0]).at[j].set(x[i]),
+    "row": lambda x, i, j: x.reshape(-1, 4).at[i].set(x.reshape(-1, 4)[j]).reshape(-1),
+}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize(("i", "j"), [(3, 9), (5, 5), (-1, 0)])
+def test_an_update_may_read_what_it_changes(gpu, name, i, j):
+    """In a donated argument, whose old value it reads before it writes."""
+    x = np.arange(40_000, dtype=np.float32)
+    f = UPDATES[name]
+    want = fg.tree.leaves(f(fnp.asarray(x), i, j))
+    step = fg.jit(lambda x, i, j: f(x, i, j), donate_argnums=0)
+    for _ in range(3):
+        given = fg.device_put(x, "gpu")
+        place = given.unsafe_buffer_pointer()
+        got = fg.tree.leaves(step(given, i, j))
+        for g, w in zip(got, want, strict=True):
+            np.testing.assert_array_equal(g, w)
+        if name in ("set", "add", "two", "out of range", "row"):
+            assert got[0].unsafe_buffer_pointer() == place
+    # An argument that is kept is as it was.
+    given = fg.device_put(x, "gpu")
+    np.testing.assert_array_equal(fg.tree.leaves(fg.jit(f)(given, i, j))[0], want[0])
+    np.testing.assert_array_equal(given, x)
+
+
 def test_an_argument_that_is_kept_is_copied(gpu):
     cache = fg.device_put(np.zeros((64, 64), np.float32), "gpu")
     step = fg.jit(lambda cache, i: cache.at[i].set(1.0))
