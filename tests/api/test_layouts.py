@@ -107,3 +107,12 @@ def test_results_do_not_share_what_is_written_over(mesh):
     assert x.is_deleted()
     np.testing.assert_array_equal(kept, X[2:4])
     np.testing.assert_array_equal(y, 2 * X)
+
+
+def test_arrays_of_two_meshes_do_not_meet(mesh):
+    some = fg.sharding.Mesh(fg.devices()[1:3], "data")
+    x, y = (fg.device_put(X, NamedSharding(m, P("data"))) for m in (mesh, some))
+    told = r"(?s)is on CPU:0, CPU:1, CPU:2, CPU:3 and one of .* on CPU:1, CPU:2\..*test_layouts"
+    for f in (lambda x, y: x + y, fg.jit(lambda x, y: x + y)):
+        with pytest.raises(ValueError, match=told):
+            f(x, y)

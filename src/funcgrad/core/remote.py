@@ -237,6 +237,11 @@ class RemoteArray(Array):
         return repr(self) if self.memory is None else str(self.numpy())
 
 
+def _named(x: RemoteArray) -> str:
+    """The devices of an array."""
+    return ", ".join(map(str, sorted(x.devices(), key=lambda d: d.id)))
+
+
 def home_of(values: Sequence[Any], held: Sequence[Any] = ()) -> Home | None:
     """Where an operation on these values happens; None: on the CPU.
 
@@ -260,7 +265,7 @@ def home_of(values: Sequence[Any], held: Sequence[Any] = ()) -> Home | None:
         if x.home is not home:
             raise ValueError(
                 f"Received incompatible devices: an array of {committed[0].aval.long()} is on "
-                f"{home.device} and one of {x.aval.long()} on {x.device}.\n"
+                f"{_named(committed[0])} and one of {x.aval.long()} on {_named(x)}.\n"
                 f"  {user_line()}\n  Bring them to one device by device_put."
             )
     return home
