@@ -373,8 +373,6 @@ def check_chain(block: Block, at: int) -> None:
 
 def check_block(block: Block) -> None:
     """Check every kernel of a block and of those within."""
-    for at in block.chains:
-        check_chain(block, at)
     for at, step in enumerate(block.steps):
         if isinstance(step, Launch):
             KernelChecker(step.kernel).check()
@@ -382,6 +380,8 @@ def check_block(block: Block) -> None:
             check_sum(block, at)
         for inner in inner_blocks(step):
             check_block(inner)
+    for at in block.chains:
+        check_chain(block, at)
 
 
 def check(block: Block, plan: Plan) -> None:
