@@ -7,6 +7,7 @@ import pytest
 
 import funcgrad as fg
 from funcgrad import P
+from funcgrad.experimental.layout import Format, Layout, with_layout_constraint
 from funcgrad.sharding import NamedSharding, SingleDeviceSharding
 from funcgrad.stages import ArgInfo
 
@@ -56,7 +57,10 @@ def test_shardings(cpus):
     compiled = f.lower(X, X).compile()
     assert compiled.input_shardings == ((divided, same), {})
     assert compiled.output_shardings == (divided, same)
+    formats = (Format(Layout((0,)), divided), Format(Layout((0,)), same))
+    assert (compiled.input_formats, compiled.output_formats) == ((formats, {}), formats)
     outs = compiled(X, X)
+    assert outs[0].format == formats[0]
     assert [x.sharding for x in outs] == [divided, same]
     np.testing.assert_array_equal(outs[0], X + X)
     with pytest.raises(ValueError, match="does not match the sharding"):
@@ -103,3 +107,29 @@ def test_texts_and_options():
         with pytest.raises(ValueError, match=text) as told:
             act()
         assert re.search("test_stages", str(told.value))
+
+
+def test_arrays_are_row_major():
+    place = fg.numpy.ones((2, 3)).format
+    assert place == Format(Layout((0, 1)), SingleDeviceSharding(fg.devices()[0]))
+    for given in (place, Format(None, place.sharding), Format(), {"x": place}):
+        tree = {"x": np.ones((2, 3))} if isinstance(given, dict) else np.ones((2, 3))
+        np.testing.assert_array_equal(
+            fg.tree.leaves(fg.device_put(tree, given))[0], np.ones((2, 3))
+        )
+    assert with_layout_constraint(X, Layout((0,))) is X
+    for act in (
+        lambda: fg.device_put(np.ones((2, 3)), Format(Layout((1, 0)))),
+        lambda: with_layout_constraint(np.ones((2, 3)), Layout((1, 0))),
+    ):
+        with pytest.raises(ValueError, match=r"(?s)arrays are row-major.*test_stages"):
+            act()
+
+
+def test_what_libraries_ask_of_devices():
+    device = fg.devices()[0]
+    assert device.client.platform == device.platform and device.client.process_index() == 0
+    assert (device.host_id, device.local_hardware_id) == (0, 0)
+    (memory,) = device.addressable_memories()
+    assert memory == device.default_memory() and memory.kind == "device"
+    assert memory.addressable_by_devices() == [device]

@@ -21,6 +21,7 @@ from .core.array import Array, to_ndarray
 from .core.calls import ArgInfo as ArgInfo
 from .core.calls import Call, no_compiler_options
 from .core.evaluate import run_numpy
+from .core.formats import Format, row_major
 from .core.primitive import wrap
 from .core.shapes import ShapeDtypeStruct
 from .core.sources import user_line
@@ -385,6 +386,18 @@ class Compiled(Stage):
         _, outs = self._call.layouts.whole(self._closed, self._lowered.home)
         return tree.unflatten(self.out_tree, outs)
 
+    @property
+    def input_formats(self) -> Any:
+        """Layout and sharding of each argument, as the tree of `(args, kwargs)`."""
+        ins, _ = self._call.layouts.whole(self._closed, self._lowered.home)
+        return tree.unflatten(self.in_tree, _formats(self._closed.in_avals, ins))
+
+    @property
+    def output_formats(self) -> Any:
+        """Layout and sharding of each result, as their tree."""
+        _, outs = self._call.layouts.whole(self._closed, self._lowered.home)
+        return tree.unflatten(self.out_tree, _formats(self._closed.out_avals, outs))
+
     def as_text(self) -> str:
         """The program in assembly language."""
         return self._lowered.asm
@@ -442,6 +455,10 @@ class Compiled(Stage):
         if config.debug_nans or config.debug_infs:
             self._check(self._lowered.jaxpr, arrays, results)
         return [wrap(r, a) for r, a in zip(results, self._closed.out_avals, strict=True)]
+
+
+def _formats(avals: Sequence[Any], shardings: Sequence[Any]) -> list[Format]:
+    return [row_major(len(a.shape), s) for a, s in zip(avals, shardings, strict=True)]
 
 
 def _runner(lowered: Lowered, lowering: str) -> tuple[Callable[[list[Any]], list[Any]], int]:

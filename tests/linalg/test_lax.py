@@ -263,3 +263,16 @@ def test_what_the_cpu_does_not_have_is_refused():
             call()
     u, s, vh = linalg.svd(x, algorithm=linalg.SvdAlgorithm.QR)
     np.testing.assert_allclose(u @ fnp.diag(s) @ vh, np.eye(3), atol=1e-6)
+
+
+def test_factors_of_integers_are_floats() -> None:
+    a = np.array([[2, 1], [1, 3]], np.int32)
+    for found, want in (
+        (linalg.cholesky(a), np.linalg.cholesky(a)),
+        (linalg.eigh(a)[1], np.linalg.eigh(a)[0]),
+    ):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, want, rtol=1e-6)
+    for factored in (linalg.cholesky, linalg.eigh):
+        with pytest.raises(TypeError, match=r"takes float32"):
+            factored(a, symmetrize_input=False)

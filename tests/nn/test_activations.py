@@ -121,3 +121,22 @@ def test_errors(name):
     with pytest.raises(ValueError, match=text) as caught:
         call()
     assert "test_activations.py" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if n != "identity"])
+def test_numbers_are_weakly_typed(name):
+    function = getattr(nn, name)
+    half = fnp.ones(3, "bfloat16")
+    assert function(0.5).weak_type and (function(0.5) * half).dtype == half.dtype
+    assert not function(np.float32(0.5)).weak_type
+    for given in ([0.5], None, "a"):
+        with pytest.raises(TypeError, match=r"(?s)requires ndarray or scalar.*test_activations"):
+            function(given)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 2)])
+def test_softmax_of_nothing_is_nothing(name, shape):
+    function = getattr(nn, name)
+    for f in (function, fg.jit(function), fg.grad(lambda x: function(x).sum())):
+        assert f(np.zeros(shape, np.float32)).shape == shape

@@ -253,3 +253,34 @@ def test_methods_of_arrays_about_their_place() -> None:
     assert x.argpartition(1)[1] == 2
     assert x.is_ready() and x.is_fully_addressable and x.is_fully_replicated
     assert x.on_device_size_in_bytes() == 12
+
+
+@pytest.mark.filterwarnings("ignore:scatter inputs")  # the loss is what is asked for
+def test_numbers_are_added_to_booleans_as_numbers() -> None:
+    x = np.array([True, False, False])
+    for name, value, want in (
+        ("add", 0.5, [True, True, False]),
+        ("subtract", 2, [True, True, False]),
+        ("multiply", 0, [True, False, False]),
+    ):
+        for f in (lambda v, n=name, by=value: getattr(fnp.asarray(v).at[1], n)(by),):
+            for found in (f(x), fg.jit(f)(x)):
+                assert found.dtype == bool
+                np.testing.assert_array_equal(found, want)
+
+
+def test_errors_of_values_dtypes_axes_and_shapes_say_where() -> None:
+    x = fnp.ones((2, 3))
+    for act, error, text in (
+        (lambda: fg.lax.sin("a"), TypeError, "is not a valid array type"),
+        (lambda: fnp.zeros(2, object), TypeError, "dtype object is not supported"),
+        (lambda: fnp.zeros(2, {"a": 1}), TypeError, "is not a dtype"),
+        (lambda: x.astype(x), ValueError, "A dtype is needed"),
+        (lambda: fg.random.normal(fg.random.key(0), (2,), x), ValueError, "A dtype is needed"),
+        (lambda: fnp.sum(x, axis=5), ValueError, "axis 5 is out of bounds"),
+        (lambda: fg.lax.sort(x, dimension=1.5), TypeError, "takes an integer, got 1.5"),
+        (lambda: fnp.zeros((2, -1)), TypeError, "negative extent"),
+        (lambda: fnp.zeros((2, "a")), TypeError, "concrete integers"),
+    ):
+        with pytest.raises(error, match=rf"(?s){text}.*test_bad_input"):
+            act()

@@ -521,3 +521,32 @@ def test_mulhi_is_the_upper_half_of_the_exact_product(dtype):
         x[:4], y[:4] = [info.min, info.max, 0, 1], [info.min, info.max, 5, info.min]
         want = [(int(a) * int(b)) >> info.bits for a, b in zip(x, y, strict=True)]
         np.testing.assert_array_equal(ours.mulhi(x, y), np.array(want, object).astype(dtype))
+
+
+def test_complex_numbers_with_nan_and_infinities_are_the_same_compiled():
+    """The greater of two is one with a NaN, if there is one; 1 / x is a quotient."""
+    parts = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 0.5]
+    z = np.array([complex(a, b) for a in parts for b in parts], np.complex64)
+    x, y = (a.ravel() for a in np.meshgrid(z, z))
+    for f, ufunc in ((ours.max, np.maximum), (ours.min, np.minimum)):
+        want = ufunc(x, y)
+        for found in (f(x, y), jit(f)(x, y)):
+            np.testing.assert_array_equal(np.asarray(found).real, want.real)
+            np.testing.assert_array_equal(np.asarray(found).imag, want.imag)
+    for power in (-1, -2):
+        whole = np.asarray(jit(lambda v, y=power: ours.integer_pow(v, y))(z))
+        single = np.asarray(ours.integer_pow(z, power))
+        np.testing.assert_array_equal(single.real, whole.real)
+        np.testing.assert_array_equal(single.imag, whole.imag)
+    np.testing.assert_array_equal(ours.reciprocal(np.complex64(complex(np.inf, np.nan))), 0)
+
+
+def test_operands_that_are_joined_are_a_sequence():
+    rows = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(ours.stack(rows), rows)
+    np.testing.assert_array_equal(ours.stack(rows, axis=-1), rows.T)
+    np.testing.assert_array_equal(ours.concatenate(rows, 0), rows.ravel())
+    for join in (ours.stack, lambda x: ours.concatenate(x, 0)):
+        for given in ({"a": rows}, None, "ab"):
+            with pytest.raises(TypeError, match=r"(?s)takes a list or tuple.*test_elementwise"):
+                join(given)

@@ -11,6 +11,7 @@ from ..control.accelerators import by_default, home_at, placed
 from ..control.layouts import laid_out, resolved
 from ..core.array import Array
 from ..core.devices import Device
+from ..core.formats import Format, sharding_of
 from ..core.meshes import PartitionSpec
 from ..core.primitive import registry
 from ..core.shardings import Sharding
@@ -22,19 +23,21 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, **_: Any) ->
 
     Args:
         device: one of `devices()` or `devices("gpu")`; "cpu", "gpu"; a sharding; a PartitionSpec
-            over the mesh that is set; None; or a tree prefix of these. Arrays that are put
+            over the mesh that is set; a Format; None; or a tree prefix of these. Arrays put
             somewhere stay there: what is computed with them is computed there. The devices of the
             CPU share one memory, in which arrays are whole.
         donate: arrays that are moved elsewhere are deleted where they were.
     Raises:
         RuntimeError: the device is not present.
-        ValueError: an array does not divide as a sharding says.
+        ValueError: an array does not divide as a sharding says, or a layout is not row-major.
     """
     leaves, structure = tree.flatten(x)
-    several = not isinstance(device, (Sharding, PartitionSpec, Device, str, type(None)))
+    several = not isinstance(device, (Format, Sharding, PartitionSpec, Device, str, type(None)))
     places = tree.flatten_prefix(device, x) if several else [device] * len(leaves)
 
     def put(leaf: Any, place: Any) -> Any:
+        if isinstance(place, Format):
+            place = sharding_of(place, np.ndim(leaf), "device_put")
         if isinstance(place, (Sharding, PartitionSpec)):
             moved = laid_out(leaf, resolved(place, "device_put", ValueError))
         elif place is not None:

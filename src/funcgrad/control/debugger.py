@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from .. import tree
 from ..core.array import Array
-from ..core.sources import is_internal
 from ..core.trace import Tracer
+from ..ir.sources import is_internal
 from .callbacks import debug_callback_p
 
 

@@ -177,6 +177,13 @@ class Array(AnyArray):
         return SingleDeviceSharding(self.device)
 
     @property
+    def format(self) -> Any:
+        """The order of the elements in memory, row-major, and the sharding."""
+        from .formats import row_major
+
+        return row_major(len(self.aval.shape), self.sharding)
+
+    @property
     def addressable_shards(self) -> list[Shard]:
         """The parts of the array, each with `device`, `index`, `replica_id` and `data`."""
         return shards_of(self.sharding, self.aval.shape, [self])

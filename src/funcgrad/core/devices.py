@@ -8,6 +8,19 @@ from dataclasses import dataclass
 from ..config import config
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What computes on the devices of a platform."""
+
+    platform: str
+    platform_version: str = "funcgrad"
+    runtime_type: str = "funcgrad"
+
+    def process_index(self) -> int:
+        """The number of this process."""
+        return 0
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Device:
     """A place for arrays and computation.
@@ -20,6 +33,29 @@ class Device:
     device_kind: str = "cpu"
     process_index: int = 0
 
+    @property
+    def host_id(self) -> int:
+        """The number of the process that has it."""
+        return self.process_index
+
+    @property
+    def local_hardware_id(self) -> int:
+        """Its number in this process."""
+        return self.id
+
+    @property
+    def client(self) -> Client:
+        """What computes on it."""
+        return Client(self.platform)
+
+    def default_memory(self) -> Memory:
+        """The memory that arrays on it are in: its own, the only one it computes on."""
+        return Memory("device", self)
+
+    def addressable_memories(self) -> list[Memory]:
+        """The memories that arrays on it can be in."""
+        return [self.default_memory()]
+
     def memory_stats(self) -> dict[str, int] | None:
         """Bytes in use, their peak and more, under JAX's names; None for the CPU."""
         found = _stats.get(self.platform)
@@ -30,6 +66,22 @@ class Device:
 
     def __str__(self) -> str:
         return f"{self.platform.upper()}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A memory of a device.
+
+    Attributes:
+        kind: "device".
+    """
+
+    kind: str
+    device: Device
+
+    def addressable_by_devices(self) -> list[Device]:
+        """The devices that compute on it."""
+        return [self.device]
 
 
 cpu_device = Device("cpu")

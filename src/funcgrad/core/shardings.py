@@ -48,6 +48,16 @@ class Sharding:
         """Whether this process has any of its devices: it has all."""
         return True
 
+    # Names that libraries written for JAX read, orbax for one.
+
+    @property
+    def _device_assignment(self) -> tuple[Device, ...]:
+        return tuple(self.device_list())
+
+    @property
+    def _addressable_device_assignment(self) -> tuple[Device, ...]:
+        return tuple(self.device_list())
+
     def device_list(self) -> list[Device]:
         """The devices in order."""
         raise TypeError(f"{type(self).__name__} names no devices.")

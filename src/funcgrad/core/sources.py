@@ -6,10 +6,7 @@ costs a walk over a few frames when captured and is turned into file and line on
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
-
-from ..ir.sources import Source, internal_files, is_internal
+from ..ir.sources import Source, innermost
 from ..ir.sources import describe as describe
 from .context import context
 
@@ -22,16 +19,7 @@ def current_source(ours: int = 1) -> Source | None:
     """
     if context.source is not None:
         return context.source
-    frame: FrameType | None = sys._getframe(ours)  # pyright: ignore[reportPrivateUsage]
-    while frame is not None:
-        code = frame.f_code
-        known = internal_files.get(code.co_filename)
-        if known is None:
-            known = is_internal(code)
-        if not known:
-            return Source(code, frame.f_lasti, context.name_stack)
-        frame = frame.f_back
-    return Source(None, 0, context.name_stack) if context.name_stack else None
+    return innermost(ours + 1, context.name_stack)
 
 
 def user_line() -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..locks import lock
 from . import dtypes
+from .sources import in_line
 
 Shape = tuple[int, ...]
 
@@ -236,7 +237,7 @@ def aval_of(x: Any) -> ShapedArray:
             return aval_of(number())
     raise TypeError(
         f"Value {x!r} of type {kind.__name__} is not a valid array type. "
-        "Give an array, a NumPy array, or a Python number."
+        f"Give an array, a NumPy array, or a Python number.{in_line()}"
     )
 
 
@@ -281,9 +282,10 @@ def canonical_shape(shape: Any, context: str = "") -> Shape:
         raise TypeError(
             f"Shapes must be 1D sequences of concrete integers{name}, got {shape!r}. "
             "A traced value cannot be an extent; mark it static (static_argnums)."
+            f"{in_line()}"
         ) from error
     if any(extent < 0 for extent in result):
-        raise TypeError(f"Shape {result} has a negative extent; extents count elements.")
+        raise TypeError(f"Shape {result} has a negative extent; extents count elements.{in_line()}")
     return _countable(result)
 
 
@@ -300,13 +302,17 @@ def canonical_axis(axis: Any, ndim: int, name: str = "axis") -> int:
     """The axis counted from the front.
 
     Raises:
+        TypeError: the axis is no integer.
         AxisError: the axis is out of range: a ValueError, as of JAX, and an IndexError, as the
             array API standard wants.
     """
-    axis = operator.index(axis)
+    try:
+        axis = operator.index(axis)
+    except TypeError as error:
+        raise TypeError(f"{name} takes an integer, got {axis!r}. {error}{in_line()}") from error
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(
             f"{name} {axis} is out of bounds for array of dimension {ndim}: "
-            f"give {name} in [{-ndim}, {ndim - 1}]."
+            f"give {name} in [{-ndim}, {ndim - 1}].{in_line()}"
         )
     return axis + ndim if axis < 0 else axis

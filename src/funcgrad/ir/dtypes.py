@@ -18,6 +18,7 @@ from . import narrow
 from .cautions import caution
 from .lattice import Node, least_upper_bound
 from .lattice import TypePromotionError as TypePromotionError
+from .sources import in_line
 
 DType = np.dtype[Any]
 
@@ -146,16 +147,17 @@ def kind_of(dtype: DType) -> str:
 def _supported(dtype: Any) -> DType:
     try:
         found = np.dtype(dtype)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(
             f"{dtype!r} is not a dtype. Give a NumPy dtype, its name or a scalar type, "
-            "such as 'float32' or np.int32."
+            f"such as 'float32' or np.int32.{in_line()}"
         ) from error
     if found in _SHORT_NAMES or found == float0 or is_key_dtype(found):
         return found
     names = ", ".join(dt.name for dt in _SHORT_NAMES if not narrow.is_narrow(dt))
     raise TypeError(
         f"dtype {found} is not supported. Convert the value with .astype to one of {names}."
+        f"{in_line()}"
     )
 
 
@@ -179,9 +181,17 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> DType:
         allow_extended_dtype: pass dtypes of PRNG keys through instead of refusing them.
     Raises:
         TypeError: values of this dtype are not supported.
-        ValueError: a dtype of PRNG keys where a numeric one is needed.
+        ValueError: a dtype of PRNG keys where a numeric one is needed, or an array.
     """
-    found = _canonicalize(dtype, getattr(dtype, "type", None), config.enable_x64)
+    try:
+        found = _canonicalize(dtype, getattr(dtype, "type", None), config.enable_x64)
+    except TypeError:
+        if isinstance(dtype, np.dtype) or not hasattr(dtype, "aval"):
+            raise
+        raise ValueError(
+            f"A dtype is needed, got {type(dtype).__name__}. Give a dtype such as 'float32', or "
+            f"x.dtype for that of a value x.{in_line()}"
+        ) from None
     if not allow_extended_dtype and issubclass(found.type, extended):
         raise ValueError(
             f"dtype {short_name(found)} is not numeric. Use random.key_data to get the words of a "
@@ -220,7 +230,7 @@ def check_user_dtype_supported(dtype: Any, fun_name: str = "") -> DType:
         where = f" in {fun_name}" if fun_name else ""
         raise ValueError(
             f"A dtype is needed{where}, got {type(dtype).__name__}. "
-            "Give a dtype such as 'float32', or x.dtype for that of a value x."
+            f"Give a dtype such as 'float32', or x.dtype for that of a value x.{in_line()}"
         )
     if isinstance(dtype, type) and dtype in _PYTHON_SCALARS:
         return canonicalize_dtype(_PYTHON_SCALARS[dtype])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import linecache
 import os
-from types import CodeType
+import sys
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -36,6 +37,30 @@ def is_internal(code: CodeType) -> bool:
     if known is None:
         known = internal_files[name] = name.startswith(_starts) or name.endswith(_ends)
     return known
+
+
+def innermost(ours: int = 1, name_stack: str = "") -> Source | None:
+    """The source of the innermost frame that is the user's.
+
+    Args:
+        ours: how many frames, from this one on, are known not to be the user's.
+    """
+    frame: FrameType | None = sys._getframe(ours)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        code = frame.f_code
+        known = internal_files.get(code.co_filename)
+        if known is None:
+            known = is_internal(code)
+        if not known:
+            return Source(code, frame.f_lasti, name_stack)
+        frame = frame.f_back
+    return Source(None, 0, name_stack) if name_stack else None
+
+
+def in_line() -> str:
+    """A line break and the user's current line, for the end of a message; empty when unknown."""
+    line = describe(innermost(2))
+    return f"\n  {line}" if line else ""
 
 
 def line_of(source: Source) -> int:

@@ -14,7 +14,7 @@ from .. import numpy as fnp
 from ..control.custom_jvp import custom_jvp
 from ..control.plans import planned
 from ..core.sources import user_line
-from ..ir import dtypes
+from ..numpy.promotion import check_arraylike, promote_args_inexact, to_array
 
 if TYPE_CHECKING:
     from jaxtyping import Integer, Num, Shaped
@@ -31,14 +31,14 @@ def identity(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
 @planned
 def relu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """max(x, 0), with derivative 0 at 0."""
-    x = fnp.asarray(x)
+    x = _operand("relu", x)
     return fnp.where(x <= 0, fnp.zeros_like(x), x)
 
 
 @planned
 def relu6(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """min(max(x, 0), 6), with derivative 0 at 0 and at 6."""
-    x = _inexact(x)
+    x = _inexact("relu6", x)
     return fnp.where(x <= 0, fnp.zeros_like(x), fnp.where(x >= 6, fnp.full_like(x, 6), x))
 
 
@@ -50,7 +50,7 @@ def squareplus(
 
     Source: Barron, arXiv:2112.11687.
     """
-    x = _inexact(x)
+    x = _inexact("squareplus", x)
     return (x + fnp.sqrt(fnp.square(x) + b)) / 2
 
 
@@ -63,21 +63,21 @@ def softplus(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
 @planned
 def sparse_plus(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """0 up to −1, (x + 1)² / 4 between −1 and 1, x from 1 on."""
-    x = _inexact(x)
+    x = _inexact("sparse_plus", x)
     return fnp.where(x <= -1, 0.0, fnp.where(x >= 1, x, fnp.square(x + 1) / 4))
 
 
 @planned
 def soft_sign(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x / (|x| + 1)."""
-    x = _inexact(x)
+    x = _inexact("soft_sign", x)
     return x / (fnp.abs(x) + 1)
 
 
 @planned
 def sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """1 / (1 + e⁻ˣ)."""
-    return lax.logistic(_inexact(x))
+    return lax.logistic(_inexact("sigmoid", x))
 
 
 @planned
@@ -86,19 +86,19 @@ def sparse_sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
 
     Source: Blondel et al., arXiv:1901.02324, section 6.2.
     """
-    return 0.5 * fnp.clip(_inexact(x) + 1, 0.0, 2.0)
+    return 0.5 * fnp.clip(_inexact("sparse_sigmoid", x) + 1, 0.0, 2.0)
 
 
 @planned
 def hard_sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """relu6(x + 3) / 6."""
-    return relu6(_inexact(x) + 3) / 6
+    return relu6(_inexact("hard_sigmoid", x) + 3) / 6
 
 
 @planned
 def silu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x · sigmoid(x); also called swish."""
-    return _inexact(x) * sigmoid(x)
+    return _inexact("silu", x) * sigmoid(x)
 
 
 swish = silu
@@ -107,7 +107,7 @@ swish = silu
 @planned
 def hard_silu(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x · hard_sigmoid(x); also called hard swish."""
-    return _inexact(x) * hard_sigmoid(x)
+    return _inexact("hard_silu", x) * hard_sigmoid(x)
 
 
 hard_swish = hard_silu
@@ -119,7 +119,7 @@ def mish(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
 
     Source: Misra, arXiv:1908.08681.
     """
-    x = _inexact(x)
+    x = _inexact("mish", x)
     return x * fnp.tanh(softplus(x))
 
 
@@ -132,14 +132,14 @@ def tanh(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
 @planned
 def hard_tanh(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """x cut to [−1, 1]."""
-    x = fnp.asarray(x)
+    x = _operand("hard_tanh", x)
     return fnp.where(x > 1, fnp.ones_like(x), fnp.where(x < -1, -fnp.ones_like(x), x))
 
 
 @planned
 def log_sigmoid(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
     """log(sigmoid(x))."""
-    return -softplus(-_inexact(x))
+    return -softplus(-_inexact("log_sigmoid", x))
 
 
 @planned
@@ -147,7 +147,7 @@ def leaky_relu(
     x: Num[Any, "*shape"] | Scalar, negative_slope: Num[Any, "..."] | Scalar = 0.01
 ) -> Num[Any, "*shape"]:
     """x where x ≥ 0, negative_slope · x elsewhere."""
-    x = fnp.asarray(x)
+    x = _operand("leaky_relu", x)
     return fnp.where(x >= 0, x, negative_slope * x)
 
 
@@ -156,7 +156,7 @@ def elu(
     x: Num[Any, "*shape"] | Scalar, alpha: Num[Any, "..."] | Scalar = 1.0
 ) -> Num[Any, "*shape"]:
     """x where x > 0, alpha · (eˣ − 1) elsewhere."""
-    x = _inexact(x)
+    x = _inexact("elu", x)
     # The exponential sees no positive values, so that its derivative cannot overflow.
     return fnp.where(x > 0, x, alpha * fnp.expm1(fnp.where(x > 0, fnp.zeros_like(x), x)))
 
@@ -169,7 +169,7 @@ def celu(
 
     Source: Barron, arXiv:1704.07483.
     """
-    x = _inexact(x)
+    x = _inexact("celu", x)
     return fnp.maximum(x, 0.0) + alpha * fnp.expm1(fnp.minimum(x, 0.0) / alpha)
 
 
@@ -188,7 +188,7 @@ def gelu(x: Num[Any, "*shape"] | Scalar, approximate: bool = True) -> Num[Any, "
 
     Source: Hendrycks & Gimpel, arXiv:1606.08415.
     """
-    return _gelu(_inexact(x), approximate)
+    return _gelu(_inexact("gelu", x), approximate)
 
 
 # The slope is a value of its own: for the gradient that one is kept, not all that it is made of.
@@ -220,7 +220,7 @@ def glu(x: Num[Any, "..."], axis: int = -1) -> Num[Any, "..."]:
         ValueError: the axis does not halve.
     Source: Dauphin et al., arXiv:1612.08083.
     """
-    x = _inexact(x)
+    x = _inexact("glu", x)
     if x.shape[axis] % 2:
         raise ValueError(
             f"glu halves axis {axis}, whose extent in {x.aval.short()} is odd.\n  {user_line()}\n"
@@ -241,7 +241,8 @@ def softmax(
     Args:
         where: a mask of the elements that take part; the others get 0.
     """
-    return _softmax(_inexact(x), where, axis)
+    operand = _inexact("softmax", x)
+    return _softmax(operand, where, axis) if operand.size else operand
 
 
 # The derivative is of the result alone: of all between, nothing is kept for it.
@@ -271,7 +272,10 @@ def log_softmax(
     Args:
         where: a mask of the elements that take part; the others get −∞.
     """
-    shifted = _shifted(x, axis, where)
+    operand = _inexact("log_softmax", x)
+    if not operand.size:
+        return operand
+    shifted = _shifted(operand, axis, where)
     total = fnp.sum(fnp.exp(shifted), axis=axis, keepdims=True, where=where)
     out = shifted - fnp.log(total)
     return out if where is None else fnp.where(where, out, -fnp.inf)
@@ -279,7 +283,6 @@ def log_softmax(
 
 def _shifted(x: Any, axis: Axis, where: Any) -> Any:
     """X − max(x), −∞ where masked out."""
-    x = _inexact(x)
     if where is None:
         return x - lax.stop_gradient(fnp.max(x, axis=axis, keepdims=True))
     top = fnp.max(x, axis=axis, keepdims=True, where=where, initial=-fnp.inf)
@@ -347,7 +350,7 @@ def log1mexp(x: Num[Any, "*shape"] | Scalar) -> Num[Any, "*shape"]:
 
     Source: Mächler, Accurately Computing log(1 − exp(−|a|)), 2012.
     """
-    return _log1mexp(_inexact(x))
+    return _log1mexp(_inexact("log1mexp", x))
 
 
 @planned
@@ -374,7 +377,7 @@ def standardize(
             f"standardize has the algorithms 'fast' and 'stable', got {algorithm!r}.\n"
             f"  {user_line()}"
         )
-    x = _inexact(x)
+    x = _inexact("standardize", x)
     centre = fnp.mean(x, axis=axis, keepdims=True, where=where) if mean is None else mean
     if variance is None and algorithm == "stable":
         variance = fnp.mean(fnp.square(x - centre), axis=axis, keepdims=True, where=where)
@@ -384,9 +387,19 @@ def standardize(
     return (x - centre) * lax.rsqrt(variance + fnp.asarray(epsilon, x.dtype))
 
 
-def _inexact(x: Any) -> Any:
-    x = fnp.asarray(x)
-    return x.astype(dtypes.to_inexact_dtype(x.dtype))
+def _operand(name: str, x: Any) -> Any:
+    """The array or number as an array, weakly typed if it is a number of Python.
+
+    Raises:
+        TypeError: it is neither, a list for one.
+    """
+    check_arraylike(name, x)
+    return to_array(x)
+
+
+def _inexact(name: str, x: Any) -> Any:
+    """`_operand`, integers as floats."""
+    return promote_args_inexact(name, _operand(name, x))[0]
 
 
 @planned

@@ -176,6 +176,9 @@ _operations: dict[str, Callable[..., Any]] = {
 }
 
 
+_arithmetic = {"add", "subtract", "multiply"}
+
+
 def _places(index: Any) -> Any:
     """An index with its integers as arrays."""
     if is_list(index) or not is_sequence(index):
@@ -215,6 +218,10 @@ def _updated(
         raise TypeError(f"at[].{name} got unknown keywords {sorted(options.keys() - known)}.")
     check_arraylike(name, array, values)
     x, y = to_array(array), _in_dtype(array, values)
+    if name in _arithmetic and dtype_of(x).kind == "b" and dtype_of(values).kind != "b":
+        # Numbers are added to booleans as numbers.
+        wide, given = promote_dtypes(array, values)
+        return convert(_updated(name, op, wide, index, given, options), dtype_of(x))
     plan = plan_index(index, shape_of(x))
     found = windows(plan, options.get("wrap_negative_indices", True))
     y = broadcasting.broadcast_to(y, _target_shape(found.shape, shape_of(y)))

@@ -34,6 +34,7 @@ from .matrices import (
     adjoint,
     along_columns,
     along_rows,
+    as_floats,
     check_matrices,
     columns,
     columns_times,
@@ -328,7 +329,7 @@ def eigh(
     Args:
         x: floats or complex numbers [..., n, n].
         lower: which triangle is read where the input is not symmetrized.
-        symmetrize_input: take the hermitian part of x.
+        symmetrize_input: take the hermitian part of x, and floats of integers.
         sort_eigenvalues: accepted; the eigenvalues ascend in any case.
         subset_by_index: (start, stop), a range of the ascending eigenvalues; all by default.
         implementation: None or `EighImplementation.QR`.
@@ -339,6 +340,7 @@ def eigh(
             has less than two axes, or is not square and shall be symmetrized.
         ValueError: x is not square, the range is none, or there is no such implementation.
     """
+    x = as_floats(x) if symmetrize_input else x
     check_matrices("eigh", aval_of(x), square=True, symmetrized=symmetrize_input)
     if implementation not in (None, EighImplementation.QR):
         raise ValueError(

@@ -20,7 +20,15 @@ from .arithmetic import neg
 from .complexes import conj
 from .contraction import batch_matmul
 from .kinds import draw, reals
-from .matrices import MatrixPrimitive, check_matrices, hermitian_part, is_complex, scaled, swap
+from .matrices import (
+    MatrixPrimitive,
+    as_floats,
+    check_matrices,
+    hermitian_part,
+    is_complex,
+    scaled,
+    swap,
+)
 
 
 def _halved(x: Any) -> Any:
@@ -173,7 +181,8 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
 
     Args:
         x: floats or complex numbers [..., n, n].
-        symmetrize_input: take the hermitian part of x, which makes derivatives symmetric too.
+        symmetrize_input: take the hermitian part of x, which makes derivatives symmetric too, and
+            floats of integers.
     Returns:
         [..., n, n]; NaN for matrices that are not positive definite.
     Raises:
@@ -181,6 +190,7 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
             x has less than two axes, or is not square and shall be symmetrized.
         ValueError: x is not square.
     """
+    x = as_floats(x) if symmetrize_input else x
     check_matrices("cholesky", aval_of(x), square=True, symmetrized=symmetrize_input)
     if symmetrize_input:
         x = hermitian_part(x)

@@ -248,8 +248,9 @@ def concatenate(operands: Sequence[Any], dimension: int) -> Any:
 
     Raises:
         ValueError: no operands.
-        TypeError: shapes or dtypes do not fit.
+        TypeError: shapes or dtypes do not fit, or the operands are no sequence.
     """
+    operands = _listed(operands, "concatenate")
     if len(operands) == 0:
         raise ValueError(
             f"concatenate got no operands.\n  {user_line()}\n  Give at least one array."
@@ -259,16 +260,34 @@ def concatenate(operands: Sequence[Any], dimension: int) -> Any:
     return concatenate_p.bind(*operands, dimension=operator.index(dimension))
 
 
+def _listed(operands: Any, name: str) -> Sequence[Any]:
+    """The operands themselves, or the rows of an array.
+
+    Raises:
+        TypeError: they are no sequence.
+    """
+    kind: Any = type(operands)  # pyright: ignore[reportUnknownVariableType]
+    if kind in (list, tuple):
+        return operands
+    if hasattr(kind, "__iter__") and not issubclass(kind, (dict, str)):
+        return list(operands)
+    raise TypeError(
+        f"{name} takes a list or tuple of arrays, got {kind.__name__}.\n  {user_line()}"
+        "\n  Put the arrays into one."
+    )
+
+
 def stack(operands: Sequence[Any], axis: int = 0) -> Any:
     """The operands, all of one shape, joined along a new axis.
 
     Raises:
         ValueError: there are none, or the axis is out of range.
-        TypeError: shapes or dtypes differ.
+        TypeError: shapes or dtypes differ, or the operands are no sequence.
     """
     from .broadcasting import expand_dims
 
-    if not operands:
+    operands = _listed(operands, "stack")
+    if len(operands) == 0:
         raise ValueError(f"stack got no operands.\n  {user_line()}\n  Give at least one array.")
     axis = canonical_axis(axis, len(aval_of(operands[0]).shape) + 1)
     return concatenate([expand_dims(x, (axis,)) for x in operands], axis)

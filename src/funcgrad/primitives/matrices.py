@@ -151,6 +151,12 @@ def product(*factors: Any) -> Any:
     return total
 
 
+def as_floats(x: Any) -> Any:
+    """Integers and booleans in the default float dtype; others as they are."""
+    dtype = aval_of(x).dtype
+    return x if dtype.kind not in "biu" else convert_element_type(x, dtypes.to_inexact_dtype(dtype))
+
+
 def hermitian_part(x: Any) -> Any:
     """(x + xᴴ) / 2."""
     return mul(add(x, adjoint(x)), np.array(0.5, aval_of(x).dtype))

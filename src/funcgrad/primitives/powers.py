@@ -20,6 +20,7 @@ from ..ir.avals import ShapedArray, aval_of
 from ..ir.loops import Expr, apply
 from .elementwise import (
     complex_plane,
+    complex_quotient,
     constant_like,
     repeated_product,
     replace_zero,
@@ -109,8 +110,11 @@ class IntegerPow(Unary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
-        out = repeated_product(x, -params["y"] if params["y"] < 0 else params["y"])
-        return np.divide(np.ones((), x.dtype), out) if params["y"] < 0 else out
+        out = repeated_product(x, abs(params["y"]))
+        if params["y"] >= 0:
+            return out
+        one = np.ones((), x.dtype)
+        return complex_quotient(one, out) if x.dtype.kind == "c" else np.divide(one, out)
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         from .arithmetic import mul

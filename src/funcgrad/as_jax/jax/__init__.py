@@ -14,6 +14,7 @@ from ...control.accelerators import home_at
 from ...control.layouts import reshard as reshard
 from ...core.array import Array as _Array
 from ...core.devices import cpu_device
+from ...core.formats import Format
 from ..names import version as __version__
 from .config import config as config
 from .interpreters import batching
@@ -51,10 +52,10 @@ def device_put(
 
 
 def _several(places: Any) -> bool:
-    """Whether a tree has shardings over several devices, or specs over the mesh that is set."""
+    """Whether a tree has formats, shardings over several devices, or specs of the mesh set."""
     leaves = tree.leaves(places)
     return any(
-        isinstance(x, PartitionSpec) or (isinstance(x, Sharding) and x.num_devices > 1)
+        isinstance(x, (Format, PartitionSpec)) or (isinstance(x, Sharding) and x.num_devices > 1)
         for x in leaves
     )
 

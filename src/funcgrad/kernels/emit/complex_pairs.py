@@ -29,9 +29,10 @@ def is_before(x: Complex, y: Complex) -> Value:
 
 
 def chosen(first: Value, x: Complex, y: Complex) -> Complex:
-    """x where `first` holds or x has a NaN; else y."""
+    """x where `first` holds or x has a NaN, unless y alone has one; else y."""
     undefined = x.re.differs(x.re).op("or", x.im.differs(x.im))
-    first = first.op("or", undefined)
+    defined = y.re.equals(y.re).op("and", y.im.equals(y.im))
+    first = undefined.op("or", first.op("and", defined))
     return Complex(select(first, x.re, y.re), select(first, x.im, y.im))
 
 
