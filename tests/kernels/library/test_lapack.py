@@ -157,7 +157,9 @@ def test_what_is_not_definite_is_nan_and_the_others_of_its_batch_are_not() -> No
         np.testing.assert_array_equal(one, wanted)
 
 
-@pytest.mark.parametrize(("n", "sides", "count"), [(1, 1, 1), (7, 3, 2), (33, 130, 1), (20, 65, 3)])
+@pytest.mark.parametrize(
+    ("n", "sides", "count"), [(1, 1, 1), (7, 3, 2), (33, 130, 1), (20, 65, 3), (40, 301, 1)]
+)
 @pytest.mark.parametrize("how", list(itertools.product([False, True], repeat=4)), ids=str)
 @pytest.mark.parametrize("dtype", EPS)
 def test_triangular_solve(dtype: str, how: Any, n: int, sides: int, count: int) -> None:

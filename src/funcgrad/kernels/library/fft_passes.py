@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -236,12 +237,12 @@ def pass_text(radix: int, last: bool, dtype: str, vector_bits: int) -> tuple[str
     pointers = [("ptr", "%in"), ("ptr", "%out"), ("ptr", "%table")]
     with code.carrying(1 if last else "%m", pointers) as over:
         source, target, table = over.carried
-        roots = [] if last else [code.root(table, j) for j in range(radix - 1)]
         with code.writer.loop("0", "%s", 1, [("ptr", source), ("ptr", target)]) as along:
             here, there = along.carried
             a = [code.get(code.at(here, code.mul(apart, k)), 0) for k in range(radix)]
             for j, x in enumerate(transform(code, a)):
-                value = code.times(x, roots[j - 1]) if j and roots else x
+                # Roots are loaded where they are used: all at once do not fit beside the elements.
+                value = x if last or not j else code.times(x, code.root(table, j - 1))
                 code.put(value, code.at(there, code.mul(width, j)), 0)
             along.next = [code.at(here, code.unit), code.at(there, code.unit)]
         step = code.mul(width, radix)
@@ -266,8 +267,10 @@ class _Odd:
     def text(self, name: str) -> str:
         """The function."""
         code, width = self.code, self.width
-        pairs = code.mul(code.div(self.half, 2), 2)
-        single = code.writer.value(f"icmp ne i64 {pairs}, {self.half}")
+        # Some at a time, as many as registers hold sums of, for one sum waits for itself.
+        counts = (4, 2, 1) if code.lanes * code.size == 64 else (2, 1)
+        ends: list[Value] = [0]
+        ends += [code.mul(code.div(self.half, count), count) for count in counts]
         pointers = [("ptr", "%in"), ("ptr", "%out"), ("ptr", "%table")]
         with code.carrying("%m", pointers) as over:
             source, target, table = over.carried
@@ -275,11 +278,9 @@ class _Odd:
                 here, there = along.carried
                 first = code.get(here, 0)
                 self._sums(here, there, first)
-                # Two at a time, for one sum waits for itself.
-                with code.loop(0, pairs, 2) as j:
-                    self._rows(first, there, table, j, 2)
-                with code.writer.when(single):
-                    self._rows(first, there, table, pairs, 1)
+                for count, (begin, end) in zip(counts, pairwise(ends), strict=True):
+                    with code.loop(begin, end, count) as j:
+                        self._rows(first, there, table, j, count)
                 along.next = [code.at(here, code.unit), code.at(there, code.unit)]
             step, roots = code.mul(width, "%r"), code.mul(code.sub("%r", 1), 2)
             over.next = [code.at(source, width), code.at(target, step), code.at(table, roots)]
@@ -302,7 +303,9 @@ class _Odd:
         """Results j + 1 and its neighbours, and those as far from the end."""
         code = self.code
         kind, zero = code.vector(code.lanes), code.zero(code.lanes)
-        angles = [code.at("%odd", code.mul(code.mul(code.add(j, i), self.half), 2)) for i in (0, 1)]
+        angles = [
+            code.at("%odd", code.mul(code.mul(code.add(j, i), self.half), 2)) for i in range(count)
+        ]
         held = [(kind, x) for x in (*first, zero, zero)] * count
         with code.carrying(self.half, held) as row:
             place = code.mul(row.index, 2)

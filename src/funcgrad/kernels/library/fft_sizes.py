@@ -14,7 +14,7 @@ from .fft_passes import LARGEST, WRITTEN
 
 # Of a pass of a radix, for one element; of other radices, for one element and its radix.
 _PASS = {2: 1.3, 3: 2.0, 4: 1.9, 5: 3.0, 7: 4.5, 8: 2.6}
-_ODD = 0.35
+_ODD = 0.25
 # Of reading and writing an element, of an element between stages for each line, of a stage.
 _MOVED, _BETWEEN, _STAGE = 3.0, 0.6, 100.0
 

@@ -18,8 +18,9 @@ from .conv_code import Code, Value
 LARGEST = 512 * 512
 # Chunks at most, where each needs memory of its own.
 ROOMS = 64
-# Right sides of a chunk at least, and the operations that make a chunk worth its start.
-SIDES, WORK = 32, 1 << 16
+# Right sides of two chunks at least, of each of more chunks (BLAS is quicker with many), and the
+# operations that make a chunk worth its start.
+FEW_SIDES, SIDES, WORK = 32, 64, 1 << 16
 # Operations in a nanosecond of one core, and nanoseconds of a call, roughly: they decide only
 # whether threads are worth it.
 SPEED, CALL = 10.0, 500.0
@@ -27,7 +28,7 @@ SPEED, CALL = 10.0, 500.0
 _LETTER = {"float32": "s", "float64": "d"}
 _ROWS, _LEFT, _RIGHT, _UPPER, _LOWER, _AS_IS, _TRANSPOSED = 101, 141, 142, 121, 122, 111, 112
 _GENERAL, _UNIT = 131, 132
-_TILE = 8
+_TILE = 16
 
 
 class Matrices(NamedTuple):
@@ -157,7 +158,7 @@ def triangular_solve(system: Triangular) -> LibraryKernel | None:
     a, source, out = (code.argument(k) for k in range(3))
     sides = b.columns if system.left else b.rows
     flops = float(n * n * sides)
-    parts = max(1, min(sides // SIDES, int(flops) // WORK))
+    parts = _parts_of(sides, flops)
     width = -(-sides // parts)
     parts = -(-sides // width)
     call = Call(code, f"fg_{_LETTER[b.dtype]}trsm")
@@ -185,6 +186,14 @@ def triangular_solve(system: Triangular) -> LibraryKernel | None:
         call.by_value(how, sizes, (triangle, n), (there, b.columns))
     slots: tuple[Slot, ...] = (("in", 0), ("in", 1), ("out", 0))
     return kernel_of(code, "triangular_solve", slots, b.many * parts, flops / parts)
+
+
+def _parts_of(sides: int, flops: float) -> int:
+    """Into how many parts right sides are cut: a power of two, which threads share evenly."""
+    parts = 1
+    while sides >= 2 * parts * (FEW_SIDES if parts == 1 else SIDES) and flops >= 2 * parts * WORK:
+        parts *= 2
+    return parts
 
 
 def kernel_of(
@@ -230,13 +239,22 @@ class Rooms:
 
 
 def transposed(code: Code, source: str, into: str, rows: int, columns: int) -> None:
-    """A matrix by rows written by columns, in squares that stay in cache."""
-    with code.loop(0, rows, _TILE) as high, code.loop(0, columns, _TILE) as left:
-        below = code.least(code.add(high, _TILE), rows)
-        right = code.least(code.add(left, _TILE), columns)
-        with code.loop(left, right) as j, code.loop(high, below) as i:
-            value = code.load(source, code.add(code.mul(i, columns), j))
-            code.store(value, into, code.add(code.mul(j, rows), i))
+    """A matrix by rows written by columns, in squares of vectors, a line of memory at once."""
+    lanes = code.lanes
+    high, wide = rows // lanes * lanes, columns // lanes * lanes
+    # Of fewer columns than a vector has lanes there are no squares.
+    with (
+        code.loop(0, high if wide else 0, _TILE) as first,
+        code.loop(0, wide, lanes) as j,
+        code.loop(first, code.least(code.add(first, _TILE), high), lanes) as i,
+    ):
+        square = code.at(source, code.add(code.mul(i, columns), j))
+        code.transpose(square, columns, code.at(into, code.add(code.mul(j, rows), i)), rows)
+    for top, left, right in ((0, wide, columns), (high, 0, wide)):
+        if top < rows and left < right:
+            with code.loop(top, rows) as i, code.loop(left, right) as j:
+                value = code.load(source, code.add(code.mul(i, columns), j))
+                code.store(value, into, code.add(code.mul(j, rows), i))
 
 
 class Call:
