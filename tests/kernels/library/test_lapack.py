@@ -146,6 +146,16 @@ def test_eigenvectors_of_nan_are_nan_and_the_others_of_its_batch_are_not() -> No
     np.testing.assert_array_equal(values[[0, 2]], [[1, 1, 1], [1, 2, 3]])
 
 
+@pytest.mark.parametrize("n", [1, 2, 25, 26, 60])
+def test_one_nan_makes_all_eigenvalues_nan(n: int) -> None:
+    x = normal((3, n, n), "float32")
+    x[1, n // 2, 0] = np.nan
+    for f in (fnp.linalg.eigh, fnp.linalg.eigvalsh):
+        for found in (np.asarray(part) for part in fg.tree.leaves(fg.jit(f)(x))):
+            assert np.isnan(found[1]).all()
+            assert np.isfinite(found[[0, 2]]).all()
+
+
 def test_what_is_not_definite_is_nan_and_the_others_of_its_batch_are_not() -> None:
     bad = [-np.eye(3), np.full((3, 3), np.nan), np.diag([1.0, 0, 1]), np.diag([1, np.inf, -1])]
     x = np.stack([np.eye(3), *bad, 4 * np.eye(3)]).astype("f4")

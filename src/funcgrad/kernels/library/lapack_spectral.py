@@ -41,8 +41,7 @@ def eigh(x: Matrices, lower: bool) -> LibraryKernel | None:
         transposed(code, code.at(source, start), here, n, n)
         call(how, triangle, order, here, order, found, room, sizes[0], rest, sizes[1], info)
         transposed(code, here, there, n, n)
-        failed = code.writer.value(f"icmp ne i32 {call.load(info)}, 0")
-        with code.writer.when(failed):
+        with code.writer.when(_failed(code, call.load(info), found, n)):
             _undefined(code, there, x.size)
             _undefined(code, found, n)
     scratch = rooms.of(x.size * code.size, floats * code.size, integers * 4)
@@ -72,7 +71,7 @@ def eigh_values(x: Matrices, lower: bool) -> LibraryKernel | None:
         found = code.at(values, code.mul(chunk.index, n))
         code.copy(here, code.at(source, code.mul(chunk.index, x.size)), x.size, 1, 1)
         call(how, triangle, order, here, order, found, room, size, rest, one, info)
-        with code.writer.when(code.writer.value(f"icmp ne i32 {call.load(info)}, 0")):
+        with code.writer.when(_failed(code, call.load(info), found, n)):
             _undefined(code, found, n)
     scratch = rooms.of(x.size * code.size, floats * code.size)
     return kernel_of(code, "eigh_values", _slots(1, 2), x.many, flops, scratch)
@@ -83,6 +82,16 @@ def _slots(outs: int, scratch: int) -> tuple[Slot, ...]:
     results: list[Slot] = [("out", k) for k in range(outs)]
     rooms: list[Slot] = [("scratch", k) for k in range(scratch)]
     return (("in", 0), *results, *rooms)
+
+
+def _failed(code: Code, info: str, values: str, count: int) -> str:
+    """Whether LAPACK says so, or any of the values is NaN: of a large matrix others may not be."""
+    writer = code.writer
+    with code.carrying(count, [("i1", writer.value(f"icmp ne i32 {info}, 0"))]) as loop:
+        value = code.load(values, loop.index)
+        missing = writer.value(f"fcmp uno {code.kind} {value}, {value}")
+        loop.next = [writer.value(f"or i1 {loop.carried[0]}, {missing}")]
+    return loop.results[0]
 
 
 def _undefined(code: Code, pointer: str, count: int) -> None:
