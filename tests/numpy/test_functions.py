@@ -412,3 +412,14 @@ def test_ldexp_of_any_exponent(dtype: str, kind: str) -> None:
 
 def test_slope_of_ldexp() -> None:
     assert fg.grad(lambda x: fnp.ldexp(x, 5))(0.0) == 32
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8"])
+def test_divisors_of_the_least_and_greatest_integers(dtype: str) -> None:
+    ends = np.iinfo(dtype)
+    given = np.array([ends.min, ends.min + 1, ends.max, ends.max - 1, 0, 1, 2, 3, 12], dtype)
+    given = np.concatenate([given, np.array([-1, -6], dtype)]) if ends.min else given
+    x, y = (a.ravel() for a in np.meshgrid(given, given))
+    with enable_x64(True):
+        for f in (fnp.gcd, fg.jit(fnp.gcd)):
+            np.testing.assert_array_equal(f(x, y), np.gcd(x, y))

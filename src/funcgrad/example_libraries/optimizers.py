@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, ParamSpec
 
 from .. import numpy as fnp
 from .. import tree
+from ..tree import leaves
 from ..tree_util import register_pytree_node
 
 P = ParamSpec("P")
@@ -363,9 +364,9 @@ def piecewise_constant(boundaries: Any, values: Any) -> Schedule:
 # Trees.
 
 
-def l2_norm(tree_: Any) -> Any:
+def l2_norm(tree: Any) -> Any:
     """The root of the sum of the squares of all elements, shape ()."""
-    return fnp.sqrt(sum(fnp.vdot(x, x) for x in tree.leaves(tree_)))
+    return fnp.sqrt(sum(fnp.vdot(x, x) for x in leaves(tree)))
 
 
 def clip_grads(grad_tree: Any, max_norm: Any) -> Any:

@@ -49,7 +49,8 @@ def gcd(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -
     pair = _magnitudes("gcd", x1, x2)
     from ..control.loops import while_loop
 
-    return while_loop(lambda pair: (pair[1] != 0).any(), step, pair)[0]
+    # The least integer is its own magnitude, so that the last remainder may be negative.
+    return abs(while_loop(lambda pair: (pair[1] != 0).any(), step, pair)[0])
 
 
 def lcm(x1: Shaped[ArrayLike, "*#shape"], x2: Shaped[ArrayLike, "*#shape"], /) -> Array:

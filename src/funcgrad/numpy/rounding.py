@@ -49,7 +49,7 @@ def ceil(x: Shaped[ArrayLike, "..."], /) -> Array:
 
 
 @planned
-def trunc(x: Shaped[ArrayLike, "..."], /) -> Array:
+def trunc(x: Shaped[ArrayLike, "..."]) -> Array:
     """The nearest integer towards zero, in the dtype of x."""
     check_arraylike("trunc", x)
     value = to_array(x)

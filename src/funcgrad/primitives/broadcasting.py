@@ -182,9 +182,9 @@ def broadcast_to(operand: Any, shape: Any) -> Any:
     return broadcast_in_dim(operand, shape, tuple(range(lead, len(shape))))
 
 
-def broadcast_like(operand: Any, like: Any) -> Any:
-    """The operand stretched to the shape of another value."""
-    return broadcast_to(operand, aval_of(like).shape)
+def broadcast_like(arr: Any, like_arr: Any) -> Any:
+    """The array stretched to the shape of another value."""
+    return broadcast_to(arr, aval_of(like_arr).shape)
 
 
 def broadcast_to_rank(x: Any, rank: int) -> Any:

@@ -119,9 +119,9 @@ def key_impl(keys: Keys) -> str:
     return "threefry2x32"
 
 
-def clone(keys: Keys) -> Array:
-    """The same keys, counted as unused by `debug_key_reuse`."""
-    keys, raw = check_key("clone", keys, allow_batched=True, consume=False)
+def clone(key: Keys) -> Array:
+    """The same key or keys, counted as unused by `debug_key_reuse`."""
+    keys, raw = check_key("clone", key, allow_batched=True, consume=False)
     return _as_given(random_clone_p.bind(keys), raw)
 
 
