@@ -96,10 +96,15 @@ def chunk_count(
     return min(2 ** round(math.log2(count)), max(extent, 1))
 
 
-def column_chunks(extent: int, columns: int) -> int:
-    """Into how many chunks a GPU cuts a loop whose columns have a thread each: a power of two."""
-    few = min(THREADS // 2 // columns, extent // FEW_TURNS)
-    count = max(min(THREADS // columns, extent // TURNS), few, 1)
+def column_chunks(extent: int, columns: int, each: int) -> int:
+    """Into how many chunks a GPU cuts a loop whose columns have a thread each: a power of two.
+
+    Args:
+        each: elements of a column in a turn of the loop.
+    """
+    turns = extent * each
+    few = min(THREADS // 2 // columns, turns // FEW_TURNS)
+    count = min(max(min(THREADS // columns, turns // TURNS), few, 1), max(extent, 1))
     return 1 << (count.bit_length() - 1)
 
 

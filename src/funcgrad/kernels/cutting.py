@@ -109,23 +109,29 @@ class Cutter:
     def _turns(self, lead: For, cost: float) -> int:
         """How many turns of a loop are a chunk."""
         extent, columns = lead.axis.extent, self._columns(lead)
-        if columns:
-            chunks = column_chunks(extent, columns)
+        if columns is not None:
+            chunks = column_chunks(extent, *columns)
         else:
             chunks = chunk_count(cost, extent, self.division, self.partials)
         grain = max(-(-lead.axis.extent // chunks), 1)
         return -(-grain // 64) * 64 if lead.vector else grain
 
-    def _columns(self, lead: For) -> int:
-        """How many columns a GPU's threads fold, each for itself; 0 where they do otherwise."""
-        if self.division.in_order or not self.partials or self.rows:
-            return 0
-        loop = lead
+    def _columns(self, lead: For) -> tuple[int, int] | None:
+        """How many columns a GPU's threads fold, each for itself, and elements of each in a turn.
+
+        None where they do otherwise.
+        """
+        sizes = {p.size // p.shape[0] for p, _, _ in self.partials}
+        if self.division.in_order or len(sizes) != 1 or self.rows:
+            return None
+        loop, inside = lead, 1
         while len(loop.body) == 1 and isinstance(loop.body[0], For):
             loop = loop.body[0]
-        if loop is lead or any(isinstance(n, For) for n in loop.body):
-            return 0
-        return max(p.size // p.shape[0] for p, _, _ in self.partials)
+            inside *= loop.axis.extent
+        (columns,) = sizes
+        if loop is lead or any(isinstance(n, For) for n in loop.body) or not columns:
+            return None
+        return None if inside % columns else (columns, inside // columns)
 
     def kernel(
         self,

@@ -119,18 +119,22 @@ def contiguous_axis(nest: Nest) -> Axis | None:
     return max(score, key=lambda a: score[a]) if score else None
 
 
-def member_of(nest: Nest, shared: Shared) -> Member:
-    """The nest with the order of its loops."""
+def member_of(nest: Nest, shared: Shared, apart: bool = False) -> Member:
+    """The nest with the order of its loops.
+
+    Args:
+        apart: whether columns are folded by threads of their own, as on a GPU.
+    """
     memo: dict[int, int] = {}
     conditions = frozenset(map(shared, conditions_of(*(x for x in roots(nest) if x is not None))))
     levels = max((expr_depth(r, memo) for r in roots(nest) if r is not None), default=1)
     loads = tuple(loads_of(*roots(nest)))
     return Member(
-        nest, *form_of(nest), loads, frozenset(x.source for x in loads), levels, conditions
+        nest, *form_of(nest, apart), loads, frozenset(x.source for x in loads), levels, conditions
     )
 
 
-def form_of(nest: Nest) -> tuple[str, tuple[Axis, ...], int, int]:
+def form_of(nest: Nest, apart: bool) -> tuple[str, tuple[Axis, ...], int, int]:
     """Form, order, natural and greatest number of shared loops of a nest; see `Member`."""
     kept, folded = nest.kept, nest.folded
     if nest.kind == "map":
@@ -152,7 +156,8 @@ def form_of(nest: Nest) -> tuple[str, tuple[Axis, ...], int, int]:
     rest = tuple(a for a in kept if a is not near)
     if count <= _REGISTER_FOLD or nest.target.size >= 1 << 22:
         return "register", (*rest, near, *folded), len(rest), len(rest)
-    before = outer_kept(nest, folded)
+    # Columns that have threads of their own are divided, wherever the folded axes lie.
+    before = () if apart else outer_kept(nest, folded)
     if before and nest.target.dtype.name in ("bfloat16", "float16"):
         # Their sums have no place in the memory of results, and extremes would be rounded there.
         return "register", (*rest, near, *folded), len(rest), len(rest)
@@ -200,7 +205,8 @@ class Fuser:
 
     def __init__(self, program: Program, follows: bool = False) -> None:
         self.program = program
-        self.follows = follows  # what is made of a running fold may be made in its turns
+        # For a GPU: what is made of a running fold may be made in its turns, columns are apart.
+        self.follows = follows
         self.shared = Shared(())
         self.items: list[Group | Step] = []
         self.position: dict[Buffer, int] = {}
@@ -221,7 +227,7 @@ class Fuser:
                 self.items.append(item)
                 self.position.update(dict.fromkeys(map(self.root, item.outputs), at))
             else:
-                self.place(member_of(item, self.shared))
+                self.place(member_of(item, self.shared, self.follows))
         at = 1
         while at < len(self.items):
             at += not self.merge(at)

@@ -114,7 +114,17 @@ TABLE = {
     "batch norm's gradients": (
         None, batch_norm_gradients, f32(9, 6, 7, 5), f32(5), f32(9, 6, 7, 5)
     ),
-    "sum of the middle": (None, lambda x: x.sum(1), f32(6, 300, 10)),
+    "sum of the middle": (["column", "rows"], lambda x: x.sum(1), f32(6, 600, 10)),
+    "sums of two axes, one in between": (
+        ["column", "map"], lambda x: x.sum((0, 2)), f32(9, 5, 70, 8)
+    ),
+    "maxima of the middle, and what is made of them": (
+        None, lambda x: (x / x.max(1, keepdims=True), x.sum(1)), f32(6, 600, 10)
+    ),
+    "sum of the middle of bfloat16": (
+        None, lambda x: x.sum(1), f32(6, 300, 10).astype(fnp.bfloat16)
+    ),
+    "softmax along the middle": (None, lambda x: nn.softmax(x, axis=1), f32(6, 300, 10)),
     "argmax of rows": (["rows"], lambda x: fnp.argmax(x, 1), f32(100, 300)),
     "any and all": (None, lambda x: ((x > 0).any(1), (x > 5).all()), f32(50, 60)),
     "cumulative sums": (["column"], lambda x: fnp.cumsum(x, 1), f32(20, 30)),

@@ -351,8 +351,9 @@ def _chunked_columns(kernel: Kernel) -> CudaLaunch | None:
     if not isinstance(lead, For) or not zeros or kernel.scratch:
         return None
     chain = chain_of([lead])
-    columns = chain[1:]
-    if not columns or loops_in(chain[-1].body) or not all(map(independent, columns)):
+    columns = [loop for loop in chain[1:] if independent(loop)]
+    inside = [lead, *(loop for loop in chain[1:] if loop not in columns)]
+    if not columns or loops_in(chain[-1].body):
         return None
     combined: dict[Buffer, bool] = {}
     for node in chain[-1].body:
@@ -361,7 +362,7 @@ def _chunked_columns(kernel: Kernel) -> CudaLaunch | None:
     for node in statements(zeros):
         if not isinstance(node, Store) or node.target not in combined or not _is_start(node, lead):
             return None
-    body = in_registers([lead], chain[-1].body, combined)
+    body = in_registers(inside, chain[-1].body, combined)
     found = CudaLaunch(kernel.name, kernel, "column", columns, body, 0, MAP_THREADS)
     found.chunk = kernel.chunk
     found.threads = min(MAP_THREADS, max(-(-found.total // WARP), 1) * WARP)
