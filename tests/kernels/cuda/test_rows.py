@@ -44,7 +44,7 @@ def drawn(rows, width, dtype):
     return x.astype(fnp.bfloat16 if dtype == "bfloat16" else dtype)
 
 
-def agrees(f, x, target="sm_90"):
+def agrees(f, x, target="sm_90", kind="rows"):
     """The row of the one kernel that does f as NumPy does, whether or not memory is aligned."""
     with enable_x64():
         closed, inputs = traced(f, x)
@@ -57,7 +57,7 @@ def agrees(f, x, target="sm_90"):
     got, want = (a.astype(np.float64) for a in (found[0], want))
     np.testing.assert_allclose(got, want, rtol=rate, atol=rate)
     (kernel,) = program.kernels
-    assert kernel.launch.kind == "rows"
+    assert kernel.launch.kind == kind
     return kernel.launch
 
 
@@ -68,6 +68,45 @@ def test_rows_of_every_length(name, width):
     assert launch.row.again == 0 and launch.row.registers
     assert width % 2 == 0 or launch.row.wide == 1
     assert name != "softmax" or width not in (128, 1000, 1024, 1500) or launch.row.wide == 4
+
+
+@pytest.mark.parametrize("width", [1025, 1500, 8200, 9001])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_single_row(name, width):
+    launch = agrees(FUNCTIONS[name], drawn(1, width, "float32"), kind="block")
+    assert launch.row.again == 0 and launch.row.registers
+
+
+@pytest.mark.parametrize("width", [2, 100, 1024])
+def test_a_short_row_alone_stays_in_the_cache(width):
+    assert agrees(nn.softmax, drawn(1, width, "float32"), kind="block").row is None
+
+
+@pytest.mark.parametrize("over", [0, 4, 513])
+def test_a_single_row_at_the_limit(over):
+    launch = agrees(nn.softmax, drawn(1, WHOLE["sm_90"] + over, "float32"), kind="block")
+    assert launch.row.again == {0: 0, 4: 4, 513: 1}[over]
+
+
+@pytest.mark.parametrize("target", WHOLE)
+def test_folds_of_every_type_have_room_beside_what_is_kept(target):
+    """What a launch asks for, and the arrays of its text, are what a block can have together."""
+    kinds = "int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 bfloat16 float64".split()
+
+    def f(x):
+        parts = [x.astype(getattr(fnp, kind)).max(1) for kind in kinds]
+        return nn.softmax(x), fnp.argmax(x, 1), *parts
+
+    with enable_x64():
+        closed, _ = traced(f, np.ones((2, (1 << 17) + 1), np.float32))
+        kernels = cuda_program(closed, simplified, target=target).kernels
+    sizes = []
+    for kernel in kernels:
+        rooms = re.findall(r"cuda.shared.array\((\d+), (\w+)\)", kernel.text)
+        own = sum(int(n) * np.dtype(kind).itemsize for n, kind in rooms)
+        sizes.append((own, kernel.launch.shared))
+    assert max(own for own, _ in sizes) > 1024 and max(shared for _, shared in sizes) > 150_000
+    assert max(map(sum, sizes)) <= limits.most_shared(target)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])

@@ -20,6 +20,8 @@ from .limits import most_shared
 from .plan import (
     BLOCK_THREADS,
     MOST_WIDE,
+    WARP,
+    WARP_ROW,
     WIDE_BYTES,
     CudaLaunch,
     is_side_by_side,
@@ -33,8 +35,6 @@ _USUAL, _BY_WARP = 32, 64
 # Rows of so many words are done by blocks of 256 threads, longer ones by twice as many; of those
 # beyond, a multiprocessor has one at a time.
 _SHORT, _LONG = 32 * BLOCK_THREADS, 128 * BLOCK_THREADS
-# Bytes of shared memory that folds of warps take, at most.
-_ROOMS = 1024
 
 
 class Piece(NamedTuple):
@@ -128,9 +128,9 @@ def with_rows(launch: CudaLaunch, target: str) -> CudaLaunch:
     Args:
         target: the GPU, for what a block can share.
     """
-    loops = _loops(launch.body) if launch.kind == "rows" else []
-    if not loops:
-        return launch
+    loops = _loops(launch.body) if launch.kind in ("rows", "block") else []
+    if not loops or (launch.kind == "block" and loops[0].axis.extent <= WARP_ROW):
+        return launch  # a short row alone stays in the cache
     made = _made(launch, loops)
     read = _read(launch, loops)
     row = _fitting(launch, loops, read | made, target)
@@ -227,7 +227,7 @@ def _fitting(
     wider = max(max(sizes) // 4, 1)
     kept = {key[0] for key in values}
     others = sum(b.bytes for b in launch.scratch if b not in kept) * (launch.threads // launch.team)
-    room = 0 if by_warp else max(most_shared(target) - others - _ROOMS, 0)
+    room = 0 if by_warp else max(most_shared(target) - others - _rooms(launch.body), 0)
     most = (_BY_WARP if by_warp else _USUAL) // wider
     registers = min(each, most // words // wide * wide)
     shared = min(each - registers, room // (team * sum(sizes)) // wide * wide)
@@ -235,6 +235,14 @@ def _fitting(
     alone = not by_warp and extent * words > _LONG
     roomy = alone or wider > 1 or (full and wide == MOST_WIDE) or registers * words > _USUAL
     return Row(tuple(loops), wide, team, values, registers, shared, roomy)
+
+
+def _rooms(body: list[Node]) -> int:
+    """Bytes of shared memory that folds of warps take, at most: 32 values of a type, and places."""
+    accs = [acc for loop in loops_in(body) for acc in loop.accs]
+    kinds = {(acc.value_dtype.name, acc.value_dtype.itemsize) for acc in accs}
+    places = max((8 for acc in accs if acc.positional), default=0)
+    return WARP * (sum(size for _, size in kinds) + places)
 
 
 def _words(values: dict[Key, tuple[Buffer, IndexTuple, Axis]]) -> int:

@@ -60,7 +60,8 @@ class RowSource(CudaSource):
         if not row.values:
             return told
         own = count(row.registers, "element")
-        parts = [f"{own} of it in registers"] if row.registers else []
+        whose = "its row" if self.launch.kind == "block" else "it"
+        parts = [f"{own} of {whose} in registers"] if row.registers else []
         size = self.launch.shared
         parts += [f"{row.shared} in {size >> 10} KiB of shared memory"] if row.shared else []
         told += f", a thread {' and '.join(parts)}"
