@@ -27,7 +27,7 @@ from .attention_tiles import Blocks, tangents, tiled
 # The order of the axes for `attention_scores`.
 _OUTSIDE = {"query": (0, 2, 3, 1, 4), "key": (0, 2, 1, 3), "value": (0, 2, 1, 3)}
 # What the kernels of a GPU hold of a head in registers.
-_WIDEST = 128
+_WIDEST = 256
 _FLOATS = ("float32", "bfloat16", "float16")
 
 

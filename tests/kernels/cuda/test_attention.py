@@ -145,7 +145,7 @@ def test_extreme_scores():
 
 @pytest.mark.parametrize("what", ["dropout", "float64", "wide"])
 def test_what_has_no_kernel_of_the_whole_is_done_step_by_step(what):
-    xs = operands(rows=20, columns=30, width=200 if what == "wide" else 12)
+    xs = operands(rows=20, columns=30, width=300 if what == "wide" else 12)
     options = {}
     if what == "dropout":
         options = {"dropout_rate": 0.5, "dropout_key": fg.random.key(3)}

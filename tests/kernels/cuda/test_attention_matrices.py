@@ -6,6 +6,10 @@ import pytest
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import nn
+from funcgrad.errors import CompileError
+from funcgrad.ir.nests import Buffer
+from funcgrad.kernels.cuda import attention_cuts, limits
+from funcgrad.kernels.cuda.attention import Attention
 from funcgrad.kernels.cuda.emulator import Emulator
 from funcgrad.kernels.cuda.lanes import EmulationError
 
@@ -75,10 +79,8 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
-def test_values_and_gradients(name):
-    options, sizes = CASES[name]
+def with_gradients(options, sizes):
+    """Four kernels do an attention and its gradient, three of them by tensor cores."""
     xs = operands(**sizes)
 
     def loss(*xs):
@@ -88,6 +90,77 @@ def test_values_and_gradients(name):
     program = agrees(fg.grad(loss, (0, 1, 2), has_aux=True), *xs)
     assert [k.launch.kind for k in program.kernels].count("attention") == 4
     assert program.text.count("by tensor cores") == 3
+    return program
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_gradients(name):
+    with_gradients(*CASES[name])
+
+
+# What is cut as for many heads: the same, and heads of every kind of width.
+WIDE = {
+    "32 queries a warp": ({"is_causal": True}, {"width": 64, "values": 64, "rows": 130}),
+    "warps that share keys": (
+        {"is_causal": True}, {"width": 128, "values": 128, "rows": 150, "columns": 140}
+    ),
+    "rows that reach into the next bank": ({}, {"width": 80, "values": 112, "rows": 70}),
+    "a scale below zero": ({"scale": -0.3, "is_causal": True}, {"width": 96, "values": 96}),
+    "256 wide": ({"is_causal": True}, {"width": 256, "values": 256, "rows": 70, "columns": 130}),
+    "200 and 129 wide": ({"mask": MASK}, {"width": 200, "values": 129, "dtype": "bfloat16"}),
+    "192 wide, a window": (
+        {"local_window_size": (9, 3)},
+        {"width": 192, "values": 128, "rows": 200, "columns": 200, "heads": 2},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CASES, *WIDE])
+def test_values_and_gradients_as_for_many_heads(name, monkeypatch):
+    monkeypatch.setattr(attention_cuts, "WANTED_BLOCKS", 1)
+    with_gradients(*{**CASES, **WIDE}[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kib", [52, 99, 163])
+@pytest.mark.parametrize("width", [128, 256])
+def test_less_shared_memory_has_smaller_tiles(width, kib, monkeypatch):
+    monkeypatch.setitem(limits._MOST, (9, 0), kib)
+    monkeypatch.setattr(attention_cuts, "WANTED_BLOCKS", 1)
+    sizes = {"width": width, "values": width, "rows": 70}
+    program = with_gradients({"is_causal": True}, sizes)
+    shared = [k.launch.shared for k in program.kernels]
+    assert max(shared) <= kib << 10 and max(shared) > limits.PLAIN
+
+
+def attention_of(width):
+    given = Buffer((2, 300, 1, 40, width), np.dtype(np.float16), "x")
+    key = Buffer((2, 300, 40, width), np.dtype(np.float16), "y")
+    return Attention(None, {"query": given, "key": key, "value": key})
+
+
+def test_a_gpu_of_which_nothing_is_known():
+    with pytest.raises(CompileError, match="heads of 256 has 50 KiB of tiles.*sm_99.*than 48"):
+        attention_cuts.cut_of(attention_of(256), "keys", "sm_99", 3)
+
+
+@pytest.mark.parametrize("step", attention_cuts.OWN)
+@pytest.mark.parametrize("target", ["sm_80", "sm_86", "sm_90", "sm_99"])
+def test_cuts_fit_for_every_width(step, target):
+    """Whatever a head's width is, there is a cut that fits, with what it has within its bounds."""
+    for width in range(1, 257 if target != "sm_99" else 201):
+        a = attention_of(width)
+        stats = 3 * (step == "keys")
+        cut = attention_cuts.cut_of(a, step, target, stats)
+        rooms = attention_cuts.rooms_of(a, cut, step, stats)
+        assert 4 * rooms.words <= limits.most_shared(target)
+        last = max(rooms.tiles.values(), key=lambda room: room.offset)
+        assert last.offset + last.pitch * last.rows <= rooms.stats
+        assert rooms.stats + stats * cut.tile + rooms.span * cut.twice <= rooms.words
+        assert all(room.wide >= width or room.name in ("weights", "slopes")
+                   for room in rooms.tiles.values())  # fmt: skip
 
 
 @pytest.mark.slow
@@ -113,8 +186,7 @@ def test_many_heads_have_larger_blocks(width):
         nn.dot_product_attention,
         *operands(rows=3, columns=5, width=width, values=width, batch=17, heads=8, shared=8),
     )
-    threads = {16: 128, 80: 256}[width]
-    assert f"a block of {threads} threads has 128 queries" in program.text
+    assert "a block of 128 threads has 128 queries" in program.text
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,14 @@ class Attention:
         others = {"bias", "mask", "query_lengths", "key_lengths"} & set(self.given)
         return not others and (left is None or self.rows <= self.columns + left)
 
+    def width_of(self, name: str) -> int:
+        """Numbers of a row of an operand, or of its cotangent."""
+        return self.width if name.removeprefix("d_") in ("query", "key") else self.values
+
     def strides(self, name: str) -> tuple[int, int, int, int, int]:
         """Elements from one to the next batch, head, member of a group, row and number."""
         name = name.removeprefix("d_")
-        width = self.width if name in ("query", "key") else self.values
+        width = self.width_of(name)
         if name in ("key", "value"):
             row = self.heads * width
             return self.columns * row, width, 0, row, 1
@@ -93,35 +97,47 @@ class Attention:
 
 
 def attention_launches(
-    computation: Any, name: str, reads: list[Buffer], writes: list[Buffer], library: CudaLibrary
+    computation: Any,
+    name: str,
+    reads: list[Buffer],
+    writes: list[Buffer],
+    library: CudaLibrary,
+    target: str,
 ) -> tuple[list[ProductLaunch], list[Buffer]]:
-    """The launches of an attention or of its gradient, and the memory they need between."""
+    """The launches of an attention or of its gradient, and the memory they need between.
+
+    Args:
+        target: the GPU, for what a block can share.
+    """
     names = [*computation.names]
     if computation.kernel == "attention":
         a = Attention(computation, dict(zip(names, reads, strict=True)))
-        return [_forward(a, name, [*reads, *writes], library)], []
+        return [_forward(a, name, [*reads, *writes], library, target)], []
     from .attention_gradient import gradient_launches
 
     names += ["out", "top", "total", "ct"]
     a = Attention(computation, dict(zip(names, reads, strict=True)))
     moved = dict(zip(computation.moving, writes, strict=True))
-    return gradient_launches(a, name, moved, library)
+    return gradient_launches(a, name, moved, library, target)
 
 
-def _forward(a: Attention, name: str, params: list[Buffer], library: CudaLibrary) -> ProductLaunch:
+def _forward(
+    a: Attention, name: str, params: list[Buffer], library: CudaLibrary, target: str
+) -> ProductLaunch:
     """The launch of the values."""
-    rows, threads, out = SIDE, THREADS, params[-3]
+    rows, threads, out, shared = SIDE, THREADS, params[-3], 0
     if a.by_tensor_cores:
-        from .attention_matrices import cut_of
+        from .attention_cuts import cut_of
         from .attention_matrices_forward import ForwardMatrices
 
-        cut = cut_of(a, "forward")
+        cut = cut_of(a, "forward", target)
         rows, threads = cut.rows, cut.threads
-        text = ForwardMatrices(a, library, cut).whole(name)
+        written = ForwardMatrices(a, library, cut, "forward")
+        text, shared = written.whole(name), written.room.asked_for
     else:
         text = Forward(a, library, out.dtype).whole(name)
     blocks = a.batch * a.heads * a.group * -(-a.rows // rows)
-    return ProductLaunch(name, "attention", blocks, threads, params, text)
+    return ProductLaunch(name, "attention", blocks, threads, params, text, shared=shared)
 
 
 class Tiles:

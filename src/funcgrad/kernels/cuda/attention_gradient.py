@@ -12,21 +12,24 @@ from __future__ import annotations
 from ...ir.nests import Buffer
 from ..emit.source_ops import Text
 from .attention import ACROSS, DEPTH, EACH, FLOAT32, PITCH, SIDE, THREADS, Attention, Tiles
-from .attention_matrices import cut_of
-from .attention_matrices_gradient import GradientMatrices
 from .plan import WARP
 from .products import ProductLaunch
 from .words import CudaLibrary
 
 
 def gradient_launches(
-    a: Attention, name: str, moved: dict[str, Buffer], library: CudaLibrary
+    a: Attention, name: str, moved: dict[str, Buffer], library: CudaLibrary, target: str
 ) -> tuple[list[ProductLaunch], list[Buffer]]:
     """The launches, and the memory they need between.
 
     Args:
         moved: where the cotangents go, by the name of the operand.
+        target: the GPU, for what a block can share.
     """
+    if a.by_tensor_cores:
+        from .attention_matrices_gradient import matrix_launches
+
+        return matrix_launches(a, name, moved, library, target)
     delta = Buffer((a.batch * a.heads * a.group * a.rows,), FLOAT32, "delta")
     heads = a.batch * a.heads
     given = [b for n, b in a.given.items() if n != "out"]
@@ -35,15 +38,9 @@ def gradient_launches(
     def add(step: str, params: list[Buffer], times: int, extent: int) -> None:
         """A launch whose blocks share the positions of so many heads."""
         own = f"{name}_{step}"
-        if a.by_tensor_cores:
-            cut = cut_of(a, step)
-            rows, threads = cut.rows, cut.threads
-            text = getattr(GradientMatrices(a, library, cut, moved), step)(own)
-        else:
-            rows, threads = SIDE, THREADS
-            text = getattr(Gradient(a, library, moved), step)(own)
-        blocks = times * -(-extent // rows)
-        found.append(ProductLaunch(own, "attention", blocks, threads, params, text))
+        text = getattr(Gradient(a, library, moved), step)(own)
+        blocks = times * -(-extent // SIDE)
+        found.append(ProductLaunch(own, "attention", blocks, THREADS, params, text))
 
     if {"query", "key"} & set(moved):
         params = [a.given["out"], a.given["ct"], delta]

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from .attention import MASKED
-from .attention_matrices import Matrices, padded
+from .attention_matrices import Matrices
 from .words import ALL_LANES
 
 
@@ -22,7 +22,7 @@ class ForwardMatrices(Matrices):
     def whole(self, name: str) -> str:
         """The kernel."""
         a, cut = self.a, self.cut
-        self.prepare(["query"], ["key", "value"], "row", a.group > 1)
+        self.prepare("row", a.group > 1)
         if a.group == 1:
             self.line("group = 0")
         self.rows_at()
@@ -65,7 +65,7 @@ class ForwardMatrices(Matrices):
     def _softmax(self) -> None:
         """Weights in the place of scores, and what was summed before scaled to the new maximum."""
         most = self.ops.helper("maximum_float32")
-        tile, width = self.cut.tile, padded(self.a.values)
+        tile, width = self.cut.tile, self.columns(self.a.values)
         self.line(f"for i in range({self.cut.high}):", 2)
         self.line("for half in range(2):", 3)
         self.line("new = best[2 * i + half]", 4)
@@ -74,7 +74,8 @@ class ForwardMatrices(Matrices):
         self.line(f"new = {most}(new, s[{tile // 2} * i + {place}])", 5)
         self.folded("new", most, 4)
         # Scores of -inf alone have no largest one to be compared with.
-        self.line(f"known = new if new > {self.number(-np.inf)} else {self.number(0)}", 4)
+        times = f" * {self.factor}" if self.late else ""
+        self.line(f"known = (new if new > {self.number(-np.inf)} else {self.number(0)}){times}", 4)
         self.line(f"before = {self.weight('best[2 * i + half]', 'known')}", 4)
         self.line("best[2 * i + half] = new", 4)
         self.line("sum = total_of[2 * i + half] * before", 4)
@@ -95,7 +96,9 @@ class ForwardMatrices(Matrices):
         self.line("r = row + own_row + 8 * k", 2)
         self.line(f"if turn == 0 and r < {self.a.rows}:", 2)
         best = "best[k]"
-        if not self.natural:
+        if self.late:
+            best = f"best[k] * {self.number(self.a.computation.pattern.scale)}"
+        elif not self.natural:
             natural = f"best[k] * {self.number(math.log(2))}"
             masked = self.number(MASKED)
             best = f"{masked} if best[k] == {masked} else {natural}"

@@ -70,6 +70,10 @@ INSTRUCTIONS = {
     # The first of two is the lower half of the word.
     "pack_float16": Instruction("cvt.rn.f16x2.f32 $0, $2, $1;", ("uint32",), _FLOATS),
     "pack_bfloat16": Instruction("cvt.rn.bf16x2.f32 $0, $2, $1;", ("uint32",), _FLOATS),
+    # A number of which LLVM does not know that it is the same in each turn of a loop: what follows
+    # from it is worked out again, where keeping it would take registers.
+    "again": Instruction("mov.b64 $0, $1;", ("int64",), ("int64",), together=True),
+    "log2_quick": Instruction("lg2.approx.ftz.f32 $0, $1;", ("float32",), ("float32",)),
     "exp2_quick": Instruction("ex2.approx.ftz.f32 $0, $1;", ("float32",), ("float32",)),
 }
 

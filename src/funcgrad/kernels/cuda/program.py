@@ -190,7 +190,7 @@ def cuda_program(
             kernels += made
             continue
         if isinstance(step, LibraryCall):
-            made = _by_hand(around, step, len(kernels), library, rooms, around is block)
+            made = _by_hand(around, step, len(kernels), library, rooms, target, around is block)
             steps[id(step)] = made
             # Launches of one text are one kernel.
             kernels += {k.name: k for k in made}.values()
@@ -308,11 +308,11 @@ def _sort(block: Block, step: LibraryCall, name: str, library: CudaLibrary) -> l
 
 
 def _attention(
-    block: Block, step: LibraryCall, name: str, library: CudaLibrary
+    block: Block, step: LibraryCall, name: str, library: CudaLibrary, target: str
 ) -> list[CudaKernel]:
     """The kernels of an attention or of its gradient, with the memory that they need."""
-    computation = step.eqn.params["computation"]
-    found, step.scratch = attention_launches(computation, name, step.reads, step.writes, library)
+    computation, ends = step.eqn.params["computation"], (step.reads, step.writes)
+    found, step.scratch = attention_launches(computation, name, *ends, library, target)
     notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
     return [CudaKernel.of(launch, library, notes) for launch in found]
 
@@ -351,21 +351,23 @@ def _convolution(
 
 
 def _by_hand(
-    block: Block, step: LibraryCall, at: int, library: CudaLibrary, rooms: Rooms, outermost: bool
+    block: Block,
+    step: LibraryCall,
+    at: int,
+    library: CudaLibrary,
+    rooms: Rooms,
+    target: str,
+    outermost: bool,
 ) -> list[CudaKernel]:
     """The kernels of a step that is written by hand, named by what it is and a number."""
     what = step.kernel.stages[0].function.partition("_")[0]
     name = f"{what}{at}"
     if what == "convolution":
         return _convolution(block, step, name, library, rooms, outermost)
-    return _BY_HAND[what](block, step, name, library)
-
-
-_BY_HAND: dict[str, Callable[[Block, LibraryCall, str, CudaLibrary], list[CudaKernel]]] = {
-    "sort": _sort,
-    "top": _sort,
-    "attention": _attention,
-}
+    if what == "attention":
+        return _attention(block, step, name, library, target)
+    assert what in ("sort", "top"), what
+    return _sort(block, step, name, library)
 
 
 def _outline(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:

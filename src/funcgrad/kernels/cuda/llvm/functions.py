@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ....errors import CompileError
 from .arithmetic import Arithmetic
 from .natural import naturals
+from .unrolling import turns_written
 from .values import BOOL, INT64, KINDS, UINT64, Kind, Pointer, Value, constant, literal
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ Argument = Value | Pointer
 _NUMBERS = {"np.inf": inf, "np.nan": nan}
 # Calls that are cheap and read no memory: both sides of a choice may make them.
 _QUICK = {*KINDS, "bool", "abs", "min", "max"}
-# Turns of a loop over what a launch asks for that are written out: where it only moves numbers,
-# many are on their way at once; where it computes, two keep the machine busy.
-_MOVING, _COMPUTING = 8, 2
 
 
 class Function(Arithmetic):
@@ -308,21 +306,9 @@ class Function(Arithmetic):
         self.start(end)
 
     def _written_out(self, node: ast.For) -> str:
-        """What makes LLVM write out a loop over an array that shall lie in registers.
-
-        One over what a launch asks for is long: a few turns of it are.
-        """
-        assert isinstance(node.target, ast.Name)
-        turns = 0
-        for x in ast.walk(node):
-            if isinstance(x, ast.Subscript) and isinstance(x.value, ast.Name):
-                p = self.arrays.get(x.value.id)
-                if p is None or not _names(x.slice, node.target.id):
-                    continue
-                if p.space == "local":
-                    return f", !llvm.loop {self.module.unrolled()}"
-                turns = _turns_of(node) if "asked_for" in p.code else turns
-        return f", !llvm.loop {self.module.unrolled(turns)}" if turns else ""
+        """What makes LLVM write out a loop."""
+        turns = turns_written(node, self.arrays)
+        return "" if turns is None else f", !llvm.loop {self.module.unrolled(turns)}"
 
     # Expressions.
 
@@ -479,16 +465,6 @@ def _meet(what: str, first: Kind, then: Kind) -> None:
     """What was of one type gets a value of another one; places hold all integers but large ones."""
     if first != then and (first != INT64 or not then.is_integer or then == UINT64):
         raise CompileError(f"{what} is {first.name}, then {then.name}")
-
-
-def _turns_of(node: ast.For) -> int:
-    """How many turns are written out of a loop over what a launch asks for."""
-    calls = [dotted(x.func) for x in ast.walk(node) if isinstance(x, ast.Call)]
-    return _MOVING if all(n == "range" or n.startswith("load_") for n in calls) else _COMPUTING
-
-
-def _names(node: ast.expr, name: str) -> bool:
-    return any(isinstance(x, ast.Name) and x.id == name for x in ast.walk(node))
 
 
 def _is_quick(node: ast.expr) -> bool:
