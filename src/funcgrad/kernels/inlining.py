@@ -117,6 +117,7 @@ class Inlining:
         for atom in self.jaxpr.outvars:
             if not isinstance(atom, Literal):
                 readers.setdefault(atom, []).append((atom, None, 0))
+        self._without_unread(readers)
         if self.values.halves:
             self._through_views(readers)
         return readers
@@ -130,6 +131,16 @@ class Inlining:
                 if isinstance(source, Var) and var.aval.size == 1 == source.aval.size:
                     others = [r for r in readers.get(source, []) if r[0] is not var]
                     readers[source] = [*others, *readers.get(var, [])]
+
+    def _without_unread(self, readers: Readers) -> None:
+        """Take back who reads for a view that nobody reads: its readers found what is below."""
+        for eqn in reversed(self.jaxpr.eqns):
+            rule = self.values.rules[eqn.outvars[0]] if eqn.outvars else None
+            if isinstance(rule, View) and eqn.outvars[0] not in readers:
+                source = eqn.invars[rule.operand]
+                if not isinstance(source, Literal) and source in readers:
+                    rest = [r for r in readers.pop(source) if r[0] is not eqn.outvars[0]]
+                    readers.update({source: rest} if rest else {})
 
     def _reads(self, eqn: Eqn, var: Var, rule: Any) -> dict[Var, int | None]:
         sources = [a for a in eqn.invars if not isinstance(a, Literal)]

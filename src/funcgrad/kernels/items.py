@@ -23,12 +23,29 @@ Backwards = tuple[tuple[int, ...], ...]
 LibraryBuilder = Callable[[Library, Eqn, Backwards], LibraryKernel | None]
 
 
+class Part(NamedTuple):
+    """Elements of a buffer that are an operand or a result: its shape, and how it lies there.
+
+    Attributes:
+        start: elements of the buffer before its first; `strides`: between neighbours of each axis.
+    """
+
+    shape: tuple[int, ...]
+    start: int
+    strides: tuple[int, ...]
+
+
 class ByHand(NamedTuple):
-    """A kernel of the library, and what it reads for each operand of the eqn."""
+    """A kernel of the library, and what it reads for each operand of the eqn.
+
+    Attributes:
+        parts: of each operand which part of what is read it is; None: all of it, in order.
+    """
 
     kernel: LibraryKernel
     sources: tuple[Atom, ...]
     backwards: Backwards
+    parts: tuple[Part | None, ...] = ()
 
 
 @dataclass(eq=False)

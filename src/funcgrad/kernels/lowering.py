@@ -58,7 +58,7 @@ from .products import Added, Products, products
 from .rules import Chosen, TooManyPlaces, as_map, index_key, rule_shape
 from .storage import storage_shape
 from .sums import add_in_place
-from .views import backwards, strided, unmoved
+from .views import backwards, parts, strided, unmoved
 
 # Places at which one inlined value may be read: what reads its own parts doubles at every step.
 _MOST_PLACES = 128
@@ -110,8 +110,6 @@ class Definitions:
         # Of results of branches, what they are made of; of other branches, why they are steps.
         self.chosen: dict[Var, Chosen] = {}
         self.why: dict[int, str] = {}
-        # Branches that change few of many elements of an operand.
-        self.updating: set[int] = set()
         self._guards: list[Expr | None] = [None]
         self._places: Counter[Var] = Counter()
         self._memo: dict[Any, tuple[Expr, Any]] = {}
@@ -300,8 +298,8 @@ class Definitions:
             if wants_fold(lowered, left, right, eqn.outvars[0].aval.dtype, self.halves):
                 lowered = as_fold(lowered, left, right)
             else:
-                views = partial(strided, self, starts=not self.halves)
-                lowered = products(lowered, eqn.invars, views)
+                views = partial(strided, self)
+                lowered = products(lowered, eqn.invars, views, 16 if self.halves else 0)
         several: Any = lowered if lowered.__class__ is list else [lowered] * count
         return [as_map(rule, v.aval) for rule, v in zip(several, eqn.outvars, strict=False)]
 
@@ -312,7 +310,8 @@ class Definitions:
             sources, back = zip(*sides, strict=True)
             kernel = self.library(what, eqn, back)
             if kernel is not None:
-                return ByHand(kernel, sources, back)
+                read, lie = parts(self, sources, kernel.parts)
+                return ByHand(kernel, read, back, lie)
         return what.otherwise
 
     # Nests.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from math import gcd
 from typing import NamedTuple
 
 from ..ir.jaxpr import Atom, Eqn, Var
@@ -64,12 +65,14 @@ class Added(NamedTuple):
     """Products that are formed where they are added to something; see `sums`."""
 
 
-def products(c: Contract, operands: Sequence[Atom], strided: Views) -> Products:
+def products(c: Contract, operands: Sequence[Atom], strided: Views, moved: int = 0) -> Products:
     """A contraction of two operands as matrix products.
 
     Args:
         strided: what an operand is a view of; if asked for, also of values of another dtype, which
             integers of 8 and 16 bits are read as.
+        moved: bytes that are moved at once of 16-bit floats, whose products take several times as
+            long without that: what lies so in memory of its own is not read where it does not.
     """
     shapes: list[tuple[int, ...]] = [a.aval.shape for a in operands]
     sides: list[list[Side]] = []
@@ -83,6 +86,8 @@ def products(c: Contract, operands: Sequence[Atom], strided: Views) -> Products:
         steps = dict(zip(order, contiguous([shape[a] for a in order]), strict=True))
         copy = Side(atom, tuple(steps[a] for a in range(len(shape))), order=order)
         view = strided(atom, False)
+        if view is not None and _loses(view, shape, moved):
+            view = None
         plain = [Side(x.source, x.strides, x.start) for x in (held, view) if x is not None]
         sides.append([*plain, Side(atom, contiguous(shape)), copy])
     for chosen in sorted(product(*sides), key=copies):
@@ -97,6 +102,19 @@ def products(c: Contract, operands: Sequence[Atom], strided: Views) -> Products:
             gemm = gemm._replace(given=(left, right) if pairs else None, starts=starts)
             return Products(gemm, chosen)
     raise AssertionError("copies lie as matrix products take them")
+
+
+def _loses(view: Strided, shape: Sequence[int], moved: int) -> bool:
+    """Whether fewer bytes of a part can be moved at once than of a copy of it."""
+    size = view.source.aval.dtype.itemsize
+    if not moved or size > 2:
+        return False
+
+    def divisor(start: int, strides: Sequence[int]) -> int:
+        steps = [s for n, s in zip(shape, strides, strict=True) if n > 1 and s > 1]
+        return gcd(moved, *(size * s for s in (start, *steps)))
+
+    return divisor(view.start, view.strides) < divisor(0, contiguous(shape))
 
 
 def copies(sides: Sequence[Side]) -> int:

@@ -23,7 +23,7 @@ from .chunks import CPU, Division
 from .contract import gemm_kernel, gemm_outline, looped_kernel
 from .counters import counted
 from .fuse import Fuser, Group, reads_of
-from .items import Backwards, ByHand, LibraryBuilder, Nest, Program, Step
+from .items import Backwards, ByHand, LibraryBuilder, Nest, Part, Program, Step
 from .layouts import arrange
 from .library import LibraryKernel
 from .library.fft_tables import Table
@@ -67,6 +67,8 @@ class LibraryCall:
         gemm: what a matrix product does.
         sum: the eqn that adds products to the last of what is read, whose memory the result is.
         backwards: of each operand of the eqn, the axes along which what is read lies backwards.
+        parts: of each operand, which part of what is read it is, and `placed`: of each result,
+            which part of what is written; None, or none at all: all of it, in order.
         tables: constants of the kernel itself.
         ready: how many of its stages a loop around it does once, before its first turn; what they
             leave in scratch is kept for all turns.
@@ -82,6 +84,8 @@ class LibraryCall:
     tables: list[Buffer] = field(default_factory=lambda: [])
     ready: int = 0
     sum: Eqn | None = None
+    parts: tuple[Part | None, ...] = ()
+    placed: tuple[Part | None, ...] = ()
 
 
 @dataclass(eq=False)
@@ -359,7 +363,7 @@ class Builder:
             make = gemm_outline if self.division.outlines else gemm_kernel
             return self._library_call(make(what, self._fresh()), item, block, what)
         if isinstance(what, ByHand):
-            return self._library_call(what.kernel, item, block, backwards=what.backwards)
+            return self._library_call(what.kernel, item, block, None, what)
         if isinstance(what, Region):
             return getattr(self, f"_{what.kind}")(item, what.parts)
         return self._host(item)
@@ -376,13 +380,14 @@ class Builder:
         item: Step,
         block: Block,
         gemm: Gemm | None = None,
-        backwards: Backwards = (),
+        by_hand: ByHand | None = None,
     ) -> LibraryCall:
         tables = [self._table(table, block) for table in kernel.tables]
         scratch, reads, writes = scratch_of(kernel), item.inputs, item.outputs
-        return LibraryCall(
-            kernel, reads, writes, scratch, item.eqn, gemm, backwards, tables, sum=item.sum
-        )
+        call = LibraryCall(kernel, reads, writes, scratch, item.eqn, gemm, (), tables, sum=item.sum)
+        if by_hand is not None:
+            call.backwards, call.parts = by_hand.backwards, by_hand.parts
+        return call
 
     def _table(self, table: Table, block: Block) -> Buffer:
         return self._kept(table.values(), block)

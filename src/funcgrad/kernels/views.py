@@ -7,6 +7,7 @@ index of the load says how the value lies in what it loads from, and so on from 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,8 +24,10 @@ from ..ir.loops import (
     View,
     axis_index,
     flat_index,
+    split_index,
 )
 from ..ir.nests import offset_of
+from .items import Part
 
 if TYPE_CHECKING:
     from .lowering import Definitions
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 # Bytes of what lies side by side in a part of a value, below which it is copied: products read a
 # side several times, and of what lies between they would bring a part each time.
 _SIDE_BY_SIDE = 128
+# A GPU brings so many bytes at least.
+_SECTOR = 32
 
 
 def backwards(values: Definitions, atom: Atom) -> tuple[Atom, tuple[int, ...]]:
@@ -81,6 +86,11 @@ def strided(
     index: IndexTuple = tuple(axis_index(a) for a in axes)
     source, offset = atom, flat_index(index, atom.aval.shape)
     found = None if isinstance(values.rules.get(atom), Map) else (source, offset)
+    if isinstance(rule := values.rules.get(atom), View):
+        # The same memory under another shape; what it is a view of in turn may be a part.
+        below = memory_of(values, atom)
+        if not isinstance(below, Literal) and below.aval.dtype == atom.aval.dtype:
+            source, index = below, split_index(offset, below.aval.shape)
     while isinstance(rule := values.rules.get(source), Map):
         trial = rule.at(index)
         if converted and isinstance(trial, Apply) and trial.op == "cast":
@@ -96,7 +106,9 @@ def strided(
             break
         source, index = below, trial.index
         if (starts or not offset.const) and min(offset.axes.values(), default=0) >= 0:
-            fits = _is_whole(values, source, atom) and not _is_scattered(atom, source, offset)
+            fits = _is_whole(values, source, atom) and not _is_scattered(
+                values, atom, source, offset
+            )
             found = (source, offset) if fits else found
     if found is None:
         return None
@@ -104,7 +116,29 @@ def strided(
     return Strided(source, offset.const, tuple(offset.axes.get(a, 0) for a in axes))
 
 
-def _is_scattered(atom: Atom, source: Var, offset: Affine) -> bool:
+def parts(
+    values: Definitions, operands: Sequence[Atom], which: Sequence[int]
+) -> tuple[tuple[Atom, ...], tuple[Part | None, ...]]:
+    """What a kernel reads for its operands, and which part of it each of them is.
+
+    Args:
+        which: operands that may be parts of what is read, with a last axis side by side.
+    """
+    sources: list[Atom] = []
+    found: list[Part | None] = []
+    for k, atom in enumerate(operands):
+        shape, view = atom.aval.shape, strided(values, atom) if k in which else None
+        beside = view is not None and (view.strides[-1] == 1 or shape[-1] == 1)
+        if view is None or not beside or view.source.aval.size == atom.aval.size:
+            sources.append(atom)
+            found.append(None)
+        else:
+            sources.append(view.source)
+            found.append(Part(shape, view.start, (*view.strides[:-1], 1)))
+    return tuple(sources), tuple(found)
+
+
+def _is_scattered(values: Definitions, atom: Atom, source: Var, offset: Affine) -> bool:
     """Whether a part of a value lies there in short pieces."""
     if atom.aval.size >= source.aval.size:
         return False
@@ -113,7 +147,8 @@ def _is_scattered(atom: Atom, source: Var, offset: Affine) -> bool:
         if step != run:
             break
         run *= axis.extent
-    return run * source.aval.dtype.itemsize < _SIDE_BY_SIDE
+    least = _SECTOR if values.halves else _SIDE_BY_SIDE
+    return run * source.aval.dtype.itemsize < least
 
 
 def _is_whole(values: Definitions, source: Var, reader: Var) -> bool:

@@ -187,3 +187,89 @@ def test_the_cpu_shares_the_scores_of_both_passes():
     text = str(simplified(fg.make_jaxpr(fg.grad(loss, (0, 1, 2)))(*xs)))
     assert text.count("= dot_general") == 6 and text.count("= exp") == 1
     assert "fused" not in text
+
+
+def of_one_product(heads, shared, width, order):
+    """A layer whose queries, keys and values are parts of one product, in some order of axes."""
+
+    def split(p, n, t):
+        ends = np.cumsum([heads * width, shared * width])
+        parts = fnp.split(p, [int(e) for e in ends], -1)
+        return [x.reshape(n, t, -1, width) for x in parts]
+
+    def parts_of_heads(p, n, t):
+        p = p.reshape(n, t, 3, heads, width)
+        return [p[:, :, k] for k in range(3)]
+
+    def in_heads(p, n, t):
+        p = p.reshape(n, t, heads, 3, width)
+        return [p[:, :, :, k] for k in range(3)]
+
+    cut = {"split": split, "parts of heads": parts_of_heads, "in heads": in_heads}[order]
+
+    def loss(x, w, b):
+        q, k, v = cut(x @ w + b, *x.shape[:2])
+        y = nn.dot_product_attention(q, k, v, is_causal=True)
+        return fnp.sin(y.astype(np.float32)).sum()
+
+    return loss
+
+
+PACKED = {
+    "side by side": (2, 2, 16, "split"),
+    "heads that share keys": (4, 2, 8, "split"),
+    "one axis for three": (2, 2, 16, "parts of heads"),
+    "inside of heads": (2, 2, 16, "in heads"),
+    "of an odd width": (2, 1, 17, "split"),
+    "of a width of 12": (2, 2, 12, "parts of heads"),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, fnp.bfloat16])
+@pytest.mark.parametrize("name", PACKED)
+def test_parts_of_one_product_are_read_and_written_where_they_lie(name, dtype):
+    heads, shared, width, order = PACKED[name]
+    columns = (heads + 2 * shared) * width
+    x, w, b = ((drawn(*s) / 4).astype(dtype) for s in ((2, 21, 24), (24, columns), (columns,)))
+    loss = of_one_product(heads, shared, width, order)
+    program = agrees(*traced(fg.grad(loss, (0, 1, 2)), x, w, b))
+    attending = [k for k in program.kernels if k.launch.kind == "attention"]
+    forward, _, queries, keys = attending
+    assert len({*forward.params[:3]}) == len({*queries.params[:3]}) == 1
+    assert queries.params[-1] is keys.params[-1] is keys.params[-2]
+    (source,) = {*forward.params[:3]}
+    assert source.size == 2 * 21 * columns == keys.params[-1].size
+    # What makes the bias, the loss's slope, and a bias's cotangent: nothing that copies.
+    others = [k.launch.kernel for k in program.kernels if hasattr(k.launch, "kernel")]
+    assert not any(k.copies for k in others)
+
+
+def test_parts_of_few_bytes_are_copied():
+    x, w, b = drawn(1, 16, 8), drawn(8, 36), drawn(36)
+    program = agrees(*traced(of_one_product(3, 3, 4, "in heads"), x, w, b))
+    (forward,) = [k for k in program.kernels if k.launch.kind == "attention"]
+    assert len({*forward.params[:3]}) == 3
+
+
+def test_parts_that_others_read_too_are_written_apart():
+    x, w = drawn(2, 21, 24), drawn(24, 96)
+
+    def loss(x, w):
+        p = (x @ w).reshape(2, 21, 3, 2, 16)
+        q, k, v = (p[:, :, i] for i in range(3))
+        return fnp.sin(nn.dot_product_attention(q, fnp.tanh(k), v)).sum()
+
+    program = agrees(*traced(fg.grad(loss, (0, 1)), x, w))
+    *_, queries, keys = [k for k in program.kernels if k.launch.kind == "attention"]
+    assert queries.params[-1] is not keys.params[-1]
+
+
+def test_one_head_of_keys_for_all_is_no_copy():
+    q, k = drawn(2, 20, 4, 16), drawn(2, 30, 1, 16)
+
+    def f(q, k):
+        wide = fnp.broadcast_to(k, (2, 30, 4, 16))
+        return nn.dot_product_attention(q, wide, wide)
+
+    program = agrees(*traced(f, q, k))
+    assert [kernel.launch.kind for kernel in program.kernels] == ["attention"]

@@ -228,6 +228,28 @@ def test_attention_keeps_its_sums_in_registers(width, heads, dtype, target):
 
 
 @needs_extra
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "target"), [("float32", "sm_90"), ("bfloat16", "sm_80")])
+def test_attention_of_parts_of_a_product_keeps_its_sums_in_registers(dtype, target):
+    kind = fnp.bfloat16 if dtype == "bfloat16" else dtype
+    x, w = np.ones((2, 256, 256), kind), np.ones((256, 768), kind)
+
+    def loss(x, w):
+        p = (x @ w).reshape(2, 256, 3, 4, 64)
+        y = nn.dot_product_attention(p[:, :, 0], p[:, :, 1], p[:, :, 2], is_causal=True)
+        return y.astype(np.float32).sum()
+
+    made = fg.jit(fg.value_and_grad(loss, (0, 1))).lower(x, w).compile(target=target)
+    kernels = [k for k in made.kernels if k.kind == "attention"]
+    assert len(kernels) == 4
+    for kernel in kernels:
+        assert not kernel.spills and ".local" not in kernel.ptx, kernel
+        by_cores = dtype != "float32" and not kernel.name.endswith("delta")
+        for instruction in ("mma.sync.aligned.m16n8k16", "ldmatrix.sync", "cp.async.cg"):
+            assert (instruction in kernel.ptx) == by_cores
+
+
+@needs_extra
 def test_kernels_that_differ_in_names_alone_are_compiled_once(monkeypatch):
     made = []
     assembly = adapter._assembly

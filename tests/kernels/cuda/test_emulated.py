@@ -220,6 +220,9 @@ TABLE = {
         ["product"], lambda x, y: x.T @ y.T, f32(50, 70), f32(90, 50)
     ),
     "product of its own": (["product"], lambda x: x @ x.T, f32(45, 33)),
+    "product of parts": (
+        ["product"], lambda x, y: x[3:, 5:40] @ y[:35, 2:], f32(70, 50), f32(50, 90)
+    ),
     "product, long": (["product", "parts"], lambda x, y: x.T @ y, f32(1100, 20), f32(1100, 40)),
     "products of a batch": (
         ["product", "map"], lambda x, y: fnp.einsum("abij,bjk->abik", x, y), f32(2, 3, 20, 17),

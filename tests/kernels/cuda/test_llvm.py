@@ -6,7 +6,7 @@ from hypothesis import given
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-from funcgrad import lax, nn
+from funcgrad import grad, lax, nn
 from funcgrad.config import enable_x64
 from funcgrad.control.jit import simplified_for_gpu as simplified
 from funcgrad.errors import CompileError
@@ -99,6 +99,20 @@ def test_attention(dtype, width, wanted, monkeypatch):
 
     for got, want in both(monkeypatch, *traced(fg.grad(f, (0, 1, 2), has_aux=True), x, x, x)):
         np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=4e-3, atol=4e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_attention_of_parts_of_a_product(dtype, monkeypatch):
+    x, w = f32(1, 40, 24).astype(dtype), f32(24, 3 * 24).astype(dtype)
+
+    def loss(x, w):
+        p = (x @ w).reshape(1, 40, 3, 2, 12)
+        y = nn.dot_product_attention(p[:, :, 0], p[:, :, 1], p[:, :, 2], is_causal=True)
+        return fnp.sin(y.astype(np.float32)).sum()
+
+    for got, want in both(monkeypatch, *traced(grad(loss, (0, 1)), x, w)):
+        np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.slow

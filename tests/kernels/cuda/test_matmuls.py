@@ -76,6 +76,53 @@ def test_products(name, lt):
     assert lt.calls and not [x for x in lt.driver.log if "product" in str(x)]
 
 
+def halves_multiplied(x, y):
+    first, second = fnp.split((x @ y).reshape(-1), 2)
+    return first.reshape(32, 40) @ second.reshape(40, 32)
+
+
+# name: function, operands, bytes that divide where the sides begin
+PARTS = {
+    "columns": (lambda x, y: x[:, 10:90] @ y, (70, 100), (80, 30), 8),
+    "rows": (lambda x, y: x[10:90] @ y, (100, 70), (70, 30), 16),
+    "columns of the right side": (lambda x, y: x @ y[:, 5:], (70, 40), (40, 35), 4),
+    "of both": (lambda x, y: x[4:, :64] @ y[:64, 8:40], (70, 80), (96, 48), 16),
+    "of a batch": (lambda x, y: x[1:, :, 4:] @ y[:2], (3, 20, 34), (4, 30, 40), 16),
+    "calls for each of a batch": (
+        lambda x, y: fnp.matmul(x[:, 1:], y), (2, 3, 25, 17), (2, 2, 17, 18), 4
+    ),
+    "turned": (lambda x, y: x[:, 8:].T @ y, (50, 70), (50, 90), 16),
+    "two parts of one product": (halves_multiplied, (40, 30), (30, 64), 16),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_are_multiplied_where_they_lie(name, lt):
+    f, left, right, aligned = PARTS[name]
+    same(f, drawn(*left), drawn(*right))
+    assert lt.calls and not [x for x in lt.driver.log if x[0] == "launch"]
+    asked = [o["algorithms"].values() for o, _ in lt.calls]
+    least = min(w["MIN_ALIGNMENT_A_BYTES"] for found in asked for w in found)
+    assert least == aligned
+
+
+@pytest.mark.parametrize(
+    ("first", "width", "copied"), [(8, 64, False), (10, 64, True), (10, 66, False)]
+)
+def test_parts_of_halves_are_copied_where_fewer_bytes_move_at_once(first, width, copied, lt):
+    x, y = drawn(70, 128, dtype=np.float16), drawn(width, 32, dtype=np.float16)
+    same(lambda x, y: x[:, first : first + width] @ y, x, y)
+    assert bool([x for x in lt.driver.log if x[0] == "launch"]) == copied
+
+
+def test_a_part_without_an_algorithm_has_a_kernel_of_ours(lt):
+    lt.knows = lambda operation, alignment: alignment == 16
+    same(lambda x, y: x[:, 10:90] @ y, drawn(70, 100), drawn(80, 30))
+    assert not lt.calls
+    (named,) = {x[1] for x in lt.driver.log if x[0] == "launch"}
+    assert named.startswith("k")
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_dtypes(dtype, lt):
     with fg.enable_x64(True):

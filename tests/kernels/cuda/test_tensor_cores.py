@@ -31,6 +31,8 @@ CASES = {
     "both transposed": (lambda x, y: x.T @ y.T, (50, 70), (90, 50)),
     "parts": (lambda x, y: x @ y, (20, 600), (600, 40)),
     "batch": (lambda x, y: x @ y, (3, 20, 30), (3, 30, 40)),
+    "parts of larger ones": (lambda x, y: x[2:, 1:51] @ y[3:53], (40, 70), (60, 33)),
+    "parts, turned": (lambda x, y: x[:, 8:].T @ y[:, 5:].T, (50, 78), (90, 55)),
     "tiles of 64": (lambda x, y: x @ y, (700, 40), (40, 800)),
     "tiles of 128": (lambda x, y: x @ y, (1500, 9), (9, 1450)),
 }

@@ -18,7 +18,7 @@ Source: Milakov & Gimelshein, arXiv:1805.02867; Dao, arXiv:2307.08691.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ import numpy as np
 from ...ir.nests import Buffer
 from ..emit.llvm_ops import is_small_float
 from ..emit.source_ops import Text
+from ..items import Part
+from ..program import LibraryCall
 from .products import ProductLaunch
 from .words import ALL_LANES, CudaLibrary, memory_type
 
@@ -47,13 +49,19 @@ class Attention:
     Attributes:
         computation: what is static in it.
         given: buffers by name: operands, then `out`, `top`, `total` and `ct` where they are read.
+        parts: of which part of a buffer an operand is, or the cotangent of one (`d_…`); the others
+            are all of theirs.
     """
 
     computation: Any
     given: dict[str, Buffer]
+    parts: dict[str, Part] = field(default_factory=lambda: {})
 
     def __post_init__(self) -> None:
-        query, value = self.given["query"].shape, self.given["value"].shape
+        query, value = (
+            self.parts[n].shape if n in self.parts else self.given[n].shape
+            for n in ("query", "value")
+        )
         self.batch, self.rows, self.heads, self.group, self.width = query
         self.columns, self.values = value[1], value[3]
 
@@ -87,6 +95,9 @@ class Attention:
 
     def strides(self, name: str) -> tuple[int, int, int, int, int]:
         """Elements from one to the next batch, head, member of a group, row and number."""
+        if name in self.parts:
+            batch, row, head, *group, number = self.parts[name].strides
+            return batch, head, sum(group), row, number
         name = name.removeprefix("d_")
         width = self.width_of(name)
         if name in ("key", "value"):
@@ -95,29 +106,43 @@ class Attention:
         row = self.heads * self.group * width
         return self.rows * row, self.group * width, width, row, 1
 
+    def start(self, name: str) -> int:
+        """Elements of the buffer before the first of an operand."""
+        return self.parts[name].start if name in self.parts else 0
+
+
+def operands_of(computation: Any) -> list[str]:
+    """The names of what an attention or its gradient reads, in order."""
+    kept = [] if computation.kernel == "attention" else ["out", "top", "total", "ct"]
+    return [*computation.names, *kept]
+
+
+def parts_of(computation: Any) -> tuple[int, ...]:
+    """Which of its operands may be parts of what is read."""
+    names = operands_of(computation)
+    return tuple(names.index(n) for n in ("query", "key", "value", "ct") if n in names)
+
 
 def attention_launches(
-    computation: Any,
-    name: str,
-    reads: list[Buffer],
-    writes: list[Buffer],
-    library: CudaLibrary,
-    target: str,
+    computation: Any, name: str, step: LibraryCall, library: CudaLibrary, target: str
 ) -> tuple[list[ProductLaunch], list[Buffer]]:
     """The launches of an attention or of its gradient, and the memory they need between.
 
     Args:
         target: the GPU, for what a block can share.
     """
-    names = [*computation.names]
+    names = operands_of(computation)
+    given = dict(zip(names, step.reads, strict=True))
+    parts = {n: p for n, p in zip(names, step.parts, strict=False) if p is not None}
     if computation.kernel == "attention":
-        a = Attention(computation, dict(zip(names, reads, strict=True)))
-        return [_forward(a, name, [*reads, *writes], library, target)], []
+        a = Attention(computation, given, parts)
+        return [_forward(a, name, [*step.reads, *step.writes], library, target)], []
     from .attention_gradient import gradient_launches
 
-    names += ["out", "top", "total", "ct"]
-    a = Attention(computation, dict(zip(names, reads, strict=True)))
-    moved = dict(zip(computation.moving, writes, strict=True))
+    moved = dict(zip(computation.moving, step.writes, strict=True))
+    placed = zip(moved, step.placed, strict=False)
+    parts |= {f"d_{n}": p for n, p in placed if p is not None}
+    a = Attention(computation, given, parts)
     return gradient_launches(a, name, moved, library, target)
 
 
@@ -193,6 +218,7 @@ class Tiles:
             batch, head, group, _, _ = self.a.strides(name)
             terms = [f"batch * {batch}", f"head * {head}"]
             terms += [f"group * {group}"] if group and self.a.group > 1 else []
+            terms += [str(self.a.start(name))] if self.a.start(name) else []
             self.line(f"{name}_at = {' + '.join(terms)}", depth)
 
     def rows_at(self, depth: int = 1) -> None:

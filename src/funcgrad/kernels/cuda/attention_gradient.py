@@ -129,7 +129,7 @@ class Gradient(Tiles):
                 self.line(f"s_{i}_{j} = {code}", depth)
 
     def _store(self, sums: str, name: str, first: str, extent: int, width: int) -> None:
-        row = self.a.strides(name)[3]
+        row = self.a.strides(f"d_{name}")[3]
         self.bases([f"d_{name}"])
         for i in range(EACH):
             self.line(f"r = {first} + {ACROSS * i} + y")

@@ -125,7 +125,8 @@ class Matrices(Tiles):
     def _movable(self, name: str) -> bool:
         """Whether rows consist of pieces of 16 bytes, if the first one begins so."""
         *outer, row, place = self.a.strides(name)
-        whole = self.a.width_of(name) % PIECE == 0 and all(s % PIECE == 0 for s in (*outer, row))
+        steps = *outer, row, self.a.start(name)
+        whole = self.a.width_of(name) % PIECE == 0 and all(s % PIECE == 0 for s in steps)
         return place == 1 and whole
 
     def fill(self, name: str, first: str, depth: int, into: str = "0") -> None:
@@ -379,7 +380,8 @@ class Matrices(Tiles):
         extent = self.a.rows if own == "r" else self.a.columns
         *outer, row, place = self.a.strides(parameter)
         self.bases([parameter])
-        even = width % 2 == 0 and place == 1 and not any(s % 2 for s in (*outer, row))
+        steps = *outer, row, self.a.start(parameter)
+        even = width % 2 == 0 and place == 1 and not any(s % 2 for s in steps)
         columns = self.columns(width)
         shift = f" + {columns} * beside" if self.cut.across > 1 else ""
         if even:

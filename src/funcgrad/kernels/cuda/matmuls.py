@@ -104,7 +104,8 @@ def matmul_launch(
     outer, (count, *strides) = _batch(g)
     if prod(n for n, *_ in outer) > MOST_CALLS:
         return None
-    offsets = _offsets(outer, (right.dtype.itemsize, left.dtype.itemsize, out.dtype.itemsize))
+    sizes = right.dtype.itemsize, left.dtype.itemsize, out.dtype.itemsize
+    offsets = _offsets(outer, (g.starts[1], g.starts[0], 0), sizes)
     tf32 = left.dtype.name == "float32" and is_lower(precision)
     named = "DEFAULT" if epilogue is None else epilogue.name
     product = Matmul(
@@ -146,20 +147,22 @@ def _batch(g: Gemm) -> tuple[list[tuple[int, int, int, int]], tuple[int, int, in
 
 
 def _offsets(
-    outer: Sequence[tuple[int, int, int, int]], steps: tuple[int, int, int]
+    outer: Sequence[tuple[int, int, int, int]],
+    starts: tuple[int, int, int],
+    sizes: tuple[int, int, int],
 ) -> list[tuple[int, int, int]]:
     """For each call, bytes to the matrices of the right side, the left side and the result.
 
     Args:
-        steps: bytes of an element of each.
+        starts: elements of each before the first matrix; `sizes`: bytes of an element of each.
     """
     offsets: list[tuple[int, int, int]] = []
     for number in range(prod(n for n, *_ in outer)):
-        at, rest = [0, 0, 0], number
+        at, rest = [start * size for start, size in zip(starts, sizes, strict=True)], number
         for extent, of_left, of_right, of_out in reversed(outer):
             rest, index = divmod(rest, extent)
             for k, stride in enumerate((of_right, of_left, of_out)):
-                at[k] += stride * index * steps[k]
+                at[k] += stride * index * sizes[k]
         offsets.append((at[0], at[1], at[2]))
     return offsets
 

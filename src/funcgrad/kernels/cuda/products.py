@@ -193,7 +193,7 @@ class ProductText:
             self.line(f"begin, end = part * {cut.steps}, min((part + 1) * {cut.steps}, {g.k})")
         else:
             self.line(f"begin, end = 0, {g.k}")
-        self.line("left_at, right_at, out_at = 0, 0, 0")
+        self.line(f"left_at, right_at, out_at = {g.starts[0]}, {g.starts[1]}, 0")
         rest = "at"
         for extent, *strides in reversed(g.batch):
             index = f"({rest} % {extent})"

@@ -27,7 +27,7 @@ from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
 from .apart import statements
-from .attention import attention_launches
+from .attention import attention_launches, parts_of
 from .convolution_calls import (
     Rooms,
     aligned,
@@ -45,6 +45,7 @@ from .masks import mask_launch
 from .matmul_gradients import paired
 from .matmuls import Epilogue, Takes, epilogues, is_lower, matmul_launch, nothing
 from .nccl import DTYPES
+from .packed import place_results
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
 from .row_plan import with_rows
@@ -180,6 +181,9 @@ def cuda_program(
     # Pairs of products first: of them a map alone would leave nothing for the gradient.
     ends = {k: e for b in _blocks(block) for k, e in paired(b, takes).items()}
     ends |= {k: e for b in _blocks(block) for k, e in epilogues(b, takes, ends).items()}
+    for b in _blocks(block):
+        for step in [s for s in b.steps if isinstance(s, LibraryCall) and s.kernel.placed]:
+            place_results(b, step)
     kernels: list[CudaKernel] = []
     steps: dict[int, list[CudaKernel]] = {}
     refused: list[Refusal] = []
@@ -311,8 +315,8 @@ def _attention(
     block: Block, step: LibraryCall, name: str, library: CudaLibrary, target: str
 ) -> list[CudaKernel]:
     """The kernels of an attention or of its gradient, with the memory that they need."""
-    computation, ends = step.eqn.params["computation"], (step.reads, step.writes)
-    found, step.scratch = attention_launches(computation, name, *ends, library, target)
+    computation = step.eqn.params["computation"]
+    found, step.scratch = attention_launches(computation, name, step, library, target)
     notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
     return [CudaKernel.of(launch, library, notes) for launch in found]
 
@@ -380,7 +384,11 @@ def _outline(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | N
         known = what.name in ("attention", "attention_gradient") and not any(backwards)
     if not known:
         return None
-    return LibraryKernel({}, (), (Stage(what.name, (), 0, 1, 0.0),), (), 0.0)
+    attends = what.name.startswith("attention")
+    parts = parts_of(eqn.params["computation"]) if attends else ()
+    stage = Stage(what.name, (), 0, 1, 0.0)
+    placed = what.name == "attention_gradient"
+    return LibraryKernel({}, (), (stage,), (), 0.0, parts=parts, placed=placed)
 
 
 def _every(block: Block) -> Iterator[tuple[Block, BlockStep]]:

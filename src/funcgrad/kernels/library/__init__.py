@@ -34,6 +34,8 @@ class LibraryKernel(NamedTuple):
             writes, one item's behind the other's (the last may have fewer); 0 where that is not so.
         tables: constants that stages read.
         way: how it goes about its work, where there are several.
+        parts: operands that may be parts of what is read, where the last axis is side by side.
+        placed: whether its results may be parts of what is written.
     """
 
     functions: dict[str, str]
@@ -44,3 +46,5 @@ class LibraryKernel(NamedTuple):
     share: int = 0
     tables: tuple[Table, ...] = ()
     way: str = ""
+    parts: tuple[int, ...] = ()
+    placed: bool = False
