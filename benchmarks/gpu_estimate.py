@@ -90,7 +90,7 @@ def touched(kernel):
     """The bytes that a kernel can touch of its buffers."""
     launch = kernel.launch
     if not isinstance(launch, CudaLaunch):
-        return sum(b.bytes for b in kernel.params)
+        return sum(b.bytes for b in {*kernel.params})
     around = {loop.axis: loop.axis.extent for loop in launch.grid}
     around |= {} if launch.chunk is None else {launch.chunk: launch.chunk.extent}
     places = {}

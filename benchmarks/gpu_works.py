@@ -107,6 +107,18 @@ def attention_gradient(lib):
     return lib.grad(lambda parts: attention(lib)(parts).sum())
 
 
+def attention_layer(heads, lib):
+    """The gradient of a layer whose queries, keys and values are parts of one product."""
+
+    def loss(params, x):
+        w, b, v = params
+        parts = (x @ w + b).reshape(*x.shape[:2], 3, heads, -1)
+        y = attention(lib)([parts[:, :, k] for k in range(3)])
+        return (y.reshape(x.shape) @ v).sum()
+
+    return lib.grad(loss)
+
+
 def fifty(lib):
     def f(x):
         for _ in range(50):
@@ -218,11 +230,24 @@ def attentions(length, full):
     def parts():
         return [tuple(halves(*shape) for _ in range(3))]
 
+    def layer():
+        n, t, heads, width = shape
+        wide = heads * width
+        params = halves(wide, 3 * wide), halves(3 * wide), halves(wide, wide)
+        return [params, halves(n, t, wide)]
+
     flops = 2 * shape[0] * shape[2] * length * length * shape[3]
+    products = 6 * 4 * shape[0] * length * (shape[2] * shape[3]) ** 2
     return [
         Work(f"attention over {length}", attention, parts, flops=flops),
         Work(
             f"attention's gradient over {length}", attention_gradient, parts, flops=7 * flops // 2
+        ),
+        Work(
+            f"attention layer's gradient over {length}",
+            partial(attention_layer, shape[2]),
+            layer,
+            flops=9 * flops // 2 + products,
         ),
     ]
 

@@ -71,8 +71,8 @@ def products(c: Contract, operands: Sequence[Atom], strided: Views, moved: int =
     Args:
         strided: what an operand is a view of; if asked for, also of values of another dtype, which
             integers of 8 and 16 bits are read as.
-        moved: bytes that are moved at once of 16-bit floats, whose products take several times as
-            long without that: what lies so in memory of its own is not read where it does not.
+        moved: bytes that kernels like to move at once of 16-bit floats: a part where fewer can be
+            moved than of a copy is copied. 0: nobody asks.
     """
     shapes: list[tuple[int, ...]] = [a.aval.shape for a in operands]
     sides: list[list[Side]] = []

@@ -70,15 +70,12 @@ class Strided(NamedTuple):
     strides: tuple[int, ...]
 
 
-def strided(
-    values: Definitions, atom: Atom, converted: bool = False, starts: bool = True
-) -> Strided | None:
+def strided(values: Definitions, atom: Atom, converted: bool = False) -> Strided | None:
     """What an operand is a view of: the value at the end of eqns that only choose or turn axes.
 
     Args:
         converted: also where the operand is the value's elements in another dtype, as integers
             that are equal in their last 32 bits.
-        starts: also where the operand does not begin with the value's first element.
     """
     if isinstance(atom, Literal):
         return None
@@ -105,10 +102,9 @@ def strided(
         if offset.dynamic or below.aval.dtype != trial.dtype:
             break
         source, index = below, trial.index
-        if (starts or not offset.const) and min(offset.axes.values(), default=0) >= 0:
-            fits = _is_whole(values, source, atom) and not _is_scattered(
-                values, atom, source, offset
-            )
+        if min(offset.axes.values(), default=0) >= 0:
+            scattered = _is_scattered(values, atom, source, offset)
+            fits = _is_whole(values, source, atom) and not scattered
             found = (source, offset) if fits else found
     if found is None:
         return None

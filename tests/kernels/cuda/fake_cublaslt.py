@@ -45,6 +45,8 @@ class Epilogue(IntEnum):
     GELU_AUX_BIAS = 164
     DGELU = 192
     DGELU_BGRAD = 208
+    BGRADA = 256
+    BGRADB = 512
 
 
 class MatrixLayoutAttribute(IntEnum):
@@ -60,6 +62,8 @@ class MatmulPreferenceAttribute(IntEnum):
     MIN_ALIGNMENT_D_BYTES = 8
 
 
+# What has an address of a bias, which is read or gets sums.
+SUMS_OR_BIAS = ("BIAS", "BGRAD", "BGRADA", "BGRADB")
 SIZES = {"TRANSA": 4, "TRANSB": 4, "EPILOGUE": 4, "BIAS_POINTER": 8, "BIAS_DATA_TYPE": 4}
 SIZES |= {"EPILOGUE_AUX_POINTER": 8, "EPILOGUE_AUX_LD": 8}
 SIZES |= {"BATCH_COUNT": 4, "STRIDED_BATCH_OFFSET": 8, "MAX_WORKSPACE_BYTES": 8}
@@ -153,7 +157,7 @@ class FakeCublasLt:
         assert self.driver.recording is None, "cuBLASLt is asked while a stream records"
         self.asked += 1
         wanted, o = dict(self.things[preference]), self.things[operation]
-        if Epilogue(o["EPILOGUE"]).name.endswith(("BIAS", "BGRAD")):
+        if Epilogue(o["EPILOGUE"]).name.endswith(SUMS_OR_BIAS):
             # The address counts by its alignment only.
             wanted["BIAS_ALIGNMENT"] = o["BIAS_POINTER"] & -o["BIAS_POINTER"]
         if "EPILOGUE_AUX_LD" in o:
@@ -235,7 +239,10 @@ class FakeCublasLt:
             if name.startswith("GELU"):
                 found = gelu(found)
             d[...] = found.astype(d.dtype)
-            if name.endswith("BGRAD"):
+            if "BGRAD" in name:
                 kind = np.dtype(DTYPES[o["BIAS_DATA_TYPE"]])
-                sums = self.driver.at(o["BIAS_POINTER"], d.shape[0] * kind.itemsize).view(kind)
-                sums[...] = found.sum(1).astype(kind)
+                # Of D by rows, of A over the contraction, of B too.
+                of = {"BGRADA": a.astype(wide), "BGRADB": b.astype(wide).T}.get(name, found)
+                sums = self.driver.at(o["BIAS_POINTER"], len(of) * kind.itemsize).view(kind)
+                assert kind == d.dtype and len(sums) == d.shape[name == "BGRADB"]
+                sums[...] = of.sum(1).astype(kind)

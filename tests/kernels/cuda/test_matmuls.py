@@ -307,6 +307,74 @@ def test_the_slope_of_relu_at_0_is_0(dtype, lt):
     assert ("matmul", "DRELU_BGRAD") in lt.driver.log
 
 
+def linear(p, x):
+    w, b, v = p
+    return (((x @ w + b) @ v) ** 2).mean()
+
+
+def packed(p, x):
+    """Queries, keys and values of one product, whose cotangent no map makes."""
+    w, b, v = p
+    q, k, u = (y.reshape(2, 128, 2, 16) for y in fnp.split(x @ w + b, 3, -1))
+    y = nn.dot_product_attention(q, k, u, is_causal=True)
+    return (y.reshape(256, 32) @ v[:32]).sum() / 64
+
+
+# name: function, columns of the first weights, epilogue
+SUMS = {
+    "a layer without an activation": (fg.grad(linear), 128, "BGRADA"),
+    "of the left side": (
+        lambda p, x: ((x @ p[0]).T @ x, (x @ p[0]).sum(0)), 128, "BGRADB"
+    ),
+    "of an odd width": (fg.grad(linear), 37, "BGRADA"),
+    "an attention": (fg.grad(packed), 96, "BGRADA"),
+    "in a loop": (
+        lambda p, x: lax.scan(lambda p, x: (fg.grad(linear)(p, x), None), p, x[None])[0],
+        128, "BGRADA",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_of_a_side(name, lt):
+    f, columns, epilogue = SUMS[name]
+    same(f, *weights(columns))
+    assert ("matmul", epilogue) in lt.driver.log
+
+
+def test_sums_of_a_side_of_bfloat16(lt):
+    f, there = fg.jit(fg.grad(linear)), fg.device_put(weights(dtype="bfloat16"), "gpu")
+    for got, want in zip(fg.tree.leaves(f(*there)), fg.tree.leaves(f(*weights())), strict=True):
+        assert got.dtype == fnp.bfloat16
+        apart = np.asarray(got).astype(np.float32) - want
+        assert np.linalg.norm(apart) < 2e-2 * np.linalg.norm(want)
+    assert ("matmul", "BGRADA") in lt.driver.log
+
+
+NOT_SUMS = {
+    "along rows": lambda p, x: (x.T @ (x @ p[0]), (x @ p[0]).sum(1)),
+    "of something else": lambda p, x: (x.T @ (x @ p[0]), (2 * (x @ p[0])).sum(0)),
+    "the largest": lambda p, x: (x.T @ (x @ p[0]), (x @ p[0]).max(0)),
+    "read before the product": lambda p, x: (
+        (fnp.tanh((x @ p[0]).sum(0)) + x[:, :1]).T @ (x @ p[0]) / 64
+    ),
+    "of a part": lambda p, x: (x[:128].T @ (x @ p[0])[:128], (x @ p[0]).sum(0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_SUMS)
+def test_what_is_no_sum_of_a_side_has_kernels_of_its_own(name, lt):
+    same(NOT_SUMS[name], *weights())
+    assert not [x for x in lt.driver.log if x[0] == "matmul" and "BGRAD" in x[1]]
+
+
+def test_a_sum_without_an_algorithm_is_a_launch(lt):
+    names = fake_cublaslt.Epilogue
+    lt.knows = lambda o, alignment: names(o["EPILOGUE"]) != names.BGRADA or None
+    same(fg.grad(linear), *weights())
+    assert not [x for x in lt.driver.log if x[0] == "matmul" and "BGRAD" in x[1]]
+
+
 def cotangent_first(p, x):
     cotangent = fnp.sin(x) @ p[2].T
     out, pull = fg.vjp(lambda p: nn.gelu(x @ p[0] + p[1]), p)

@@ -38,7 +38,7 @@ class Matmul(NamedTuple):
         leads: elements between columns in memory, of A, B and D.
         times, strides: how many products, and elements between the matrices of one and the next.
         epilogue: a name of cuBLASLt's, such as RELU_BIAS; a bias is added to each column of D, or
-            becomes the sum of the columns (BGRAD).
+            becomes the sum of the columns (BGRAD), or of A or of B over k (BGRADA, BGRADB).
         aligned: what divides the bytes from the beginning of memory to each of A, B and D.
     """
 
@@ -58,7 +58,7 @@ class Matmul(NamedTuple):
     @property
     def biased(self) -> bool:
         """Whether there is a bias, or a place for its gradient."""
-        return self.epilogue.endswith(("BIAS", "BGRAD"))
+        return self.epilogue.endswith(("BIAS", "BGRAD", "BGRADA", "BGRADB"))
 
     @property
     def keeps(self) -> bool:

@@ -57,7 +57,8 @@ def paired(block: Block, takes: Takes) -> dict[int, Epilogue]:
     return found
 
 
-def _readers(block: Block, buffer: Buffer) -> list[Any]:
+def readers_of(block: Block, buffer: Buffer) -> list[Any]:
+    """The steps that read a buffer, under whatever shape."""
     return [s for s in block.steps if buffer in map(block.root, s.reads)]
 
 
@@ -65,7 +66,7 @@ def _pair(block: Block, first: LibraryCall, takes: Takes) -> dict[int, Epilogue]
     """The epilogues of a product that is activated, and of the cotangent of that."""
     (out,), gemm = first.writes, first.gemm
     assert gemm is not None
-    readers = _readers(block, out)
+    readers = readers_of(block, out)
     kept = {*map(block.root, block.outputs)}
     if out in kept or len(readers) != 2 or not all(isinstance(r, Launch) for r in readers):
         return {}
@@ -148,7 +149,7 @@ def _map_of(kernel: Kernel, g: Gemm) -> _Map | None:
         if node.target.size != g.m * g.n or (place is not None and not place.same(offset)):
             return None
         place, values[node.target] = offset, node.value
-    if place is None or place.axes.get(column) != 1 or not _are_zeros(zeros, sums):
+    if place is None or place.axes.get(column) != 1 or not are_zeros(zeros, sums):
         return None
     return _Map(values, sums, place, column)
 
@@ -160,7 +161,7 @@ def _is_by_column(offset: Affine, column: Axis, g: Gemm, kernel: Kernel) -> bool
     return offset.same(Affine(0, {column: 1, kernel.chunk: g.n}))
 
 
-def _are_zeros(nodes: Sequence[Node], sums: dict[Buffer, Expr]) -> bool:
+def are_zeros(nodes: Sequence[Node], sums: dict[Buffer, Expr]) -> bool:
     """Whether statements do nothing but let sums start."""
     started: list[Buffer] = []
     for node in statements(list(nodes)):
@@ -179,7 +180,7 @@ def _targets(
     found = [
         b
         for b in given.values
-        if block.root(b) in kept or any(s is not back for s in _readers(block, block.root(b)))
+        if block.root(b) in kept or any(s is not back for s in readers_of(block, block.root(b)))
     ]
     return tuple(found) or (None,)
 
@@ -192,7 +193,7 @@ def _cotangent(block: Block, back: Launch, first: LibraryCall) -> LibraryCall | 
         if not isinstance(step, LibraryCall) or step.gemm is None or step is first:
             continue
         (out, *more) = step.writes
-        alone = len(readers := _readers(block, out)) == 1 and readers[0] is back
+        alone = len(readers := readers_of(block, out)) == 1 and readers[0] is back
         assert first.gemm is not None
         alike = (step.gemm.m, step.gemm.n) == (first.gemm.m, first.gemm.n)
         if alone and alike and not more and out not in kept:
@@ -208,8 +209,13 @@ def _joined(block: Block, slopes: _Map) -> Launch | bool | None:
     if not slopes.sums:
         return False
     (part, *more) = slopes.sums
-    readers = _readers(block, block.root(part))
-    if more or len(readers) != 1 or not isinstance(readers[0], Launch):
+    return None if more else joining(block, part)
+
+
+def joining(block: Block, part: Buffer) -> Launch | None:
+    """The step that alone reads sums of parts, and does nothing but add them up."""
+    readers = readers_of(block, block.root(part))
+    if len(readers) != 1 or not isinstance(readers[0], Launch):
         return None
     kernel = readers[0].kernel
     whole = kernel.params == [part, *kernel.written] and len(kernel.written) == 1

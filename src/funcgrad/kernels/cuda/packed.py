@@ -1,20 +1,22 @@
 """Results that a kernel by hand writes where they are packed, instead of a launch that packs them.
 
 In: a step of a block. Out: `placed`, where a single launch would put its results side by side; that
-launch then leaves the block. These are the cotangents of queries, keys and values that are parts of
-one product. The one idea: along one axis of what is packed each place takes one of the results, so
-the launch's expression is worked out with each place put in, and must be one load.
+launch then leaves the block, or only sums what is packed if it does that too. These are the
+cotangents of queries, keys and values that are parts of one product. The one idea: along one axis
+of what is packed each place takes one of the results, so the launch's expression is worked out with
+each place put in, and must be one load.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...ir.loops import Affine, Apply, Axis, Const, Expr, Index, Load
-from ...ir.nests import Buffer, Kernel, Store, offset_of, parts_of
+from ...ir.loops import Affine, Apply, Axis, Const, Expr, Index, Load, cast
+from ...ir.nests import Buffer, Node, Store, offset_of, parts_of
 from ..contract import even
 from ..items import Part
 from ..program import Block, Launch, LibraryCall
@@ -55,30 +57,58 @@ def place_results(block: Block, step: LibraryCall) -> None:
     readers = [s for s in block.steps if {*step.writes} & {*map(block.root, s.reads)}]
     if len(readers) != 1 or not isinstance(readers[0], Launch) or {*step.writes} & kept:
         return
-    kernel = readers[0].kernel
-    (target, *more) = kernel.written
-    writers = [s for s in block.steps if block.root(target) in map(block.root, s.writes)]
-    if more or block.root(target) is not target or len(writers) != 1:
-        return
-    placed = _placed(kernel, step.writes, block)
-    if placed is not None:
-        step.placed, step.writes = tuple(placed), [target] * len(placed)
-        block.steps.remove(readers[0])
-
-
-def _placed(kernel: Kernel, results: Sequence[Buffer], block: Block) -> list[Part] | None:
-    """Which part of what a kernel writes each result is, if it does nothing but pack them."""
-    chain = chain_of(kernel.body)
+    launch = readers[0]
+    *before, last = launch.kernel.body
+    chain = chain_of([last])
     body = chain[-1].body if chain else []
-    if len(body) != 1 or not isinstance(body[0], Store) or kernel.scratch:
+    if not body or not isinstance(body[0], Store) or launch.kernel.scratch:
+        return
+    store, rest = body[0], [_of_packed(node, body[0]) for node in body[1:]]
+    target = store.target
+    writers = [s for s in block.steps if block.root(target) in map(block.root, s.writes)]
+    packs = None not in rest and {target, *_targets(rest)} == {*launch.kernel.written}
+    if not packs or block.root(target) is not target or len(writers) != 1:
+        return
+    placed = _placed(store, [loop.axis for loop in chain], step.writes, block)
+    if placed is None:
+        return
+    step.placed, step.writes = tuple(placed), [target] * len(placed)
+    if not rest:
+        block.steps.remove(launch)
+        return
+    inner: list[Node] = [node for node in rest if node is not None]
+    for loop in reversed(chain):
+        inner = [replace(loop, body=inner)]
+    written = [b for b in launch.kernel.written if b is not target]
+    launch.kernel = replace(
+        launch.kernel, params=[*written, target], written=written, body=[*before, *inner]
+    )
+
+
+def _of_packed(node: Node, store: Store) -> Store | None:
+    """A statement that stores what is packed as well, reading it from where it was packed."""
+    if not isinstance(node, Store) or node.guard is not None:
         return None
-    store, axes = body[0], [loop.axis for loop in chain]
+    value = node.value
+    packed: Expr = Load(store.target, store.index, store.target.dtype, None)
+    if value is not store.value:
+        if not isinstance(value, Apply) or value.op != "cast" or value.args[0] is not store.value:
+            return None
+        packed = cast(packed, value.dtype)
+    return replace(node, value=packed)
+
+
+def _targets(nodes: Sequence[Store | None]) -> list[Buffer]:
+    return [node.target for node in nodes if node is not None]
+
+
+def _placed(
+    store: Store, axes: Sequence[Axis], results: Sequence[Buffer], block: Block
+) -> list[Part] | None:
+    """Which part of what is stored each result is, if all of it is packed of them."""
     place, size = offset_of(store.target, store.index), store.target.size
-    if (
-        store.combine
-        or store.guard is not None
-        or {b.dtype for b in results} != {store.target.dtype}
-    ):
+    alike = {b.dtype for b in results} == {store.target.dtype}
+    if store.combine or store.guard is not None or not alike:
         return None
     loops = [(a.extent, place.axes.get(a, 0), 0) for a in axes]
     if _side_by_side(loops, place, size) is None or size != sum(b.size for b in results):

@@ -28,6 +28,7 @@ from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
 from .apart import statements
 from .attention import attention_launches, parts_of
+from .bias_gradients import summing
 from .convolution_calls import (
     Rooms,
     aligned,
@@ -184,6 +185,7 @@ def cuda_program(
     for b in _blocks(block):
         for step in [s for s in b.steps if isinstance(s, LibraryCall) and s.kernel.placed]:
             place_results(b, step)
+    ends |= {k: e for b in _blocks(block) for k, e in summing(b, takes, ends).items()}
     kernels: list[CudaKernel] = []
     steps: dict[int, list[CudaKernel]] = {}
     refused: list[Refusal] = []
