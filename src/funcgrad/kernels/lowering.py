@@ -110,6 +110,8 @@ class Definitions:
         # Of results of branches, what they are made of; of other branches, why they are steps.
         self.chosen: dict[Var, Chosen] = {}
         self.why: dict[int, str] = {}
+        # Branches that change few of many elements of an operand.
+        self.updating: set[int] = set()
         self._guards: list[Expr | None] = [None]
         self._places: Counter[Var] = Counter()
         self._memo: dict[Any, tuple[Expr, Any]] = {}

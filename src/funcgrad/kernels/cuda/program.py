@@ -179,13 +179,7 @@ def cuda_program(
     block = Builder(simplify, _outline, GPU).block(closed)
     update_in_place(block)
     library = CudaLibrary()
-    # Pairs of products first: of them a map alone would leave nothing for the gradient.
-    ends = {k: e for b in _blocks(block) for k, e in paired(b, takes).items()}
-    ends |= {k: e for b in _blocks(block) for k, e in epilogues(b, takes, ends).items()}
-    for b in _blocks(block):
-        for step in [s for s in b.steps if isinstance(s, LibraryCall) and s.kernel.placed]:
-            place_results(b, step)
-    ends |= {k: e for b in _blocks(block) for k, e in summing(b, takes, ends).items()}
+    ends = _with_ends(block, takes)
     kernels: list[CudaKernel] = []
     steps: dict[int, list[CudaKernel]] = {}
     refused: list[Refusal] = []
@@ -226,6 +220,17 @@ def cuda_program(
         steps[id(step)] = made
         kernels += {k.name: k for k in made}.values()
     return CudaProgram(block, plan(block), kernels, steps, refused, library.definitions())
+
+
+def _with_ends(block: Block, takes: Takes) -> dict[int, Epilogue]:
+    """What products of cuBLASLt do besides; results and sums are where that puts them."""
+    # Pairs of products first: of them a map alone would leave nothing for the gradient.
+    ends = {k: e for b in _blocks(block) for k, e in paired(b, takes).items()}
+    ends |= {k: e for b in _blocks(block) for k, e in epilogues(b, takes, ends).items()}
+    for b in _blocks(block):
+        for step in [s for s in b.steps if isinstance(s, LibraryCall) and s.kernel.placed]:
+            place_results(b, step)
+    return ends | {k: e for b in _blocks(block) for k, e in summing(b, takes, ends).items()}
 
 
 def source_of(launch: CudaLaunch, library: CudaLibrary, notes: list[str]) -> CudaSource:
