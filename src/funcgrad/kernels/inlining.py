@@ -133,14 +133,22 @@ class Inlining:
                     readers[source] = [*others, *readers.get(var, [])]
 
     def _without_unread(self, readers: Readers) -> None:
-        """Take back who reads for a view that nobody reads: its readers found what is below."""
+        """Take back who reads for a view that nobody reads: products found what is below it.
+
+        What is computed from the elements of a view may yet load them where they lie under its
+        shape, so that only a view that kernels of products alone are given can be unread.
+        """
+        loaded: set[Var] = {a for a in self.jaxpr.outvars if not isinstance(a, Literal)}
         for eqn in reversed(self.jaxpr.eqns):
             rule = self.values.rules[eqn.outvars[0]] if eqn.outvars else None
-            if isinstance(rule, View) and eqn.outvars[0] not in readers:
+            view = isinstance(rule, View)
+            if view and eqn.outvars[0] not in readers and eqn.outvars[0] not in loaded:
                 source = eqn.invars[rule.operand]
                 if not isinstance(source, Literal) and source in readers:
                     rest = [r for r in readers.pop(source) if r[0] is not eqn.outvars[0]]
                     readers.update({source: rest} if rest else {})
+            elif not isinstance(rule, Products | ByHand):
+                loaded.update(a for a in eqn.invars if not isinstance(a, Literal))
 
     def _reads(self, eqn: Eqn, var: Var, rule: Any) -> dict[Var, int | None]:
         sources = [a for a in eqn.invars if not isinstance(a, Literal)]
