@@ -203,7 +203,18 @@ class Apply(Expr):
         self.name = name
 
     def __repr__(self) -> str:
-        return f"{self.name or self.op}({', '.join(map(repr, self.args))})"
+        return _text(self, _LEVELS_PRINTED)
+
+
+# Parts of expressions are shared: the whole text of one may double at every level.
+_LEVELS_PRINTED = 8
+
+
+def _text(x: Expr, levels: int) -> str:
+    if not isinstance(x, Apply):
+        return repr(x)
+    args = [_text(y, levels - 1) for y in x.args] if levels else ["…"]
+    return f"{x.name or x.op}({', '.join(args)})"
 
 
 # Building expressions.
