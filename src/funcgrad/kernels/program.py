@@ -231,6 +231,20 @@ class Uses(NamedTuple):
         return cls(writers, last_read, inputs, outputs)
 
 
+def _without_unread(block: Block) -> None:
+    """Leave kernels out of whose results nobody reads any.
+
+    That readers need no element of what they read is seen when they are lowered: a largest element
+    of one is the first.
+    """
+    read, left = {*map(block.root, block.outputs)}, list[BlockStep]()
+    for step in reversed(block.steps):
+        if not isinstance(step, Launch) or read & {*map(block.root, step.writes)}:
+            read.update(map(block.root, step.reads))
+            left.append(step)
+    block.steps[:] = reversed(left)
+
+
 class Builder:
     """Builds the blocks of one program, and numbers what they contain."""
 
@@ -263,7 +277,7 @@ class Builder:
         inputs = program.inputs[count:]
         views = program.views
         block = Block(closed.jaxpr, inputs, program.outputs, [], constants, views, items)
-        visible = self._visible(program, items)
+        visible = self._visible(block, items)
         wanted = read_of(program, items)
         for item in items:
             try:
@@ -271,6 +285,7 @@ class Builder:
             except Exception as error:
                 name_eqns(error, own_eqns(item))
                 raise
+        _without_unread(block)
         if kept and turns > 1:
             self._prepare(block, {*block.inputs[:kept]})
         self._chain(block)
@@ -309,27 +324,21 @@ class Builder:
                     launch.kernel.grain = turns
         block.chains = {k: found[id(step)] for k, step in enumerate(steps) if id(step) in found}
 
-    def _visible(self, program: Program, items: list[Group | Step]) -> dict[int, set[Buffer]]:
+    def _visible(self, block: Block, items: list[Group | Step]) -> dict[int, set[Buffer]]:
         """For each group, which of its buffers somebody else reads."""
-
-        def root(b: Buffer) -> Buffer:
-            while b in program.views:
-                b = program.views[b]
-            return b
-
         readers: dict[Buffer, set[int]] = {}
         for item in items:
             if isinstance(item, Group):
                 read = {b for m in item.members for b in reads_of(m.nest)}
                 for b in read:
                     # Through a view the place of an element is not seen: that counts as outside.
-                    who = id(item) if b not in program.views else -1
-                    readers.setdefault(root(b), set()).add(who)
+                    who = id(item) if b not in block.views else -1
+                    readers.setdefault(block.root(b), set()).add(who)
             else:
                 for b in item.inputs:
-                    readers.setdefault(root(b), set()).add(-1)
-        for b in program.outputs:
-            readers.setdefault(root(b), set()).add(-1)
+                    readers.setdefault(block.root(b), set()).add(-1)
+        for b in block.outputs:
+            readers.setdefault(block.root(b), set()).add(-1)
         return {
             id(item): {b for b in item.targets if readers.get(b, set()) - {id(item)}}
             for item in items

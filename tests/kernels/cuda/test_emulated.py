@@ -372,6 +372,15 @@ def test_other_dtypes(dtype):
         agrees(*traced(lambda x: (x * x, x.sum(1), x.max(), x.min(0)), x))
 
 
+def test_a_kernel_of_whose_results_nobody_reads_any_is_left_out():
+    def first(x):
+        return fnp.argmax(fnp.cumprod(1 + fnp.tanh(x), 0), 1)
+
+    x = np.ones((2, 1), np.float32)
+    assert len(agrees(*traced(first, x)).kernels) == 1
+    assert len(fg.jit(first).lower(x).stages.block.steps) == 1
+
+
 @examples(25)
 @given(programs("EXACT"))
 def test_exact_random_programs(program):
