@@ -15,21 +15,21 @@ from funcgrad.kernels.cuda.lanes import EmulationError
 
 from .running import both_ways, program_of, traced
 
-DRAWN = np.random.default_rng(11)
-# Weights are rounded before they meet values, results once more.
+# Weights are rounded before they meet values, results once more: by parts of the largest of them.
 TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2}
 
 
-def drawn(*shape, dtype=np.float16):
-    return DRAWN.normal(size=shape).astype(dtype)
+def drawn(*shape, dtype=np.float16, seed=11):
+    # The same numbers in whatever order tests run.
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype)
 
 
 def operands(rows=40, columns=70, width=16, values=16, shared=1, heads=1, batch=1, dtype="float16"):
     dtype = getattr(fnp, dtype)
     return (
-        drawn(batch, rows, heads, width, dtype=dtype),
-        drawn(batch, columns, shared, width, dtype=dtype),
-        drawn(batch, columns, shared, values, dtype=dtype),
+        drawn(batch, rows, heads, width, dtype=dtype, seed=1),
+        drawn(batch, columns, shared, width, dtype=dtype, seed=2),
+        drawn(batch, columns, shared, values, dtype=dtype, seed=3),
     )
 
 
@@ -42,11 +42,12 @@ def agrees(f, *xs):
         for got, w in zip(outs, want, strict=True):
             assert got.dtype.name in (xs[0].dtype.name, "float32")
             got, w = (np.asarray(x).reshape(-1).astype(np.float64) for x in (got, w))
-            np.testing.assert_allclose(got, w, rtol=rate, atol=rate)
+            least = rate * max(1.0, np.abs(w).max(initial=0) / 3)
+            np.testing.assert_allclose(got, w, rtol=rate, atol=least)
     return program
 
 
-MASK = DRAWN.random((1, 1, 40, 70)) > 0.4
+MASK = np.random.default_rng(11).random((1, 1, 40, 70)) > 0.4
 MASK[0, 0, 3] = False
 BIAS = np.zeros((1, 1, 40, 70), np.float32)
 BIAS[0, 0, 0, :65] = -np.inf
