@@ -123,7 +123,8 @@ def store(
         "how": how,
     }
     for name, rows in families.items():
-        data[name] = {**facts, "rows": [row.as_dict() for row in rows]}
+        if rows:  # what a quick run leaves out is as it was
+            data[name] = {**facts, "rows": [row.as_dict() for row in rows]}
     data = {name: data[name] for name in order if name in data}
     DATA.parent.mkdir(exist_ok=True)
     DATA.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")

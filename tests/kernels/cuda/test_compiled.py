@@ -244,7 +244,7 @@ def test_attention_of_parts_of_a_product_keeps_its_sums_in_registers(dtype, targ
     assert len(kernels) == 4
     for kernel in kernels:
         assert not kernel.spills and ".local" not in kernel.ptx, kernel
-        by_cores = dtype != "float32" and not kernel.name.endswith("delta")
+        by_cores = dtype != "float32" and not kernel.name.endswith("known")
         for instruction in ("mma.sync.aligned.m16n8k16", "ldmatrix.sync", "cp.async.cg"):
             assert (instruction in kernel.ptx) == by_cores
 
