@@ -28,6 +28,7 @@ from ..emit.llvm_ops import is_small_float
 from ..emit.source_ops import Text
 from ..items import Part
 from ..program import LibraryCall
+from .plan import WARP
 from .products import ProductLaunch
 from .words import ALL_LANES, CudaLibrary, memory_type
 
@@ -220,6 +221,19 @@ class Tiles:
             terms += [f"group * {group}"] if group and self.a.group > 1 else []
             terms += [str(self.a.start(name))] if self.a.start(name) else []
             self.line(f"{name}_at = {' + '.join(terms)}", depth)
+
+    def delta_of(self, into: str, fold: str, depth: int) -> None:
+        """Add Σ cotangent · out of query `r` to a number, by a warp whose lanes `fold` adds up."""
+        self.bases(["ct", "out"], depth)
+        self.line("place = lane", depth)
+        self.line(f"while place < {self.a.values}:", depth)
+        ct, out = (
+            self.ops.loaded(self.at(n, "r", "place"), self.a.given[n].dtype).inner
+            for n in ("ct", "out")
+        )
+        self.line(f"{into} = cuda.fma({ct}, {out}, {into})", depth + 1)
+        self.line(f"place += {WARP}", depth + 1)
+        self.line(f"{into} = {fold}({into})", depth)
 
     def rows_at(self, depth: int = 1) -> None:
         """Where what there is one of for each query begins, such as sums."""

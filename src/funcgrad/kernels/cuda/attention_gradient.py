@@ -75,16 +75,8 @@ class Gradient(Tiles):
         self.line(f"r, at = row % {a.rows}, row // {a.rows}", 2)
         self.line(f"group, at = at % {a.group}, at // {a.group}", 2)
         self.line(f"head, batch = at % {a.heads}, at // {a.heads}", 2)
-        self.bases(["ct", "out"], 2)
         self.line(f"found = {self.number(0)}", 2)
-        self.line("place = lane", 2)
-        self.line(f"while place < {a.values}:", 2)
-        codes = [
-            self.ops.loaded(self.at(n, "r", "place"), a.given[n].dtype).inner for n in ("ct", "out")
-        ]
-        self.line(f"found = cuda.fma({codes[0]}, {codes[1]}, found)", 3)
-        self.line(f"place += {WARP}", 3)
-        self.line(f"found = {self.sum}(found)", 2)
+        self.delta_of("found", self.sum, 2)
         self.line("if lane == 0:", 2)
         self.line("delta[row] = found", 3)
         return self.text(name, ["out", "ct", "delta"], "a warp has a query")

@@ -100,7 +100,7 @@ class KnownText(Tiles):
         if "delta" in self.stats:
             self.line(f"group, at = head % {a.group}, head // {a.group}", 3)
             self.line(f"head, batch = at % {a.heads}, at // {a.heads}", 3)
-            self._delta()
+            self.delta_of("own_delta", self.sum, 3)
         self.line("largest, sum = top[rows_at + r], total[rows_at + r]", 3)
         score = f"largest * {self.number(LOG2_E)}"
         if "level" in self.stats:
@@ -114,19 +114,6 @@ class KnownText(Tiles):
         for k, n in enumerate(self.stats):
             self.line(f"known[known_at + {k * extent}] = own_{n}", 3)
         return self.text(name, [*self.operands, "known"], "a warp has a query")
-
-    def _delta(self) -> None:
-        """Σ cotangent · out."""
-        a = self.a
-        self.bases(["ct", "out"], 3)
-        self.line("place = lane", 3)
-        self.line(f"while place < {a.values}:", 3)
-        codes = [
-            self.ops.loaded(self.at(n, "r", "place"), a.given[n].dtype).inner for n in ("ct", "out")
-        ]
-        self.line(f"own_delta = cuda.fma({codes[0]}, {codes[1]}, own_delta)", 4)
-        self.line(f"place += {WARP}", 4)
-        self.line(f"own_delta = {self.sum}(own_delta)", 3)
 
 
 class GradientMatrices(Matrices):
