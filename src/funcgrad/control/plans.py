@@ -24,15 +24,19 @@ from ..core.quiet import quiet
 from ..core.sources import current_source
 from ..core.staging import stage
 from ..core.trace import eval_trace
-from ..ir.avals import AnyArray
+from ..ir.avals import AnyArray, ShapedArray
 from ..ir.cautions import cautions
-from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, subjaxprs
+from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, subjaxprs
 from ..locks import lock
 from ..passes.simplify import inlined
+from ..primitives.elementwise import BinaryUfunc, UnaryUfunc
 from .jit import jit_p
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# What a later call does with its arrays.
+Plan = Callable[[Sequence[Array]], Any]
 
 _limit = 1024
 _few = 1024
@@ -40,6 +44,7 @@ _once: Any = object()  # in the place of a plan: the signature was met once
 _never: Any = object()  # the function looks at values, or does more than computing
 _keywords = object()  # in a key: what follows are keyword arguments
 _plain = {int, bool, str, type(None)}
+_of_ufuncs = (UnaryUfunc.impl, BinaryUfunc.impl)
 _leaf = tree.structure(0)
 # What is raised where a function needs the values of its arguments.
 _looks_at_values = (
@@ -91,8 +96,6 @@ def planned(fun: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         key = tuple(parts)
         plan = plans.get(key)
-        if type(plan) is Plan:
-            return plan(arrays)
         if plan is None:
             result = function(*args, **kwargs)
             _remember(plans, key, _once)
@@ -100,9 +103,7 @@ def planned(fun: Callable[P, R]) -> Callable[P, R]:
         if plan is _once:
             plan = _plan_of(function, args, kwargs, arrays)
             _remember(plans, key, plan)
-            if plan is not _never:
-                return plan(arrays)
-        return function(*args, **kwargs)
+        return function(*args, **kwargs) if plan is _never else plan(arrays)
 
     # A custom_jvp has fields that are not ours.
     update_wrapper(call, function, updated=())
@@ -134,7 +135,12 @@ def _describe(x: Any, kind: Any, parts: list[Any], arrays: list[Any]) -> bool:
         parts += (kind, x if x and kind is float else repr(x))
     elif kind is tuple or kind is list:
         parts += (kind, len(x))
-        return all(_describe(y, type(y), parts, arrays) for y in x)
+        for y in x:
+            inner: Any = type(y)  # pyright: ignore[reportUnknownVariableType]
+            if inner in _plain:
+                parts += (inner, y)
+            elif not _describe(y, inner, parts, arrays):
+                return False
     elif kind is slice:
         bounds = (x.start, x.stop, x.step)
         parts.append(kind)
@@ -163,37 +169,76 @@ def _remember(plans: dict[Any, Any], key: Any, what: Any) -> None:
         plans[key] = what
 
 
-class Plan:
+def make_plan(closed: ClosedJaxpr, out_tree: Any) -> Plan:
     """The steps of a function for one signature, on NumPy arrays."""
+    sole = _sole_step(closed) if out_tree == _leaf else None
+    if sole is not None:
+        return _plan_of_one(sole, closed.out_avals[0])
+    run = make_runner(closed.jaxpr, quick_rule)
+    consts = [c.numpy() for c in closed.consts]
+    # Results that are arguments, by their places.
+    places: dict[Any, int] = {v: i for i, v in enumerate(closed.jaxpr.invars)}
+    given = [places.get(a, -1) for a in closed.jaxpr.outvars]
+    ends = list(zip(closed.out_avals, given, strict=True))
 
-    __slots__ = ("_consts", "_given", "_out_avals", "_out_tree", "_run")
-
-    def __init__(self, closed: ClosedJaxpr, out_tree: Any) -> None:
-        self._run = make_runner(closed.jaxpr, quick_rule)
-        self._consts = [c.numpy() for c in closed.consts]
-        self._out_avals = closed.out_avals
-        self._out_tree = None if out_tree == _leaf else out_tree
-        # Results that are arguments, by their places.
-        places: dict[Any, int] = {v: i for i, v in enumerate(closed.jaxpr.invars)}
-        self._given = [places.get(a, -1) for a in closed.jaxpr.outvars]
-
-    def __call__(self, arguments: Sequence[Array]) -> Any:
-        """The result."""
-        arrays = [x.numpy() for x in arguments]
-        outs = quiet(self._run, [*self._consts, *arrays] if self._consts else arrays)
-        if self._out_tree is None:
-            given = self._given[0]
-            return wrap(outs[0], self._out_avals[0]) if given < 0 else arguments[given]
+    def plan(arguments: Sequence[Array]) -> Any:
+        outs = quiet(run, [*consts, *[x.numpy() for x in arguments]])
         results = [
             wrap(y, aval) if i < 0 else arguments[i]
-            for y, aval, i in zip(outs, self._out_avals, self._given, strict=True)
+            for y, (aval, i) in zip(outs, ends, strict=True)
         ]
-        return self._out_tree.unflatten(results)
+        return out_tree.unflatten(results) if out_tree != _leaf else results[0]
+
+    return plan
+
+
+def _plan_of_one(step: Callable[..., Any], aval: ShapedArray) -> Plan:
+    """A plan without a sequence of steps, which would take longer than one on a small array."""
+
+    def result(*arrays: Any) -> Array:
+        value = step(*arrays)
+        return Array(value if type(value) is np.ndarray else np.asarray(value), aval)
+
+    def plan(arguments: Sequence[Array]) -> Array:
+        return quiet(result, *[x.numpy() for x in arguments])
+
+    return plan
+
+
+def _sole_step(closed: ClosedJaxpr) -> Callable[..., Any] | None:
+    """What a program of one step does, if its operands are the arguments and numbers beside."""
+    jaxpr = closed.jaxpr
+    if closed.consts or len(jaxpr.eqns) != 1:
+        return None
+    eqn = jaxpr.eqns[0]
+    if eqn.primitive.multiple_results or jaxpr.outvars != eqn.outvars:
+        return None
+    first = next((i for i, a in enumerate(eqn.invars) if type(a) is not Literal), 0)
+    beyond = first + len(jaxpr.invars)
+    if eqn.invars[first:beyond] != jaxpr.invars:
+        return None
+    before, behind = _numbers(eqn.invars[:first]), _numbers(eqn.invars[beyond:])
+    if before is None or behind is None:
+        return None
+    rule = quick_rule(eqn)
+    step = partial(rule, *before, **eqn.params) if before or eqn.params else rule
+    return (lambda *arrays: step(*arrays, *behind)) if behind else step
+
+
+def _numbers(atoms: Sequence[Atom]) -> list[Any] | None:
+    """Literals as NumPy arrays; None if one is a variable."""
+    literals = [a for a in atoms if type(a) is Literal]
+    numbers = [np.asarray(to_ndarray(a.val), a.aval.dtype) for a in literals]
+    return numbers if len(numbers) == len(atoms) else None
 
 
 def quick_rule(eqn: Eqn) -> Any:
     """The rule that evaluates an eqn without jit."""
-    return eqn.primitive.quick or eqn.rule()
+    primitive = eqn.primitive
+    rule = primitive.quick or eqn.rule()
+    if not eqn.params and getattr(rule, "__func__", None) in _of_ufuncs:
+        return primitive.ufunc  # the method around it takes as long as few elements do
+    return rule
 
 
 def _plan_of(
@@ -222,7 +267,7 @@ def _plan_of(
     held = all(type(c) is Array for c in closed.consts)
     if not held or not all(map(_is_step, closed.jaxpr.eqns)):
         return _never
-    return Plan(_with_less_to_do(closed), trees[0])
+    return make_plan(_with_less_to_do(closed), trees[0])
 
 
 def _with_less_to_do(closed: ClosedJaxpr) -> ClosedJaxpr:

@@ -183,14 +183,17 @@ class Extremum(Fold):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         axes = params["axes"]
-        work = accumulator(x.dtype)
+        dtype = x.dtype
+        work = accumulator(dtype)
+        if work is not dtype:
+            x = x.astype(work)
         # `initial` is given only where needed: with it NumPy loses NaN payload order and speed.
-        if all(x.shape[a] for a in axes):
-            out = self.ufunc.reduce(x.astype(work, copy=False), axis=axes)
+        if x.size or all(x.shape[a] for a in axes):
+            out = self.ufunc.reduce(x, axis=axes)
         else:
-            start = np.asarray(type(self).identity(x.dtype)).astype(work)[()]
-            out = self.ufunc.reduce(x.astype(work, copy=False), axis=axes, initial=start)
-        return np.asarray(out).astype(x.dtype, copy=False)
+            start = np.asarray(type(self).identity(dtype)).astype(work)[()]
+            out = self.ufunc.reduce(x, axis=axes, initial=start)
+        return np.asarray(out) if work is dtype else np.asarray(out).astype(dtype)
 
     def jvp_term(self, i: int, t: Any, out: Any, x: Any, **params: Any) -> Any:
         from .arithmetic import div, mul
