@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import funcgrad as fg
 import funcgrad.numpy as fnp
-from funcgrad import lax
+from funcgrad import lax, nn
 from funcgrad.config import enable_x64
 from funcgrad.kernels import explain
 from funcgrad.kernels.memory import carried, updates_in_place
@@ -418,6 +418,19 @@ def test_old_values_are_there_for_all_who_read_them(f, how):
     for found, want in zip(fg.tree.leaves(given), fg.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(np.asarray(found), np.asarray(want), 1e-6)
     np.testing.assert_array_equal(x, before)
+
+
+def test_an_update_of_what_products_read_under_another_shape():
+    """Nobody but the products reads the reshaped array, which is no kernel."""
+
+    def f(x):
+        y = nn.softmax(x @ x.swapaxes(1, 2) / 11, -1) @ x
+        return x.at[0:5, 0:33, 0:128].add(y)
+
+    x = np.random.default_rng(0).normal(size=(5, 33, 128)).astype(np.float32)
+    with fg.disable_jit():
+        want = f(fnp.asarray(x))
+    np.testing.assert_allclose(fg.jit(f)(x), want, 2e-5, 2e-5)
 
 
 def test_a_donated_argument_is_updated_where_it_lies():

@@ -273,3 +273,17 @@ def test_a_sum_that_somebody_reads_too_early_is_found() -> None:
     del block.uses
     with pytest.raises(AssertionError, match="is read at step"):
         checking.check(block, plan(block))
+
+
+def test_a_sum_updated_where_it_lies_passes_the_checks() -> None:
+    def f(x: Any, a: Any, h: Any, b: Any, c: Any) -> Any:
+        total = x @ a + h @ b
+        return fnp.sin(total @ c), fnp.cos(total.at[3:5].set(0.5) @ c)
+
+    args = [*arguments(), drawn(83, 83)]
+    assert added(f, *args) == 1
+    x, a, h, b, c = (v.astype(np.float64) for v in args)
+    total = x @ a + h @ b
+    rest = total.copy()
+    rest[3:5] = 0.5
+    assert_close(fg.jit(f)(*args), (np.sin(total @ c), np.cos(rest @ c)))

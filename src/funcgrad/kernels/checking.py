@@ -354,12 +354,14 @@ def check_sum(block: Block, at: int) -> None:
     assert root not in block.uses.inputs, f"{there} is an input, and {total} is added to it"
     assert root not in {block.root(b) for b in step.reads[:-1]}, f"{there} is added to itself"
     assert min(block.uses.writers[root]) < at, f"nothing is there where {total} is formed"
+    # What updates the sum where it lies is a view of the memory, not of the sum.
+    after = {total, *(b for other in block.steps[at + 1 :] for b in other.writes)}
     for k, other in enumerate(block.steps):
         for b in other.reads if other is not step else ():
-            later = b is total
+            later = b in after
             while not later and b in block.views:
                 b = block.views[b]
-                later = b is total
+                later = b in after
             assert later == (k > at) or block.root(b) is not root, f"{b} is read at step {k}"
 
 

@@ -95,7 +95,9 @@ class Inlining:
             one = isinstance(rule, Scatter) and rule.op == "set" and domain_of_updates(rule) <= 1
             while waiting:
                 for var in {v for v, _, _ in readers.get(waiting.pop(), ()) if v in inlined}:
-                    later = [place.get(v, at) for v, how, _ in readers[var] if how is not None]
+                    later = [
+                        place.get(v, at) for v, how, _ in readers.get(var, ()) if how is not None
+                    ]
                     if any(n > at or (not one and n == at) for n in later):
                         found.add(var)
                     elif var not in found:
