@@ -299,15 +299,18 @@ class Code:
             self.store(vector, into, self.mul(pitch, i), lanes)
 
     def turned(self, rows: Sequence[str]) -> list[str]:
-        """The columns of a square whose rows are these vectors."""
+        """The columns of a square whose rows are these vectors.
+
+        Of fewer vectors, a power of two, each as many neighbouring lanes hold a square.
+        """
         lanes, held = self.lanes, [*rows]
         kind = self.vector(lanes)
         step = 1
-        while step < lanes:
+        while step < len(held):
             # Of the numbers of a lane and of its vector, one binary digit is exchanged.
             low = [i if not i & step else lanes + i - step for i in range(lanes)]
             high = [i + step if not i & step else lanes + i for i in range(lanes)]
-            for i in range(lanes):
+            for i in range(len(held)):
                 if i & step:
                     continue
                 pair = held[i], held[i + step]

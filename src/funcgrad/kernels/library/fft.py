@@ -18,10 +18,12 @@ from typing import NamedTuple
 
 from ..runtime.toolchain import Machine
 from . import LibraryKernel, Slot, Stage
-from .fft_lines import Line, LineText, Side
+from .fft_lines import LineText
 from .fft_points import Points, points_text
-from .fft_sizes import steps_of, way_of
+from .fft_sizes import Way, steps_of, way_of
+from .fft_stage import Line, Side
 from .fft_tables import Part, Table, place_of
+from .fft_within import WithinText
 
 # Bytes of a buffer of lines; a call has two.
 _ROOM = 1 << 17
@@ -261,12 +263,18 @@ class Builder:
         if line.n == 1 and line.source.slot == line.target.slot and line.scale == 1.0:
             return
         name = f"fft_lines{len(self.stages)}"
-        text = LineText(line, self.bits, self.table)
+        _, _, lanes = line.extents
+        plain = line.source.strides[3] == line.target.strides[3] == 1 and not line.grid
+        way = way_of(lanes, line.n, 1, self.lanes, self.longest) if plain else Way(0.0)
+        text = (WithinText if way.within else LineText)(line, self.bits, self.table)
         self.functions[name] = text.text(name)
         self.functions.update(text.functions)
         self.declarations.update(text.declarations)
-        extent = line.extents[0] * line.extents[1] * -(-line.extents[2] // self.lanes)
+        many = self.lanes // (way.within or 1)
+        extent = line.extents[0] * line.extents[1] * -(-line.extents[2] // many)
         each = steps_of(line.n).cost + 3.0 * line.n + 20.0
+        if way.within:
+            each = way.cost / extent
         ends = line.source.slot, line.target.slot
         self._stage(name, ends, extent, each)
 

@@ -14,79 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import NamedTuple
 
-from . import Slot
 from .conv_code import Value
-from .fft_passes import WRITTEN, Lanes, exchanged, halves_in, halves_out, pass_name, pass_text
+from .fft_passes import WRITTEN, Pair, exchanged, halves_in, halves_out, transform
 from .fft_sizes import Steps, steps_of
-from .fft_tables import Part, place_of
+from .fft_stage import Line, Side, StageText
+from .fft_tables import Part
 
 
-class Side(NamedTuple):
-    """Where lines begin or end.
-
-    Attributes:
-        strides: of the outer loops, of lanes and of elements, in numbers.
-        numbers: how many of a line are there.
-        real: whether numbers are real.
-    """
-
-    slot: Slot
-    strides: tuple[int, int, int, int]
-    numbers: int
-    real: bool = False
-
-    @property
-    def across(self) -> bool:
-        """Whether lanes are neighbours."""
-        return self.strides[2] == 1 != self.strides[3]
-
-    @property
-    def width(self) -> int:
-        """Floats of a number."""
-        return 1 if self.real else 2
-
-
-class Line(NamedTuple):
-    """A stage over outer loops and lanes.
-
-    Attributes:
-        n: complex length of what is transformed.
-        extents: of two outer loops, and of the lanes.
-        inverse: whether it is the inverse transform.
-        scale: what the result is multiplied by.
-        form: "halves out", a real signal whose neighbours are read as a complex number, "halves
-            in", back to one, "mirror", back to a real signal of odd length, or "".
-        grid: by what the result is multiplied where it is a step of a longer transform: "grid",
-            roots that differ between lanes, "plane", between turns of the second loop, or "".
-    """
-
-    dtype: str
-    n: int
-    extents: tuple[int, int, int]
-    source: Side
-    target: Side
-    inverse: bool
-    scale: float = 1.0
-    form: str = ""
-    grid: str = ""
-
-
-class LineText:
+class LineText(StageText):
     """Writes the function of a stage."""
 
     def __init__(self, line: Line, vector_bits: int, table: dict[Part, int]) -> None:
-        self.line, self.bits, self.table = line, vector_bits, table
-        self.code = Lanes(line.dtype, vector_bits)
+        super().__init__(line, vector_bits, table)
         self.steps: Steps = steps_of(line.n)
-        self.functions: dict[str, str] = {}
-        self.declarations: dict[str, None] = {}
+        # Which floats of two vectors are there, where lanes are missing.
+        self.masks: Pair | None = None
 
     def text(self, name: str) -> str:
         """The function; those that it calls are in `functions`."""
         code, line = self.code, self.line
-        source, target, self.roots = (code.argument(k) for k in range(3))
         size = max(self.steps.size, line.source.numbers, line.target.numbers) * code.unit
         self.here, self.there = code.room(size), code.room(size)
         blocks = -(-line.extents[2] // code.lanes)
@@ -97,71 +44,99 @@ class LineText:
             if not line.extents[2] % code.lanes:
                 self.count = code.lanes
             place = outer[0], outer[1], self.first
-            self._bring(self._start(source, line.source, place), line.source)
-            if line.form == "mirror":
-                self._mirror()
-            elif line.form == "halves in":
-                self._halves_in()
-                self._exchange()
-            self._transform()
-            if line.form == "halves out":
-                self._halves_out()
-                self._exchange()
-            if line.grid:
-                self._times_grid()
-            self._return(self._start(target, line.target, place), line.target)
-        text = code.function(name)
-        self.declarations.update(dict.fromkeys(code.declarations))
-        return text
+            ends = (
+                self.start(self.source, line.source, place),
+                self.start(self.target, line.target, place),
+            )
+            if self.count == code.lanes or not (line.source.across or line.target.across):
+                self._turn(*ends)
+            else:
+                self._turn_of_some(*ends)
+        return self.finished(name)
 
-    def _start(self, base: str, side: Side, place: tuple[Value, ...]) -> str:
-        code = self.code
-        at = code.add(*(code.mul(i, s) for i, s in zip(place, side.strides, strict=False)))
-        return code.at(base, code.mul(at, side.width))
+    def _turn_of_some(self, source: str, target: str) -> None:
+        """A turn which may have all lanes, or lacks some: then vectors are read behind masks."""
+        code, writer, buffers = self.code, self.code.writer, (self.here, self.there)
+        if isinstance(self.count, int):
+            self._turn_behind_masks(source, target)
+            return
+        whole = writer.value(f"icmp eq i64 {self.count}, {code.lanes}")
+        with writer.when(whole):
+            self._turn(source, target)
+        self.here, self.there = buffers
+        with writer.when(writer.value(f"xor i1 {whole}, true")):
+            self._turn_behind_masks(source, target)
 
-    def _roots(self, kind: str, *numbers: int) -> str:
-        """The address of a part of the table."""
-        return self.code.at(self.roots, place_of(Part(kind, numbers), self.table))
+    def _turn_behind_masks(self, source: str, target: str) -> None:
+        self.masks = self.code.masks(self.code.mul(self.count, 2))
+        self._turn(source, target)
+        self.masks = None
+
+    def _turn(self, source: str, target: str) -> None:
+        """The lines of all lanes, which the first pass brings and the last one returns."""
+        line, n = self.line, self.line.n
+        starts, ends = line.source.across, line.target.across
+
+        def get(j: Value) -> Pair:
+            return self._taken(source, j)
+
+        def give(x: Pair, j: Value) -> None:
+            self._given(x, target, j)
+
+        if line.form or self.steps.size != n or n == 1:
+            self._turn_apart(source, target)
+            return
+        # What is written out is at the ends.
+        odd = [r for r in self.steps.radices if r not in WRITTEN]
+        written = [r for r in self.steps.radices if r in WRITTEN]
+        radices, done = (*written[:1], *odd, *written[1:]), 1
+        if starts and ends and len(radices) == 1 and written:
+            for j, x in enumerate(transform(self.code, [get(k) for k in range(n)])):
+                give(x, j)
+            return
+        if starts and written:
+            done = radices[0]
+            self.first_pass(done, n // done, get)
+            radices = radices[1:]
+        else:
+            self._bring(source)
+        last = radices[-1] if ends and radices and radices[-1] in WRITTEN else 0
+        self.passes(radices[:-1] if last else radices, n // done, done)
+        if last:
+            self.last_pass(last, n // last, give)
+        else:
+            self._return(target)
+
+    def _turn_apart(self, source: str, target: str) -> None:
+        line = self.line
+        self._bring(source)
+        if line.form == "mirror":
+            self._mirror()
+        elif line.form == "halves in":
+            self._halves_in()
+            self.exchange()
+        self._transform()
+        if line.form == "halves out":
+            self._halves_out()
+            self.exchange()
+        self._return(target)
 
     # Passes over the buffers.
-
-    def _exchange(self) -> None:
-        self.here, self.there = self.there, self.here
 
     def _transform(self) -> None:
         code, steps, n = self.code, self.steps, self.line.n
         if steps.size == n:
-            self._passes(steps)
+            self.passes(steps.radices, steps.size)
             return
-        chirp, room = self._roots("chirp", n), code.zero(code.lanes)
+        chirp, room = self.roots("chirp", n), code.zero(code.lanes)
         self._times(chirp, n)
         with code.loop(n, steps.size) as j:
             code.put((room, room), self.here, j)
-        self._passes(steps)
+        self.passes(steps.radices, steps.size)
         # The transform back is one of exchanged parts.
-        self._times(self._roots("spectrum", n, steps.size), steps.size, after=True)
-        self._passes(steps)
+        self._times(self.roots("spectrum", n, steps.size), steps.size, after=True)
+        self.passes(steps.radices, steps.size)
         self._times(chirp, n, before=True)
-
-    def _passes(self, steps: Steps) -> None:
-        code, rest, done = self.code, steps.size, 1
-        for radix in steps.radices:
-            rest //= radix
-            last = rest == 1
-            name = pass_name(radix, last, self.line.dtype)
-            if name not in self.functions:
-                text, needed = pass_text(radix, last, self.line.dtype, self.bits)
-                self.functions[name] = text
-                self.declarations.update(dict.fromkeys(needed))
-            written = radix in WRITTEN
-            none = last and written
-            table = self.roots if none else self._roots("twiddles", radix, rest)
-            call = f"ptr {self.here}, ptr {self.there}, ptr {table}, i64 {rest}, i64 {done}"
-            if not written:
-                call += f", ptr {self._roots('odd', radix)}, i64 {radix}"
-            code.writer.line(f"call void @{name}({call})")
-            done *= radix
-            self._exchange()
 
     def _times(self, table: str, count: int, before: bool = False, after: bool = False) -> None:
         """All elements times numbers of a table, parts exchanged before or after that."""
@@ -171,24 +146,19 @@ class LineText:
             x = code.times(exchanged(x, before), code.root(table, j))
             code.put(exchanged(x, after), self.here, j)
 
-    def _times_grid(self) -> None:
+    def _on_grid(self, x: Pair, k: Value) -> Pair:
+        """Element k of the lines, times the roots by which a longer transform multiplies it."""
         code, n, (_, rows, lanes) = self.code, self.line.n, self.line.extents
+        if not self.line.grid:
+            return x
         if self.line.grid == "plane":
-            table = self._roots("plane", rows, n)
-            table = code.at(table, code.mul(self.second, 2 * n))
-            pitch = 0
-        else:
-            pitch = -(-lanes // code.lanes) * code.lanes
-            table = code.at(self._roots("grid", n, lanes, pitch), self.first)
-        with code.loop(0, n) as k:
-            x = code.get(self.here, k)
-            if pitch:
-                at = code.mul(k, pitch)
-                real = code.load(table, at, code.lanes)
-                root = real, code.load(table, code.add(at, n * pitch), code.lanes)
-            else:
-                root = code.root(table, k)
-            code.put(code.times(x, root), self.here, k)
+            table = code.at(self.roots("plane", rows, n), code.mul(self.second, 2 * n))
+            return code.times(x, code.root(table, k))
+        pitch = -(-lanes // code.lanes) * code.lanes
+        table = code.at(self.roots("grid", n, lanes, pitch), self.first)
+        at = code.mul(k, pitch)
+        real = code.load(table, at, code.lanes)
+        return code.times(x, (real, code.load(table, code.add(at, n * pitch), code.lanes)))
 
     # Real signals.
 
@@ -207,7 +177,7 @@ class LineText:
     def _halves_out(self) -> None:
         """From the transform of x[2j] + i x[2j+1] to that of x."""
         code, n = self.code, self.line.n
-        table, zero = self._roots("halves", 2 * n), code.zero(code.lanes)
+        table, zero = self.roots("halves", 2 * n), code.zero(code.lanes)
         real, imag = code.get(self.here, 0)
         code.put((code.op("fadd", real, imag), zero), self.there, 0)
         code.put((code.op("fsub", real, imag), zero), self.there, n)
@@ -220,7 +190,7 @@ class LineText:
     def _halves_in(self) -> None:
         """Twice what `_halves_out` began with, its parts exchanged."""
         code, n = self.code, self.line.n
-        table = self._roots("halves", 2 * n)
+        table = self.roots("halves", 2 * n)
         first, last = code.get(self.here, 0)[0], code.get(self.here, n)[0]
         start = code.op("fadd", first, last), code.op("fsub", first, last)
         code.put(exchanged(start), self.there, 0)
@@ -237,45 +207,31 @@ class LineText:
         """Whether parts are exchanged on the way in; `halves in` does it later."""
         return self.line.inverse and self.line.form != "halves in"
 
-    @contextmanager
-    def _whole(self) -> Generator[None]:
-        """Code for blocks that have all lanes."""
-        if self.count == self.code.lanes:
-            yield
-            return
-        writer = self.code.writer
-        with writer.when(writer.value(f"icmp eq i64 {self.count}, {self.code.lanes}")):
-            yield
+    def _taken(self, source: str, j: Value) -> Pair:
+        """Element j of lines that are neighbours; lanes that are not there are zeros."""
+        number = self.code.mul(j, self.line.source.strides[3])
+        return exchanged(self.code.take(source, number, self.masks), self._exchanged)
 
-    @contextmanager
-    def _part(self, whole: int, lanes: Value) -> Generator[Value]:
-        """So many lanes, one by one, of blocks that lack some."""
-        writer = self.code.writer
-        lacks = writer.value(f"icmp ne i64 {self.count}, {whole}")
-        with writer.when(lacks), self.code.loop(0, lanes) as lane:
-            yield lane
+    def _given(self, x: Pair, target: str, j: Value) -> None:
+        """Write element j of lines that are neighbours."""
+        x = exchanged(self.scaled(self._on_grid(x, j)), self.line.inverse)
+        self.code.give(x, target, self.code.mul(j, self.line.target.strides[3]), self.masks)
 
-    def _bring(self, source: str, side: Side) -> None:
-        if side.across:
-            self._bring_across(source, side)
-        else:
+    def _bring(self, source: str) -> None:
+        side = self.line.source
+        if not side.across:
             self._bring_along(source, side)
-
-    def _bring_across(self, source: str, side: Side) -> None:
-        code, step = self.code, side.strides[3]
-        with self._whole(), code.loop(0, side.numbers) as j:
-            x = code.take(source, code.mul(j, step))
-            code.put(exchanged(x, self._exchanged), self.here, j)
-        if self.count == self.code.lanes:
             return
-        with self._part(code.lanes, code.lanes) as lane, code.loop(0, side.numbers) as j:
-            # Lanes that are not there are the last one again.
-            last = code.least(lane, code.sub(self.count, 1))
-            at = code.mul(code.add(code.mul(j, step), last), 2)
-            into = code.at(self.here, code.add(code.mul(j, code.unit), lane))
-            for k in range(2):
-                part = k ^ self._exchanged
-                code.store(code.load(source, code.add(at, k)), into, part * code.lanes)
+        with self.code.loop(0, side.numbers) as j:
+            self.code.put(self._taken(source, j), self.here, j)
+
+    def _return(self, target: str) -> None:
+        side = self.line.target
+        if not side.across:
+            self._return_along(target, side)
+            return
+        with self.code.loop(0, side.numbers) as j:
+            self._given(self.code.get(self.here, j), target, j)
 
     def _rows(self, base: str, side: Side) -> list[str]:
         """The addresses of the lines of all lanes; those that are not there are the last one."""
@@ -334,48 +290,37 @@ class LineText:
         other = column ^ 1 if isinstance(column, int) else code.writer.value(f"xor i64 {column}, 1")
         return code.mul(other, code.lanes)
 
-    def _scaled(self, x: str) -> str:
-        if self.line.scale == 1.0:
-            return x
-        kind = self.code.vector(self.code.lanes)
-        return self.code.writer.value(f"fmul {kind} {x}, {self.code.constant(self.line.scale)}")
-
-    def _return(self, target: str, side: Side) -> None:
-        code, back = self.code, self.line.inverse
-        if not side.across:
-            self._return_along(target, side)
-            return
-        with self._whole(), code.loop(0, side.numbers) as j:
-            real, imag = (self._scaled(x) for x in code.get(self.here, j))
-            pair = exchanged((real, imag), back)
-            code.give(pair, target, code.mul(j, side.strides[3]))
-        if self.count == self.code.lanes:
-            return
-        lanes, code.lanes = code.lanes, 1
-        with self._part(lanes, self.count) as lane, code.loop(0, side.numbers) as j:
-            at = code.mul(code.add(code.mul(j, side.strides[3]), lane), 2)
-            held = code.at(self.here, code.add(code.mul(j, 2 * lanes), lane))
-            for k in range(2):
-                value = code.load(held, (k ^ back) * lanes)
-                code.store(self._scaled(value), target, code.add(at, k))
-        code.lanes = lanes
-
     def _return_along(self, target: str, side: Side) -> None:
         code, lanes, floats = self.code, self.code.lanes, side.numbers * side.width
-        rows = self._rows(target, side)
-        back = self.line.inverse
+        # What is in the place of lines that are not there comes first, the last line behind it.
+        rows = self._rows(target, side)[::-1]
+        if floats < lanes and self.line.grid:
+            with code.loop(0, side.numbers) as k:
+                code.put(self._on_grid(code.get(self.here, k), k), self.here, k)
         with self._squares(floats) as (column, width):
             if width == 1:
-                at = self._single(column, side.real, back)
-                value = self._scaled(code.load(self.here, at, lanes))
-                for one, row in zip(code.singles(value), rows, strict=True):
+                at = self._single(column, side.real, self.line.inverse)
+                value = code.load(self.here, at, lanes)
+                if self.line.scale != 1.0:
+                    value = code.op("fmul", value, code.constant(self.line.scale))
+                for one, row in zip(code.singles(value)[::-1], rows, strict=True):
                     code.store(one, row, column)
             else:
-                held = [
-                    self._scaled(
-                        code.load(self.here, self._slot(column, k, side.real, back), lanes)
-                    )
-                    for k in range(lanes)
-                ]
-                for x, row in zip(code.turned(held), rows, strict=True):
+                held = code.turned(self._columns(column, side))[::-1]
+                for x, row in zip(held, rows, strict=True):
                     code.store(x, row, column, lanes)
+
+    def _columns(self, column: Value, side: Side) -> list[str]:
+        """As many columns of the result, from one on, as a square has."""
+        code, lanes, back = self.code, self.code.lanes, self.line.inverse
+        if side.real:
+            held = [
+                code.load(self.here, self._slot(column, k, True, back), lanes) for k in range(lanes)
+            ]
+            return [self.scaled((x, x))[0] for x in held]
+        first, held = code.div(column, 2), list[str]()
+        for k in range(lanes // 2):
+            number = code.add(first, k)
+            x = self.scaled(self._on_grid(code.get(self.here, number), number))
+            held += exchanged(x, back)
+        return held

@@ -104,21 +104,57 @@ class Lanes(Code):
         order = [k // 2 + lanes * (k % 2) for k in range(2 * lanes)]
         return self.shuffled(kind, *x, order[:lanes]), self.shuffled(kind, *x, order[lanes:])
 
-    def take(self, memory: str, number: Value) -> Pair:
-        """Complex numbers that lie side by side, one for each lane."""
+    def take(self, memory: str, number: Value, masks: Pair | None = None) -> Pair:
+        """Complex numbers that lie side by side, one for each lane; zeros behind masks."""
         first, lanes = self.mul(number, 2), self.lanes
-        low, high = (
-            self.load(memory, first, lanes),
-            self.load(memory, self.add(first, lanes), lanes),
-        )
+        places = self.at(memory, first), self.at(memory, self.add(first, lanes))
+        if masks is None:
+            low, high = (self.load(place, 0, lanes) for place in places)
+        else:
+            low, high = (self._masked(*x) for x in zip(places, masks, strict=True))
         return (low, high) if lanes == 1 else self.parted(low, high)
 
-    def give(self, x: Pair, memory: str, number: Value) -> None:
-        """Write complex numbers side by side, one for each lane."""
+    def give(self, x: Pair, memory: str, number: Value, masks: Pair | None = None) -> None:
+        """Write complex numbers side by side, one for each lane, those that masks show."""
         first, lanes = self.mul(number, 2), self.lanes
-        low, high = x if lanes == 1 else self.joined(x)
-        self.store(low, memory, first, lanes)
-        self.store(high, memory, self.add(first, lanes), lanes)
+        sides = x if lanes == 1 else self.joined(x)
+        for k, side in enumerate(sides):
+            place = self.at(memory, self.add(first, k * lanes))
+            if masks is None:
+                self.store(side, place, 0, lanes)
+            else:
+                self._store_masked(side, place, masks[k])
+
+    def masks(self, count: Value) -> Pair:
+        """Of the floats of two vectors, which are among the first so many."""
+        lanes, writer = self.lanes, self.writer
+        kind = f"<{lanes} x i64>"
+        one = writer.value(f"insertelement {kind} poison, i64 {count}, i64 0")
+        every = writer.value(
+            f"shufflevector {kind} {one}, {kind} poison, <{lanes} x i32> zeroinitializer"
+        )
+        low, high = (
+            ", ".join(f"i64 {k}" for k in range(first, first + lanes)) for first in (0, lanes)
+        )
+        return (
+            writer.value(f"icmp slt {kind} <{low}>, {every}"),
+            writer.value(f"icmp slt {kind} <{high}>, {every}"),
+        )
+
+    def _masked(self, place: str, mask: str) -> str:
+        kind, bits = self.vector(self.lanes), f"<{self.lanes} x i1>"
+        name = f"llvm.masked.load.v{self.lanes}f{8 * self.size}.p0"
+        at = self.writer.declare(name, f"{kind} (ptr, i32, {bits}, {kind})")
+        given = f"ptr {place}, i32 {self.size}, {bits} {mask}, {kind} zeroinitializer"
+        return self.writer.value(f"call {kind} {at}({given})")
+
+    def _store_masked(self, value: str, place: str, mask: str) -> None:
+        kind, bits = self.vector(self.lanes), f"<{self.lanes} x i1>"
+        name = f"llvm.masked.store.v{self.lanes}f{8 * self.size}.p0"
+        at = self.writer.declare(name, f"void ({kind}, ptr, i32, {bits})")
+        self.writer.line(
+            f"call void {at}({kind} {value}, ptr {place}, i32 {self.size}, {bits} {mask})"
+        )
 
     def singles(self, vector: str) -> list[str]:
         """The lanes of a vector."""

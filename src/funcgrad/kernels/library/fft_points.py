@@ -83,7 +83,8 @@ def points_text(
         ends = code.at(source, here), code.at(target, there)
         if "halves" in points.form:
             kind = Part("halves", (4 * points.turns + 2 * (_half(points) % 2),))
-            _halves(code, points, ends, span, code.at(roots, place_of(kind, table)))
+            out = points.form == "halves out"
+            halves(code, _half(points), out, ends, span, code.at(roots, place_of(kind, table)))
         elif points.form == "mirror":
             _mirror(code, points, ends, span)
         else:
@@ -109,6 +110,13 @@ def _spans(code: Lanes, span: tuple[Value, Value]) -> list[tuple[int, Value, Val
     """A span in vectors, and what remains in single numbers: lanes, first, last."""
     start, stop = span
     lanes = code.lanes
+    if isinstance(start, int) and isinstance(stop, int):
+        spans: list[tuple[int, Value, Value]] = []
+        while start < stop:
+            lanes = min(lanes, 1 << (stop - start).bit_length() - 1)
+            first, start = start, start + (stop - start) // lanes * lanes
+            spans.append((lanes, first, start))
+        return spans
     # Nothing is left of a span that ends before it begins.
     count = code.greatest(code.sub(stop, start), 0)
     between = code.add(start, code.mul(code.div(count, lanes), lanes))
@@ -177,15 +185,11 @@ def _mirror(code: Lanes, points: Points, ends: tuple[str, str], span: tuple[Valu
             code.give(_backwards(code, code.conjugate(x)), target, there)
 
 
-def _halves(
-    code: Lanes,
-    points: Points,
-    ends: tuple[str, str],
-    span: tuple[Value, Value],
-    table: str,
+def halves(
+    code: Lanes, n: int, out: bool, ends: tuple[str, str], span: tuple[Value, Value], table: str
 ) -> None:
+    """`halves_out` of a line of n numbers, or `halves_in`, for a span of pairs; these may stay."""
     source, target = ends
-    n, out = _half(points), points.form == "halves out"
     with _first(code, span):
         real, imag = code.take(source, 0)
         if out:

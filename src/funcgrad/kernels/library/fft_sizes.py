@@ -18,6 +18,11 @@ _ODD = 0.25
 # Of reading and writing an element, of an element between stages for each line, of a stage.
 _MOVED, _BETWEEN, _STAGE = 3.0, 0.6, 100.0
 
+# Of passes over lines that lie in lanes, whose buffers stay in the first cache, of those of others.
+_SPREAD = 0.7
+# Lanes of a line at most: as many elements are transformed in registers, and more do not fit there.
+_LANES = 8
+
 
 class Steps(NamedTuple):
     """The passes of lines in lanes: of their length, or of the `size` of a convolution."""
@@ -101,11 +106,13 @@ class Way(NamedTuple):
         cost: of all lines together.
         rows: where they are divided, the length of the first stage.
         convolved: where they become a convolution of stages, its length.
+        within: where a line is spread over lanes, over how many.
     """
 
     cost: float
     rows: int = 0
     convolved: int = 0
+    within: int = 0
 
 
 @cache
@@ -119,6 +126,11 @@ def way_of(outer: int, n: int, inner: int, lanes: int, longest: int) -> Way:
     steps = steps_of(n)
     blocks = -(-outer // lanes) if inner == 1 else outer * -(-inner // lanes)
     ways = [Way(_STAGE + blocks * (steps.cost + _MOVED * n))] if steps.size <= longest else []
+    each = lanes_of_line(n, lanes) if inner == 1 else 1
+    if each > 1 and n // each <= longest:
+        places, blocks = n // each, -(-outer * each // lanes)
+        cost = _SPREAD * steps_of(places).cost + (_PASS[each] + _MOVED) * places
+        ways = [Way(_STAGE + blocks * cost, within=each)]
     for rows in _divisors(n):
         if steps_of(rows).size > longest:
             continue
@@ -144,3 +156,13 @@ def _divisors(n: int) -> tuple[int, ...]:
     for p in factors(n):
         found += [d * p for d in found]
     return tuple(sorted({d for d in found if 1 < d < n}))
+
+
+@cache
+def lanes_of_line(n: int, lanes: int) -> int:
+    """Over how many lanes a line is spread, at least as many places in each; 1: it is not."""
+    each = 1
+    while 2 * each <= min(lanes, _LANES) and n % (2 * each) == 0 and 4 * each * each <= n:
+        each *= 2
+    places = n // each
+    return each if each > 1 and steps_of(places).size == places else 1

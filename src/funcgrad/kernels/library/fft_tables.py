@@ -73,7 +73,7 @@ def size_of(part: Part) -> int:
             return 2 * (n // 4 + 1)
         case "grid":
             return 2 * n * more[1]
-        case "plane":
+        case "plane" | "within":
             return 2 * n * more[0]
         case _:
             return 2 * n
@@ -156,6 +156,12 @@ def _plane(rows: int, columns: int) -> NDArray:
     return _pairs(roots(np.outer(np.arange(rows), np.arange(columns)), rows * columns))
 
 
+def _within(parts: int, steps: int) -> NDArray:
+    """exp(-2πi ka / (parts steps)) at [k, a]; of each k all real parts first."""
+    values = roots(np.outer(np.arange(steps), np.arange(parts)), parts * steps)
+    return np.stack([values.real, values.imag], axis=1).reshape(-1)
+
+
 def _halves(n: int) -> NDArray:
     """exp(-2πi k / n) from 0 to n/4."""
     return _pairs(roots(np.arange(n // 4 + 1), n))
@@ -169,4 +175,5 @@ _kinds: dict[str, Callable[..., NDArray]] = {
     "grid": _grid,
     "plane": _plane,
     "halves": _halves,
+    "within": _within,
 }
