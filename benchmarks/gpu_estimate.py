@@ -5,8 +5,9 @@
 Needs no GPU. A row is a work of `gpu.py`: its launches in one call (loops turn by turn); the bytes
 of the buffers that they name, once a launch, each whole or as many elements as its loops can touch;
 these over the arguments read and the results written once, the least for whoever changes all of
-them; and the time that the launches cannot go below on an H200: of each the longer of its bytes at
-the rate of the memory and, of products, its operations at the highest rate of their arithmetic.
+them; and the time that the launches cannot go below on an H200: of each the longest of its bytes at
+the rate of the memory, or of what its blocks have of the cache if they are few, and, of products,
+its operations at the highest rate of their arithmetic.
 Rows of which a block cannot keep all are read again, which is counted; what stays in the cache is
 quicker than that; gaps between launches, and what others read again, come on top. A state is
 donated. Products are cuBLASLt's, whatever it would say of them; operations of convolutions are not
@@ -37,6 +38,8 @@ from funcgrad.kernels.memory import reusable
 
 # NVIDIA's data sheet of the H200 SXM: bytes, and dense floating-point operations, of a second.
 BYTES = 4.8e12
+# A multiprocessor gets 64 bytes a cycle, and has a block of its own where there are few.
+BLOCK = 64 * 1.98e9
 RATES = {"float64": 67e12, "float32": 67e12, "TF32": 494e12, "float16": 989e12, "bfloat16": 989e12}
 HEAD = "work|launches|moved|over the least|operations|not below"
 
@@ -76,6 +79,8 @@ class Count(Walk):
     def add(self, moved, launch):
         """One launch."""
         seconds = moved / BYTES
+        if isinstance(launch, CudaLaunch):
+            seconds = moved / min(BYTES, launch.blocks * BLOCK)
         if isinstance(launch, MatmulLaunch):
             p = launch.product
             flops = 2 * p.m * p.n * p.k * p.times * launch.blocks

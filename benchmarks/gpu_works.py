@@ -63,6 +63,10 @@ def chain_gradient(lib):
     return lib.grad(lambda x: chain(lib)(x).sum())
 
 
+def row_sums(lib):
+    return lambda x: x.sum(-1)
+
+
 def softmax(lib):
     return lambda x: lib.nn.softmax(x, axis=-1)
 
@@ -142,6 +146,13 @@ def works(scale):
         Work("its gradient", chain_gradient, lambda: [f32(n)], 8 * n),
         Work("sum", lambda lib: lambda x: x.sum(), lambda: [f32(n)], 4 * n, plain=True),
         Work(
+            "place of the largest",
+            lambda lib: lambda x: lib.np.argmax(x),
+            lambda: [f32(n)],
+            4 * n,
+            plain=True,
+        ),
+        Work(
             "column sums",
             lambda lib: lambda x: x.sum(0),
             lambda: [f32(n // 64, 64)],
@@ -177,6 +188,12 @@ def works(scale):
             found.append(
                 Work(f"{name}, rows of {row}", make, partial(_one, shape), 8 * shape[0] * row)
             )
+    few = 8, max(n // 100, 64)
+    found += [
+        Work("softmax, 8 long rows", softmax, partial(_one, few), 8 * few[0] * few[1]),
+        Work("layer norm, 8 long rows", layer_norm, partial(_one, few), 8 * few[0] * few[1]),
+        Work("sums of 8 long rows", row_sums, partial(_one, few), 4 * few[0] * few[1]),
+    ]
     for side in [256, 1024, 4096, 8192] if scale == 1 else [64]:
         found += products(side)
     for length in [512, 2048, 8192] if scale == 1 else [16]:

@@ -235,6 +235,8 @@ def reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> boo
     if len(writes) != 1 or writes[0][1].combine:
         return False
     ((at, store),) = writes
+    if kernel.chunk is not None and store.guard is not None:
+        return False  # one part alone writes what the others may still read
     place = offset_of(target, store.index)
     return all(
         k <= at and offset_of(source, load.index).same(place)

@@ -128,6 +128,24 @@ def test_rows_are_kept_in_registers_and_in_shared_memory(width, dtype, target):
         assert re.search(rf"{what}\.global\.v(4\.[fub]32|2\.[fub]64)", kernel.ptx), kernel.ptx
 
 
+@needs_extra
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
+@pytest.mark.parametrize("template", ["rows", "argmax", "chunks"])
+def test_parts_of_long_rows_move_128_bits_and_leave_room_for_blocks(template, dtype, target):
+    parts = [
+        kernel
+        for kernel in compiled(TEMPLATES[template], target, dtype, (2, 1 << 20)).kernels
+        if kernel.kind == "chunks"
+    ]
+    assert len(parts) == (3 if template == "rows" else 1)
+    for kernel in parts:
+        # Four blocks of 256 threads on a multiprocessor.
+        assert not kernel.spills and ".local" not in kernel.ptx and kernel.registers <= 64, kernel
+        assert re.search(r"ld\.global\.v(4\.[fub]32|2\.[fub]64)", kernel.ptx), kernel.ptx
+        assert kernel.grid[0] >= 256
+
+
 PRODUCTS = {
     "tiles of 32": (lambda x: x @ x.T, (200, 64)),
     "parts": (lambda x: x.T @ x, (4000, 40)),

@@ -8,7 +8,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax, nn
 from funcgrad.config import config, enable_x64
-from funcgrad.kernels.cuda import segments
+from funcgrad.kernels.cuda import long_rows, segments
 
 from ... import goldens
 from ..drawn import examples, programs
@@ -99,6 +99,12 @@ TABLE = {
     "sum of all": (["chunks", "block"], lambda x: x.sum(), f32(300, 200)),
     "sum and maximum of all": (
         ["chunks", "block"], lambda x: (x.sum(), x.max()), f32(300, 200)
+    ),
+    "place of the largest of many": (["chunks", "block"], lambda x: fnp.argmax(x), f32(300_001)),
+    "softmax of two long rows": (["chunks"] * 3, lambda x: nn.softmax(x), f32(2, 200_000)),
+    "extremes of a long row of 16-bit floats": (
+        ["chunks", "rows"], lambda x: (x.max(1), fnp.argmin(x, 1), x.mean(1)),
+        f32(2, 400_004).astype(np.float16),
     ),
     "sum of columns": (["column", "rows"], lambda x: x.sum(0), f32(2000, 40)),
     "sums of many columns": (["column", "map"], lambda x: x.sum(0), f32(700, 8200)),
@@ -255,6 +261,8 @@ SHOWN = (
     "scatter of many rows",
     "transposition",
     "sum of all",
+    "place of the largest of many",
+    "softmax of two long rows",
     "sum of columns",
     "cumulative sums of long rows",
     "cumulative sums of a row by many blocks",
@@ -280,7 +288,8 @@ def test_table(name):
         (lambda x, v: (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True) * v, (f32(65536),)),
     ],
 )
-def test_long_rows_keep_nothing_in_memory(f, rest):
+def test_long_rows_keep_nothing_in_memory(f, rest, monkeypatch):
+    monkeypatch.setattr(long_rows, "GAIN", 0)
     program = program_of(f, f32(3, 65536), *rest)
     ends = {*program.block.inputs, *map(program.block.root, program.block.outputs)}
     assert len(program.kernels) == 1

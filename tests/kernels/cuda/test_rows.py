@@ -10,7 +10,7 @@ import funcgrad.numpy as fnp
 from funcgrad import nn
 from funcgrad.config import enable_x64
 from funcgrad.core.evaluate import run_numpy
-from funcgrad.kernels.cuda import limits
+from funcgrad.kernels.cuda import limits, long_rows
 from funcgrad.kernels.cuda.emulated import emulate
 from funcgrad.kernels.cuda.emulator import Emulator
 from funcgrad.kernels.cuda.lanes import EmulationError
@@ -22,6 +22,12 @@ RATES = {"bfloat16": 5e-2, "float32": 1e-4, "float64": 1e-10}
 # What a block keeps of float32 rows on GPUs of a capability, in elements: 32 of each of 512 threads
 # in registers, and as many vectors of four as there is room for in shared memory.
 WHOLE = {"sm_90": 512 * (32 + 112), "sm_80": 512 * (32 + 80)}
+
+
+@pytest.fixture(autouse=True)
+def a_block_does_a_row(monkeypatch):
+    """However few rows there are."""
+    monkeypatch.setattr(long_rows, "GAIN", 0)
 
 
 def layer_norm(x):

@@ -93,11 +93,12 @@ def _source(program: CudaProgram, kernel: CudaKernel, target: str) -> adapter.So
 
 def _blocks_of(launch: CudaLaunch | ProductLaunch | CustomLaunch, target: str) -> int:
     """For how many blocks a multiprocessor shall have registers."""
-    if launch.kind == "map":
+    row = launch.row if isinstance(launch, CudaLaunch) else None
+    if launch.kind == "map" or (row is not None and row.parts):
         return max(_RESIDENT // launch.threads, 1)
-    if isinstance(launch, CudaLaunch) and launch.row is not None and launch.row.values:
+    if row is not None and row.values:
         older = adapter.capability(target) < _FROM
-        return max(_RESIDENT // launch.threads >> older + launch.row.roomy, 1)
+        return max(_RESIDENT // launch.threads >> older + row.roomy, 1)
     scans = isinstance(launch, CudaLaunch) and launch.kind == "scan" and launch.wide > 1
     if scans and adapter.capability(target) >= _FROM:
         return min(_WAITING // launch.threads, _MOST_BLOCKS)

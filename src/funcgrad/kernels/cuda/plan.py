@@ -335,9 +335,14 @@ def _chunked(kernel: Kernel) -> CudaLaunch:
     column = _chunked_columns(kernel)
     if column is not None:
         return column
-    chunks = kernel.chunk.extent
+    # Of rows that are divided, each has its parts.
+    rows = [loop for loop in chain_of(kernel.body) if not loop.chunked]
+    body = rows[-1].body if rows else kernel.body
+    blocks = kernel.chunk.extent
+    for loop in rows:
+        blocks *= loop.axis.extent
     found = CudaLaunch(
-        kernel.name, kernel, "chunks", [], kernel.body, chunks, BLOCK_THREADS, BLOCK_THREADS
+        kernel.name, kernel, "chunks", rows, body, blocks, BLOCK_THREADS, BLOCK_THREADS
     )
     found.chunk = kernel.chunk
     found.scratch = list(kernel.scratch)

@@ -42,6 +42,7 @@ from .cublaslt import note
 from .cudnn import note as note_of_cudnn
 from .custom import CustomLaunch, custom_launch
 from .limits import USUAL
+from .long_rows import divide_long_rows
 from .masks import mask_launch
 from .matmul_gradients import paired
 from .matmuls import Epilogue, Takes, epilogues, is_lower, matmul_launch, nothing
@@ -177,6 +178,7 @@ def cuda_program(
         target: for which GPU: what a block can share is planned for.
     """
     block = Builder(simplify, _outline, GPU).block(closed)
+    divide_long_rows(block)
     update_in_place(block)
     library = CudaLibrary()
     ends = _with_ends(block, takes)

@@ -59,6 +59,7 @@ class Row:
         values: the places that are read again: of operands, and of rows that loops make.
         registers: elements of each value that a lane has in registers, `shared`: in shared memory.
         roomy: whether a thread needs more registers than it has beside 1023 others.
+        parts: whether a block has a part of a row, of which it keeps nothing.
     """
 
     loops: tuple[For, ...]
@@ -68,6 +69,7 @@ class Row:
     registers: int
     shared: int
     roomy: bool = False
+    parts: bool = False
 
     @property
     def extent(self) -> int:
@@ -128,6 +130,8 @@ def with_rows(launch: CudaLaunch, target: str) -> CudaLaunch:
     Args:
         target: the GPU, for what a block can share.
     """
+    if launch.kind == "chunks":
+        return _in_parts(launch)
     loops = _loops(launch.body) if launch.kind in ("rows", "block") else []
     if not loops or (launch.kind == "block" and loops[0].axis.extent <= WARP_ROW):
         return launch  # a short row alone stays in the cache
@@ -145,6 +149,19 @@ def with_rows(launch: CudaLaunch, target: str) -> CudaLaunch:
         launch.threads = launch.team = row.team
     launch.shared = sum(row.shared * row.team * b.dtype.itemsize for b, *_ in row.values)
     launch.row = row
+    return launch
+
+
+def _in_parts(launch: CudaLaunch) -> CudaLaunch:
+    """A launch by parts of rows, with how many neighbours are done together."""
+    loops = [n for n in launch.body if isinstance(n, For) and n.chunked]
+    if not loops or any(loops_in(n.body) or not independent(n) for n in loops):
+        return launch
+    if not all(isinstance(n, Store | Accumulate) for loop in loops for n in loop.body):
+        return launch
+    wide = _wide(launch, loops, launch.team, launch.kernel.grain)
+    if wide > 1:
+        launch.row = Row(tuple(loops), wide, launch.team, {}, 0, 0, parts=True)
     return launch
 
 
@@ -218,7 +235,7 @@ def _fitting(
     by_warp = launch.threads > team
     if values and not by_warp:
         team = BLOCK_THREADS if extent * words <= _SHORT else 2 * BLOCK_THREADS
-    wide = _wide(launch, loops, team)
+    wide = _wide(launch, loops, team, extent)
     each = _each(extent, wide, team)
     if not values:
         return Row(tuple(loops), wide, team, values, 0, 0)
@@ -254,8 +271,12 @@ def _each(extent: int, wide: int, team: int) -> int:
     return -(-extent // (wide * team)) * wide
 
 
-def _wide(launch: CudaLaunch, loops: list[For], team: int) -> int:
-    """How many neighbours a lane does together: all that lies side by side is moved so."""
+def _wide(launch: CudaLaunch, loops: list[For], team: int, extent: int) -> int:
+    """How many neighbours a lane does together: all that lies side by side is moved so.
+
+    Args:
+        extent: elements of a row, or of a part of one.
+    """
     ends: list[tuple[Affine, Axis, int]] = []
     for loop in loops:
         for buffer, index in ends_of(loop):
@@ -266,7 +287,6 @@ def _wide(launch: CudaLaunch, loops: list[For], team: int) -> int:
     if not ends:
         return 1
     wide = min(WIDE_BYTES // min(size for *_, size in ends), MOST_WIDE)
-    extent = loops[0].axis.extent
     while wide > 1:
         fits = extent % wide == 0 and extent >= wide * team
         if fits and all(is_side_by_side(offset, axis, wide) for offset, axis, _ in ends):

@@ -124,6 +124,9 @@ class RowSource(CudaSource):
             return
         if not self.moves and not self.own and not self.rooms_of:
             self._bring()
+        if self.row.parts:
+            self._go_through_part(node, chain)
+            return
         ends = dict(self._movable(node))
         written = {n.target for n in node.body if isinstance(n, Store)}
         kept = set(self.row.values)
@@ -139,6 +142,26 @@ class RowSource(CudaSource):
         beyond = any(piece.where == "memory" for piece in self.row.pieces())
         self._both_ways(bool(ends if beyond else _without(ends, kept)), write)
         self.unfolded |= {n.acc for n in statements(node.body) if isinstance(n, Accumulate)}
+
+    def _go_through_part(self, node: For, chain: list[For]) -> None:
+        """A loop over a part of a row: whole vectors of all lanes, then what is left one by one."""
+        ends, row = dict(self._movable(node)), self.row
+        written = {n.target for n in node.body if isinstance(n, Store)}
+        sweep, stop, start = row.wide * row.team, self.names("stop"), self.names("start")
+        self.line(f"{stop} = hi - (hi - lo) % {sweep} if {self.moves} else lo")
+        self.line(f"{start} = lo + {row.wide} * lane")
+        taken = set(self.names.taken)
+        self.open()
+        self._at(node.axis, start)
+        loads = {k: end for k, end in ends.items() if k[0] not in written}
+        stores = {k: end for k, end in ends.items() if k[0] in written}
+        self._vector(node.axis, start, loads, stores, lambda: self._turn(node))
+        self.line(f"{start} += {sweep}")
+        self.close(f"while {start} < {stop}:")
+        self.moved, self.along = {}, None
+        self.names.taken = taken | {n for s in self.scopes for n, _ in s.names.values()}
+        self.first = stop
+        super()._go_through(node, chain)
 
     def _turn(self, node: For) -> None:
         """One turn of a loop, for the element at hand."""
@@ -196,6 +219,31 @@ class RowSource(CudaSource):
         begun = len(self.scopes[-1].lines)
         self.line(f"{start} = {_plus(*terms)}")
         self._at(axis, start)
+        self._vector(axis, start, loads, stores, write)
+        self._drop(begun, start)
+        self.moved, self.along = {}, None
+        if piece.lanes:
+            self.close(f"if lane < {piece.lanes}:")
+        elif several:
+            self.close(f"for {self.vector} in range({piece.vectors}):")
+        else:
+            # Its values are no others', but it needs no heading.
+            inner = self.scopes.pop().lines
+            self.forget_levels()
+            self.scopes[-1].lines += inner
+            return
+        self.names.taken = taken | {n for s in self.scopes for n, _ in s.names.values()}
+
+    def _vector(
+        self,
+        axis: Axis,
+        start: str,
+        loads: dict[Key, End],
+        stores: dict[Key, End],
+        write: Callable[[], None],
+    ) -> None:
+        """Lines for the neighbours from a start, and for what is moved before and after."""
+        row = self.row
         for key, (buffer, index) in loads.items():
             self._move("load", key, buffer, index)
         self.moved = {k: self.vectors[k] for k in (*loads, *stores)}
@@ -212,19 +260,6 @@ class RowSource(CudaSource):
             write()
         for key, (buffer, index) in stores.items():
             self._move("store", key, buffer, index)
-        self._drop(begun, start)
-        self.moved, self.along = {}, None
-        if piece.lanes:
-            self.close(f"if lane < {piece.lanes}:")
-        elif several:
-            self.close(f"for {self.vector} in range({piece.vectors}):")
-        else:
-            # Its values are no others', but it needs no heading.
-            inner = self.scopes.pop().lines
-            self.forget_levels()
-            self.scopes[-1].lines += inner
-            return
-        self.names.taken = taken | {n for s in self.scopes for n, _ in s.names.values()}
 
     def _drop(self, at: int, name: str) -> None:
         """Leave out the line that gives a name, if no later one has it."""

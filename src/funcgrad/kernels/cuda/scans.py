@@ -30,10 +30,11 @@ from ...ir.nests import (
 )
 from ..emit.source import LINE
 from ..emit.source_ops import Text
+from .by_thread import key_of
 from .messages import hearing, telling
 from .plan import WARP
 from .scan_plan import GROUP, row_of, side
-from .source import CudaSource, key_of
+from .source import CudaSource
 from .words import memory_type
 
 End = tuple[Buffer, IndexTuple]

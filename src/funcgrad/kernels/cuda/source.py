@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...ir.loops import Affine, Axis, Expr, IndexTuple, Load
+from ...ir.loops import Axis, Expr
 from ...ir.nests import (
     Acc,
     Accumulate,
@@ -20,30 +20,27 @@ from ...ir.nests import (
     expressions,
     loads_of,
     neighbours,
-    offset_of,
 )
-from ..emit.source import KernelSource, Scope, short
+from ..emit.source import short
 from ..explain import count
 from ..memory import reads_where_it_writes
 from .apart import independent, statements
+from .by_thread import ThreadSource
 from .hazards import Hazards, Touch, shared_chain, touched
-from .plan import WARP, CudaLaunch, chain_of, is_side_by_side, shared_inside
+from .plan import WARP, CudaLaunch, chain_of, shared_inside
 from .words import CudaLibrary, memory_type
 
 _OWN = set("cuda libdevice math device first step lane warp row part lo hi k".split())
 
 
-class CudaSource(KernelSource):
+class CudaSource(ThreadSource):
     """Writes one launch; `notes` are the eqns it computes."""
 
     def __init__(self, launch: CudaLaunch, library: CudaLibrary, notes: Sequence[str]) -> None:
-        super().__init__(launch.kernel, library, notes)
-        self.launch = launch
-        self.cuda = library
-        self.alone = False  # inside of loops that threads share: each does what it has
-        self.wide: dict[tuple[Buffer, object], str] = {}
+        super().__init__(launch, library, notes)
         self.unfolded: set[Acc] = set()
         self.rooms: dict[str, str] = {}
+        self.first = "lo"  # where a loop over a part of a row begins
         self.hazards = Hazards()
         self.same = one_memory(launch)
 
@@ -67,7 +64,7 @@ class CudaSource(KernelSource):
     def write(self) -> None:
         """The lines of the kernel."""
         if self.launch.kind in ("map", "column"):
-            self._by_thread()
+            self.by_thread()
         else:
             self._by_team()
 
@@ -83,185 +80,19 @@ class CudaSource(KernelSource):
         """Who does what, in words."""
         launch = self.launch
         part = "a part of " if launch.parts > 1 else ""
+        of = " of a row" if launch.grid else ""
         return {
             "map": f"{shape}; each does {launch.wide} neighbours" if launch.wide > 1 else shape,
             "scan": f"{shape}; a block goes through {part}a row",
             "tiles": f"{shape}; a block turns a tile over",
             "column": f"{shape}; a thread goes through a column",
             "rows": f"{shape}; {'a warp' if launch.team == WARP else 'a block'} does a row",
-            "chunks": f"{shape}; a block does {self.kernel.grain} turns",
+            "chunks": f"{shape}; a block does {self.kernel.grain} turns{of}",
             "block": f"one block of {launch.threads} threads",
         }[launch.kind]
 
     def _typed(self, buffer: Buffer) -> str:
         return f"{self.buffers[buffer]}:{short(buffer)}"
-
-    # A thread for each element.
-
-    def _by_thread(self) -> None:
-        launch = self.launch
-        self.alone = True
-        total = launch.total
-        self.line("first, step = cuda.grid(1), cuda.gridsize(1)")
-        if launch.wide == 1:
-            self.turns("first", str(total), 1)
-            return
-        self._find_wide()
-        # What comes from outside may begin anywhere; then, every element is done by itself.
-        given = " and ".join(f"aligned({n})" for n in dict.fromkeys(self._wide_buffers()))
-        stop = self.names("stop")
-        self.line(f"{stop} = {total // launch.wide} if {given} else 0")
-        for (buffer, _), name in self.wide.items():
-            kind = memory_type(buffer.dtype)
-            self.line(f"{name} = cuda.local.array({launch.wide}, {kind}, alignment=16)")
-        taken = set(self.names.taken)
-        self.turns("first", stop, launch.wide)
-        self.wide.clear()
-        # What stands before both loops keeps its name; the rest is said again.
-        self.names.taken = taken | {name for name, _ in self.scopes[0].names.values()}
-        self.turns(f"{launch.wide} * {stop} + first", str(total), 1)
-
-    def _wide_buffers(self) -> list[str]:
-        return [self.buffers[b] for b, _ in self.wide]
-
-    def turns(self, first: str, stop: str, wide: int) -> None:
-        """The turns of the grid's loops that fall to a thread."""
-        launch = self.launch
-        axes = [loop.axis for loop in launch.grid]
-        if launch.chunk is not None:
-            axes = [launch.chunk, *axes]
-        single = len(axes) == 1
-        at = self.names(axes[0].name if single and wide == 1 else "turn")
-        self.line(f"{at} = {first}")
-        self.open()
-        if wide > 1:
-            self._neighbours(at, axes, wide)
-        else:
-            self.split(at, axes, 1)
-            self._bounds()
-            self.run(launch.body)
-        self.line(f"{at} += step")
-        self.close(f"while {at} < {stop}:")
-
-    def open(self) -> None:
-        """Begin the body of a compound statement."""
-        self.scopes.append(Scope())
-        self.forget_levels()
-
-    def close(self, heading: str) -> None:
-        """End it, and write it under its heading."""
-        inner = self.scopes.pop().lines or ["pass"]
-        self.forget_levels()
-        self.line(heading)
-        self.scopes[-1].lines += ["    " + line for line in inner]
-
-    def _bounds(self) -> None:
-        """Where the part of a column begins and ends."""
-        if self.launch.chunk is None:
-            return
-        number, grain = self.axes[self.launch.chunk][0], self.kernel.grain
-        self.line(f"lo = {number} * {grain}")
-        self.line(f"hi = min(lo + {grain}, {self.kernel.extent})")
-
-    def split(self, at: str, axes: list[Axis], wide: int) -> None:
-        """Give each axis its name, from the place in all of them."""
-        if len(axes) == 1:
-            name = at
-            if wide > 1:
-                name = self.names(axes[0].name)
-                self.line(f"{name} = {wide} * {at}")
-            self.axes[axes[0]] = (name, self.depth)
-            return
-        rest = at
-        inner = [a.extent for a in axes]
-        inner[-1] //= wide
-        for k, axis in enumerate(axes):
-            below = 1
-            for n in inner[k + 1 :]:
-                below *= n
-            if axis.extent == 1:
-                self.axes[axis] = ("0", self.depth)
-                continue
-            name = self.names(axis.name)
-            code = rest if below == 1 else f"{rest} // {below}"
-            if inner[k] == 1:
-                code = "0"
-            if wide > 1 and k == len(axes) - 1:
-                code = f"{wide} * ({code})" if " " in code else f"{wide} * {code}"
-            self.line(f"{name} = {code}")
-            if below > 1:
-                rest = f"({at} % {below})" if k < len(axes) - 2 else f"{at} % {below}"
-            self.axes[axis] = (name, self.depth)
-
-    # Neighbours together.
-
-    def _find_wide(self) -> None:
-        """The accesses that a thread makes for its neighbours at once."""
-        axis, wide = self.launch.grid[-1].axis, self.launch.wide
-        found: list[tuple[Buffer, object]] = []
-        for node in self.launch.body:
-            assert isinstance(node, Store)
-            for x in self._loads_of(node):
-                offset = offset_of(x.source, x.index)
-                if x.guard is None and is_side_by_side(offset, axis, wide):
-                    found.append((x.source, key_of(offset)))
-            offset = offset_of(node.target, node.index)
-            if is_side_by_side(offset, axis, wide):
-                found.append((node.target, key_of(offset)))
-        for key in dict.fromkeys(found):
-            self.wide[key] = self.names(f"{self.buffers[key[0]]}_{wide}")
-
-    def _loads_of(self, node: Store) -> list[Load]:
-        return [x for x in loads_of(node.value) if x.source.size]
-
-    def _neighbours(self, at: str, axes: list[Axis], wide: int) -> None:
-        launch = self.launch
-        self.split(at, axes, wide)
-        start = self.axes[axes[-1]][0]
-        stored = {
-            (n.target, key_of(offset_of(n.target, n.index)))
-            for n in launch.body
-            if isinstance(n, Store)
-        }
-        places = {key: self._place(key) for key in self.wide}
-        for key, name in self.wide.items():
-            if key not in stored:
-                self.line(f"load_{wide}({self.buffers[key[0]]}, {places[key]}, {name})")
-        self.open()
-        name = self.names(axes[-1].name)
-        self.line(f"{name} = {start} + k")
-        self.axes[axes[-1]] = (name, self.depth)
-        self.run(launch.body)
-        self.close(f"for k in range({wide}):")
-        self.axes[axes[-1]] = (start, self.depth)
-        for key, kept in self.wide.items():
-            if key in stored:
-                self.line(f"store_{wide}({self.buffers[key[0]]}, {places[key]}, {kept})")
-
-    def _place(self, key: tuple[Buffer, object]) -> str:
-        for node in self.launch.body:
-            assert isinstance(node, Store)
-            for x in [*self._loads_of(node), node]:
-                buffer = x.target if isinstance(x, Store) else x.source
-                offset = offset_of(buffer, x.index)
-                if (buffer, key_of(offset)) == key:
-                    return self.index(offset, self.depth)
-        raise AssertionError(key)
-
-    def element(self, buffer: Buffer, index: IndexTuple, at: int) -> str:
-        offset = offset_of(buffer, index)
-        name = self.wide.get((buffer, key_of(offset))) if self.wide else None
-        if name is not None:
-            return self.neighbour(name)
-        if buffer not in self.launch.scratch or self.launch.threads == self.launch.team:
-            return super().element(buffer, index, at)
-        size, place = max(buffer.size, 1), self.index(offset, at)
-        start = "warp" if size == 1 else f"{size} * warp"
-        return f"{self.buffers[buffer]}[{start if place == '0' else f'{start} + {place}'}]"
-
-    def neighbour(self, name: str) -> str:
-        """The element of a thread's own array that stands for one in memory."""
-        return f"{name}[k]"
 
     # A team for each row, or for everything.
 
@@ -274,12 +105,21 @@ class CudaSource(KernelSource):
             if launch.kind == "rows":
                 self.split_rows("cuda.blockIdx.x")
             elif launch.chunk is not None:
-                self.line("part = cuda.blockIdx.x")
-                self.axes[launch.chunk] = ("part", 0)
-                self._bounds()
+                self._parts_of(launch.chunk)
             for buffer in launch.scratch:
                 self._shared(buffer, 1)
         self.run(launch.body)
+
+    def _parts_of(self, chunk: Axis) -> None:
+        """Which part a block does, and of which row."""
+        if self.launch.grid:
+            block, parts = "cuda.blockIdx.x", chunk.extent
+            self.line(f"row, part = {block} // {parts}, {block} % {parts}")
+            self.split_rows("row")
+        else:
+            self.line("part = cuda.blockIdx.x")
+        self.axes[chunk] = ("part", 0)
+        self.bounds()
 
     def _warps(self) -> None:
         launch = self.launch
@@ -409,7 +249,7 @@ class CudaSource(KernelSource):
         for axis in axes:
             total *= axis.extent
         part = node.chunked and self.launch.chunk is not None
-        first, stop = ("lo + lane", "hi") if part else ("lane", str(total))
+        first, stop = (f"{self.first} + lane", "hi") if part else ("lane", str(total))
         if part and len(chain) > 1:
             below = total // axes[0].extent
             first, stop = f"{below} * lo + lane", f"{below} * hi"
@@ -483,11 +323,6 @@ def one_memory(launch: CudaLaunch) -> dict[Buffer, Buffer]:
                 }
                 found |= dict.fromkeys({*group, source, target}, target)
     return found
-
-
-def key_of(offset: Affine) -> object:
-    """What tells two places apart that are known while the text is written."""
-    return (offset.const, frozenset(offset.axes.items()), bool(offset.dynamic))
 
 
 def _roots(node: Node) -> list[Expr]:

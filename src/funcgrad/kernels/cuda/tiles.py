@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from ...ir.loops import Affine, Axis
 from ...ir.nests import Buffer, Store, loads_of, offset_of
+from .by_thread import key_of
 from .plan import lies_across
-from .source import CudaSource, key_of
+from .source import CudaSource
 from .words import memory_type
 
 SIDE = 32

@@ -60,6 +60,7 @@ def maximum_float64(x, y):
     most = x if x > y or (x == y and as_uint64(x) < as_uint64(y)) else y
     return x + y if x != x or y != y else most
 ''',
+    **{name: HELPERS[name] for name in ("above", "below")},
     "larger": HELPERS["larger"],
     "smaller": HELPERS["smaller"],
     "quotient": HELPERS["quotient"],

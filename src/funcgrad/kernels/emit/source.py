@@ -292,6 +292,8 @@ class Writer:
 class KernelSource(Writer):
     """Writes one kernel; `notes` are the eqns it computes."""
 
+    first_place = 2**63 - 1  # of an extreme, before any is found
+
     def __init__(self, kernel: Kernel, library: Library, notes: Sequence[str]) -> None:
         super().__init__(library, Namer())
         self.kernel = kernel
@@ -426,7 +428,7 @@ class KernelSource(Writer):
         first = identity_of(acc.op, acc.value_dtype)
         self.line(f"{name} = {self.ops.constant(first, acc.value_dtype)}")
         if acc.positional:
-            self.line(f"{name}_place = int64({2**63 - 1})")
+            self.line(f"{name}_place = int64({self.first_place})")
             self.names.taken.add(f"{name}_place")
 
     def heading(self, node: For, name: str) -> str:

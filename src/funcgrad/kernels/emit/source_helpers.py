@@ -89,6 +89,16 @@ def smaller(value, place, best, best_place):
         return bool(value != value and place < best_place)
     return bool(value != value or value < best or (value == best and place < best_place))
 ''',
+    "above": '''
+def above(value, best):
+    """Whether a value is larger than the best so far, or the first NaN."""
+    return bool(value > best or (value != value and best == best))
+''',
+    "below": '''
+def below(value, best):
+    """Whether a value is smaller than the best so far, or the first NaN."""
+    return bool(value < best or (value != value and best == best))
+''',
     "from_float16": '''
 def from_float16(bits):
     """The float32 of a float16, which is given by its bits."""
