@@ -407,16 +407,29 @@ class Fuser:
         )
 
     def _same_loops(self, group: Group, member: Member) -> bool:
-        """Whether all have the same loops, and read each other only at the same place."""
-        extents = tuple(a.extent for a in member.order)
+        """Whether all have the same loops, and read each other only at the same place.
+
+        On a GPU also what the folds of all loops give may be read, for no block goes on before all
+        have folded, and numbers may be made of it.
+        """
         if group.depth != 0 or member.form not in ("map", "row"):
             return False
+        folds = {m.nest.target for m in group.members if m.form == "row"}
+        numbers = {m.nest.target for m in group.members if m.iterations == 1}
+        made = folds | numbers if folds and self.follows else set[Buffer]()
+        number = member.iterations == 1 and bool(made & member.reads)
+        extents = tuple(a.extent for a in member.order)
         for m in group.members:
-            if m.form not in ("map", "row") or tuple(a.extent for a in m.order) != extents:
+            if m.form not in ("map", "row"):
+                return False
+            if made and m.iterations == 1:
+                continue
+            if not number and tuple(a.extent for a in m.order) != extents:
                 return False
             if m.form == "row" and m.nest.target in member.reads:
-                return False
-            if not aligned(m, member, len(m.order)):
+                if not self.follows:
+                    return False
+            elif not aligned(m, member, len(m.order)):
                 return False
         return all(m.nest.kind == "map" or not m.nest.kept for m in (*group.members, member))
 

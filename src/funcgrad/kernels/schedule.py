@@ -216,7 +216,8 @@ class Scheduler:
         phase = self.phases[at]
         index = tuple(axis_index(a) for a in (*self.outer, *phase.axes))
         phase.body.append(Store(place, index[dropped:], value))
-        long = place is nest.target and not self.visible(place) and bool(self.outer)
+        long = place is nest.target and not self.visible(place)
+        long = long and bool(self.outer or not self.division.in_order)
         again = long and is_short(value, self.division.again, place.size)
         self.made[nest.target] = Made(value, at, at + 1, place, dropped, phase.axes, again)
 

@@ -44,7 +44,8 @@ def agrees(f, *args, divided=True):
         # Places are folded in an order that does not depend on sizes alone where memory lies so.
         np.testing.assert_allclose(got, want, rtol=rate, atol=rate)
         np.testing.assert_allclose(again, want, rtol=rate, atol=rate)
-    assert any(k.launch.kind == "chunks" for k in program.kernels) is divided
+    if divided is not None:
+        assert any(k.launch.kind == "chunks" for k in program.kernels) is divided
     return program
 
 
@@ -109,6 +110,46 @@ def test_the_place_of_an_extreme_of_everything():
     agrees(lambda x: (fnp.argmax(x.T), fnp.argmin(x.T[::-1])), x)
     agrees(lambda x: (fnp.argmax(x.T), fnp.argmin(x.T[::-1])), drawn(1000, 3))
     agrees(lambda x: fnp.argmax(x.transpose(2, 0, 1)), drawn(2, 500, 2))
+
+
+EVERYTHING = {
+    "softmax": lambda x: nn.softmax(x, axis=None),
+    "gradient of a softmax": fg.grad(lambda x: (nn.softmax(x, axis=None) ** 2).sum()),
+    "variance": lambda x: (x.var(), x.mean()),
+    "norm": lambda x: x / fnp.sqrt((x * x).sum()),
+    "range": lambda x: (x - x.min()) / (x.max() - x.min()),
+    "log-sum-exp": lambda x: nn.logsumexp(x, axis=None),
+    "numbers of numbers": lambda x: fnp.exp(fnp.sin((x * x).mean()) / x.size) + x.max(),
+    "layer norm and its numbers": lambda x: (x - x.mean()) / fnp.sqrt(x.var() + 1e-5) + x.std(),
+    "both orders": lambda x: nn.softmax(x + x.T, axis=None) * x.T.sum() if x.ndim > 1 else x.sum(),
+    "place and value": lambda x: (x - x.max(), fnp.argmax(x), x * fnp.argmin(x)),
+    "truth": lambda x: fnp.where((x > 2).any(), x, -x),
+    "integers": lambda x: (x * 5).astype(np.int32) - (x * 5).astype(np.int32).max(),
+}
+
+
+@pytest.mark.parametrize("shape", [(1,), (7,), (300,), (2001,), (9000,), (50, 50), (3, 700)])
+@pytest.mark.parametrize("name", EVERYTHING)
+@pytest.mark.parametrize("way", ["parts", "a block"])
+def test_folds_of_everything_and_what_is_made_of_them(name, shape, way, request):
+    if way == "parts":
+        request.getfixturevalue("short")
+    if name == "both orders" and len(set(shape)) > 1:
+        shape = (40, 40)
+    agrees(EVERYTHING[name], drawn(*shape), divided=None)
+
+
+def test_what_is_made_of_folds_of_everything_is_in_one_kernel():
+    def launches(f, *shape):
+        return len(program_of(f, np.broadcast_to(np.float32(1), shape)).kernels)
+
+    for size in (100, 20_000):
+        assert launches(EVERYTHING["softmax"], size) == launches(EVERYTHING["norm"], size) == 1
+    assert launches(EVERYTHING["softmax"], 10**7) == launches(EVERYTHING["variance"], 10**7) == 3
+    assert launches(EVERYTHING["norm"], 10**7) == launches(EVERYTHING["numbers of numbers"], 10**7)
+    assert launches(EVERYTHING["norm"], 3000, 1000) == 2
+    # A transposition has a kernel of its own.
+    assert launches(lambda x: nn.softmax(x + x.T, axis=None), 3000, 3000) == 4
 
 
 def places():
