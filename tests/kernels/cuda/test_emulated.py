@@ -101,6 +101,7 @@ TABLE = {
         ["chunks", "block"], lambda x: (x.sum(), x.max()), f32(300, 200)
     ),
     "place of the largest of many": (["chunks", "block"], lambda x: fnp.argmax(x), f32(300_001)),
+    "softmax of rows longer than are kept twice": (["rows"], nn.softmax, f32(3, 9004)),
     "softmax of two long rows": (["chunks"] * 3, lambda x: nn.softmax(x), f32(2, 200_000)),
     "extremes of a long row of 16-bit floats": (
         ["chunks", "rows"], lambda x: (x.max(1), fnp.argmin(x, 1), x.mean(1)),

@@ -144,6 +144,43 @@ def test_rows_of_which_a_part_is_read_again(name, kib, monkeypatch):
     assert launch.shared <= kib << 10
 
 
+ONCE = {
+    "softmax": nn.softmax,
+    "softmax twice": lambda x: nn.softmax(x) * 2 + nn.softmax(x),
+    "cross-entropy's gradient": FUNCTIONS["cross-entropy's gradient"],
+    "softmax's gradient": fg.grad(lambda x: (nn.softmax(x) ** 3).sum()),
+}
+AGAIN = {
+    "what it is made of": lambda x: nn.softmax(x) * x,
+    "nothing costly": layer_norm,
+    "another type": lambda x: nn.softmax(x.astype(np.float64)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "over"),
+    [("softmax", -4000), ("softmax", 0), ("softmax", 20_000), *((name, 4) for name in ONCE)],
+)
+def test_what_is_costly_is_made_once_where_it_is_kept(name, over, monkeypatch):
+    f, x = ONCE[name], drawn(2, WHOLE["sm_90"] + over, "float32")
+    row = agrees(f, x).row
+    assert row.instead and row.left and (row.again > 0) == (over > 0)
+    closed, inputs = traced(f, x)
+    once = cuda_program(closed, simplified)
+    monkeypatch.setattr("funcgrad.kernels.cuda.row_makes._WORTH", np.inf)
+    again = cuda_program(closed, simplified)
+    # In each loop of each part of a row there is an exponential less; it has the same bits.
+    assert once.text.count("exp_float32(") < again.text.count("exp_float32(")
+    assert not again.kernels[0].launch.row.instead
+    np.testing.assert_array_equal(emulate(once, inputs)[0], emulate(again, inputs)[0])
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_what_later_loops_need_stays(name):
+    row = agrees(AGAIN[name], drawn(2, 9001, "float32")).row
+    assert not row.instead and not row.left
+
+
 @pytest.mark.parametrize("kib", [3, 50])
 def test_values_of_several_types_share_what_is_asked_for(kib, monkeypatch):
     monkeypatch.setattr("funcgrad.kernels.cuda.row_plan._USUAL", 4)

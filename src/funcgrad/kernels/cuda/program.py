@@ -50,6 +50,7 @@ from .nccl import DTYPES
 from .packed import place_results
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
+from .row_makes import with_what_is_made
 from .row_plan import with_rows
 from .rows import RowSource
 from .scan_plan import divided
@@ -216,7 +217,7 @@ def cuda_program(
         made = [
             k
             for whole in launches(step.kernel)
-            for part in divided(with_rows(whole, target))
+            for part in divided(with_what_is_made(with_rows(whole, target)))
             for k in _launched(around, step, part, library, notes)
         ]
         steps[id(step)] = made

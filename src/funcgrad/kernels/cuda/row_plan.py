@@ -9,10 +9,10 @@ that the launch asks for; only what no block can keep is read again.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ...ir.loops import Affine, Axis, IndexTuple
+from ...ir.loops import Affine, Axis, Expr, IndexTuple
 from ...ir.nests import Accumulate, Buffer, For, Node, Store, expressions, loads_of, offset_of
 from .apart import accesses, independent, loops_in
 from .hazards import shared_chain
@@ -60,6 +60,8 @@ class Row:
         registers: elements of each value that a lane has in registers, `shared`: in shared memory.
         roomy: whether a thread needs more registers than it has beside 1023 others.
         parts: whether a block has a part of a row, of which it keeps nothing.
+        left: what loops leave in the place of elements that later ones need no more, and `instead`:
+            for expressions of these, by identity, where that is.
     """
 
     loops: tuple[For, ...]
@@ -70,6 +72,8 @@ class Row:
     shared: int
     roomy: bool = False
     parts: bool = False
+    left: dict[int, tuple[tuple[Expr, Key], ...]] = field(default_factory=lambda: {})
+    instead: dict[int, Key] = field(default_factory=lambda: {})
 
     @property
     def extent(self) -> int:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ...ir.loops import Axis, IndexTuple
+from ...ir.loops import Axis, Expr, IndexTuple
 from ...ir.nests import Accumulate, Buffer, For, Store, expressions, loads_of, offset_of, statements
+from ..emit.source import LONG
+from ..emit.source_ops import Text
 from ..explain import count
 from .plan import is_side_by_side
 from .row_plan import Key, Piece, ends_of, key_in_row
@@ -52,6 +54,8 @@ class RowSource(CudaSource):
         self.piece = Piece("memory", 0, 0, 0)
         self.vector = ""
         self.moves = ""
+        for value, _ in (made for left in row.left.values() for made in left):
+            self.uses[id(value)] += 1
         super().write()
 
     def how(self, shape: str) -> str:
@@ -66,6 +70,7 @@ class RowSource(CudaSource):
         parts += [f"{row.shared} in {size >> 10} KiB of shared memory"] if row.shared else []
         told += f", a thread {' and '.join(parts)}"
         again = f"; {row.again} of {row.extent} elements are read by each loop"
+        told += "; what loops make of it takes its place" if row.instead else ""
         return told + (again if row.again else "")
 
     # What comes before the first loop.
@@ -169,7 +174,16 @@ class RowSource(CudaSource):
             self.accs[acc] = (self.accs[acc][0], self.depth)
         self.alone = True
         self.run(node.body)
+        for value, key in self.row.left.get(id(node), ()) if self.piece.where != "memory" else ():
+            made = self.ops.stored(self.text(value), value.dtype)
+            self.line(f"{self._kept(key)} = {made}")
         self.alone = False
+
+    def text(self, x: Expr, at: int | None = None, longest: int = LONG) -> Text:
+        key = self.row.instead.get(id(x))
+        if key is None or self.piece.where == "memory":
+            return super().text(x, at, longest)
+        return self.ops.loaded(self._kept(key), x.dtype)
 
     def _movable(self, loop: For) -> list[tuple[Key, End]]:
         """The accesses of a loop that are moved with those of neighbours."""

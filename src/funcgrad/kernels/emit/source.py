@@ -39,7 +39,7 @@ from .source_helpers import C_FUNCTIONS, HELPERS, called, saturating
 from .source_names import Namer
 from .source_ops import SourceOps, Text, memory_name, register_name
 
-_LONG = 48
+LONG = 48
 LINE = 72
 
 
@@ -178,7 +178,7 @@ class Writer:
 
     # Expressions.
 
-    def text(self, x: Expr, at: int | None = None, longest: int = _LONG) -> Text:
+    def text(self, x: Expr, at: int | None = None, longest: int = LONG) -> Text:
         """An expression as it is written at a depth, with what it shares in front."""
         at = self.depth if at is None else at
         for scope in self.scopes:
