@@ -15,6 +15,8 @@ from ..ir.loops import Library
 from .items import Backwards, LibraryBuilder
 from .library import (
     LibraryKernel,
+    blocked_cholesky,
+    blocked_triangles,
     conv,
     fft,
     lapack,
@@ -94,7 +96,9 @@ def _cholesky(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | 
     if any(backwards):
         return None
     x = _matrices(eqn.invars[0].aval)
-    return small_cholesky.cholesky(x, machine().vector_bits) or lapack.cholesky(x)
+    bits = machine().vector_bits
+    small = small_cholesky.cholesky(x, bits) or blocked_cholesky.cholesky(x, bits)
+    return small or lapack.cholesky(x)
 
 
 def _eigh(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
@@ -129,7 +133,9 @@ def _triangular_solve(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryK
     a, b = (_matrices(atom.aval) for atom in eqn.invars)
     how = ("left_side", "lower", "transpose_a", "unit_diagonal")
     system = lapack.Triangular(b, a.rows, *(eqn.params[k] for k in how))
-    small = small_lu.triangular_solve(system, machine().vector_bits)
+    bits = machine().vector_bits
+    small = small_lu.triangular_solve(system, bits)
+    small = small or blocked_triangles.triangular_solve(system, bits)
     return small or lapack.triangular_solve(system)
 
 

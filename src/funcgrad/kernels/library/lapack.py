@@ -203,13 +203,13 @@ def kernel_of(
     extent: int,
     flops: float,
     scratch: tuple[int, ...] = (),
+    way: str = "LAPACK for each matrix",
 ) -> LibraryKernel:
     """The kernel of `extent` parts with so many operations each."""
     each = CALL + flops / SPEED
     grain = _grain(extent, flops, bool(scratch))
     stage = Stage(name, slots, extent, grain, extent * each)
     text = code.function(name)
-    way = "LAPACK for each matrix"
     return LibraryKernel(
         {name: text}, code.declarations, (stage,), scratch, extent * flops, way=way
     )
@@ -238,9 +238,16 @@ class Rooms:
         return tuple(self._count * size for size in sizes)
 
 
-def transposed(code: Code, source: str, into: str, rows: int, columns: int) -> None:
-    """A matrix by rows written by columns, in squares of vectors, a line of memory at once."""
-    lanes = code.lanes
+def transposed(
+    code: Code, source: str, into: str, rows: int, columns: int, apart: int = 0, pitch: int = 0
+) -> None:
+    """A matrix by rows written by columns, in squares of vectors, a line of memory at once.
+
+    Args:
+        apart, pitch: elements from one row to the next there, and from one column to the next
+            here; 0: as many as they have.
+    """
+    lanes, apart, pitch = code.lanes, apart or columns, pitch or rows
     high, wide = rows // lanes * lanes, columns // lanes * lanes
     # Of fewer columns than a vector has lanes there are no squares.
     with (
@@ -248,13 +255,13 @@ def transposed(code: Code, source: str, into: str, rows: int, columns: int) -> N
         code.loop(0, wide, lanes) as j,
         code.loop(first, code.least(code.add(first, _TILE), high), lanes) as i,
     ):
-        square = code.at(source, code.add(code.mul(i, columns), j))
-        code.transpose(square, columns, code.at(into, code.add(code.mul(j, rows), i)), rows)
+        square = code.at(source, code.add(code.mul(i, apart), j))
+        code.transpose(square, apart, code.at(into, code.add(code.mul(j, pitch), i)), pitch)
     for top, left, right in ((0, wide, columns), (high, 0, wide)):
         if top < rows and left < right:
             with code.loop(top, rows) as i, code.loop(left, right) as j:
-                value = code.load(source, code.add(code.mul(i, columns), j))
-                code.store(value, into, code.add(code.mul(j, rows), i))
+                value = code.load(source, code.add(code.mul(i, apart), j))
+                code.store(value, into, code.add(code.mul(j, pitch), i))
 
 
 class Call:

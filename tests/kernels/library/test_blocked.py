@@ -1,0 +1,131 @@
+"""Factors and triangular systems by tiles: all sizes, widths of vectors, what is no number."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import funcgrad as fg
+import funcgrad.numpy as fnp
+from funcgrad import lax
+from funcgrad.kernels.library import blocked_cholesky, blocked_triangles, lapack
+from funcgrad.kernels.library.lapack import Matrices, Triangular
+
+from .harness import Program
+from .triangles import check
+
+EPS = {"float32": 1e-5, "float64": 1e-13}
+dtypes = st.sampled_from(["float32", "float64"])
+widths = st.sampled_from([128, 256, 512])
+
+
+def definite(shape: Any, dtype: str, seed: int = 0) -> np.ndarray:
+    x = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    return x @ x.swapaxes(-1, -2) + np.eye(shape[-1], dtype=dtype)
+
+
+@settings(max_examples=40, deadline=None)
+@given(dtypes, widths, st.integers(1, 3), st.integers(1, 130), st.integers(0, 99))
+def test_cholesky(dtype: str, bits: int, count: int, n: int, seed: int) -> None:
+    x = definite((count, n, n), dtype, seed)
+    read = np.tril(x) + np.triu(np.full((n, n), np.nan, dtype), 1)  # only one triangle is
+    kernel = blocked_cholesky.cholesky(Matrices(dtype, count, n, n), bits)
+    assert kernel is not None
+    found = Program(kernel)([read], x.shape, dtype)
+    assert (np.triu(found, 1) == 0).all()
+    again = found.astype("float64") @ found.transpose(0, 2, 1)
+    # Golub & Van Loan, 4.2.6: some units in the last place of each row's length.
+    scale = np.sqrt(np.diagonal(x, axis1=1, axis2=2))
+    most = scale[:, :, None] * scale[:, None] * np.finfo(dtype).eps * (n + 3)
+    assert (abs(again - x) <= most).all()
+
+
+@pytest.mark.parametrize("n", [17, 40, 101])
+@pytest.mark.parametrize("dtype", EPS)
+def test_what_is_not_definite_is_nan_and_the_others_of_its_batch_are_not(
+    dtype: str, n: int
+) -> None:
+    x = definite((7, n, n), dtype)
+    x[1, -1, -1] = -1
+    x[2, n // 2, n // 3] = x[2, n // 3, n // 2] = np.nan
+    x[3] = 0
+    x[4, 0, 0] = -np.inf
+    x[5, :, 8] = x[5, 8] = np.inf
+    kernel = blocked_cholesky.cholesky(Matrices(dtype, *x.shape), 512)
+    assert kernel is not None
+    found = Program(kernel)([x], x.shape, dtype)
+    for k in range(1, 6):
+        np.testing.assert_array_equal(found[k], np.tril(np.full((n, n), np.nan)))
+    for k in (0, 6):
+        np.testing.assert_allclose(found[k], np.linalg.cholesky(x[k]), rtol=0, atol=n * EPS[dtype])
+
+
+@pytest.mark.parametrize(
+    ("n", "sides", "count"), [(1, 1, 1), (7, 3, 2), (33, 130, 1), (20, 65, 3), (72, 48, 2)]
+)
+@pytest.mark.parametrize("how", list(itertools.product([False, True], repeat=4)), ids=str)
+@pytest.mark.parametrize("bits", [128, 256, 512])
+def test_triangular_solve(bits: int, how: Any, n: int, sides: int, count: int) -> None:
+    dtype = ("float32", "float64")[(n + sides) % 2]
+
+    def build(system: Triangular) -> Any:
+        return blocked_triangles.triangular_solve(system, bits)
+
+    check(dtype, how, (n, sides, count), build, 20 * EPS[dtype])
+
+
+@pytest.mark.parametrize("how", list(itertools.product([False, True], repeat=3)), ids=str)
+def test_systems_that_are_singular_or_no_numbers_are_as_lapack_has_them(how: Any) -> None:
+    n, sides = 37, 20
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(3, n, n)), rng.normal(size=(3, n, sides))
+    a, b = (a / n + 2 * np.eye(n)).astype("f4"), b.astype("f4")
+    a[0, 20, 20] = 0
+    b[1, 5, 3], b[2, 30, 7] = np.nan, np.inf
+    left, *rest = how
+    if not left:
+        b = b.swapaxes(1, 2).copy()
+    system = Triangular(Matrices("float32", *b.shape), n, left, *rest, unit=False)
+    ours, theirs = blocked_triangles.triangular_solve(system, 512), lapack.triangular_solve(system)
+    assert ours is not None
+    assert theirs is not None
+    found, wanted = (Program(kernel)([a, b], b.shape, "float32") for kernel in (ours, theirs))
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(wanted))
+    whole = np.isfinite(wanted)
+    np.testing.assert_allclose(found[whole], wanted[whole], rtol=1e-4, atol=1e-5)
+
+
+def test_who_has_no_tiles() -> None:
+    large = Matrices("float32", 2, 513, 513)
+    for x in (large, Matrices("float32", 0, 20, 20), Matrices("complex64", 1, 20, 20)):
+        assert blocked_cholesky.cholesky(x, 512) is None
+        assert blocked_triangles.triangular_solve(Triangular(x, x.rows, *[True] * 4), 512) is None
+
+
+def test_programs_have_them_and_the_same_bits_for_any_number_of_threads() -> None:
+    x = definite((2, 70, 70), "float32")
+
+    def function(x: Any) -> Any:
+        half = lax.linalg.cholesky(x)
+        return half, lax.linalg.triangular_solve(
+            half, fnp.swapaxes(x, 1, 2), left_side=True, lower=True
+        )
+
+    text = fg.jit(function).lower(x).explain()
+    assert "tiles of each matrix" in text
+    assert "tiles of right sides" in text
+    found = []
+    try:
+        for threads in (1, 2, 3, 4):
+            fg.config.update("num_threads", threads)
+            found.append([np.asarray(y) for y in fg.jit(function)(x)])
+    finally:
+        fg.config.update("num_threads", None)
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
