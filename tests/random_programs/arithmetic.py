@@ -97,6 +97,8 @@ def of_complex(d):
 
 
 def complex_of(d):
+    if d.narrow:
+        raise Impossible
     x = d.value(lambda v: v.dtype == "real")
     y = d.value(lambda v: v.dtype == "real" and broadcast(v.shape, x.shape) == x.shape)
     d.add(f"{x.name} + 1j * {y.name}")

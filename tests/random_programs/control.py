@@ -8,10 +8,14 @@ from .arithmetic import broadcast
 from .drawing import Impossible, Value, grow
 
 
-def grown(d, tables, params, smooth=None, count=3):
+def grown(d, params, smooth=None, first=None):
     """The text of a function of these values with some statements, and the values at its end."""
+    if d.depth > 1:
+        raise Impossible
     with d.inside(params, smooth):
-        grow(d, tables, 1 + d.below(count))
+        if first is not None:
+            d.steps[first][0](d)
+        grow(d, 1 + d.below(3))
         made = [v for s in d.statements for v in s.made]
         lines = [line for s in d.statements for line in s.text.splitlines()]
     return lines, made
@@ -31,6 +35,9 @@ def fitted(d, state, made):
     fits = [
         v for v in made if v.dtype == state.dtype and broadcast(v.shape, state.shape) == state.shape
     ]
+    same = [v for v in fits if v.shape == state.shape]
+    if same and d.chance(0.4):
+        return same[-1].name
     if state.is_float or state.dtype == "cplx":
         if fits:
             new = fits[-1].name
@@ -60,30 +67,43 @@ def param(d, like, shape=None):
     return free(Value(d.name("v"), like.shape if shape is None else shape, like.dtype))
 
 
-def scanned(d, tables):
-    state = d.value(lambda v: v.size <= d.limits.elements // 8)
+def tuple_text(names):
+    return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+
+
+def scanned(d):
+    """A scan over one or two values, with the rows of one or two others, or none."""
+    states = d.several(lambda v: v.size <= d.limits.elements // 8)
     rows = d.value(lambda v: v.ndim > 0 and 0 < v.shape[0] <= 33)
-    carry = param(d, state)
-    row = Value(d.name("v"), rows.shape[1:], rows.dtype, rows.bound)
-    lines, made = grown(d, tables, [carry, row])
-    out = d.one_of([v.name for v in [carry, row, *made]])
+    length = rows.shape[0]
+    like = [v for v in d.values if v.ndim > 0 and v.shape[0] == length]
+    over = [rows, d.one_of(like)][: d.one_of([1, 1, 2])]
+    carries = [param(d, s) for s in states]
+    parts = [Value(d.name("v"), v.shape[1:], v.dtype, v.bound) for v in over]
+    lines, made = grown(d, [*carries, *parts])
+    out = d.one_of([v.name for v in [*carries, *parts, *made]])
+    new = [fitted(d, c, made) for c in carries]
     f = d.name("f")
-    text = defined(f, [carry.name, row.name], lines, f"({fitted(d, carry, made)}, {out})")
-    more = d.one_of(["", "", ", reverse=True", ", unroll=2"])
-    given = f"{state.name}, {rows.name}"
-    d.state(f"{braces(text)}\n{{}}, {{}} = lax.scan({f}, {given}{more})", 2, [None, None])
-
-
-def counted(d, tables):
-    """fori_loop, while_loop, or a scan without rows, over one or two values."""
-    states = [
-        d.value(lambda v: v.size <= d.limits.elements // 8) for _ in range(d.one_of([1, 1, 2]))
+    taken = [
+        f"{tuple_text([c.name for c in carries])} = c",
+        f"{tuple_text([r.name for r in parts])} = r",
     ]
+    text = braces(defined(f, ["c", "r"], [*taken, *lines], f"({tuple_text(new)}, {out})"))
+    more = d.one_of(["", "", ", reverse=True", ", unroll=2"])
+    holes = tuple_text(["{}"] * len(states))
+    given = ", ".join(tuple_text([v.name for v in vs]) for vs in (states, over))
+    count = len(states) + 1
+    d.state(f"{text}\n{holes}, {{}} = lax.scan({f}, {given}{more})", count, [None] * count)
+
+
+def counted(d):
+    """fori_loop, while_loop, or a scan without rows, over one or two values."""
+    states = d.several(lambda v: v.size <= d.limits.elements // 8)
     turns = d.one_of([0, 1, 2, 3, 5])
     kind = d.one_of(["fori", "while"]) if not d.smooth else "fori"
     i = Value(d.name("i"), (), "int64" if kind == "fori" else "int32")
     carries = [param(d, s) for s in states]
-    lines, made = grown(d, tables, [i, *carries])
+    lines, made = grown(d, [i, *carries])
     new = [fitted(d, c, made) for c in carries]
     if (
         len(new) == 2
@@ -112,30 +132,27 @@ def counted(d, tables):
     d.state(text, len(states), [None] * len(states))
 
 
-def branched(d, tables):
-    """cond, or a switch between three."""
-    given = d.value()
-    count = d.one_of([2, 2, 3])
+def branched(d):
+    """cond, or a switch between three, of one or two values."""
+    given = d.several()
     texts, names = [], []
-    for _ in range(count):
-        v = replace(param(d, given), bound=given.bound)
-        lines, made = grown(d, tables, [v])
+    for _ in range(d.one_of([2, 2, 3])):
+        params = [replace(param(d, v), bound=v.bound) for v in given]
+        lines, made = grown(d, params)
         f = d.name("f")
-        out = v.name if d.chance(0.2) else fitted(d, v, made)
-        texts.append(defined(f, [v.name], lines, f"np.asarray({out}, {v.name}.dtype)"))
+        outs = [v.name if d.chance(0.3) else fitted(d, v, made) for v in params]
+        outs = [f"np.asarray({x}, {v.name}.dtype)" for x, v in zip(outs, params, strict=True)]
+        texts.append(defined(f, [v.name for v in params], lines, tuple_text(outs)))
         names.append(f)
-    text = braces("\n".join(texts))
-    if count == 2:
-        p = _scalar_truth(d)
-        d.state(f"{text}\n{{}} = lax.cond({p}, {names[0]}, {names[1]}, {given.name})", 1, [None])
+    args = ", ".join(v.name for v in given)
+    if len(names) == 2:
+        call = f"lax.cond({_scalar_truth(d)}, {', '.join(names)}, {args})"
     else:
         whole = [v for v in d.values if v.is_integer and v.size > 0]
-        k = (
-            f"np.ravel({d.one_of(whole).name})[0].astype(np.int32) % 3"
-            if whole
-            else str(d.below(3))
-        )
-        d.state(f"{text}\n{{}} = lax.switch({k}, [{', '.join(names)}], {given.name})", 1, [None])
+        k = f"np.ravel({d.one_of(whole).name})[0].astype(np.int32) % 3" if whole else d.below(3)
+        call = f"lax.switch({k}, [{', '.join(names)}], {args})"
+    text, holes = braces("\n".join(texts)), tuple_text(["{}"] * len(given))
+    d.state(f"{text}\n{holes} = {call}", len(given), [None] * len(given))
 
 
 def _scalar_truth(d):
@@ -145,7 +162,7 @@ def _scalar_truth(d):
     return f"np.ravel({d.one_of(whole).name})[0] > 0"
 
 
-def mapped(d, tables):
+def mapped(d):
     """vmap over an axis of one value, or of two; or lax.map."""
     x = d.value(lambda v: v.ndim > 0 and v.size > 0 and v.shape[0] <= 64)
     k = d.axis(x) if d.chance(0.5) else 0
@@ -158,29 +175,51 @@ def mapped(d, tables):
     params = [
         Value(d.name("v"), (*v.shape[:j], *v.shape[j + 1 :]), v.dtype, v.bound) for v, j in pairs
     ]
-    lines, made = grown(d, tables, params)
+    axis = d.name("axis")
+    d.axes[axis] = n
+    try:
+        lines, made = grown(d, params, first="collected" if d.chance(0.3) else None)
+    finally:
+        del d.axes[axis]
     outs = [v.name for v in made][-2:] or [params[0].name]
     f = d.name("f")
     comma = "," if len(outs) == 1 else ""
     text = braces(defined(f, [p.name for p in params], lines, f"({', '.join(outs)}{comma})"))
     holes = ", ".join(["{}"] * len(outs)) + comma
-    if len(pairs) == 1 and k == 0 and n <= 16 and d.chance(0.3):
+    if len(pairs) == 1 and k == 0 and n <= 16 and axis not in "\n".join(lines) and d.chance(0.3):
         text = f"{text}\n{holes} = lax.map({f}, {x.name})"
     else:
         axes = tuple(j for _, j in pairs)
         rank = min([v.ndim for v in made][-2:] or [0])
         out = d.one_of([0, 0, 1, -1]) if rank > 0 else 0
-        text = (
-            f"{text}\n{holes} = top.vmap({f}, {axes}, {out})({', '.join(v.name for v, _ in pairs)})"
-        )
+        given = ", ".join(v.name for v, _ in pairs)
+        text = f"{text}\n{holes} = top.vmap({f}, {axes}, {out}, axis_name='{axis}')({given})"
     d.state(text, len(outs), [None] * len(outs))
 
 
-def derived(d, tables):
+def collected(d):
+    """A collective over an axis that is mapped over."""
+    axis = d.one_of(list(d.axes))
+    n = d.axes[axis]
+    x = d.value(lambda v: v.dtype != "bool")
+    forms = {
+        "lax.psum({}, '{}')": x.bound and x.bound * n,
+        "lax.all_gather({}, '{}')": x.bound,
+        "lax.ppermute({}, '{}', [(i, (i + 1) % {n}) for i in range({n})])": x.bound,
+        "lax.axis_index('{1}') + {0}": x.bound and x.bound + n,
+    }
+    if x.is_whole and x.dtype != "cplx":
+        forms["lax.pmax({}, '{}')"] = x.bound
+    text = d.one_of(list(forms))
+    divide = f" / {n}" if x.bound is None and not x.is_integer and "psum" in text else ""
+    d.add(braces(text.format(x.name, axis, n=n) + divide), forms[text])
+
+
+def derived(d):
     """A gradient, a directional derivative, or the pullback within the program."""
     x = d.value(lambda v: v.is_float and v.size > 0)
     v = replace(param(d, x), bound=x.bound)
-    lines, made = grown(d, tables, [v], smooth=True)
+    lines, made = grown(d, [v], smooth=True)
     floats = [m for m in made if m.is_float and m.dtype == x.dtype]
     if not floats:
         raise Impossible
@@ -196,7 +235,7 @@ def derived(d, tables):
     d.state(text, 1, [None])
 
 
-def ruled(d, tables):
+def ruled(d):
     """A function with a reverse rule of its own, which is true."""
     x = d.rounded(lambda v: v.size > 0)
     f = d.name("f")
@@ -213,11 +252,11 @@ def ruled(d, tables):
     d.state(f"{text}\n{{}} = {f}({x.name})", 1, [None])
 
 
-def called(d, tables):
+def called(d):
     """A function of its own: jit within jit, or rematerialised."""
     x = d.value()
     v = replace(param(d, x), bound=x.bound)
-    lines, made = grown(d, tables, [v])
+    lines, made = grown(d, [v])
     if not made:
         raise Impossible
     f = d.name("f")
@@ -227,26 +266,13 @@ def called(d, tables):
     d.state(f"{braces(text)}\n{{}} = {how}({f})({x.name})", 1, [bound])
 
 
-def steps(plain):
-    """The steps of this file; their bodies are made of the others, and of these one level deep."""
-    table = dict(plain)
-
-    def one(step):
-        def run(d):
-            if d.depth > 1:
-                raise Impossible
-            step(d, table)
-
-        return run
-
-    weights = {
-        "scanned": 3,
-        "counted": 3,
-        "branched": 3,
-        "mapped": 3,
-        "derived": 3,
-        "called": 2,
-        "ruled": 1,
-    }
-    table.update({n: (one(globals()[n]), w) for n, w in weights.items()})
-    return table
+STEPS = {
+    "scanned": (scanned, 3),
+    "counted": (counted, 3),
+    "branched": (branched, 3),
+    "mapped": (mapped, 3),
+    "derived": (derived, 3),
+    "collected": (collected, 3),
+    "called": (called, 2),
+    "ruled": (ruled, 1),
+}

@@ -29,7 +29,7 @@ EXTENTS = (1, 2, 3, 5, 7, 8, 13, 16, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129, 
 SYMBOLS = {"float32": "real", "bfloat16": "half", "complex64": "cplx"}
 DRAWN = {"real": fnp.float32, "half": fnp.bfloat16, "cplx": fnp.complex64}
 # Whole numbers up to this are added and multiplied without rounding.
-WHOLE = {"real": 2**20, "half": 2**8}
+WHOLE = {"real": 2**20, "half": 2**8}  # of 16 bits both are as `half`
 FLOATS = ("real", "half")
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
 
@@ -120,6 +120,7 @@ class Drawing:
 
     dice: random.Random
     limits: Limits
+    steps: dict
     smooth: bool
     mode: str
     inputs: list = field(default_factory=list)
@@ -130,6 +131,9 @@ class Drawing:
     favour: dict = field(default_factory=dict)
     count: int = 0
     depth: int = 0
+    narrow: bool = False
+    # The names of axes that functions here are mapped over, and their extents.
+    axes: dict = field(default_factory=dict)
 
     # Choices.
 
@@ -150,6 +154,10 @@ class Drawing:
         if not found:
             raise Impossible
         return found[max(0, len(found) - 1 - int(self.dice.expovariate(0.5)))]
+
+    def several(self, wanted=lambda v: True):
+        """One value, or two different ones."""
+        return list(dict.fromkeys(self.value(wanted) for _ in range(self.one_of([1, 1, 2, 3]))))[:2]
 
     def rounded(self, wanted=lambda v: True):
         """A floating value; what a smooth function is applied to."""
@@ -199,7 +207,7 @@ class Drawing:
         made = self.typed(text, names)
         if any(v.size > self.limits.elements for v in made):
             raise Impossible
-        made = [_bounded(v, b) for v, b in zip(made, bounds, strict=True)]
+        made = [_bounded(v, b, self.narrow) for v, b in zip(made, bounds, strict=True)]
         self.statements.append(Statement(text, tuple(made)))
         self.values.extend(made)
         return made
@@ -215,9 +223,11 @@ class Drawing:
 
         wanted = {n: v for n, v in known.items() if n in text}
         given = {n: fg.ShapeDtypeStruct(v.shape, _dtype(v.dtype)) for n, v in wanted.items()}
+        for axis, extent in self.axes.items():
+            run = fg.vmap(run, None, axis_name=axis, axis_size=extent)
         found = fg.eval_shape(run, given)
         return [
-            Value(n, a.shape, SYMBOLS.get(a.dtype.name, a.dtype.name))
+            Value(n, a.shape[len(self.axes) :], SYMBOLS.get(a.dtype.name, a.dtype.name))
             for n, a in zip(names, found, strict=True)
         ]
 
@@ -244,9 +254,9 @@ def _dtype(dtype):
     return DRAWN.get(dtype) or fnp.dtype(dtype)
 
 
-def _bounded(value, bound):
+def _bounded(value, bound, narrow):
     """The value with its bound, if sums of so large numbers are still not rounded."""
-    if not value.is_float or bound is None or bound > WHOLE[value.dtype]:
+    if not value.is_float or bound is None or bound > WHOLE["half" if narrow else value.dtype]:
         return value
     return replace(value, bound=bound)
 
@@ -284,7 +294,7 @@ def drawn_shape(drawing, most=4):
     for _ in range(100):
         rank = drawing.one_of([0, 1, 1, 2, 2, 2, 3, 3, most])
         shape = tuple(drawing.one_of(drawing.limits.extents) for _ in range(rank))
-        if shape and drawing.chance(0.02):
+        if shape and drawing.chance(0.04):
             k = drawing.below(rank)
             shape = (*shape[:k], 0, *shape[k + 1 :])
         if math.prod(shape) <= drawing.limits.elements // 4:
@@ -302,7 +312,9 @@ def drawn_input(drawing):
         return drawing.new_input(shape, drawing.one_of(FLOATS), drawing.one_of([1, 4, 9]))
     if kind < 0.9:
         return drawing.new_input(shape, drawing.one_of(["int8", "uint8", "int32"]), 9)
-    return drawing.new_input(shape, drawing.one_of(["bool", "half", "cplx"]))
+    return drawing.new_input(
+        shape, drawing.one_of(["bool", "half", "half" if drawing.narrow else "cplx"])
+    )
 
 
 PRECISIONS = [
@@ -310,6 +322,8 @@ PRECISIONS = [
     ("float32", "float16"),
     ("float64", "float32"),
     ("float64", "bfloat16"),
+    ("bfloat16", "bfloat16"),
+    ("float16", "float16"),
 ]
 
 
@@ -323,12 +337,14 @@ def draw(seed, steps, limits, modes):
     dice = random.Random(seed)
     mode = dice.choice(modes)
     real, half = dice.choice(PRECISIONS)
-    drawing = Drawing(dice, limits, smooth=mode not in ("plain", "vmap"), mode=mode)
+    drawing = Drawing(dice, limits, steps, smooth=mode not in ("plain", "vmap"), mode=mode)
+    # Neither complex numbers nor factors of matrices are of 16 bits.
+    drawing.narrow = real in ("bfloat16", "float16")
     drawing.new_input(drawn_shape(drawing))
     for _ in range(drawing.below(3)):
         drawn_input(drawing)
     drawing.favour = {name: dice.choice([0, 0, 1, 1, 1, 4]) for name in steps}
-    grow(drawing, steps, 2 + drawing.below(limits.steps - 1))
+    grow(drawing, 2 + drawing.below(limits.steps - 1))
     inputs, statements = tuple(drawing.inputs), tuple(drawing.statements)
     donated = ()
     if mode == "plain" and dice.random() < 0.4:
@@ -336,15 +352,15 @@ def draw(seed, steps, limits, modes):
     return Program(inputs, statements, _results(drawing), seed, real, half, mode, donated)
 
 
-def grow(drawing, steps, count):
+def grow(drawing, count):
     """So many steps more."""
-    weights = {n: weight * drawing.favour[n] for n, (_, weight) in steps.items()}
+    weights = {n: weight * drawing.favour[n] for n, (_, weight) in drawing.steps.items()}
     names = [n for n, weight in weights.items() for _ in range(weight)]
     for _ in range(count):
         for _ in range(20):
             before = len(drawing.inputs), len(drawing.statements), len(drawing.values)
             try:
-                steps[drawing.dice.choice(names)][0](drawing)
+                drawing.steps[drawing.dice.choice(names)][0](drawing)
                 break
             except Impossible:
                 del drawing.inputs[before[0] :]
@@ -356,5 +372,7 @@ def _results(drawing):
     """The last values, and now and then one from amid the program."""
     made = [v for s in drawing.statements for v in s.made]
     last = made[-drawing.one_of([1, 2, 3]) :]
-    amid = [v for v in made[:-3] if drawing.chance(0.15)]
-    return tuple(dict.fromkeys(v.name for v in [*last, *amid])) or (drawing.inputs[0].name,)
+    last += [v for v in drawing.inputs if drawing.chance(0.1)]
+    amid = [v for v in made[:-3] if drawing.chance(drawing.one_of([0.15, 1]))]
+    names = [v.name for v in [*last, *amid]] or [drawing.inputs[0].name]
+    return tuple(names if drawing.chance(0.2) else dict.fromkeys(names))

@@ -232,7 +232,7 @@ def windowed(d):
 
 
 def transformed(d):
-    x = d.value(lambda v: v.dtype == "real" and v.ndim > 0 and v.size > 0)
+    x = d.value(lambda v: v.dtype == "real" and not d.narrow and v.ndim > 0 and v.size > 0)
     k = d.axis(x)
     how = d.one_of(["fft", "rfft", "ifft"])
     d.add(f"np.fft.{how}({x.name}, axis={k}) / {math.sqrt(x.shape[k]):.4g}")
@@ -293,7 +293,13 @@ def spread(d):
 
 def solved(d):
     x = d.value(
-        lambda v: v.dtype == "real" and v.ndim >= 2 and 0 < v.shape[-2] <= 40 and v.size > 0
+        lambda v: (
+            v.dtype == "real"
+            and not d.narrow
+            and v.ndim >= 2
+            and 0 < v.shape[-2] <= 40
+            and v.size > 0
+        )
     )
     n = x.shape[-2]
     a = d.new_input((n, n), "real")

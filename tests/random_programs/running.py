@@ -26,7 +26,7 @@ top.config.update("jax_enable_x64", True)
 real, half, cplx = np.{real}, np.{half}, np.{cplx}
 """
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "bfloat16": 2.0**-8, "float16": 2.0**-10}
-CPLX = {"float32": "complex64", "float64": "complex128"}
+CPLX = {"float64": "complex128"}
 
 # Text behind the function; each defines `run`.
 LOSS = """
@@ -105,7 +105,11 @@ def function(program, package=fg, wide=None):
 
 def dtypes(program, np, wide=None):
     real, half = (wide, wide) if wide else (program.real, program.half)
-    return {"real": getattr(np, real), "half": getattr(np, half), "cplx": getattr(np, CPLX[real])}
+    return {
+        "real": getattr(np, real),
+        "half": getattr(np, half),
+        "cplx": getattr(np, CPLX.get(real, "complex64")),
+    }
 
 
 def numbers(program):
@@ -151,8 +155,12 @@ class Reference:
             ]
         self.eps = EPS[program.real]
 
-    def wrong(self, found, factor=16):
-        """What is wrong with results, in words; nothing if they are right."""
+    def wrong(self, found, more=1):
+        """What is wrong with results, in words; nothing if they are right.
+
+        Args:
+            more: how many times as far results may be apart.
+        """
         said = []
         if len(found) != len(self.own):
             return [f"{len(found)} results instead of {len(self.own)}"]
@@ -162,8 +170,10 @@ class Reference:
             if x.shape != own.shape or x.dtype != own.dtype:
                 said.append(f"result {k} is {x.dtype}{x.shape}, not {own.dtype}{own.shape}")
                 continue
-            least = 2 * EPS[x.dtype.name] if x.dtype.name in EPS else 0
-            room = factor * error + max(64 * self.eps, least) * max(size(wide), 0.1)
+            least = max(self.eps, EPS.get(x.dtype.name, 0))
+            # Of 16 bits there are no 64 last places to spare.
+            times, places = (16, 64) if least < 1e-4 else (6, 4)
+            room = more * (times * error + places * least * max(size(wide), 0.1))
             far = distances(x, own, wide)
             if x.dtype.kind in "biu":
                 far, wide, room = (x != own) * 1.0, own, 0
@@ -238,6 +248,26 @@ def compiled(program, given):
     first = leaves(run(*map(fnp.array, given)))
     again = leaves(run(*map(fnp.array, given)))
     return first, again
+
+
+def chained(program, given):
+    """What three calls give, each with results of the one before: with donation, and without.
+
+    A result takes the place of the first donated argument of its type.
+    """
+    found = []
+    for donated in (program.donated, ()):
+        run = fg.jit(function(program), donate_argnums=donated)
+        args = [fnp.array(x) for x in given]
+        for _ in range(3):
+            outs = list(run(*args))
+            for k in program.donated:
+                types = [(x.shape, x.dtype) for x in outs]
+                own = given[k].shape, given[k].dtype
+                # What was donated is gone.
+                args[k] = outs.pop(types.index(own)) if own in types else fnp.array(given[k])
+        found.append(leaves([args, outs]))
+    return found
 
 
 def eager(program, given):

@@ -171,7 +171,7 @@ def updated_by_part(d):
 
 
 def scalar_place(d):
-    made = [v for v in d.values if v.ndim == 0 and v.dtype == "int32"]
+    made = [v for v in d.values if v.ndim == 0 and v.is_integer]
     if made and d.chance(0.7):
         return f"{d.one_of(made).name}.astype(np.int32)"
     return f"np.int32({d.below(3)})"
@@ -185,17 +185,16 @@ def dynamic_part(d):
 
 
 def along(d):
-    """take_along_axis by positions made in the program."""
+    """take_along_axis by positions made in the program, or by given ones."""
     x = d.value(lambda v: v.ndim > 0 and v.size > 0)
     k = d.axis(x)
-    i = d.value(
-        lambda v: (
-            v.dtype in ("int32", "int64")
-            and v.ndim == x.ndim
-            and v.size > 0
-            and all(a == b for j, (a, b) in enumerate(zip(v.shape, x.shape, strict=True)) if j != k)
-        )
-    )
+    rest = (*x.shape[:k], *x.shape[k + 1 :])
+    made = [v for v in d.values if v.dtype in ("int32", "int64") and v.ndim == x.ndim and v.size]
+    made = [v for v in made if (*v.shape[:k], *v.shape[k + 1 :]) == rest]
+    if made:
+        i = d.one_of(made)
+    else:
+        i = d.new_input((*x.shape[:k], d.one_of([1, 3, 16]), *x.shape[k + 1 :]), "int32", 9)
     d.add(f"np.take_along_axis({x.name}, {i.name} % {x.shape[k]}, {k})", x.bound)
 
 

@@ -39,13 +39,13 @@ def test_not_compiled(tens):
 
 @pytest.mark.parametrize("tens", range(4))
 def test_kernels_for_gpus(tens):
-    right(range(2000 + 10 * tens, 2010 + 10 * tens), "small", ["emulator"])
+    right(range(2000 + 10 * tens, 2010 + 10 * tens), "tiny", ["emulator"])
 
 
 @pytest.mark.skipif(not PEER, reason="a differential test needs the peer: funcgrad[bench]")
 @pytest.mark.parametrize("tens", range(2))
 def test_as_jax(tens):
-    right(range(3000 + 10 * tens, 3010 + 10 * tens), "small", ["jax"])
+    right(range(3000 + 10 * tens, 3010 + 10 * tens), "tiny", ["jax"])
 
 
 def test_every_step_is_drawn():
@@ -78,8 +78,9 @@ def test_one_wrong_element_is_found(seed):
         if right.size:
             outs = [x.copy() for x in reference.own]
             flat = outs[k].reshape(-1)
-            flat[-1] = ~flat[-1] if right.dtype.kind == "b" else flat[-1] * 2 + 1
-            assert numpy.array_equal(outs[k], right) or reference.wrong(outs)
+            where = numpy.argmax(abs(right))
+            flat[where] = ~flat[where] if right.dtype.kind == "b" else flat[where] * 2 + 1
+            assert reference.wrong(outs)
 
 
 def test_a_failing_program_becomes_small():
