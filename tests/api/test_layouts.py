@@ -36,6 +36,7 @@ def test_the_mesh_in_force(mesh):
     none = fg.sharding.get_mesh()
     assert none.empty and none.size == 1 and fg.sharding.get_abstract_mesh().empty
     other = fg.sharding.AbstractMesh((8,), ("model",))
+    assert (other.auto_axes, other.explicit_axes, other.manual_axes) == (("model",), (), ())
     with fg.set_mesh(mesh):
         assert fg.sharding.get_mesh() is mesh
         assert fg.sharding.get_abstract_mesh() == mesh.abstract_mesh

@@ -88,3 +88,18 @@ def test_results_whose_nodes_ask_what_their_children_are():
     out = fg.vmap(lambda v: Choosy([v * 2, 3]))(x)
     np.testing.assert_allclose(out.values[0], x * 2)
     assert out.values[1] == 3
+
+
+def test_a_function_may_be_an_object_whose_fields_have_the_names_of_a_functions():
+    class Module:
+        def __init__(self):
+            self.__name__, self.__annotations__ = 3, np.ones(2)
+
+        def __call__(self, x):
+            return 2 * x
+
+    module = Module()
+    assert fg.vmap(module)(np.arange(3.0)).tolist() == [0.0, 2.0, 4.0]
+    assert fg.checkpoint(module)(1.0) == fg.jit(module)(1.0) == 2.0
+    assert fg.grad(module)(1.0) == fg.jacfwd(module)(1.0) == fg.jacrev(module)(1.0) == 2.0
+    assert "mul 2.0:f32[] a" in str(fg.make_jaxpr(module)(1.0))

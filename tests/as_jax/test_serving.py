@@ -56,11 +56,19 @@ PRINTED = {
     "import jax; from jax.sharding import PartitionSpec as P; m = jax.make_mesh((1,), ('i',)); "
     "print(jax.shard_map(lambda x: jax.lax.psum(x, 'i'), mesh=m, in_specs=P('i'), out_specs=P())"
     "(jax.numpy.arange(2.0)))": "[0. 1.]",
+    "import jax; v = jax.core.gensym()(jax.core.ShapedArray((2,), 'float32')); print(v.aval)": (
+        "float32[2]"
+    ),
+    "from jax.extend.backend import get_backend as b; print(b('cpu').platform, b().devices())": (
+        "cpu [CpuDevice(id=0)]"
+    ),
+    "from jax._src.tree_util import _registry as r; e = r[dict]; x, data = e.to_iter({'a': 1}); "
+    "print(tuple(x), e.from_iter(data, [2]))": "(1,) {'a': 2}",
     "import jax; from jaxlib.xla_extension import PjitFunction as P; "
     "print(isinstance(jax.jit(abs), P), isinstance(abs, P))": "True False",
     "import jax; print(jax.Array.item(jax.numpy.ones(())), jax.numpy.ones(()).item())": "1.0 1.0",
     "import jax; print(jax.core.ShapedArray((2,), jax.numpy.dtype('int32')).at_least_vspace())": (
-        "ShapedArray(float0[2])"
+        "float0[2]"
     ),
     "from jax.extend import backend; print('cpu' in backend.backends())": "True",
     "from jax._src.tree_util import flatten_one_level as f; print(f([1, (2,)])[0])": "[1, (2,)]",
@@ -260,6 +268,35 @@ def test_primitives_of_libraries_have_the_rules_they_are_given() -> None:
     said = run("-c", PRIMITIVE)
     assert said.startswith("20.0 20.0 [ 0.  8. 16.] [ 0.  8. 16.]")
     assert "double a" in said
+
+
+BY_CLASS = """
+from functools import partial
+import jax, jax.numpy as jnp
+from jax._src import core
+from jax.extend.core import Primitive
+from jax.interpreters import mlir, xla
+
+class Shifted(Primitive):
+    def __init__(self):
+        super().__init__("shifted")
+    def abstract_eval(self, x, *, by):
+        return x, set()
+    def impl(self, x, *, by):
+        return jnp.asarray(x) + by
+
+shifted_p = Shifted()
+tripled_p = core.Primitive("tripled")
+tripled_p.def_impl(partial(xla.apply_primitive, tripled_p))
+tripled_p.def_abstract_eval(lambda x: x)
+mlir.register_lowering(tripled_p, mlir.lower_fun(lambda x: 3 * x, multiple_results=False))
+f = lambda x: tripled_p.bind(shifted_p.bind(x, by=1.0))
+print(f(jnp.arange(3.0)), jax.jit(f)(jnp.arange(3.0)))
+"""
+
+
+def test_primitives_may_have_their_rules_as_methods_and_be_applied_by_their_lowering() -> None:
+    assert run("-c", BY_CLASS) == "[3. 6. 9.] [3. 6. 9.]"
 
 
 needs_optax = pytest.mark.skipif(

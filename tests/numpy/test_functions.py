@@ -90,6 +90,13 @@ def test_reductions_as_in_numpy(name: str, axis: int | None) -> None:
     close(getattr(fnp, name)(OURS["x"], axis=axis), want)
 
 
+@pytest.mark.parametrize("x", [None, [1, 2], ((1, 2), (3, 4)), "a", {}])
+def test_extents_of_what_is_no_array_are_numpys_with_a_warning(x: Any) -> None:
+    for name in ("shape", "ndim", "size"):
+        with pytest.warns(DeprecationWarning, match=f"{name} requires ndarray or scalar"):
+            assert getattr(fnp, name)(x) == getattr(np, name)(x)
+
+
 def test_size_makes_searches_traceable() -> None:
     mask = OURS["m"]
 

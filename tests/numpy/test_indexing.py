@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import funcgrad.numpy as fnp
-from funcgrad import errors
+from funcgrad import errors, grad
 from funcgrad.api.tracing import make_jaxpr
 from funcgrad.core.evaluate import eval_closed
 
@@ -130,6 +130,18 @@ def test_other_updates() -> None:
     want = X.copy()
     want[1] **= 2
     same(x.at[1].power(2.0), want)
+
+
+def test_values_of_updates_may_be_sequences() -> None:
+    x = fnp.arange(4.0)
+    for values in ([5.0, 7.0], (5.0, 7.0), [fnp.float32(5.0), 7.0]):
+        assert x.at[1:3].set(values).tolist() == [0.0, 5.0, 7.0, 3.0]
+        assert x.at[1:3].add(values).tolist() == [0.0, 6.0, 9.0, 3.0]
+        assert x.at[1:3].power(values).tolist() == [0.0, 1.0, 128.0, 3.0]
+        np.testing.assert_allclose(x.at[1:3].divide(values), [0.0, 1 / 5, 2 / 7, 3.0], rtol=1e-6)
+    assert grad(lambda a: x.at[1:3].set([a, 2 * a]).sum())(3.0) == 3.0
+    with pytest.raises(TypeError, match="None"):
+        x.at[0].set(None)
 
 
 def test_out_of_range() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..control.flat import canonical_argnums, name_of
+from ..control.flat import canonical_argnums, name_of, wraps
 from ..core.array import Array
 from ..core.axes import move_axis
 from ..core.trace import current_trace, eval_trace

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 from .. import tree
-from ..control.flat import FlatFunction, argument_names, check_leaves, name_of
+from ..control.flat import FlatFunction, argument_names, check_leaves, name_of, wraps
 from ..core.axes import move_axis, to_axis
 from ..core.primitive import AxisData
 from ..core.sources import user_line

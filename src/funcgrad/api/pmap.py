@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
 from typing import Any, NamedTuple
 
 from .. import tree
-from ..control.flat import FlatFunction, check_leaves, name_of
+from ..control.flat import FlatFunction, check_leaves, name_of, wraps
 from ..control.jitted import jit, with_static
 from ..control.shard_map import sharded
 from ..core.axes import broadcast_at

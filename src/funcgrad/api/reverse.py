@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..control.flat import FlatFunction, canonical_argnums, check_leaves, name_of
+from ..control.flat import FlatFunction, canonical_argnums, check_leaves, name_of, wraps
 from ..control.jitted import jit
 from ..core.array import Array
 from ..core.sources import user_line

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 from .. import tree
-from ..control.flat import FlatFunction, argument_names, check_leaves, name_of
+from ..control.flat import FlatFunction, argument_names, check_leaves, name_of, wraps
 from ..control.shard_map import sharded
 from ..control.tracing import drop
 from ..core.context import context

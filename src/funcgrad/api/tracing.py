@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 from .. import tree
-from ..control.flat import FlatFunction, canonical_argnums, check_leaves, name_of
+from ..control.flat import FlatFunction, canonical_argnums, check_leaves, name_of, wraps
 from ..control.jitted import StaticValue, with_static
 from ..core.context import extend_axes, push_name, set_trace
 from ..core.shapes import ShapeDtypeStruct

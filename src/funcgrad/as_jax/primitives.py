@@ -75,8 +75,11 @@ class Primitive(Primitive_):
         self.name = name  # pyright: ignore[reportAttributeAccessIssue]
         self.multiple_results = False  # pyright: ignore[reportAttributeAccessIssue]
         self._inferred = {}
-        self._abstract: Rule | None = None
-        self._run: Rule | None = None
+        # A class of a library's may have them as methods.
+        kind = type(self)
+        defined = kind.abstract_eval is not Primitive_.abstract_eval
+        self._abstract: Rule | None = self.abstract_eval if defined else None
+        self._run: Rule | None = self.impl if kind.impl is not Primitive.impl else None
         self._custom_bind: Rule | None = None
 
     # What the library calls to define it.
@@ -124,7 +127,13 @@ class Primitive(Primitive_):
         out = run(*[as_array(x) for x in args], **params)
         return [as_array(x) for x in out] if self.multiple_results else as_array(out)
 
+    def rule(self, avals: Sequence[ShapedArray], outs: Sequence[ShapedArray]) -> Any:
+        return self._on_memory
+
     def impl(self, *arrays: Any, **params: Any) -> Any:
+        return self._on_memory(*arrays, **params)
+
+    def _on_memory(self, *arrays: Any, **params: Any) -> Any:
         with set_trace(eval_trace):
             out = self.evaluate(tuple(Array(x.view()) for x in arrays), params)
         return [to_ndarray(x) for x in out] if self.multiple_results else to_ndarray(out)

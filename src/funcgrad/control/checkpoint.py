@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from ..transforms.batch import batch_jaxpr
 from ..transforms.jvp import jvp_jaxpr
 from ..transforms.linearize import PartialTrace, split_jaxpr
 from ..transforms.transpose import backward_pass
-from .flat import check_leaves, name_of
+from .flat import check_leaves, name_of, wraps
 from .jit import simplified
 from .jitted import static_arguments, with_static
 from .policies import Policy, with_savings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Effects
 from ..transforms.batch import batch_jaxpr
 from .custom_vjp import custom_vjp
-from .flat import FlatFunction, check_leaves, name_of
+from .flat import FlatFunction, check_leaves, name_of, wraps
 from .tracing import trace_body
 
 

@@ -8,7 +8,7 @@ know the name runs the jaxpr.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..errors import UnexpectedTracerError
 from ..ir.avals import ShapedArray
 from ..ir.jaxpr import ClosedJaxpr, Eqn
 from ..transforms.batch import batch_flat
-from .flat import name_of
+from .flat import name_of, wraps
 from .jit import simplified
 from .tracing import ControlPrimitive, avals_of_leaves, trace_body
 

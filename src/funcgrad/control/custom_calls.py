@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, ClassVar
 
 from .. import tree
@@ -25,7 +24,7 @@ from ..errors import UnexpectedTracerError
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.jaxpr import ClosedJaxpr, Effects, Eqn
 from ..transforms.transpose import backward_pass
-from .flat import FlatFunction, name_of, signature_of
+from .flat import FlatFunction, name_of, signature_of, wraps
 from .jitted import static_arguments
 from .tracing import axes_within
 

@@ -7,16 +7,30 @@ keeps.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from functools import WRAPPER_ASSIGNMENTS, partial
+from typing import Any, TypeVar
 
 from .. import tree
 from ..core.array import Array
 from ..core.sources import user_line
 from ..core.trace import Tracer
 from ..ir.avals import is_value
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What a function may be given of another, and as what.
+_kinds: dict[str, type] = {
+    name: {
+        "__name__": str,
+        "__qualname__": str,
+        "__annotations__": dict,
+        "__type_params__": tuple,
+    }.get(name, object)
+    for name in WRAPPER_ASSIGNMENTS
+}
 
 
 class FlatFunction:
@@ -68,7 +82,15 @@ def name_of(fun: Any) -> str:
     """The name a function is printed with."""
     while isinstance(fun, partial):
         fun = fun.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return getattr(fun, "__name__", type(fun).__name__)
+    name = getattr(fun, "__name__", None)
+    return name if isinstance(name, str) else type(fun).__name__
+
+
+def wraps(fun: Callable[..., Any]) -> Callable[[F], F]:
+    """`functools.wraps`, also of callables whose fields have such names and hold something else."""
+    held = [name for name, kind in _kinds.items() if isinstance(getattr(fun, name, None), kind)]
+    wrapping: Any = functools.wraps(fun, held)
+    return wrapping
 
 
 _plain = (Array, bool, int, float, complex)

@@ -97,7 +97,29 @@ class PartitionSpec(tuple[Any, ...]):
 P = PartitionSpec
 
 
-class AbstractMesh:
+class _WithAxisTypes:
+    """What meshes say of the types of their axes."""
+
+    axis_names: tuple[Any, ...]
+    axis_types: tuple[AxisType, ...]
+
+    @property
+    def auto_axes(self) -> tuple[Any, ...]:
+        return self._of(AxisType.Auto)
+
+    @property
+    def explicit_axes(self) -> tuple[Any, ...]:
+        return self._of(AxisType.Explicit)
+
+    @property
+    def manual_axes(self) -> tuple[Any, ...]:
+        return self._of(AxisType.Manual)
+
+    def _of(self, kind: AxisType) -> tuple[Any, ...]:
+        return tuple(n for n, k in zip(self.axis_names, self.axis_types, strict=True) if k == kind)
+
+
+class AbstractMesh(_WithAxisTypes):
     """Names and sizes of axes, without devices."""
 
     def __init__(
@@ -133,7 +155,7 @@ class AbstractMesh:
         return f"AbstractMesh(axis_sizes={self.axis_sizes}, axis_names={self.axis_names})"
 
 
-class Mesh:
+class Mesh(_WithAxisTypes):
     """An array of devices whose axes have names.
 
     Args:

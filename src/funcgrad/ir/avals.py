@@ -90,6 +90,10 @@ class ShapedArray:
     def sharding(self) -> None:
         """None: with one device an array lies on it whole."""
 
+    def str_short(self, short_dtypes: bool = False) -> str:
+        """The text by the name that libraries call it."""
+        return self.short() if short_dtypes else self.long()
+
     def short(self) -> str:
         """Text in JAX's notation: `f32[3,4]`."""
         return f"{dtypes.short_name(self.dtype)}[{','.join(map(str, self.shape))}]"
@@ -102,7 +106,8 @@ class ShapedArray:
         weak = ", weak_type=True" if self.weak_type else ""
         return f"ShapedArray({self.long()}{weak})"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return f"{'~' if self.weak_type else ''}{self.long()}"
 
     def __reduce__(self) -> Any:
         return ShapedArray, (self.shape, self.dtype, self.weak_type)

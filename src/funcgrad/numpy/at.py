@@ -54,7 +54,7 @@ class IndexUpdateHelper:
 class IndexUpdateRef:
     """What `x.at[index]` is: its methods give new arrays.
 
-    All take these keywords:
+    Those that take values take arrays, numbers, and sequences of them. All take these keywords:
         indices_are_sorted: promises that the indices ascend.
         unique_indices: promises that no element is met twice.
         mode: indices out of range are dropped by default ("drop", "fill"); "clip" moves them to
@@ -100,39 +100,39 @@ class IndexUpdateRef:
             wrap_negative_indices,
         )
 
-    def set(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
+    def set(self, values: Any, **options: Any) -> Array:
         """x with x[index] = values; which of several wins is not defined."""
         return self._scattered("set", values, options)
 
-    def add(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
+    def add(self, values: Any, **options: Any) -> Array:
         """x with x[index] += values; all of several are added."""
         return self._scattered("add", values, options)
 
-    def subtract(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
+    def subtract(self, values: Any, **options: Any) -> Array:
         """x with x[index] -= values; all of several are subtracted."""
         return self._scattered("subtract", values, options)
 
-    def multiply(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
+    def multiply(self, values: Any, **options: Any) -> Array:
         """x with x[index] *= values; all of several are multiplied."""
         return self._scattered("multiply", values, options)
 
     mul = multiply
 
-    def min(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
+    def min(self, values: Any, **options: Any) -> Array:
         """x with x[index] = minimum(x[index], values)."""
         return self._scattered("min", values, options)
 
-    def max(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
+    def max(self, values: Any, **options: Any) -> Array:
         """x with x[index] = maximum(x[index], values)."""
         return self._scattered("max", values, options)
 
-    def divide(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
+    def divide(self, values: Any, **options: Any) -> Array:
         """x with x[index] /= values."""
         from .arithmetic import divide
 
         return divide(self.array, self._factors(values, options))
 
-    def power(self, values: Shaped[ArrayLike, "..."], **options: Any) -> Array:
+    def power(self, values: Any, **options: Any) -> Array:
         """x with x[index] **= values."""
         from .arithmetic import power
 
@@ -142,6 +142,7 @@ class IndexUpdateRef:
         """Ones, with the product of the values at each index."""
         from .creation import ones_like
 
+        values = _array_of(values)
         ones = ones_like(self.array, dtype=promote_dtypes(self.array, values)[0].dtype)
         return IndexUpdateRef(ones, self.index).multiply(values, **options)
 
@@ -158,12 +159,22 @@ class IndexUpdateRef:
 
     def _scattered(self, name: str, values: Any, options: dict[str, Any]) -> Any:
         index: Any = self.index
+        values = _array_of(values)
         if type(self.array) is ArrayValue:
             # The steps of a loop over elements are alike if place and value are operands.
             index = _places(index)
             if type(values) in (int, float) and dtype_of(values) == self.array.aval.dtype:
                 values = to_array(values)
         return _scattered(name, self.array, index, values, **options)
+
+
+def _array_of(values: Any) -> Any:
+    """Sequences as arrays: they may stand for the values of an update, unlike elsewhere."""
+    if not is_sequence(values):
+        return values
+    from .creation import asarray
+
+    return asarray(values)
 
 
 _operations: dict[str, Callable[..., Any]] = {

@@ -30,6 +30,7 @@ from ..typing import Array, ArrayLike, DTypeLike, Shape
 from .promotion import (
     check_arraylike,
     convert,
+    extents_of,
     is_ndarray,
     is_sequence,
     requested_dtype,
@@ -388,22 +389,19 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     return ArrayValue(view.astype(canonical, copy=False), ShapedArray(view.shape, canonical))
 
 
-def shape(a: Shaped[ArrayLike, "..."]) -> tuple[int, ...]:
+def shape(a: Any) -> tuple[int, ...]:
     """The extents of the axes."""
-    check_arraylike("shape", a)
-    return shape_of(a)
+    return extents_of("shape", a)
 
 
-def ndim(a: Shaped[ArrayLike, "..."]) -> int:
+def ndim(a: Any) -> int:
     """The number of axes."""
-    check_arraylike("ndim", a)
-    return len(shape_of(a))
+    return len(extents_of("ndim", a))
 
 
-def size(a: Shaped[ArrayLike, "..."], axis: int | Shape | None = None) -> int:
+def size(a: Any, axis: int | Shape | None = None) -> int:
     """The number of elements, or the extent of an axis (of several: their product)."""
-    check_arraylike("size", a)
-    extents = shape_of(a)
+    extents = extents_of("size", a)
     if axis is None:
         return int(np.prod(extents, dtype=np.int64))
     axes = (axis,) if isinstance(axis, int) else tuple(axis)

@@ -292,12 +292,12 @@ def array_equal(
 
 
 @planned
-def array_equiv(a1: Shaped[ArrayLike, "..."], a2: Shaped[ArrayLike, "..."]) -> Array:
+def array_equiv(a1: Any, a2: Any) -> Array:
     """Whether all elements are equal after broadcasting; False if the shapes do not broadcast."""
-    from .creation import array
+    from .creation import array, asarray
     from .reductions import all as all_of
 
-    check_arraylike("array_equiv", a1, a2)
+    a1, a2 = asarray(a1), asarray(a2)
     try:
         np.broadcast_shapes(shape_of(a1), shape_of(a2))
     except ValueError:

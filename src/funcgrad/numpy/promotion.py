@@ -271,6 +271,18 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return aval_of(x).shape
 
 
+def extents_of(name: str, x: Any) -> tuple[int, ...]:
+    """The shape of any value; what is neither an array nor a number is deprecated, as in JAX."""
+    if isinstance(x, (Array, Tracer)) or is_value(x):
+        return shape_of(x)
+    caution(
+        f"{name} requires ndarray or scalar arguments, got {type(x)} at position 0. In a future "
+        "JAX release this will be an error.",
+        DeprecationWarning,
+    )
+    return np.shape(x)
+
+
 def requested_dtype(dtype: Any, name: str) -> np.dtype[Any] | None:
     """The canonical form of a `dtype=` argument, `None` where none was given."""
     return None if dtype is None else dtypes.check_user_dtype_supported(dtype, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,6 +38,11 @@ def eval_context() -> Generator[None]:
     """Inside, operations are evaluated at once, whatever transform is at work around it."""
     with set_trace(eval_trace):
         yield
+
+
+def gensym() -> Callable[[ShapedArray], Var]:
+    """A maker of variables that differ from all others."""
+    return Var
 
 
 def max_dim(d1: int, d2: int) -> int:

@@ -1,8 +1,9 @@
-"""`jax._src.core`: whether a transform is at work."""
+"""`jax._src.core`: primitives, and whether a transform is at work."""
 
 from __future__ import annotations
 
 from ....core.trace import current_trace, eval_trace
+from ...primitives import Primitive as Primitive
 
 
 def trace_state_clean() -> bool:
