@@ -56,6 +56,8 @@ BLOCKS, THREADS = 256, 1 << 18
 # A thread of a GPU that goes through a column has turns enough that the parts of all are few bytes
 # beside what they read; fewer where there would be less than half of those threads.
 TURNS, FEW_TURNS = 64, 16
+# Long parts of a GPU's block are multiples of so many elements: two vectors of each of 256 threads.
+WHOLE = 2048
 # Vectors of a partial result that are joined at once: whole lines of each.
 JOINED = 4
 # Columns of parts that a GPU joins by a team each, whose lanes wait for memory side by side. Each

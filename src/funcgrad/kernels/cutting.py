@@ -13,6 +13,7 @@ from ..ir.loops import Axis
 from ..ir.nests import Buffer, For, Kernel, Node
 from .chunks import (
     SHARED_NANOSECONDS,
+    WHOLE,
     Division,
     buffers_of_body,
     chunk_count,
@@ -114,7 +115,8 @@ class Cutter:
         else:
             chunks = chunk_count(cost, extent, self.division, self.partials)
         grain = max(-(-lead.axis.extent // chunks), 1)
-        return -(-grain // 64) * 64 if lead.vector else grain
+        whole = WHOLE if grain > 4 * WHOLE and not self.division.in_order else 64
+        return -(-grain // whole) * whole if lead.vector else grain
 
     def _columns(self, lead: For) -> tuple[int, int] | None:
         """How many columns a GPU's threads fold, each for itself, and elements of each in a turn.

@@ -103,6 +103,26 @@ def test_folds_of_several_axes(axes, shape):
 
 
 @pytest.mark.usefixtures("short")
+def test_a_phase_that_is_a_map_of_several_axes():
+    def f(s, x, y):
+        z = x * s * nn.sigmoid((y * s).min())
+        return z, z.reshape(13, 288).T + 1
+
+    agrees(fg.vmap(f, (0, None, None)), drawn(2), drawn(13, 96, 3), drawn(600))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.usefixtures("short")
+def test_short_folds_that_later_phases_read(rows):
+    def f(x, y):
+        scale = fnp.exp(y.sum(1, keepdims=True)) + fnp.argmax(y, 1, keepdims=True)
+        x = x - x.max(1, keepdims=True) * scale
+        return x / x.sum(1, keepdims=True) + scale, scale
+
+    agrees(f, drawn(rows, 1000), drawn(rows, 9))
+
+
+@pytest.mark.usefixtures("short")
 def test_the_place_of_an_extreme_of_everything():
     x = drawn(50, 60)
     agrees(lambda x: (fnp.argmax(x), fnp.argmin(x)), x)

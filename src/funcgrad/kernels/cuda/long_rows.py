@@ -36,7 +36,7 @@ from ...ir.nests import (
     statements,
     substitute,
 )
-from ..chunks import buffers_of_body, loops_over, written_in
+from ..chunks import WHOLE, buffers_of_body, loops_over, written_in
 from ..program import Block, BlockStep, Launch
 from .apart import accesses, accs_read, independent, loops_in
 from .hazards import shared_chain
@@ -49,9 +49,8 @@ ALONE, OPERATIONS, ALL, LAUNCH = 48.0, 100.0, 4000.0, 4000.0
 KEPT = 256 << 10
 # Parts are worth it if they take so much less time.
 GAIN = 0.8
-# Blocks that fill a GPU: 8 of 256 threads on each of 132 multiprocessors. Elements that a part has
-# at least, and of which its length is a multiple, so that all its vectors are whole.
-BLOCKS, PROCESSORS, LEAST, WHOLE = 1056, 132, 4096, 2048
+# Blocks that fill a GPU: 8 of 256 threads on each of 132 multiprocessors. Elements of a part.
+BLOCKS, PROCESSORS, LEAST = 1056, 132, 4096
 
 
 def divide_long_rows(block: Block) -> None:
@@ -253,8 +252,10 @@ class _Parts:
         # Where folds of parts are, and what made them.
         self.kept: dict[Acc, Buffer] = {}
         self.folds: dict[Acc, tuple[For, Accumulate]] = {}
+        # What earlier phases folded in short loops.
+        self.whole: dict[Acc, Expr] = {}
         # Of the phase at hand: what stands for folds of earlier ones, and what was written anew.
-        self.new: dict[Acc, Acc] = {}
+        self.new: dict[Acc, Expr] = {}
         self.memo: dict[int, Expr] = {}
 
     def kernels(self) -> list[Kernel]:
@@ -265,12 +266,14 @@ class _Parts:
         kernel, last = self.kernel, at == len(self.phases) - 1
         cut = phase.cuts[0] if phase.cuts else None
         chunk, before = (None, ()) if cut is None else (Axis(cut.parts, "chunk"), cut.before)
-        self.new, self.memo = {}, {}
+        self.new, self.memo = {**self.whole}, {}
         nodes = self._joins(at)
         alone = [] if chunk is None else [chunk, *before]
         nodes += [self._node(n, phase, alone) for n in phase.nodes]
+        later = {acc for p in self.phases[at + 1 :] for acc in accs_read(p.nodes)}
         if cut is not None and chunk is not None:
-            nodes += self._keep(at, phase, cut, chunk)
+            nodes += self._keep(phase, later, (*self.outer, *cut.before, chunk))
+        nodes += self._keep_whole(phase, later, alone)
         body = loops_over([*self.outer, *before], nodes, [], vector=False)
         name = kernel.name if last else f"{kernel.name}_parts{at or ''}"
         loops = (1, 1, None) if cut is None else (cut.lead.axis.extent, cut.grain, chunk)
@@ -278,10 +281,9 @@ class _Parts:
         written, cost = written_in(body), kernel.cost / len(self.phases)
         return Kernel(name, buffers_of_body(body), written, [], body, *loops, cost, [*notes])
 
-    def _keep(self, at: int, phase: _Phase, cut: _Cut, chunk: Axis) -> list[Node]:
+    def _keep(self, phase: _Phase, later: set[Acc], axes: tuple[Axis, ...]) -> list[Node]:
         """Stores of the folds of a part that later phases need."""
-        later = {acc for p in self.phases[at + 1 :] for acc in accs_read(p.nodes)}
-        axes, stores = (*self.outer, *cut.before, chunk), list[Node]()
+        stores = list[Node]()
         for loop in phase.loops:
             for acc in [acc for acc in loop.accs if acc in later]:
                 kept = Buffer(tuple(a.extent for a in axes), acc.dtype, f"{acc.name}_part")
@@ -289,6 +291,16 @@ class _Parts:
                 folds = (n for n in statements([loop]) if isinstance(n, Accumulate))
                 self.kept[acc] = kept
                 self.folds[acc] = loop, next(n for n in folds if n.acc is acc)
+        return stores
+
+    def _keep_whole(self, phase: _Phase, later: set[Acc], alone: list[Axis]) -> list[Node]:
+        """Stores of what short loops fold, which each block does whole."""
+        loops = [n for n in phase.nodes if isinstance(n, For) and n not in phase.loops]
+        stores = list[Node]()
+        for acc in [acc for loop in loops for acc in loop.accs if acc in later]:
+            kept = Buffer(tuple(a.extent for a in self.outer), acc.dtype, f"{acc.name}_whole")
+            stores.append(self._statement(Store(kept, self.row, acc), alone))
+            self.whole[acc] = Load(kept, self.row, acc.dtype, None)
         return stores
 
     # Joining.

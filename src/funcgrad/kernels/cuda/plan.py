@@ -16,6 +16,7 @@ block   one block does everything
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from ...ir.loops import Affine, Axis, Const, Expr, Load
@@ -336,7 +337,7 @@ def _chunked(kernel: Kernel) -> CudaLaunch:
     if column is not None:
         return column
     # Of rows that are divided, each has its parts.
-    rows = [loop for loop in chain_of(kernel.body) if not loop.chunked]
+    rows = list(takewhile(lambda loop: not loop.chunked, chain_of(kernel.body)))
     body = rows[-1].body if rows else kernel.body
     blocks = kernel.chunk.extent
     for loop in rows:

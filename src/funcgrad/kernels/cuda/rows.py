@@ -47,8 +47,10 @@ class RowSource(CudaSource):
         self.row, self.begins = row, row.rooms()
         self.own: dict[Key, str] = {}
         self.rooms_of: dict[str, str] = {}
-        # Of neighbours that are moved together: the thread's own arrays, and those in use.
+        # Of neighbours that are moved together: the thread's own arrays, for a part of a row others
+        # for those after, and those in use.
         self.vectors: dict[Key, str] = {}
+        self.seconds: dict[Key, str] = {}
         self.moved: dict[Key, str] = {}
         self.along: Axis | None = None
         self.piece = Piece("memory", 0, 0, 0)
@@ -91,7 +93,9 @@ class RowSource(CudaSource):
             if key not in self.vectors:
                 name = self.vectors[key] = self.names(f"{self.buffers[buffer]}_{row.wide}")
                 kind = memory_type(buffer.dtype)
-                self.line(f"{name} = cuda.local.array({row.wide}, {kind}, alignment=16)")
+                again = self.seconds[key] = self.names(f"{name}_after") if row.parts else ""
+                for each in (name, again) if row.parts else (name,):
+                    self.line(f"{each} = cuda.local.array({row.wide}, {kind}, alignment=16)")
         if self.vectors:
             self.moves = self.names("moves")
             given = dict.fromkeys(self.buffers[key[0]] for key in self.vectors)
@@ -149,19 +153,31 @@ class RowSource(CudaSource):
         self.unfolded |= {n.acc for n in statements(node.body) if isinstance(n, Accumulate)}
 
     def _go_through_part(self, node: For, chain: list[For]) -> None:
-        """A loop over a part of a row: whole vectors of all lanes, then what is left one by one."""
+        """A loop over a part of a row: whole vectors of all lanes, then what is left one by one.
+
+        Two vectors are on the way together, for one would be waited for with nothing else to do.
+        """
         ends, row = dict(self._movable(node)), self.row
         written = {n.target for n in node.body if isinstance(n, Store)}
+        loads = {k: end for k, end in ends.items() if k[0] not in written}
+        stores = {k: end for k, end in ends.items() if k[0] in written}
         sweep, stop, start = row.wide * row.team, self.names("stop"), self.names("start")
-        self.line(f"{stop} = hi - (hi - lo) % {sweep} if {self.moves} else lo")
+        self.line(f"{stop} = hi - (hi - lo) % {2 * sweep} if {self.moves} else lo")
         self.line(f"{start} = lo + {row.wide} * lane")
         taken = set(self.names.taken)
         self.open()
-        self._at(node.axis, start)
-        loads = {k: end for k, end in ends.items() if k[0] not in written}
-        stores = {k: end for k, end in ends.items() if k[0] in written}
-        self._vector(node.axis, start, loads, stores, lambda: self._turn(node))
-        self.line(f"{start} += {sweep}")
+        after = self.names("after")
+        self.line(f"{after} = {start} + {sweep}")
+        both = [(start, self.vectors), (after, self.seconds)]
+        both = [(place, {key: names[key] for key in ends}) for place, names in both]
+        for place, names in both:
+            self._at(node.axis, place)
+            for key, (buffer, index) in loads.items():
+                self._move("load", names[key], buffer, index)
+        for place, names in both:
+            self._at(node.axis, place)
+            self._vector(node.axis, place, names, {}, stores, lambda: self._turn(node))
+        self.line(f"{start} += {2 * sweep}")
         self.close(f"while {start} < {stop}:")
         self.moved, self.along = {}, None
         self.names.taken = taken | {n for s in self.scopes for n, _ in s.names.values()}
@@ -233,7 +249,8 @@ class RowSource(CudaSource):
         begun = len(self.scopes[-1].lines)
         self.line(f"{start} = {_plus(*terms)}")
         self._at(axis, start)
-        self._vector(axis, start, loads, stores, write)
+        names = {k: self.vectors[k] for k in (*loads, *stores)}
+        self._vector(axis, start, names, loads, stores, write)
         self._drop(begun, start)
         self.moved, self.along = {}, None
         if piece.lanes:
@@ -252,15 +269,20 @@ class RowSource(CudaSource):
         self,
         axis: Axis,
         start: str,
+        names: dict[Key, str],
         loads: dict[Key, End],
         stores: dict[Key, End],
         write: Callable[[], None],
     ) -> None:
-        """Lines for the neighbours from a start, and for what is moved before and after."""
+        """Lines for the neighbours from a start, and for what is moved before and after.
+
+        Args:
+            names: the arrays of what is moved, also of what was loaded before.
+        """
         row = self.row
         for key, (buffer, index) in loads.items():
-            self._move("load", key, buffer, index)
-        self.moved = {k: self.vectors[k] for k in (*loads, *stores)}
+            self._move("load", names[key], buffer, index)
+        self.moved = names
         if row.wide > 1:
             self.open()
             place = self.names(axis.name)
@@ -273,7 +295,7 @@ class RowSource(CudaSource):
         else:
             write()
         for key, (buffer, index) in stores.items():
-            self._move("store", key, buffer, index)
+            self._move("store", names[key], buffer, index)
 
     def _drop(self, at: int, name: str) -> None:
         """Leave out the line that gives a name, if no later one has it."""
@@ -285,10 +307,9 @@ class RowSource(CudaSource):
     def _at(self, axis: Axis, name: str) -> None:
         self.along, self.axes[axis] = axis, (name, self.depth)
 
-    def _move(self, how: str, key: Key, buffer: Buffer, index: IndexTuple) -> None:
+    def _move(self, how: str, name: str, buffer: Buffer, index: IndexTuple) -> None:
         """Neighbours from memory into a thread's array, or back."""
         place = self.index(offset_of(buffer, index), self.depth)
-        name = self.vectors[key]
         self.line(f"{how}_{self.row.wide}({self.buffers[buffer]}, {place}, {name})")
 
     # Elements.
