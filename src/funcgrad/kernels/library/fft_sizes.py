@@ -15,8 +15,11 @@ from .fft_passes import LARGEST, WRITTEN
 # Of a pass of a radix, for one element; of other radices, for one element and its radix.
 _PASS = {2: 1.3, 3: 2.0, 4: 1.9, 5: 3.0, 7: 4.5, 8: 2.6}
 _ODD = 0.25
-# Of reading and writing an element, of an element between stages for each line, of a stage.
-_MOVED, _BETWEEN, _STAGE = 3.0, 0.6, 100.0
+# Of reading or writing an element of rows, of one of columns, which passes read and write; of an
+# element between stages for each line, where all are in a near cache and where not; of a stage.
+_MOVED, _FUSED, _NEAR, _BETWEEN, _STAGE = 1.5, 0.5, 0.1, 0.6, 100.0
+# Numbers between stages that are near.
+_FEW = 1 << 14
 
 # Of passes over lines that lie in lanes, whose buffers stay in the first cache, of those of others.
 _SPREAD = 0.7
@@ -125,19 +128,20 @@ def way_of(outer: int, n: int, inner: int, lanes: int, longest: int) -> Way:
     """
     steps = steps_of(n)
     blocks = -(-outer // lanes) if inner == 1 else outer * -(-inner // lanes)
-    ways = [Way(_STAGE + blocks * (steps.cost + _MOVED * n))] if steps.size <= longest else []
+    moved = 2 * (_MOVED if inner == 1 else _FUSED)
+    ways = [Way(_STAGE + blocks * (steps.cost + moved * n))] if steps.size <= longest else []
     each = lanes_of_line(n, lanes) if inner == 1 else 1
     if each > 1 and n // each <= longest:
         places, blocks = n // each, -(-outer * each // lanes)
-        cost = _SPREAD * steps_of(places).cost + (_PASS[each] + _MOVED) * places
+        cost = _SPREAD * steps_of(places).cost + (_PASS[each] + 2 * _MOVED) * places
         ways = [Way(_STAGE + blocks * cost, within=each)]
     for rows in _divisors(n):
         if steps_of(rows).size > longest:
             continue
         columns = n // rows
         first = outer * (-(-columns // lanes) if inner == 1 else columns * -(-inner // lanes))
-        cost = _STAGE + first * (steps_of(rows).cost + 2 * _MOVED * rows)
-        cost += outer * n * inner * _BETWEEN
+        cost = _STAGE + first * (steps_of(rows).cost + (_FUSED + _MOVED) * rows)
+        cost += outer * n * inner * (_NEAR if outer * n * inner <= _FEW else _BETWEEN)
         if ways and cost >= ways[0].cost:
             continue
         cost += way_of(outer, columns, rows * inner, lanes, longest).cost
