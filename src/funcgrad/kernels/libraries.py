@@ -16,6 +16,7 @@ from .items import Backwards, LibraryBuilder
 from .library import (
     LibraryKernel,
     blocked_cholesky,
+    blocked_lu,
     blocked_triangles,
     conv,
     fft,
@@ -89,7 +90,8 @@ def _lu(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
     if any(backwards):
         return None
     x = _matrices(eqn.invars[0].aval)
-    return small_lu.lu(x, machine().vector_bits) or lapack.lu(x)
+    bits = machine().vector_bits
+    return small_lu.lu(x, bits) or blocked_lu.lu(x, bits) or lapack.lu(x)
 
 
 def _cholesky(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:

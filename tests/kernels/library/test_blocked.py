@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax
-from funcgrad.kernels.library import blocked_cholesky, blocked_triangles, lapack
+from funcgrad.kernels.library import blocked_cholesky, blocked_lu, blocked_triangles, lapack
 from funcgrad.kernels.library.lapack import Matrices, Triangular
+from funcgrad.primitives.decompositions_lu import permutation_of
 
 from .harness import Program
 from .triangles import check
@@ -27,6 +28,67 @@ widths = st.sampled_from([128, 256, 512])
 def definite(shape: Any, dtype: str, seed: int = 0) -> np.ndarray:
     x = np.random.default_rng(seed).normal(size=shape).astype(dtype)
     return x @ x.swapaxes(-1, -2) + np.eye(shape[-1], dtype=dtype)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    dtypes,
+    widths,
+    st.integers(1, 3),
+    st.integers(1, 100),
+    st.integers(1, 100),
+    st.sampled_from(["normal", "few", "columns of zeros", "tiny"]),
+)
+def test_lu(dtype: str, bits: int, count: int, m: int, n: int, kind: str) -> None:
+    rng, k = np.random.default_rng(m + n), min(m, n)
+    x = rng.normal(size=(count, m, n)).astype(dtype)
+    if kind == "few":
+        x = rng.integers(-1, 2, size=x.shape).astype(dtype)  # many of the same size, and singular
+    if kind == "columns of zeros":
+        x[:, :, ::3] = 0
+    if kind == "tiny":
+        x[:, :, 0] *= np.finfo(dtype).tiny  # quotients of subnormal numbers
+    kernel = blocked_lu.lu(Matrices(dtype, count, m, n), bits)
+    assert kernel is not None
+    outs = [(x.shape, dtype), ((count, k), np.int32), ((count, m), np.int32)]
+    factor, pivots, order = Program(kernel).several([x], outs)
+    lower = np.tril(factor[:, :, :k], -1).astype("float64") + np.eye(m, k)
+    moved = np.take_along_axis(x, order[..., None], 1)
+    size = max(1.0, float(abs(np.triu(factor[:, :k])).max()))
+    most = (k + 2) * np.finfo(dtype).eps * size
+    np.testing.assert_allclose(lower @ np.triu(factor[:, :k]), moved, rtol=0, atol=most)
+    assert abs(lower).max() <= 1  # which makes it the factor with partial pivoting
+    np.testing.assert_array_equal(order, permutation_of(pivots, m))
+    assert (pivots >= np.arange(k)).all()
+
+
+@pytest.mark.parametrize("bits", [128, 256, 512])
+def test_the_first_of_equal_elements_is_the_pivot(bits: int) -> None:
+    x = np.ones((1, 70, 40), "float32")
+    kernel = blocked_lu.lu(Matrices("float32", *x.shape), bits)
+    assert kernel is not None
+    outs = [(x.shape, "float32"), ((1, 40), np.int32), ((1, 70), np.int32)]
+    factor, pivots, order = Program(kernel).several([x], outs)
+    np.testing.assert_array_equal(pivots[0], np.arange(40))
+    np.testing.assert_array_equal(order[0], np.arange(70))
+    np.testing.assert_array_equal(
+        np.triu(factor[0, :40]), np.ones((40, 40)) * (np.arange(40) == 0)[:, None]
+    )
+
+
+@pytest.mark.parametrize("n", [17, 40, 70])
+def test_solutions_of_what_is_singular_or_no_number(n: int) -> None:
+    x = np.random.default_rng(n).normal(size=(6, n, n)).astype("f4")
+    x[1, n // 2, n // 3], x[2, 0, 0], x[3, -1] = np.nan, np.nan, np.inf
+    x[4, :, 9] = 0
+    b = np.ones((6, n, 1), "f4")
+    found = np.asarray(fg.jit(fnp.linalg.solve)(x, b))
+    for k in (0, 5):
+        wanted = np.linalg.solve(x[k].astype("f8"), b[k])
+        np.testing.assert_allclose(found[k], wanted, rtol=1e-2, atol=1e-2 * abs(wanted).max())
+    for k in (1, 2, 3):
+        assert np.isnan(found[k]).any()
+    assert not np.isfinite(found[4]).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -102,8 +164,10 @@ def test_systems_that_are_singular_or_no_numbers_are_as_lapack_has_them(how: Any
 
 def test_who_has_no_tiles() -> None:
     large = Matrices("float32", 2, 513, 513)
+    assert blocked_lu.lu(Matrices("float64", 1, 363, 363), 512) is None
     for x in (large, Matrices("float32", 0, 20, 20), Matrices("complex64", 1, 20, 20)):
         assert blocked_cholesky.cholesky(x, 512) is None
+        assert blocked_lu.lu(x, 512) is None
         assert blocked_triangles.triangular_solve(Triangular(x, x.rows, *[True] * 4), 512) is None
 
 
@@ -112,8 +176,10 @@ def test_programs_have_them_and_the_same_bits_for_any_number_of_threads() -> Non
 
     def function(x: Any) -> Any:
         half = lax.linalg.cholesky(x)
-        return half, lax.linalg.triangular_solve(
-            half, fnp.swapaxes(x, 1, 2), left_side=True, lower=True
+        return (
+            lax.linalg.lu(x),
+            half,
+            lax.linalg.triangular_solve(half, fnp.swapaxes(x, 1, 2), left_side=True, lower=True),
         )
 
     text = fg.jit(function).lower(x).explain()
@@ -123,7 +189,7 @@ def test_programs_have_them_and_the_same_bits_for_any_number_of_threads() -> Non
     try:
         for threads in (1, 2, 3, 4):
             fg.config.update("num_threads", threads)
-            found.append([np.asarray(y) for y in fg.jit(function)(x)])
+            found.append([np.asarray(y) for y in fg.tree.leaves(fg.jit(function)(x))])
     finally:
         fg.config.update("num_threads", None)
     for other in found[1:]:

@@ -12,12 +12,20 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from .conv_code import Code, Value
+from .conv_code import KINDS, Code, Value
 from .conv_tiles import registers
+from .lapack import Matrices, is_served
 
 # Vectors of a tile: with four rows, or eight where there are 32 registers, they hold its sums.
 WIDE = 3
+# Bytes of a matrix at most: all that is before a tile is read for it, from the second cache.
+MOST = 1 << 20
 Tile = list[list[str]]
+
+
+def is_factored(x: Matrices) -> bool:
+    """Whether matrices are of a dtype that there are tiles of, not nothing, and small enough."""
+    return is_served(x) and x.size * KINDS[x.dtype][1] <= MOST
 
 
 class Factors(NamedTuple):

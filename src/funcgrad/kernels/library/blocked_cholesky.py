@@ -9,9 +9,9 @@ Source: Golub & Van Loan, Matrix Computations, the block form of Cholesky's meth
 from __future__ import annotations
 
 from . import LibraryKernel, Slot
-from .blocked import Blocked, Factors, Tile
+from .blocked import Blocked, Factors, Tile, is_factored
 from .conv_code import Value
-from .lapack import LARGEST, Matrices, Rooms, is_served, kernel_of, transposed
+from .lapack import Matrices, Rooms, kernel_of, transposed
 
 
 def cholesky(x: Matrices, vector_bits: int) -> LibraryKernel | None:
@@ -20,7 +20,7 @@ def cholesky(x: Matrices, vector_bits: int) -> LibraryKernel | None:
     Returns:
         None for dtypes other than float32 and float64, for nothing, and for large matrices.
     """
-    if not is_served(x) or x.size > LARGEST:
+    if not is_factored(x):
         return None
     code, n = Blocked(x.dtype, vector_bits), x.rows
     source, out, scratch = (code.argument(k) for k in range(3))

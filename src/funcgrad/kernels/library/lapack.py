@@ -91,15 +91,15 @@ def lu(x: Matrices) -> LibraryKernel | None:
         transposed(code, code.at(source, start), here, x.rows, x.columns)
         call(m, n, here, m, exchanged, info)
         transposed(code, here, there, x.columns, x.rows)
-        _permutation(code, call, exchanged, least, call.at(order, code.mul(chunk.index, x.rows)), x)
+        permutation(code, call, exchanged, least, call.at(order, code.mul(chunk.index, x.rows)), x)
     slots: tuple[Slot, ...] = (("in", 0), ("out", 0), ("out", 1), ("out", 2), ("scratch", 0))
     return kernel_of(code, "lu", slots, x.many, flops, rooms.of(x.size * code.size))
 
 
-def _permutation(
+def permutation(
     code: Code, call: Call, exchanged: str, least: int, order: str, x: Matrices
 ) -> None:
-    """Pivots count from 0, and the order of rows that they make."""
+    """Pivots, which count from 1, count from 0; and the order of rows that they make."""
     writer = code.writer
     with code.loop(0, x.rows) as i:
         writer.line(f"store i32 {call.narrow(i)}, ptr {call.at(order, i)}")
