@@ -7,7 +7,9 @@ copy of what it carries; where that was the last to read the operand, the operan
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ..ir.nests import Buffer
 from .memory import updates_in_place, updates_where_it_reads
@@ -64,23 +66,26 @@ def _pairs(
             if at not in block.chains and at - 1 not in block.chains:
                 yield at, step.kernel.written[0], step.kernel.copies
         elif isinstance(step, (Scan, While)):
+            once = _read_once(block, step)
             reads = step.reads[first_carried(step) :]
             for target, source in list(zip(step.writes, reads, strict=False))[: len(step.rooms)]:
-                if _reads_once(block, step, source):
+                if block.root(source) in once:
                     yield at, target, source
         elif isinstance(step, Branch):
+            once = {root for root in _read_once(block, step) if _is_left(uses, inputs, root)}
 
-            def may_take(target: Buffer, source: Buffer, at: int = at, step: Branch = step) -> bool:
-                once = _reads_once(block, step, source)
-                return once and _may_take(block, uses, inputs, at, target, block.root(source))
+            def may_take(target: Buffer, source: Buffer, at: int = at) -> bool:
+                return _may_take(block, uses, inputs, at, target, block.root(source))
 
-            for source, target in _arms(step, may_take):
+            left = [j for j, b in enumerate(step.reads[1:]) if block.root(b) in once]
+            for source, target in _arms(step, left, may_take):
                 yield at, target, source
 
 
-def _reads_once(block: Block, step: Scan | While | Branch, source: Buffer) -> bool:
-    """Whether a step is given the memory of a value as one of its operands alone."""
-    return sum(block.root(b) is block.root(source) for b in step.reads) == 1
+def _read_once(block: Block, step: Scan | While | Branch) -> set[Buffer]:
+    """The memory that a step is given as one of its operands alone."""
+    counts = Counter(map(block.root, step.reads))
+    return {root for root, count in counts.items() if count == 1}
 
 
 def first_carried(step: Scan | While) -> int:
@@ -88,25 +93,37 @@ def first_carried(step: Scan | While) -> int:
     return step.constants if isinstance(step, Scan) else len(step.reads) - len(step.rooms)
 
 
-def _arms(step: Branch, may_take: Callable[[Buffer, Buffer], bool]) -> list[tuple[Buffer, Buffer]]:
+def _arms(
+    step: Branch, left: Sequence[int], may_take: Callable[[Buffer, Buffer], bool]
+) -> list[tuple[Buffer, Buffer]]:
     """Update in place within the arms of a branch; operands, and the results that lie there then.
 
     Args:
+        left: the numbers of the operands in whose place results may lie.
         may_take: whether a result may lie where an operand does, for all that is around the branch.
     """
     operands, found = step.reads[1:], dict[int, int]()
+    alike: dict[Any, list[int]] = {}
+    for j in left:
+        alike.setdefault((operands[j].bytes, operands[j].dtype), []).append(j)
+    begun = [
+        [_begins_as(arm, arm.outputs[k]) for arm in step.blocks] for k in range(len(step.writes))
+    ]
     # First what an arm changes or leaves as it is, then what is merely computed where it was.
     for some in (True, False):
         for k, target in enumerate(step.writes):
-            for j, source in enumerate(operands):
-                if j in found or k in found.values() or not may_take(target, source):
+            if k in found.values():
+                continue
+            for j in alike.get((target.bytes, target.dtype), []):
+                same = [b is arm.inputs[j] for b, arm in zip(begun[k], step.blocks, strict=True)]
+                if any(same) is not some or not may_take(target, operands[j]):
                     continue
-                same = [_begins_as(arm, arm.outputs[k]) is arm.inputs[j] for arm in step.blocks]
-                if any(same) is some and all(
+                if all(
                     begins or updates_in_place(arm, arm.inputs[j], arm.outputs[k])
                     for begins, arm in zip(same, step.blocks, strict=True)
                 ):
                     found[j] = k
+                    alike[target.bytes, target.dtype].remove(j)
                     break
     for arm in step.blocks:
         update_in_place(arm, list(found.items()))
@@ -153,13 +170,16 @@ def _may_take(
     source: Buffer,
 ) -> bool:
     """Whether a value may lie where the one lies that step `at` copies it from."""
-    if source in uses.outputs or target in block.views or target not in uses.writers:
+    if not _is_left(uses, inputs, source) or target in block.views or target not in uses.writers:
         return False
     if (source.bytes, source.dtype) != (target.bytes, target.dtype):
         return False
-    if source in uses.inputs and source not in inputs:
-        return False
-    if source not in uses.inputs and source not in uses.writers:
-        return False
     last = uses.last_read.get(source, -1)
     return last <= at or updates_where_it_reads(block, source, target, at, last)
+
+
+def _is_left(uses: Uses, inputs: dict[Buffer, int], source: Buffer) -> bool:
+    """Whether the memory of a value is the block's to change."""
+    if source in uses.outputs:
+        return False
+    return source in inputs if source in uses.inputs else source in uses.writers
