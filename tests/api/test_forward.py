@@ -88,3 +88,20 @@ def test_jacobian_has_aux():
         found, aux = jac(lambda x: (x**2, x.sum()), has_aux=True)(x)
         np.testing.assert_allclose(found, np.diag(2 * x), rtol=1e-6)
         np.testing.assert_allclose(aux, x.sum(), rtol=1e-6)
+
+
+def test_linear_functions_may_be_returned_by_jitted_and_mapped_ones():
+    def f(v):
+        return fnp.sin(v) * v
+
+    slope = np.cos(2.0) * 2.0 + np.sin(2.0)
+    pushforward = fg.jit(lambda v: fg.linearize(f, v)[1])(2.0)
+    np.testing.assert_allclose(pushforward(3.0), 3 * slope, rtol=1e-6)
+    pullback = fg.jit(lambda v: fg.vjp(f, v)[1])(2.0)
+    np.testing.assert_allclose(pullback(3.0)[0], 3 * slope, rtol=1e-6)
+    w = np.arange(3.0, dtype=np.float32)
+    transposed = fg.jit(lambda w: fg.linear_transpose(lambda v: v * w, w))(w)
+    np.testing.assert_allclose(transposed(2 * w)[0], 2 * w * w)
+    many = fg.vmap(lambda v: fg.linearize(f, v)[1])(w)
+    np.testing.assert_allclose(fg.vmap(lambda g: g(1.0))(many), np.cos(w) * w + np.sin(w), 1e-6)
+    assert len(fg.tree.leaves(pushforward)) >= 1

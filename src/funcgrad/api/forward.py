@@ -13,8 +13,10 @@ from ..core.trace import as_array
 from ..core.zeros import instantiate, zero_tangent
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
+from ..ir.jaxpr import Jaxpr
 from ..transforms.jvp import JVPTracer, jvp_flat
-from ..transforms.linearize import linearize_flat
+from ..transforms.linearize import Linearized, linearize_flat
+from ..tree_util import Partial
 
 
 def strip(x: Any) -> Any:
@@ -59,7 +61,7 @@ def jvp(
             f"{tree.structure_difference(in_tree, tangent_tree)}\n  {user_line()}"
         )
     check_leaves(primals, leaves, "the primals of jvp")
-    ready = [check_tangent(p, t) for p, t in zip(leaves, tangent_leaves, strict=True)]
+    ready = [check_tangent(aval_of(p), t) for p, t in zip(leaves, tangent_leaves, strict=True)]
     flat = FlatFunction(fun, in_tree, has_aux)
     outs, out_tangents = jvp_flat(flat, leaves, ready)
     result = tree.unflatten(flat.out_tree, [as_array(x) for x in outs])
@@ -74,14 +76,13 @@ def _tangent_value(t: Any) -> Any:
     return value if getattr(value, "dtype", None) == dtypes.float0 else as_array(value)
 
 
-def check_tangent(primal: Any, tangent: Any) -> Any:
-    """The tangent of a primal, checked; a symbolic zero for float0.
+def check_tangent(aval: ShapedArray, tangent: Any) -> Any:
+    """The tangent of a primal of this aval, checked; a symbolic zero for float0.
 
     Raises:
         TypeError: the dtype is not the tangent dtype of the primal.
         ValueError: the shapes differ.
     """
-    aval = aval_of(primal)
     want = aval.to_tangent()
     if getattr(tangent, "dtype", None) == dtypes.float0:
         got = ShapedArray(tuple(tangent.shape), dtypes.float0)
@@ -108,7 +109,8 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
 
     Returns:
         `(result, f_jvp)`, where `f_jvp(*tangents)` gives the tangent of the result; with has_aux
-        `(result, f_jvp, aux)`.
+        `(result, f_jvp, aux)`. `f_jvp` is a pytree of what it keeps, so a jitted function may
+        return it.
     Raises:
         TypeError: fun is not callable; f_jvp gets tangents of other trees or dtypes.
         ValueError: f_jvp gets tangents of other shapes.
@@ -119,25 +121,43 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     check_leaves(primals, leaves, "the arguments of linearize")
     flat = FlatFunction(fun, in_tree, has_aux)
     outs, linear = linearize_flat(flat, leaves)
-    out_tree = flat.out_tree
-    result = tree.unflatten(out_tree, [as_array(x) for x in outs])
-
-    def f_jvp(*tangents: Any) -> Any:
-        given, tangent_tree = tree.flatten((tangents, {}))
-        if tangent_tree != in_tree:
-            raise TypeError(
-                f"linearized function called with tangents of structure {tangent_tree}, but "
-                f"{flat.name} was linearized at {in_tree}. "
-                f"{tree.structure_difference(in_tree, tangent_tree)}\n  {user_line()}"
-            )
-        ready = [instantiate(check_tangent(p, t)) for p, t in zip(leaves, given, strict=True)]
-        results = iter(eval_jaxpr(linear.jaxpr, linear.residuals, *ready))
-        out_tangents = [
-            next(results) if nz else zero_tangent(a)
-            for nz, a in zip(linear.nonzero_outs, linear.out_avals, strict=True)
-        ]
-        return tree.unflatten(out_tree, [_tangent_value(t) for t in out_tangents])
-
+    result = tree.unflatten(flat.out_tree, [as_array(x) for x in outs])
+    avals = [aval_of(x) for x in leaves]
+    pushforward = _Pushforward(linear, avals, in_tree, flat.out_tree, flat.name)
+    f_jvp = Partial(pushforward, linear.residuals)
     if flat.aux is None:
         return result, f_jvp
     return result, f_jvp, tree.unflatten(flat.aux[1], [strip(x) for x in flat.aux[0]])
+
+
+class _Pushforward:
+    """Applies a linear program to a tuple of tangent trees."""
+
+    def __init__(
+        self, linear: Linearized, avals: list[ShapedArray], in_tree: Any, out_tree: Any, name: str
+    ) -> None:
+        self.jaxpr: Jaxpr = linear.jaxpr
+        self.in_avals = avals
+        self.out_avals = linear.out_avals
+        self.nonzero_outs = linear.nonzero_outs
+        self.in_tree = in_tree
+        self.out_tree = out_tree
+        self.name = name
+
+    def __call__(self, residuals: list[Any], *tangents: Any) -> Any:
+        given, tangent_tree = tree.flatten((tangents, {}))
+        if tangent_tree != self.in_tree:
+            raise TypeError(
+                f"linearized function called with tangents of structure {tangent_tree}, but "
+                f"{self.name} was linearized at {self.in_tree}. "
+                f"{tree.structure_difference(self.in_tree, tangent_tree)}\n  {user_line()}"
+            )
+        ready = [
+            instantiate(check_tangent(a, t)) for a, t in zip(self.in_avals, given, strict=True)
+        ]
+        results = iter(eval_jaxpr(self.jaxpr, residuals, *ready))
+        out_tangents = [
+            next(results) if nz else zero_tangent(a)
+            for nz, a in zip(self.nonzero_outs, self.out_avals, strict=True)
+        ]
+        return tree.unflatten(self.out_tree, [_tangent_value(t) for t in out_tangents])

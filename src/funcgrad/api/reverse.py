@@ -316,7 +316,8 @@ def linear_transpose(
         primals: arrays or ShapeDtypeStructs; only shapes and dtypes are used.
         reduce_axes: accepted for compatibility; must be empty.
     Returns:
-        A function from a cotangent of the result to a tuple of cotangents, one for each argument.
+        A function from a cotangent of the result to a tuple of cotangents, one for each argument;
+        a pytree of the arrays that fun captured.
     Raises:
         TypeError: inputs are neither floating nor complex, the result depends on values (fun is
             not linear), or the cotangent has another tree, shape or dtype.
@@ -333,16 +334,16 @@ def linear_transpose(
                 "linear_transpose only supports floating and complex inputs and outputs, got "
                 f"{aval.long()}.\n  {user_line()}"
             )
-    out_tree = flat.out_tree
+    out_tree, jaxpr, out_avals = flat.out_tree, closed.jaxpr, closed.out_avals
 
-    def transposed(ct: Any) -> Any:
+    def transposed(consts: list[Any], ct: Any) -> Any:
         cts, ct_tree = tree.flatten(ct)
         if ct_tree != out_tree:
             raise TypeError(
                 f"cotangent tree does not match function output, expected {out_tree} but got "
                 f"{ct_tree}. {tree.structure_difference(out_tree, ct_tree)}\n  {user_line()}"
             )
-        for x, aval in zip(cts, closed.out_avals, strict=True):
+        for x, aval in zip(cts, out_avals, strict=True):
             got = aval_of(x)
             if (got.shape, got.dtype) != (aval.shape, aval.dtype):
                 raise TypeError(
@@ -350,8 +351,8 @@ def linear_transpose(
                     f"got {got.long()}.\n  {user_line()}"
                 )
         args = [UndefinedPrimal(a) for a in avals]
-        results = backward_pass(closed.jaxpr, closed.consts, args, cts)
+        results = backward_pass(jaxpr, consts, args, cts)
         done: list[Array] = [as_array(instantiate(r)) for r in results]
         return tree.unflatten(in_tree, done)[0]
 
-    return transposed
+    return Partial(transposed, list(closed.consts))
