@@ -59,6 +59,13 @@ PRINTED = {
     "import jax; v = jax.core.gensym()(jax.core.ShapedArray((2,), 'float32')); print(v.aval)": (
         "float32[2]"
     ),
+    "import jax; f = jax.core.concrete_or_error; print(f(float, 2), f(None, jax.numpy.ones(())))": (
+        "2.0 1.0"
+    ),
+    "import jax\ntry: jax.jit(lambda x: jax.core.concrete_or_error(int, x, 'of n'))(1)\n"
+    "except jax.errors.ConcretizationTypeError as e: print('of n' in str(e))": "True",
+    "import copy; from jax._src.pjit import jit_p; p = copy.deepcopy(jit_p); p.name = 'mine'; "
+    "print(p.name)": "mine",
     "from jax.extend.backend import get_backend as b; print(b('cpu').platform, b().devices())": (
         "cpu [CpuDevice(id=0)]"
     ),

@@ -430,3 +430,20 @@ def test_divisors_of_the_least_and_greatest_integers(dtype: str) -> None:
     with enable_x64(True):
         for f in (fnp.gcd, fg.jit(fnp.gcd)):
             np.testing.assert_array_equal(f(x, y), np.gcd(x, y))
+
+
+def test_vectorize_takes_sequences_and_none_and_gives_trees() -> None:
+    vectorize = fnp.vectorize
+    two = np.ones(2, np.float32)
+    found = vectorize(lambda x, y: {"sum": x + 1, "all": (x, [x])})([1.0, 2.0], None)
+    assert found["sum"].tolist() == [2.0, 3.0] and found["all"][1][0].tolist() == [1.0, 2.0]
+    assert vectorize(lambda x, y=0: x if y is None else -x)(two, y=None).tolist() == [1.0, 1.0]
+    assert vectorize(lambda x: fnp.ones(3) * x)(two).shape == (2, 3)
+    slope = vectorize(lambda x: fg.linearize(fnp.sin, x)[1])(two)
+    np.testing.assert_allclose(fg.vmap(lambda f: f(1.0))(slope), np.cos(two), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"None at locations \{1\}"):
+        vectorize(lambda x, y: x, signature="(),(n)->()")(two, None)
+    with pytest.raises(TypeError, match="expected 2, got 1"):
+        vectorize(lambda x: [x, x], signature="()->(),()")(two)
+    with pytest.raises(ValueError, match="core dimensions"):
+        vectorize(lambda x: x, signature="(n)->()")(two)

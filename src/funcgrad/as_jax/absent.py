@@ -40,9 +40,10 @@ class AbsentAttributeError(AbsentError, AttributeError):
 
 
 class Absent:
-    """A name of JAX without a value here; every use but a mention raises `AbsentError`."""
+    """A name of JAX without a value here; every use but a mention raises `AbsentError`.
 
-    __slots__ = ("__name__", "__weakref__", "_name")
+    It keeps attributes that it is given, as whoever copies it may give it another name.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name

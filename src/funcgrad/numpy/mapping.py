@@ -7,14 +7,18 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from .. import tree
 from ..core.axes import to_axis
 from ..core.primitive import AxisData
 from ..core.sources import user_line
 from ..ir.avals import canonical_axis
 from ..transforms.batch import batch_flat
 from ..typing import Array, ArrayLike
+from .creation import asarray
 from .manipulation import moveaxis
-from .promotion import check_arraylike, is_sequence, shape_of, to_array
+from .promotion import check_arraylike, is_tuple, to_array
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -39,17 +43,17 @@ def _parse_signature(signature: str) -> tuple[list[Core], list[Core]]:
 
 def _map(fun: Callable[..., Any], size: int, args: Sequence[Any], mapped: Sequence[bool]) -> Any:
     """The function applied along axis 0 of the mapped arguments; results get it in front."""
-    several = [False]
+    structures: list[Any] = []
 
     def flat(*values: Any) -> list[Any]:
-        out = fun(*values)
-        several[0] = is_sequence(out)
-        return list(out) if several[0] else [out]
+        leaves, structure = tree.flatten(fun(*values))
+        structures.append(structure)
+        return leaves
 
     dims = [0 if m else None for m in mapped]
     outs, out_dims = batch_flat(flat, AxisData(None, size), list(args), dims)
     placed = [to_axis(x, d, size, 0) for x, d in zip(outs, out_dims, strict=True)]
-    return tuple(placed) if several[0] else placed[0]
+    return tree.unflatten(structures[-1], placed)
 
 
 def vectorize(
@@ -61,7 +65,8 @@ def vectorize(
     """The function made to broadcast over leading axes of its arguments.
 
     Args:
-        pyfunc: a function of arrays with the core axes that the signature names.
+        pyfunc: a function of arrays with the core axes that the signature names; without one, its
+            result may be any pytree. An argument that is None is passed on.
         excluded: positions or names of arguments passed on as they are.
         signature: core axes, as "(n,m),(m)->(n)"; scalars by default.
     Returns:
@@ -77,8 +82,9 @@ def vectorize(
 
     @functools.wraps(pyfunc)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        positions = [i for i in range(len(args)) if i not in excluded]
-        names = [k for k in kwargs if k not in excluded]
+        free = [i for i in range(len(args)) if i not in excluded]
+        positions = [i for i in free if args[i] is not None]
+        names = [k for k, x in kwargs.items() if k not in excluded and x is not None]
         given = [*(args[i] for i in positions), *(kwargs[k] for k in names)]
 
         def call(*values: Any) -> Any:
@@ -88,14 +94,18 @@ def vectorize(
             rest = dict(zip(names, values[len(positions) :], strict=True))
             return pyfunc(*filled, **{**kwargs, **rest})
 
-        inputs = [()] * len(given) if cores is None else cores[0]
+        every = len(free) + len(names)
+        inputs = [()] * every if cores is None else cores[0]
         outputs = None if cores is None else cores[1]
-        if len(inputs) != len(given):
+        if len(inputs) != every:
             raise TypeError(
-                f"wrong number of positional arguments: expected {len(inputs)}, got {len(given)}."
+                f"wrong number of positional arguments: expected {len(inputs)}, got {every}."
             )
-        check_arraylike("vectorize", *given)
-        return _broadcast_call(call, [to_array(x) for x in given], inputs, outputs)
+        missing = [k for k, i in enumerate(free) if args[i] is None]
+        if any(inputs[k] for k in missing):
+            raise ValueError(f"Cannot pass None at locations {set(missing)} with {signature=}.")
+        inputs = [core for k, core in enumerate(inputs) if k not in missing]
+        return _broadcast_call(call, [asarray(x) for x in given], inputs, outputs)
 
     return wrapped
 
@@ -150,24 +160,20 @@ def _check_core(core: Core, shape: tuple[int, ...], sizes: dict[str, int]) -> No
 def _with_checked_outputs(
     call: Callable[..., Any], outputs: list[Core] | None, sizes: dict[str, int]
 ) -> Callable[..., Any]:
+    if outputs is None:
+        return call
+
     def checked(*values: Any) -> Any:
-        out = call(*values)
-        results: list[Any] = list(out) if is_sequence(out) else [out]
-        if outputs is None:
-            wrong = [shape_of(r) for r in results if shape_of(r)]
-            if wrong:
-                raise ValueError(
-                    f"output has shape {wrong[0]} where a scalar is expected: give a signature."
-                )
-            return out
+        out: Any = call(*values)
+        results: Sequence[Any] = out if is_tuple(out) else [out]
         if len(results) != len(outputs):
             raise TypeError(
                 f"wrong number of output arguments: expected {len(outputs)}, got {len(results)}."
             )
-        for core, r in zip(outputs, results, strict=True):
-            if len(shape_of(r)) != len(core):
-                raise ValueError(f"output has shape {shape_of(r)} for core dimensions {core}.")
-            _check_core(core, shape_of(r), sizes)
+        for core, shape in zip(outputs, map(np.shape, results), strict=True):
+            if len(shape) != len(core):
+                raise ValueError(f"output has shape {shape} for core dimensions {core}.")
+            _check_core(core, shape, sizes)
         return out
 
     return checked

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from .....control.callbacks import Effect as _Effect
 from .....core import evaluate
 from .....core.context import context, set_trace
-from .....core.trace import Trace, current_trace, eval_trace
+from .....core.trace import Trace, Tracer, current_trace, eval_trace
+from .....errors import ConcretizationTypeError
 from .....ir.avals import AnyArray, ShapedArray, is_value
 from .....ir.checking import JaxprTypeError as JaxprTypeError
 from .....ir.checking import check_jaxpr as check_jaxpr
@@ -38,6 +39,7 @@ __all__ = [
     "Var",
     "array_types",
     "check_jaxpr",
+    "concrete_or_error",
     "get_opaque_trace_state",
     "jaxpr_as_fun",
     "jaxprs_in_params",
@@ -139,6 +141,17 @@ def unmapped_aval(size: int, axis: int | None, aval: ShapedArray, *_: Any) -> Sh
         return aval
     shape = aval.shape
     return aval.update(shape=(*shape[:axis], size, *shape[axis:]))
+
+
+def concrete_or_error(force: Callable[[Any], Any] | None, val: Any, context: str = "") -> Any:
+    """`force(val)`, of a value that is known while a function is traced.
+
+    Raises:
+        ConcretizationTypeError: it is not; the text says the context.
+    """
+    if isinstance(val, Tracer):
+        val = val.require_concrete(lambda x: ConcretizationTypeError(x, context))
+    return val if force is None else force(val)
 
 
 def valid_jaxtype(x: Any) -> bool:
