@@ -76,6 +76,25 @@ def test_the_first_of_equal_elements_is_the_pivot(bits: int) -> None:
     )
 
 
+@settings(max_examples=50, deadline=None)
+@given(dtypes, widths, st.integers(1, 70), st.integers(1, 70), st.integers(0, 99))
+def test_what_is_no_number_leaves_pivots_within_the_matrix(
+    dtype: str, bits: int, m: int, n: int, seed: int
+) -> None:
+    rng, k = np.random.default_rng(seed), min(m, n)
+    x = rng.normal(size=(4, m, n)).astype(dtype)
+    x[0], x[1, :, rng.integers(n)] = np.nan, np.nan
+    x[2, rng.integers(m)] = [np.nan, np.inf][seed % 2]
+    x[3, rng.integers(m), rng.integers(n)] = [np.inf, np.nan][seed % 2]
+    kernel = blocked_lu.lu(Matrices(dtype, *x.shape), bits)
+    assert kernel is not None
+    outs = [(x.shape, dtype), ((4, k), np.int32), ((4, m), np.int32)]
+    factor, pivots, order = Program(kernel).several([x], outs)
+    assert (pivots >= np.arange(k)).all() and (pivots < m).all()
+    np.testing.assert_array_equal(np.sort(order), np.broadcast_to(np.arange(m), (4, m)))
+    assert not np.isfinite(factor).all((1, 2)).any()
+
+
 @pytest.mark.parametrize("n", [17, 40, 70])
 def test_solutions_of_what_is_singular_or_no_number(n: int) -> None:
     x = np.random.default_rng(n).normal(size=(6, n, n)).astype("f4")

@@ -3,7 +3,7 @@
 All panels before are subtracted from a panel, as unknowns above its square and as products below.
 Then it lies by columns in a room of its own: there pivots are looked for, columns divided and
 subtracted from those behind by vectors. Rows change places in the rest of the matrix afterwards.
-Behind the last row and column are zeros, which are never a pivot before what is there.
+Behind the last row and column are zeros; no row there is a pivot.
 Source: Golub & Van Loan, Matrix Computations, 3.4, the left-looking form.
 """
 
@@ -81,7 +81,8 @@ class _Panels:
             with code.writer.when(code.writer.value(f"icmp sgt i64 {count}, 0")):
                 self._moved(room, first, into=True)
                 with code.loop(0, count) as c:
-                    row = self._column(c, code.sub(self.rows, first))
+                    heights = code.sub(x.rows, first), code.sub(self.rows, first)
+                    row = self._column(c, *heights)
                     number = code.add(code.add(first, row), 1)
                     place = call.at(pivots, code.add(first, c))
                     code.writer.line(f"store i32 {call.narrow(number)}, ptr {place}")
@@ -136,11 +137,11 @@ class _Panels:
 
     # Within the room of a panel, whose rows count from its square on.
 
-    def _column(self, c: Value, height: Value) -> Value:
-        """Column c and what it takes from those behind; the row that was its pivot."""
+    def _column(self, c: Value, own: Value, height: Value) -> Value:
+        """Column c and what it takes from those behind; the row that was its pivot, of its own."""
         code, lanes = self.code, self.code.lanes
         mine = code.at(self.panel, code.mul(c, self.apart))
-        row = self._pivot(mine, c, height)
+        row = self._pivot(mine, c, own)
         with code.loop(0, lanes) as d:
             column = code.at(self.panel, code.mul(d, self.apart))
             x, y = code.load(column, c), code.load(column, row)
@@ -162,14 +163,15 @@ class _Panels:
 
     def _behind(self, c: Value) -> str:
         """Which lanes are those of rows behind c, of the first vector."""
-        writer = self.code.writer
-        number = c if self.whole == "i64" else writer.value(f"trunc i64 {c} to {self.whole}")
-        every = self._every(str(number))
-        return writer.value(f"icmp sgt {self.wholes} {self.numbers}, {every}")
+        every = self._every(c)
+        return self.code.writer.value(f"icmp sgt {self.wholes} {self.numbers}, {every}")
 
-    def _every(self, number: str) -> str:
-        code, kind = self.code, self.wholes
-        one = code.writer.value(f"insertelement {kind} poison, {self.whole} {number}, i64 0")
+    def _every(self, number: Value) -> str:
+        """A number of a row in all lanes."""
+        code, kind, writer = self.code, self.wholes, self.code.writer
+        if self.whole != "i64" and not isinstance(number, int):
+            number = writer.value(f"trunc i64 {number} to {self.whole}")
+        one = writer.value(f"insertelement {kind} poison, {self.whole} {number}, i64 0")
         return code.shuffled(kind, one, "poison", [0] * code.lanes)
 
     def _chosen(self, flags: str, x: str, y: str) -> str:
@@ -190,19 +192,23 @@ class _Panels:
                 x = writer.value(f"fdiv {self.kind} {code.load(mine, i, lanes)}, {by}")
                 code.store(x, mine, i, lanes)
 
-    def _pivot(self, mine: str, c: Value, height: Value) -> Value:
-        """The first row, from c on, whose element is largest; c where all are no numbers."""
+    def _pivot(self, mine: str, c: Value, own: Value) -> Value:
+        """The first of the own rows, from c on, whose element is largest; c if none is a number."""
         code, lanes, writer = self.code, self.code.lanes, self.code.writer
         name = f"v{lanes}f{8 * code.size}"
         size = writer.declare(f"llvm.fabs.{name}", f"{self.kind} ({self.kind})")
+
+        end = self._every(own)
 
         def larger(i: Value, best: str, where: str, flags: str = "") -> list[str]:
             x = writer.value(f"call {self.kind} {size}({self.kind} {code.load(mine, i, lanes)})")
             more = writer.value(f"fcmp ogt {self.kind} {x}, {best}")
             if flags:
                 more = writer.value(f"and {self.flags} {more}, {flags}")
-            number = i if self.whole == "i64" or i == 0 else writer.value(f"trunc i64 {i} to i32")
-            here = writer.value(f"add {self.wholes} {self._every(str(number))}, {self.numbers}")
+            here = writer.value(f"add {self.wholes} {self._every(i)}, {self.numbers}")
+            # Behind the matrix are zeros, before which what is no number would not come.
+            within = writer.value(f"icmp slt {self.wholes} {here}, {end}")
+            more = writer.value(f"and {self.flags} {more}, {within}")
             places = f"{self.wholes} {here}, {self.wholes} {where}"
             return [
                 self._chosen(more, x, best),
@@ -213,7 +219,7 @@ class _Panels:
         none = f"splat ({code.kind} -1.0)"
         held = larger(0, none, "zeroinitializer", before)
         with writer.loop(
-            str(lanes), str(height), lanes, [(self.kind, held[0]), (self.wholes, held[1])]
+            str(lanes), str(own), lanes, [(self.kind, held[0]), (self.wholes, held[1])]
         ) as loop:
             loop.next = larger(loop.index, *loop.carried)
         best, where = loop.results
