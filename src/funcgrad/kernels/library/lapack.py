@@ -1,8 +1,8 @@
-"""Factors of matrices and triangular systems, by the LAPACK that comes with the BLAS.
+"""Factors of matrices and triangular systems too large for tiles of our own, by LAPACK.
 
-LAPACK takes matrices by columns, and programs hold them by rows: what lies by rows is the transpose
-by columns. A triangle and a system with it are as well read from the other side, so Cholesky and
-triangular solves need no copy; for LU each matrix is transposed, and back.
+LAPACK comes with the BLAS. It takes matrices by columns, and programs hold them by rows: what lies
+by rows is the transpose by columns. A triangle and a system with it are as well read from the other
+side, so Cholesky and triangular solves need no copy; for LU each matrix is transposed, and back.
 
     chunk:  some matrices of the batch; of a triangular solve, parts of the right sides of one
 """
