@@ -281,8 +281,8 @@ def extents_of(name: str, x: Any) -> tuple[int, ...]:
     if isinstance(x, (Array, Tracer)) or is_value(x):
         return shape_of(x)
     caution(
-        f"{name} requires ndarray or scalar arguments, got {type(x)} at position 0. In a future "
-        "JAX release this will be an error.",
+        f"{name} requires ndarray or scalar arguments, got {type(x)} at position 0. This will be "
+        "an error, as in JAX: convert it with asarray first.",
         DeprecationWarning,
     )
     return np.shape(x)
