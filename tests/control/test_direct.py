@@ -4,6 +4,7 @@ import gc
 import pickle
 import sys
 import threading
+import time
 import weakref
 from collections import OrderedDict, namedtuple
 
@@ -14,6 +15,7 @@ import funcgrad as fg
 import funcgrad.numpy as fnp
 from funcgrad import lax, tree
 from funcgrad.control.leaves import OtherStructure, reader
+from funcgrad.kernels.runtime import outputs
 
 Pair = namedtuple("Pair", "first second")
 
@@ -148,7 +150,7 @@ def test_keys_come_back_as_keys():
 RESULTS = {
     "scalar": lambda x: x[0],
     "empty": lambda x: x[:0],
-    "bfloat16": lambda x: x.astype(fnp.bfloat16).reshape(3, 1, 1),
+    "bfloat16": lambda x: x.astype(fnp.bfloat16).reshape(-1, 1, 1),
     "bool": lambda x: x > 1,
     "complex": lambda x: x + 2j,
     "weak": lambda x: 3.0 * (x.sum() > 2),
@@ -157,10 +159,15 @@ RESULTS = {
 }
 
 
+# Of a short program, of one that lets go of the GIL, and of one with large results.
+SIZES = [3, 100_003, 600_001]
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("fun", RESULTS.values(), ids=RESULTS)
-def test_results_are_the_same_by_both_ways(fun):
+def test_results_are_the_same_by_both_ways(fun, size):
     f = fg.jit(fun)
-    x = array(3)
+    x = array(size)
     first, later = f(x), f(x)
     assert f._known._last.in_line
     assert tree.structure(first) == tree.structure(later)
@@ -175,20 +182,22 @@ def test_results_are_the_same_by_both_ways(fun):
             np.testing.assert_array_equal(again, a)
 
 
-def test_results_are_let_go_of():
+@pytest.mark.parametrize("size", SIZES)
+def test_results_and_arguments_are_let_go_of(size):
     f = fg.jit(lambda x, y=0: {"a": x * 2, "b": x.sum() + y})
-    x, other = array(3), array(4)
+    x, other = array(size), array(size + 1)
     f(x), f(other)
 
     def held():
         last = f._known._last
         objects = (fg.Array, type(x), np.ndarray, x.dtype, *last.avals, *last.out_avals)
+        objects += (x, other, x.numpy(), other.numpy())
         return [sys.getrefcount(k) for k in objects]
 
     for args in ((x,), (x, 1.0), (other,), (x,)):  # the program of the call before does not fit
         f(*args)
     before = held()
-    for _ in range(200):
+    for _ in range(200 if size < 1000 else 20):
         f(other), f(x)
     kept = f(x)["a"]
     died = weakref.ref(kept)
@@ -206,6 +215,90 @@ def test_results_take_part_in_the_collection_of_cycles():
         kept = [f(array(3)) for _ in range(2)]
         kept.append(kept)
     np.testing.assert_array_equal(kept[0], [1, 2, 3])
+
+
+def beside(f, x, what):
+    """The result of f(x), and what another thread got of what(), begun a while after the call."""
+    found = []
+    start = time.perf_counter()
+    f(x)
+    taken = time.perf_counter() - start
+
+    def later():
+        time.sleep(taken / 4)
+        found.append((what(), time.perf_counter()))
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    out = f(x)
+    end = time.perf_counter()
+    thread.join()
+    ((value, at),) = found
+    return out, value, at < end
+
+
+def long_fold():
+    """A program of some tenths of a second."""
+    f = fg.jit(lambda x: lax.fori_loop(0, 3_000_000, lambda _, y: lax.sin(y) + x, x))
+    f(array(8))
+    return f
+
+
+def test_other_threads_of_python_go_on_while_a_program_runs():
+    f = long_fold()
+    assert any(beside(f, array(8), lambda: None)[2] for _ in range(5))
+
+
+def test_memory_of_an_argument_that_is_deleted_while_a_program_reads_it_stays_until_then():
+    f, meanwhile = long_fold(), False
+    wanted = np.asarray(f(array(8)))
+    for _ in range(5):
+        x = array(8) * 1
+        memory = weakref.ref(x.numpy())
+
+        def delete(x=x, memory=memory):
+            x.delete()
+            return memory() is not None
+
+        out, lived, meanwhile = beside(f, x, delete)
+        np.testing.assert_array_equal(out, wanted)
+        assert memory() is None
+        if meanwhile:
+            assert lived
+            break
+    assert meanwhile
+
+
+def test_where_there_is_no_memory_for_results_arguments_are_let_go_of(monkeypatch):
+    none_left, make = [], outputs.empty
+
+    def empty(*args):
+        if none_left:
+            raise MemoryError
+        return make(*args)
+
+    monkeypatch.setattr(outputs, "empty", empty)
+    f = fg.jit(lambda x: x + 1)
+    x = array(1 << 19)
+    f(x), f(x)
+    memory = x.numpy()
+    before = sys.getrefcount(memory)
+    none_left.append(True)
+    for _ in range(3):
+        with pytest.raises(MemoryError, match="2.0 MiB for its results"):
+            f(x)
+    after = sys.getrefcount(memory)
+    assert after == before
+    none_left.clear()
+    np.testing.assert_array_equal(f(x), np.arange(1 << 19) + 1)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_numpy_arrays_of_twice_the_bits_are_converted_whatever_their_size(size):
+    f = fg.jit(lambda x, n: x * n)
+    x = np.arange(size) / 3
+    for _ in range(3):
+        np.testing.assert_array_equal(f(x, 2), x.astype(np.float32) * 2)
 
 
 # Donation.

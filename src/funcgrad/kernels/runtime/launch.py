@@ -10,6 +10,7 @@ import ctypes
 import math
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ from . import toolchain
 from .launcher import FIRST_SLOT, MISMATCH, ROOMLESS, Forms, Plan
 from .wanted import Wanted
 
-_IN_LINE_NANOSECONDS = 30_000.0
+# Programs that take longer let go of the GIL, so that other threads of Python's go on.
+_SHORT_NANOSECONDS = 30_000.0
 
 
 class Workspace:
@@ -37,6 +39,7 @@ class Workspace:
         arena: int,
         host: int,
         forms: int,
+        releases: bool,
     ) -> None:
         slots = FIRST_SLOT + len(constants) + inputs + outputs
         self.table: Any = (ctypes.c_void_p * slots)()
@@ -49,7 +52,7 @@ class Workspace:
             self.table[k] = array.ctypes.data
         start = ctypes.addressof(self.table)
         first = start + 8 * (FIRST_SLOT + len(constants))
-        plan = Plan(program, start, first, inputs, outputs, forms)
+        plan = Plan(program, start, first, inputs, outputs, forms, releases)
         self.plan, self.method, self.call = plan, plan.method, plan.call
 
 
@@ -80,7 +83,8 @@ class Executable:
 
     Attributes:
         cost: rough nanoseconds.
-        in_line: whether it is short and runs while the GIL is held; longer ones let go of it.
+        in_line: whether machine code makes its results and reads its arguments, `on_leaves`; where
+            there are call-outs, Python does.
         reusable: pairs of an output and an input in whose memory it may be written.
     """
 
@@ -98,7 +102,9 @@ class Executable:
         self._code = code
         self._constants = tuple(np.ascontiguousarray(c) for c in constants)
         self._empty = tuple((*_seen(o), _size(o)) for o in outputs)
-        self._forms = Forms([(shape, dtype) for shape, dtype, _ in self._empty])
+        self._forms = Forms(
+            [(shape, dtype, _maker(shape, dtype, n)) for shape, dtype, n in self._empty]
+        )
         self._arena = arena
         self._program = code.address("program")
         self._free: list[Workspace] = []
@@ -109,7 +115,7 @@ class Executable:
         self.reusable = tuple(reusable)
         kind = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
         self._callback = kind(self._call_out) if host is not None else None
-        self.in_line = host is None and cost < _IN_LINE_NANOSECONDS
+        self.in_line = host is None
 
     def _call_out(self, args: int, number: int) -> int:
         assert self._host is not None
@@ -123,7 +129,7 @@ class Executable:
     def _workspace(self, inputs: int) -> Workspace:
         host = ctypes.cast(self._callback, ctypes.c_void_p).value if self._callback else 0
         counts = (inputs, len(self._empty))
-        ends = host or 0, self._forms.address
+        ends = host or 0, self._forms.address, self.cost >= _SHORT_NANOSECONDS
         return Workspace(self._program, self._constants, *counts, self._arena, *ends)
 
     def __call__(
@@ -147,8 +153,7 @@ class Executable:
             except IndexError:
                 work = self._workspace(len(given))
         except MemoryError:
-            results = sum(size for _, _, size in self._empty)
-            raise MemoryError(self._no_room(results, self._arena)) from None
+            raise self._too_large() from None
         code = work.call(given, outs)
         while code < 0:
             # Not contiguous, or not aligned: a copy is.
@@ -166,27 +171,40 @@ class Executable:
             leaves: as many as it has inputs, of any type.
             out_avals: what the results are, one for each of its outputs.
             wanted: of the avals of its inputs.
+        Raises:
+            MemoryError: there is no room for the results, or for what is in between.
         """
-        try:
-            work = self._free.pop()
-        except IndexError:
-            work = self._workspace(len(leaves))
         records = wanted.records
-        while (outs := work.method(leaves, out_avals, records)) is leaves:
-            code = work.plan.code
-            if code < MISMATCH:
-                k = ROOMLESS - code
-                work.plan.make_room(k, wanted.size_of(k))
-                continue
-            contiguous = None if code == MISMATCH else made_contiguous(leaves[-1 - code])
-            if contiguous is None:
-                self._free.append(work)
-                return None
-            k = -1 - code
-            leaves = (*leaves[:k], contiguous, *leaves[k + 1 :])
+        try:
+            try:
+                work = self._free.pop()
+            except IndexError:
+                work = self._workspace(len(leaves))
+            while (outs := work.method(leaves, out_avals, records)) is leaves:
+                code = work.plan.code
+                contiguous = None
+                if code < MISMATCH:
+                    k = ROOMLESS - code
+                    size = wanted.size_of(k)
+                    if size < memory.SMALLEST:
+                        work.plan.make_room(k, size)
+                        continue
+                elif code > MISMATCH:
+                    contiguous = made_contiguous(leaves[-1 - code])
+                if contiguous is None:
+                    self._free.append(work)
+                    return None
+                k = -1 - code
+                leaves = (*leaves[:k], contiguous, *leaves[k + 1 :])
+        except MemoryError:
+            raise self._too_large() from None
         if len(self._free) < 4:
             self._free.append(work)
         return outs
+
+    def _too_large(self) -> MemoryError:
+        results = sum(size for _, _, size in self._empty)
+        return MemoryError(self._no_room(results, self._arena))
 
     def _results(
         self, reused: Sequence[tuple[int, int]], arrays: Sequence[np.ndarray[Any, Any]]
@@ -210,6 +228,11 @@ class Executable:
             del self._failed.error
             raise error
         return outs
+
+
+def _maker(shape: tuple[int, ...], dtype: Any, size: int) -> Callable[[], Any] | None:
+    """What makes a result whose memory is kept for later ones."""
+    return None if size < memory.SMALLEST else partial(memory.empty, shape, dtype, size)
 
 
 def made_contiguous(x: Any) -> Any:

@@ -28,15 +28,22 @@ ROOMLESS = MISMATCH - 1
 
 
 class Forms:
-    """Dtypes and shapes of results, as machine code reads them: three words each."""
+    """Dtypes and shapes of results, as machine code reads them: four words each.
 
-    def __init__(self, results: Sequence[tuple[tuple[int, ...], Any]]) -> None:
-        self._dtypes = [np.dtype(dtype) for _, dtype in results]
-        self._shapes = [(ctypes.c_ssize_t * len(shape))(*shape) for shape, _ in results]
+    Args:
+        results: shape, dtype, and what makes the array; None where NumPy shall.
+    """
+
+    def __init__(
+        self, results: Sequence[tuple[tuple[int, ...], Any, Callable[[], Any] | None]]
+    ) -> None:
+        self._dtypes = [np.dtype(dtype) for _, dtype, _ in results]
+        self._shapes = [(ctypes.c_ssize_t * len(shape))(*shape) for shape, _, _ in results]
+        self._makers = [maker for _, _, maker in results]
         words = [
             word
-            for dtype, shape in zip(self._dtypes, self._shapes, strict=True)
-            for word in (id(dtype), len(shape), ctypes.addressof(shape))
+            for dtype, shape, maker in zip(self._dtypes, self._shapes, self._makers, strict=True)
+            for word in (id(dtype), len(shape), ctypes.addressof(shape), id(maker) if maker else 0)
         ]
         self._words: Any = (ctypes.c_int64 * len(words))(*words)
         self.address = ctypes.addressof(self._words)
@@ -50,7 +57,10 @@ class Plan:
             The GIL is released.
         method: `method(inputs, avals, wanted)` on a tuple of inputs, one of the avals of the
             results, and `Wanted.records`. It gives a list of Arrays if the program ran, else the
-            inputs. The GIL is held, and no time is lost in converting.
+            inputs. No time is lost in converting. It is for programs without call-outs.
+
+    Args:
+        releases: whether the method lets go of the GIL while the program runs.
     """
 
     def __init__(
@@ -61,15 +71,17 @@ class Plan:
         inputs: int,
         outputs: int,
         forms: int,
+        releases: bool,
     ) -> None:
         self._launcher = launcher()
         self._numbers = np.empty(16 * inputs, np.uint8)
         numbers = self._numbers.ctypes.data
         self._rooms: Any = (ctypes.c_void_p * inputs)()
         self._narrowed: dict[int, np.ndarray[Any, Any]] = {}
-        rooms = ctypes.addressof(self._rooms)
+        self._held: Any = (ctypes.c_void_p * max(inputs, 1))()
+        rooms, held = ctypes.addressof(self._rooms), ctypes.addressof(self._held)
         words = (program, table, first, inputs, outputs, numbers, forms, 0, rooms)
-        self._bytes = struct.pack("=9q", *words)
+        self._bytes = struct.pack("=10q", *words, held if releases else 0)
         self._address = id(self._bytes) + bytes.__basicsize__ - 1
         self.method = self._launcher.method_of(self._bytes)
 
@@ -147,8 +159,11 @@ class _MethodDefinition(ctypes.Structure):
 
 
 _OF_PYTHON = (
+    "PyEval_RestoreThread",
+    "PyEval_SaveThread",
     "PyList_New",
     "PyLong_AsLongLongAndOverflow",
+    "PyObject_CallNoArgs",
     "PyType_GenericAlloc",
     "Py_IncRef",
     "Py_DecRef",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .launcher_inputs import COLLECT, NARROW, NARROWED
+
 # What the code calls for: functions of Python and of NumPy's C API, and objects it looks for.
 _OUTSIDE = """
 @fg_array = external global i8
@@ -20,14 +22,18 @@ declare ptr @PyType_GenericAlloc(ptr, i64)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+declare ptr @PyObject_CallNoArgs(ptr)
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
 """
 
 # ndarray: data at 16, rank at 24, shape at 32, dtype at 56, flags at 64; bit 0: C-contiguous, bit
 # 8: aligned, bit 10: writeable. A number begins at 16. A tuple's items begin at 24; a list has the
 # address of its items there.
 # The plan: program, its table, the first slot of an input, the number of inputs, of outputs, memory
-# for numbers that are converted, the forms of the outputs, a place for the code, and a table of
-# memory for arrays that are converted, which is empty until there is one.
+# for numbers that are converted, the forms of the outputs, a place for the code, a table of
+# memory for arrays that are converted, which is empty until there is one, and, if the method is to
+# let go of the GIL, room for what it holds meanwhile.
 _FIELDS = """
   %program = load ptr, ptr %plan
   %table.at = getelementptr i8, ptr %plan, i64 8
@@ -39,241 +45,6 @@ _FIELDS = """
   %outs.at = getelementptr i8, ptr %plan, i64 32
   %outs = load i64, ptr %outs.at
   %results = getelementptr ptr, ptr %first, i64 %count
-"""
-
-# An array of 64-bit numbers as one of 32 bits: the nearest floats, the low halves of integers.
-_NARROW = """
-define internal void @fg_narrow_{kind}(ptr %from, ptr %to, i64 %n) {
-entry:
-  %rest = and i64 %n, 7
-  %whole = sub i64 %n, %rest
-  br label %eight
-eight:
-  %i = phi i64 [ 0, %entry ], [ %i8, %eight.more ]
-  %more = icmp slt i64 %i, %whole
-  br i1 %more, label %eight.more, label %one
-eight.more:
-  %wide.at = getelementptr {wide}, ptr %from, i64 %i
-  %wide = load <8 x {wide}>, ptr %wide.at, align 8
-  %narrow = {narrowed} <8 x {wide}> %wide to <8 x {narrow}>
-  %narrow.at = getelementptr {narrow}, ptr %to, i64 %i
-  store <8 x {narrow}> %narrow, ptr %narrow.at, align 4
-  %i8 = add i64 %i, 8
-  br label %eight
-one:
-  %k = phi i64 [ %whole, %eight ], [ %k1, %one.more ]
-  %left = icmp slt i64 %k, %n
-  br i1 %left, label %one.more, label %done
-one.more:
-  %last.at = getelementptr {wide}, ptr %from, i64 %k
-  %last = load {wide}, ptr %last.at
-  %made = {narrowed} {wide} %last to {narrow}
-  %made.at = getelementptr {narrow}, ptr %to, i64 %k
-  store {narrow} %made, ptr %made.at
-  %k1 = add i64 %k, 1
-  br label %one
-done:
-  ret void
-}
-"""
-_NARROWED = {
-    "floats": {"wide": "double", "narrow": "float", "narrowed": "fptrunc"},
-    "integers": {"wide": "i64", "narrow": "i32", "narrowed": "trunc"},
-}
-
-# Puts the addresses of the inputs into the table. If there are records of what is wanted, the
-# inputs are held against them; else they are ndarrays. Gives MISMATCH if one is nothing that is
-# wanted, -1 - k if input k is no memory that the program can read, MISMATCH - 1 - k if it is to be
-# converted and there is no memory for that, else 0.
-_COLLECT = """
-define internal i64 @fg_collect(ptr %plan, ptr %inputs, ptr %wanted) {
-entry:
-  %overflow = alloca i32
-  %first.at = getelementptr i8, ptr %plan, i64 16
-  %first = load ptr, ptr %first.at
-  %count.at = getelementptr i8, ptr %plan, i64 24
-  %count = load i64, ptr %count.at
-  %numbers.at = getelementptr i8, ptr %plan, i64 40
-  %numbers = load ptr, ptr %numbers.at
-  %items = getelementptr i8, ptr %inputs, i64 24
-  %checked = icmp ne ptr %wanted, null
-  br label %input
-input:
-  %i = phi i64 [ 0, %entry ], [ %i1, %take ]
-  %more = icmp slt i64 %i, %count
-  br i1 %more, label %look, label %done
-look:
-  %item.at = getelementptr ptr, ptr %items, i64 %i
-  %item = load ptr, ptr %item.at
-  %inside = getelementptr i8, ptr %item, i64 16
-  br i1 %checked, label %kind, label %flags
-kind:
-  %record = getelementptr [8 x i64], ptr %wanted, i64 %i
-  %type.at = getelementptr i8, ptr %item, i64 8
-  %type = load ptr, ptr %type.at
-  %is.array = icmp eq ptr %type, @fg_array
-  br i1 %is.array, label %sort, label %plain
-sort:
-  %aval.at = getelementptr i8, ptr %item, i64 {aval}
-  %aval = load ptr, ptr %aval.at
-  %aval.wanted = load ptr, ptr %record
-  %same = icmp eq ptr %aval, %aval.wanted
-  br i1 %same, label %value, label %mismatch
-value:
-  %value.at = getelementptr i8, ptr %item, i64 {value}
-  %held = load ptr, ptr %value.at
-  %held.type.at = getelementptr i8, ptr %held, i64 8
-  %held.type = load ptr, ptr %held.type.at
-  %is.memory = icmp eq ptr %held.type, @fg_ndarray
-  br i1 %is.memory, label %flags, label %unfit
-plain:
-  %is.ndarray = icmp eq ptr %type, @fg_ndarray
-  br i1 %is.ndarray, label %dtype, label %number
-dtype:
-  %dtype.at = getelementptr i8, ptr %item, i64 56
-  %dtype.has = load ptr, ptr %dtype.at
-  %dtype.from = getelementptr i8, ptr %record, i64 8
-  %dtype.wanted = load ptr, ptr %dtype.from
-  %rank.at = getelementptr i8, ptr %item, i64 24
-  %rank = load i32, ptr %rank.at
-  %rank.from = getelementptr i8, ptr %record, i64 16
-  %rank.wanted = load i32, ptr %rank.from
-  %shape.at = getelementptr i8, ptr %item, i64 32
-  %shape = load ptr, ptr %shape.at
-  %shape.from = getelementptr i8, ptr %record, i64 24
-  %shape.wanted = load ptr, ptr %shape.from
-  %same.dtype = icmp eq ptr %dtype.has, %dtype.wanted
-  %wider.at = getelementptr i8, ptr %record, i64 32
-  %wider.dtype = load ptr, ptr %wider.at
-  %is.wider.dtype = icmp eq ptr %dtype.has, %wider.dtype
-  %may.be = or i1 %same.dtype, %is.wider.dtype
-  %same.rank = icmp eq i32 %rank, %rank.wanted
-  %alike = and i1 %may.be, %same.rank
-  br i1 %alike, label %extent, label %mismatch
-extent:
-  %d = phi i32 [ 0, %dtype ], [ %d1, %compare ]
-  %has.axis = icmp slt i32 %d, %rank
-  br i1 %has.axis, label %compare, label %fitting
-fitting:
-  br i1 %same.dtype, label %flags, label %whole.memory
-whole.memory:
-  %wide.flags.at = getelementptr i8, ptr %item, i64 64
-  %wide.has = load i32, ptr %wide.flags.at
-  %wide.both = and i32 %wide.has, 257
-  %wide.good = icmp eq i32 %wide.both, 257
-  br i1 %wide.good, label %find, label %unfit
-find:
-  %rooms.at = getelementptr i8, ptr %plan, i64 64
-  %rooms = load ptr, ptr %rooms.at
-  %room.at = getelementptr ptr, ptr %rooms, i64 %i
-  %room = load ptr, ptr %room.at
-  %no.room = icmp eq ptr %room, null
-  br i1 %no.room, label %roomless, label %halve
-halve:
-  %from.at = getelementptr i8, ptr %item, i64 16
-  %from = load ptr, ptr %from.at
-  %floats.from = getelementptr i8, ptr %record, i64 40
-  %floats = load i64, ptr %floats.from
-  %numbers.from = getelementptr i8, ptr %record, i64 56
-  %amount = load i64, ptr %numbers.from
-  %are.floats = icmp ne i64 %floats, 0
-  br i1 %are.floats, label %nearest, label %lower
-nearest:
-  call void @fg_narrow_floats(ptr %from, ptr %room, i64 %amount)
-  br label %take
-lower:
-  call void @fg_narrow_integers(ptr %from, ptr %room, i64 %amount)
-  br label %take
-compare:
-  %n.at = getelementptr i64, ptr %shape, i32 %d
-  %n = load i64, ptr %n.at
-  %n.from = getelementptr i64, ptr %shape.wanted, i32 %d
-  %n.wanted = load i64, ptr %n.from
-  %d1 = add i32 %d, 1
-  %same.extent = icmp eq i64 %n, %n.wanted
-  br i1 %same.extent, label %extent, label %mismatch
-number:
-  %readable.from = getelementptr i8, ptr %record, i64 32
-  %readable = load ptr, ptr %readable.from
-  %wider.from = getelementptr i8, ptr %record, i64 40
-  %wider = load ptr, ptr %wider.from
-  %is.readable = icmp eq ptr %type, %readable
-  %is.wider = icmp eq ptr %type, %wider
-  %in.place = or i1 %is.readable, %is.wider
-  br i1 %in.place, label %take, label %other
-other:
-  %other.from = getelementptr i8, ptr %record, i64 48
-  %other.wanted = load ptr, ptr %other.from
-  %how.from = getelementptr i8, ptr %record, i64 56
-  %how = load i64, ptr %how.from
-  %scaled = shl i64 %i, 4
-  %to = getelementptr i8, ptr %numbers, i64 %scaled
-  %is.other = icmp eq ptr %type, %other.wanted
-  br i1 %is.other, label %convert, label %mismatch
-convert:
-  switch i64 %how, label %mismatch [
-    i64 0, label %float
-    i64 1, label %complex
-    i64 2, label %integer
-    i64 3, label %integer
-    i64 4, label %bool
-  ]
-float:
-  %double = load double, ptr %inside
-  %single = fptrunc double %double to float
-  store float %single, ptr %to
-  br label %take
-complex:
-  %wide = load <2 x double>, ptr %inside, align 8
-  %narrow = fptrunc <2 x double> %wide to <2 x float>
-  store <2 x float> %narrow, ptr %to, align 8
-  br label %take
-integer:
-  %whole = call i64 @PyLong_AsLongLongAndOverflow(ptr %item, ptr %overflow)
-  store i64 %whole, ptr %to
-  %over = load i32, ptr %overflow
-  %exact = icmp eq i32 %over, 0
-  %low = trunc i64 %whole to i32
-  %back = sext i32 %low to i64
-  %short = icmp eq i64 %back, %whole
-  %may.be.long = icmp eq i64 %how, 3
-  %fits = or i1 %short, %may.be.long
-  %good.integer = and i1 %exact, %fits
-  br i1 %good.integer, label %take, label %mismatch
-bool:
-  %truth = icmp eq ptr %item, @fg_true
-  %byte = zext i1 %truth to i8
-  store i8 %byte, ptr %to
-  br label %take
-flags:
-  %array = phi ptr [ %item, %look ], [ %held, %value ], [ %item, %fitting ]
-  %flags.at = getelementptr i8, ptr %array, i64 64
-  %has = load i32, ptr %flags.at
-  %both = and i32 %has, 257
-  %good = icmp eq i32 %both, 257
-  br i1 %good, label %memory, label %unfit
-memory:
-  %data.at = getelementptr i8, ptr %array, i64 16
-  %data = load ptr, ptr %data.at
-  br label %take
-take:
-  %address = phi ptr [ %data, %memory ], [ %inside, %number ], [ %to, %float ], [ %to, %complex ],
-                     [ %to, %integer ], [ %to, %bool ], [ %room, %nearest ], [ %room, %lower ]
-  %slot = getelementptr ptr, ptr %first, i64 %i
-  store ptr %address, ptr %slot
-  %i1 = add i64 %i, 1
-  br label %input
-mismatch:
-  ret i64 {mismatch}
-unfit:
-  %k = sub i64 -1, %i
-  ret i64 %k
-roomless:
-  %none = sub i64 {roomless}, %i
-  ret i64 %none
-done:
-  ret i64 0
-}
 """
 
 # Runs a program on ndarrays, into a list of ndarrays, which come out read-only. Gives what
@@ -316,8 +87,11 @@ run:
 # A method of a bytes object that holds the plan, called as `method(inputs, avals, wanted)` with two
 # tuples and a bytes object: makes the results, Arrays of these avals, and runs the program on the
 # inputs, if they are what the bytes say is wanted. Gives a list of results, or the inputs if they
-# do not fit; then the plan's last place says why. The results are made before the inputs are looked
-# at, since making an object may run whatever a garbage collection runs.
+# do not fit; then the plan's place for the code says why. Memory of large results is Python's to
+# give, by a function of their form.
+# Making an object may run whatever a garbage collection runs, and without the GIL anybody may take
+# an Array its memory. So of a short program the results are made before the inputs are looked at;
+# a longer one holds the memory that it found.
 _METHOD = """
 define ptr @fg_method(ptr %self, ptr %args, i64 %size) {
 entry:
@@ -331,6 +105,18 @@ entry:
   %wanted = getelementptr i8, ptr %records, i64 32{fields}
   %forms.at = getelementptr i8, ptr %plan, i64 48
   %forms = load ptr, ptr %forms.at
+  %held.at = getelementptr i8, ptr %plan, i64 72
+  %held = load ptr, ptr %held.at
+  %is.short = icmp eq ptr %held, null
+  br i1 %is.short, label %begin, label %look
+look:
+  %seen = call i64 @fg_collect(ptr %plan, ptr %inputs, ptr %wanted)
+  %fits = icmp eq i64 %seen, 0
+  br i1 %fits, label %hold.all, label %give.back
+hold.all:
+  call void @fg_hold(ptr %inputs, i64 %count, ptr %held)
+  br label %begin
+begin:
   %list = call ptr @PyList_New(i64 %outs)
   %no.list = icmp eq ptr %list, null
   br i1 %no.list, label %no.memory, label %open
@@ -343,15 +129,26 @@ output:
   %left = icmp slt i64 %j, %outs
   br i1 %left, label %make, label %collect
 make:
-  %form = getelementptr [3 x i64], ptr %forms, i64 %j
+  %form = getelementptr [4 x i64], ptr %forms, i64 %j
+  %maker.at = getelementptr i8, ptr %form, i64 24
+  %maker = load ptr, ptr %maker.at
+  %is.small = icmp eq ptr %maker, null
+  br i1 %is.small, label %make.small, label %make.large
+make.large:
+  %large = call ptr @PyObject_CallNoArgs(ptr %maker)
+  br label %made
+make.small:
   %type = load ptr, ptr %form
   %rank.at = getelementptr i8, ptr %form, i64 8
   %rank = load i32, ptr %rank.at
   %shape.at = getelementptr i8, ptr %form, i64 16
   %shape = load ptr, ptr %shape.at
   call void @Py_IncRef(ptr %type)
-  %array = call ptr @PyArray_NewFromDescr(ptr @fg_ndarray, ptr %type, i32 %rank, ptr %shape,
+  %small = call ptr @PyArray_NewFromDescr(ptr @fg_ndarray, ptr %type, i32 %rank, ptr %shape,
                                           ptr null, ptr null, i32 0, ptr null)
+  br label %made
+made:
+  %array = phi ptr [ %small, %make.small ], [ %large, %make.large ]
   %no.array = icmp eq ptr %array, null
   br i1 %no.array, label %drop, label %hold
 hold:
@@ -379,16 +176,27 @@ wrap:
   %j1 = add i64 %j, 1
   br label %output
 collect:
+  br i1 %is.short, label %look.late, label %run.without
+look.late:
   %found = call i64 @fg_collect(ptr %plan, ptr %inputs, ptr %wanted)
   %fine = icmp eq i64 %found, 0
   br i1 %fine, label %run, label %unfit
 run:
   call i32 %program(ptr %table)
   ret ptr %list
+run.without:
+  %state = call ptr @PyEval_SaveThread()
+  call i32 %program(ptr %table)
+  call void @PyEval_RestoreThread(ptr %state)
+  call void @fg_let_go(i64 %count, ptr %held)
+  ret ptr %list
 unfit:
-  %found.at = getelementptr i8, ptr %plan, i64 56
-  store i64 %found, ptr %found.at
   call void @Py_DecRef(ptr %list)
+  br label %give.back
+give.back:
+  %why = phi i64 [ %found, %unfit ], [ %seen, %look ]
+  %why.at = getelementptr i8, ptr %plan, i64 56
+  store i64 %why, ptr %why.at
   call void @Py_IncRef(ptr %inputs)
   ret ptr %inputs
 drop.array:
@@ -398,15 +206,68 @@ drop:
   call void @Py_DecRef(ptr %list)
   br label %no.memory
 no.memory:
+  br i1 %is.short, label %fail, label %fail.holding
+fail.holding:
+  call void @fg_let_go(i64 %count, ptr %held)
+  br label %fail
+fail:
   ret ptr null
+}
+
+; Holds the inputs of a call: of Arrays, the ndarrays within.
+define internal void @fg_hold(ptr %inputs, i64 %count, ptr %held) {
+entry:
+  %items = getelementptr i8, ptr %inputs, i64 24
+  br label %input
+input:
+  %i = phi i64 [ 0, %entry ], [ %i1, %keep ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %kind, label %done
+kind:
+  %item.at = getelementptr ptr, ptr %items, i64 %i
+  %item = load ptr, ptr %item.at
+  %type.at = getelementptr i8, ptr %item, i64 8
+  %type = load ptr, ptr %type.at
+  %is.array = icmp eq ptr %type, @fg_array
+  br i1 %is.array, label %inside, label %keep
+inside:
+  %value.at = getelementptr i8, ptr %item, i64 {value}
+  %value = load ptr, ptr %value.at
+  br label %keep
+keep:
+  %one = phi ptr [ %item, %kind ], [ %value, %inside ]
+  call void @Py_IncRef(ptr %one)
+  %to = getelementptr ptr, ptr %held, i64 %i
+  store ptr %one, ptr %to
+  %i1 = add i64 %i, 1
+  br label %input
+done:
+  ret void
+}
+
+define internal void @fg_let_go(i64 %count, ptr %held) {
+entry:
+  br label %input
+input:
+  %i = phi i64 [ 0, %entry ], [ %i1, %drop ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %drop, label %done
+drop:
+  %from = getelementptr ptr, ptr %held, i64 %i
+  %one = load ptr, ptr %from
+  call void @Py_DecRef(ptr %one)
+  %i1 = add i64 %i, 1
+  br label %input
+done:
+  ret void
 }
 """
 
 
 def program(layout: dict[str, int]) -> str:
     """The whole text, with the offsets that a process found."""
-    narrow = "".join(_filled(_NARROW, {"kind": kind, **how}) for kind, how in _NARROWED.items())
-    rest = _filled(_COLLECT + _LAUNCH + _METHOD, {**layout, "fields": _FIELDS})
+    narrow = "".join(_filled(NARROW, {"kind": kind, **how}) for kind, how in NARROWED.items())
+    rest = _filled(COLLECT + _LAUNCH + _METHOD, {**layout, "fields": _FIELDS})
     return _OUTSIDE + narrow + rest
 
 
