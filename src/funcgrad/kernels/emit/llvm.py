@@ -40,7 +40,7 @@ from .llvm_ops import (
     typed,
 )
 from .llvm_squares import turned, write_turned
-from .llvm_streams import parts, two_rows
+from .llvm_streams import parts, rows_at_once
 from .llvm_values import Bound, Value
 from .maths import expand
 from .maths_powers import remainder
@@ -48,6 +48,9 @@ from .maths_values import Value as Wrapped
 from .streams import FENCE
 from .widths import HEAVY, vector_within, vectorised, waits_for_itself, widest
 from .writer import Writer
+
+# Rows whose folds, four sums each, fit into the registers of a vector length at once.
+ROWS = {512: 4}
 
 
 class KernelEmitter(Arms):
@@ -72,7 +75,7 @@ class KernelEmitter(Arms):
         self.streamed = streamed
         self.written = {*kernel.written, *kernel.scratch}
         self.chooses = False  # whether there are branches before its loops
-        self.doubled: set[For] = set()  # loops over two rows at once
+        self.alone: dict[For, For] = {}  # of a loop over several rows, the loop over one
 
     def apart(self) -> KernelEmitter:
         """An emitter of the same kernel with a function of its own."""
@@ -172,7 +175,7 @@ class KernelEmitter(Arms):
             self.run(node.body)
             return
         if not self.chooses and self.vector is None:
-            start = self._two_rows(node, start, stop)
+            start = self._rows_at_once(node, start, stop)
         with self.w.loop(start, stop, "1", self.carried(node.accs)) as loop:
             self.push()
             self.enter(node.accs, loop.carried)
@@ -181,17 +184,17 @@ class KernelEmitter(Arms):
             loop.next = self.leave(node.accs)
         self.enter_results(node.accs, loop.results)
 
-    def _two_rows(self, node: For, start: str, stop: str) -> str:
-        """Two turns of a loop at once, where that is quicker; the first turn that is left."""
-        found = two_rows(node)
+    def _rows_at_once(self, node: For, start: str, stop: str) -> str:
+        """A few turns of a loop at once, where that is quicker; the first turn that is left."""
+        found = rows_at_once(node, ROWS.get(self.vector_bits, 2))
         if found is None:
             return start
-        body, rows = found
-        self.doubled.add(rows)
+        body, rows, one, count = found
+        self.alone[rows] = one
         size = self.w.value(f"sub i64 {stop}, {start}")
-        rest = self.w.value(f"urem i64 {size}, 2")
+        rest = self.w.value(f"urem i64 {size}, {count}")
         end = self.w.value(f"sub i64 {stop}, {rest}")
-        with self.w.loop(start, end, "2") as loop:
+        with self.w.loop(start, end, str(count)) as loop:
             self.push()
             self.axes[node.axis] = Bound(loop.index, len(self.w.open))
             self.run(body)
@@ -380,9 +383,8 @@ class KernelEmitter(Arms):
             return 1
         if any(acc.positional for acc in node.accs) or any(isinstance(n, For) for n in node.body):
             return 1
-        cost, count = body_cost(node), len(node.accs)
-        if node in self.doubled:
-            cost, count = cost / 2, count // 2
+        one = self.alone.get(node, node)  # what a row gives must not depend on its neighbours
+        cost, count = body_cost(one), len(one.accs)
         return 4 if cost <= 6 and count == 1 else 2 if cost <= 24 else 1
 
     # Expressions.
