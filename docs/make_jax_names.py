@@ -41,7 +41,12 @@ INTERNAL = (
     "jax.tools",
 )
 # Of what lies deeper in those, libraries have used these.
-DEEPER = ("jax.extend", "jax.experimental.sparse", "jax.experimental.colocated_python")
+DEEPER = (
+    "jax.extend",
+    "jax.experimental.sparse",
+    "jax.experimental.colocated_python",
+    "jax.experimental.pallas",
+)
 # Modules of JAX that show what they import.
 UNTIDY = ("jax.example", "jax.experimental", "jax.extend.linear")
 BORROWED = "abc collections contextlib dataclasses enum functools itertools operator typing".split()

@@ -16,6 +16,8 @@
     ValueError
     ├── TypePromotionError                   in ir.dtypes: dtypes that do not promote
     └── CheckpointError                      in train.checkpoints: damaged, foreign, of another tree
+    Exception
+    └── InconclusiveDimensionOperation       an unknown size where an integer is needed
     RuntimeError
     ├── CompileError                         generated code that cannot be compiled or loaded
     └── RanksDivergeError                    in core.ranks: collectives that wait for each other
@@ -117,6 +119,10 @@ class LeakedTracerError(UnexpectedTracerError):
 
 class KeyReuseError(FuncgradTypeError):
     """A random key was used twice."""
+
+
+class InconclusiveDimensionOperation(Exception):
+    """What is asked of an extent depends on sizes that are not known."""
 
 
 class CompileError(RuntimeError):

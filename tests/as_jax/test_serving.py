@@ -109,6 +109,24 @@ PRINTED = {
     "(jax.make_jaxpr(lambda x: x * 2)(1.0)), 3.0))": "[Array(6., dtype=float32, weak_type=True)]",
     "import jax; print(jax.jit(lambda x: x, in_shardings=None, out_shardings=None)(1))": "1",
     "import jax.experimental.pallas as pl; print(isinstance(1, pl.Slice))": "False",
+    "from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as k; "
+    "print(k.__name__.rpartition('.')[2])": "splash_attention_kernel",
+    "from jax.experimental import sparse; print(sparse.sparsify(lambda x: x * 2)(3))": "6",
+    "import jax, pickle; x = jax.numpy.ones(2); kind = type(x); jax.jit(lambda x: print("
+    "type(x).__module__.partition('.')[0]))(x); print(kind.__module__, jax.Array.__module__, "
+    "*[pickle.loads(pickle.dumps(k)) is k for k in (kind, jax.Array)])": (
+        "jax\njaxlib._jax jax True True"
+    ),
+    "import jax.numpy as jnp; from jax._src.numpy.einsum import _einsum; x = jnp.ones((2, 3)); "
+    "path = ((1, 0), frozenset('j'), 'jk,ij->ik'), ((1, 0), frozenset('k'), 'ik,kl->il'); "
+    "print(_einsum([x, x.T, x], path, None, None))": "[[6. 6. 6.]\n [6. 6. 6.]]",
+    "import jax, jax.numpy as jnp\n"
+    "def product(*args, **options): return -2 * jax.lax.dot_general(*args, **options)\n"
+    "x = jnp.ones((2, 3))\n"
+    "f = lambda x: jnp.einsum('ij,ij->', x, x, _dot_general=product)\n"
+    "print(jnp.einsum('ij,kj,kl->il', x, x, x, _dot_general=product), f(x), jax.jit(f)(x))": (
+        "[[24. 24. 24.]\n [24. 24. 24.]] -12.0 -12.0"
+    ),
 }
 
 
@@ -149,6 +167,18 @@ ABSENT = {
     "[*pl.Slice]": "jax.experimental.pallas.Slice was iterated over",
     "from jax._src import pjit; pjit.call()": "jax._src.pjit.call was called",
 }
+
+
+def test_on_leaving_arrays_are_funcgrads_again() -> None:
+    script = (
+        "import funcgrad, funcgrad.numpy as fnp; from funcgrad.as_jax import serve\n"
+        "x = fnp.ones(2); before = type(x).__module__, funcgrad.Array.__module__\n"
+        "with serve(): inside = type(x).__module__\n"
+        "print(before, inside, before == (type(x).__module__, funcgrad.Array.__module__))"
+    )
+    assert run("-c", script, served=False) == (
+        "('funcgrad.core.array', 'funcgrad') jaxlib._jax True"
+    )
 
 
 def test_absent_names_raise_where_they_are_used() -> None:

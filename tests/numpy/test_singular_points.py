@@ -18,6 +18,13 @@ from funcgrad import scipy as fsp
 
 nan, inf = math.nan, math.inf
 
+
+def slope_of_sinc(x: float) -> float:
+    """Of the angle that float32 has, which is rounded."""
+    angle = float(np.float32(x) * np.float32(math.pi))
+    return (math.cos(angle) - math.sin(angle) / angle) / x
+
+
 ROWS: list[tuple[str, Any, Any]] = [
     ("n.linalg.norm(x)", [0.0, 0.0], [nan, nan]),
     ("n.linalg.norm(x, ord=1)", [0.0, -2.0], [1.0, -1.0]),
@@ -63,6 +70,8 @@ ROWS: list[tuple[str, Any, Any]] = [
     ("n.fabs(x)", 0.0, 1.0),
     ("n.copysign(x, -1.0)", [0.0, 2.0], [-1.0, -1.0]),
     ("n.sinc(x)", [0.0, 1.0], [0.0, -1.0]),
+    # At large angles the terms of the series at 0 are infinite.
+    ("n.sinc(x)", [0.0, 2.0**21, 2.0**24], [0.0, *map(slope_of_sinc, (2.0**21, 2.0**24))]),
     ("n.clip(x, 0.0, 1.0)", [-1.0, 0.0, 0.5, 1.0, 2.0], [0.0, 0.5, 1.0, 0.5, 0.0]),
     ("n.prod(x)", [0.0, 2.0, 3.0], [6.0, 0.0, 0.0]),
     ("n.prod(x)", [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import funcgrad as fg
 from funcgrad import lax as ours
 from funcgrad.core.array import Array
 from funcgrad.core.staging import stage
@@ -199,6 +200,27 @@ def test_choices(lax):
             selection.select_n(*args)
     with pytest.raises(TypeError, match=r"min\.shape"):
         selection.clamp(X[0], X, np.float32(1))
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 2), (2, 3)])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_one_choice_a_lane_among_numbers_has_any_shape(lax, shape, axis):
+    jax = pytest.importorskip("jax")
+    which = np.arange(np.prod(shape)).reshape(shape) % 2 == 0
+    want = jax.vmap(lambda w: lax.select(w, 4.0, 5.0), axis)(which)
+    found = fg.vmap(lambda w: fg.lax.select(w, 4.0, 5.0), axis)(which)
+    np.testing.assert_array_equal(found.numpy(), np.asarray(want))
+    compiled = fg.jit(fg.vmap(lambda w: fg.lax.select(w, 4.0, 5.0), axis))(which)
+    np.testing.assert_array_equal(compiled.numpy(), np.asarray(want))
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (3, 4)])
+def test_choices_of_another_shape_than_arrays_are_refused_in_lanes_too(lax, shape):
+    jax = pytest.importorskip("jax")
+    cases = np.zeros(5, np.float32), np.ones(5, np.float32)
+    for vmap, select in ((jax.vmap, lax.select), (fg.vmap, fg.lax.select)):
+        with pytest.raises(TypeError, match="scalar or have the same shape"):
+            vmap(lambda w, f=select: f(w, *cases))(np.ones(shape, bool))
 
 
 def staged(fun, *avals):

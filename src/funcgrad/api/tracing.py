@@ -14,7 +14,9 @@ from ..core.shapes import ShapeDtypeStruct
 from ..core.staging import stage
 from ..core.trace import FoldingTrace, current_trace
 from ..core.zeros import Zero, instantiate
+from ..errors import InconclusiveDimensionOperation
 from ..ir.avals import aval_of
+from ..ir.dimensions import Dimension, SymbolicScope, has_unknown
 
 
 def make_jaxpr(
@@ -68,10 +70,17 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Shapes and dtypes of `fun(*args, **kwargs)`, without any arithmetic.
 
     Args:
-        args: arrays, or anything with shape and dtype.
+        args: arrays, or anything with shape and dtype. Extents may be `Dimension`s, which depend on
+            sizes unknown: then fun is traced for two choices of these, and must give the same tree.
     Returns:
         The tree of the result with ShapeDtypeStructs as leaves.
+    Raises:
+        InconclusiveDimensionOperation: the tree or a dtype of the result depends on sizes unknown.
     """
+    leaves: list[Any] = tree.leaves((args, kwargs))
+    unknown = [d for x in leaves for d in getattr(x, "shape", ()) if isinstance(d, Dimension)]
+    if unknown:
+        return _shape_of_unknown(fun, unknown[0].scope, args, kwargs)
 
     def struct(x: Any) -> Any:
         if hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "aval"):
@@ -87,6 +96,38 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
     args, kwargs = tree.map(struct, (args, kwargs))
     return make_jaxpr(wraps(fun)(traced), return_shape=True)(*args, **kwargs)[1]
+
+
+def _shape_of_unknown(fun: Any, scope: SymbolicScope, args: Any, kwargs: Any) -> Any:
+    def chosen(which: int) -> Any:
+        def known(x: Any) -> Any:
+            if not has_unknown(getattr(x, "shape", None)):
+                return x
+            shape = [d.values[which] if isinstance(d, Dimension) else d for d in x.shape]
+            return ShapeDtypeStruct(shape, x.dtype, weak_type=getattr(x, "weak_type", False))
+
+        given, named = tree.map(known, (args, kwargs))
+        return tree.flatten(eval_shape(fun, *given, **named))
+
+    (first, structure), (second, other) = chosen(0), chosen(1)
+    alike = structure == other and all(
+        (a.ndim, a.dtype, a.weak_type) == (b.ndim, b.dtype, b.weak_type)
+        for a, b in zip(first, second, strict=True)
+    )
+    if not alike:
+        raise InconclusiveDimensionOperation(
+            f"What {name_of(fun)} gives depends on sizes unknown: {first} and {second}, "
+            f"in the trees {structure} and {other}."
+        )
+    shapes = [
+        tuple(map(scope.extent, zip(a.shape, b.shape, strict=True)))
+        for a, b in zip(first, second, strict=True)
+    ]
+    made = [
+        ShapeDtypeStruct(shape, a.dtype, weak_type=a.weak_type)
+        for shape, a in zip(shapes, first, strict=True)
+    ]
+    return tree.unflatten(structure, made)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ..core.sources import user_line
 # The first prefix that fits says what to do instead.
 _remedies = {
     "jax.experimental.pallas": "Write the computation with jax.numpy and jax.lax under jax.jit.",
+    "jax.experimental.sparse": "Use dense arrays, or indices with jax.ops.segment_sum.",
     "jax.profiler": "Measure with a profiler of Python, or time jitted calls.",
     "jax.export": "Keep the Python function: funcgrad writes no StableHLO.",
     "jax.interpreters.mlir": "Give the primitive an implementation (def_impl): there is no MLIR.",

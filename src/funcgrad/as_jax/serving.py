@@ -11,9 +11,23 @@ from types import ModuleType
 from typing import Any
 
 from ..config import config
+from ..core.array import Array
+from ..core.staging import StagingTracer
+from ..ir.avals import AnyArray
 from ..locks import lock
+from ..transforms.batch import BatchTracer
+from ..transforms.jvp import JVPTracer
 from .finder import Finder, Served, roots
 
+# Libraries for several frameworks ask the module of a value's class whose value it is.
+_homes: dict[type, str] = {
+    AnyArray: "jax",
+    Array: "jaxlib._jax",
+    StagingTracer: "jax._src.interpreters.partial_eval",
+    JVPTracer: "jax._src.interpreters.ad",
+    BatchTracer: "jax._src.interpreters.batching",
+}
+_own = {kind: kind.__module__ for kind in _homes}
 _lock = lock()
 _finder = Finder()
 _depth = 0
@@ -76,9 +90,16 @@ def _install() -> None:
         config.update("num_cpu_devices", count)
     _before = frozenset(sys.modules)
     sys.meta_path.insert(0, _finder)
+    _say(_homes)
+
+
+def _say(homes: dict[type, str]) -> None:
+    for kind, home in homes.items():
+        kind.__module__ = home
 
 
 def _remove() -> None:
+    _say(_own)
     sys.meta_path.remove(_finder)
     held = _dependents()
     for name in list(sys.modules):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import InconclusiveDimensionOperation
 from ..ir import dtypes
 from ..ir.avals import HasAval, ShapedArray, canonical_shape
+from ..ir.dimensions import has_unknown
 
 
 class ShapeDtypeStruct(HasAval):
     """A container for the shape and dtype of an array."""
 
-    __slots__ = ("_sharding", "aval")
+    __slots__ = ("_aval", "_shape", "_sharding")
 
     def __init__(
         self, shape: Any, dtype: Any, *, weak_type: bool = False, sharding: Any = None
@@ -26,8 +28,45 @@ class ShapeDtypeStruct(HasAval):
         if dtype is None:
             raise ValueError("ShapeDtypeStruct: dtype must be specified.")
         canonical = dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
-        self.aval = ShapedArray(canonical_shape(shape), canonical, weak_type)
+        self._shape: Any = tuple(shape) if has_unknown(shape) else canonical_shape(shape)
+        # Of a shape with unknown extents there is no aval: only the dtype of this one is looked at.
+        known = () if has_unknown(self._shape) else self._shape
+        self._aval = ShapedArray(known, canonical, weak_type)
         self._sharding = sharding
+
+    @property
+    def shape(self) -> Any:
+        """The extents; those that depend on unknown sizes are no integers, but `Dimension`s."""
+        return self._shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self._aval.dtype
+
+    @property
+    def weak_type(self) -> bool:
+        """Whether the type gives way to another in an operation with it."""
+        return self._aval.weak_type
+
+    @property
+    def aval(self) -> ShapedArray:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What is traced for it.
+
+        Raises:
+            InconclusiveDimensionOperation: an extent depends on unknown sizes.
+        """
+        if has_unknown(self._shape):
+            raise InconclusiveDimensionOperation(
+                f"{self!r} has extents that depend on sizes unknown. eval_shape takes such shapes; "
+                "what is compiled or run needs integers."
+            )
+        return self._aval
 
     @property
     def sharding(self) -> Any:
@@ -50,13 +89,12 @@ class ShapeDtypeStruct(HasAval):
         return self.shape[0]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ShapeDtypeStruct) and (self.aval, self.sharding) == (
-            other.aval,
-            other.sharding,
+        return isinstance(other, ShapeDtypeStruct) and (
+            (self.shape, self._aval, self.sharding) == (other.shape, other._aval, other.sharding)
         )
 
     def __hash__(self) -> int:
-        return hash(self.aval)
+        return hash((self._shape, self._aval))
 
     def __repr__(self) -> str:
         weak = ", weak_type=True" if self.weak_type else ""

@@ -8,7 +8,7 @@ both and nowhere else are summed, and letters in one and nowhere else are summed
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,6 +144,19 @@ def einsum(
     from .reductions import refuse_out
 
     refuse_out("einsum", out)
+    options = optimize, precision, preferred_element_type
+    return sums_of_products(contraction.dot_general, subscripts, operands, *options)
+
+
+def sums_of_products(
+    dot_general: Callable[..., Any],
+    subscripts: Any,
+    operands: tuple[Any, ...],
+    optimize: Any,
+    precision: Any,
+    preferred_element_type: DTypeLike | None,
+) -> Array:
+    """`einsum` by a product of two arrays that has the arguments of `lax.dot_general`."""
     terms, output, values = _parse(subscripts, operands)
     check_arraylike("einsum", *values)
     arrays = [to_array(x) for x in promote_dtypes(*values)]
@@ -168,7 +181,7 @@ def einsum(
             left, right = pairs[0], pairs[1]
             kept = rest | set("".join(t for t, _ in pairs[2:]))
             wanted = output if is_last and len(pairs) == 2 else ""
-            pairs[:2] = [_contract(left, right, kept, wanted, precision, dtype)]
+            pairs[:2] = [_contract(dot_general, left, right, kept, wanted, precision, dtype)]
         term, x = _reduced(*pairs[0], rest)
         terms.append(term)
         arrays.append(x)
@@ -214,6 +227,7 @@ def _on_diagonal(x: Any, first: int, second: int) -> Any:
 
 
 def _contract(
+    dot_general: Callable[..., Any],
     left: tuple[str, Any],
     right: tuple[str, Any],
     kept: set[str],
@@ -238,5 +252,5 @@ def _contract(
         (tuple(x_term.index(c) for c in summed), tuple(y_term.index(c) for c in summed)),
         (tuple(x_term.index(c) for c in batch), tuple(y_term.index(c) for c in batch)),
     )
-    product = contraction.dot_general(x, y, numbers, precision, dtype)
+    product = dot_general(x, y, numbers, precision, preferred_element_type=dtype)
     return result(x_term, y_term), product

@@ -184,7 +184,10 @@ def sinc(x: Shaped[ArrayLike, "..."], /) -> Array:
     at_zero = comparison.eq(value, constant_like(value, 0))
     safe = where(at_zero, constant_like(value, 1), angle)
     # At 0 the quotient is replaced by its Taylor series, whose derivatives are those of sinc.
-    squared = angle * angle
+    # Elsewhere the series is one of zeros: of large angles it would overflow, and infinity times
+    # the zero cotangent of what is not taken is NaN.
+    near = where(at_zero, angle, constant_like(value, 0))
+    squared = near * near
     series = 1.0 + 0.0 * squared
     for n in (10, 8, 6, 4, 2):
         series = 1.0 - (series * squared) / float(n * (n + 1))

@@ -102,9 +102,15 @@ class SelectN(Primitive):
             return select_n(which, *cases), first
         if together and dim == first and aval_of(which).shape == aval_of(cases[0]).shape:
             return select_n(which, *cases), first
+        if dim is not None and all(aval_of(c).shape == () for c in cases):
+            # Numbers are as many as there are choices, of any shape: programs rely on it.
+            which = to_front(which, dim, axis.size)
+            return select_n(which, *(stretch(c, aval_of(which).shape) for c in cases)), 0
         cases = [to_front(c, d, axis.size) for c, d in zip(cases, case_dims, strict=True)]
         if aval_of(which).shape != () or dim is not None:
-            which = stretch(to_front(which, dim, axis.size), aval_of(cases[0]).shape)
+            which = to_front(which, dim, axis.size)
+            if aval_of(which).ndim == 1:
+                which = stretch(which, aval_of(cases[0]).shape)
         return select_n(which, *cases), 0
 
     def lower(

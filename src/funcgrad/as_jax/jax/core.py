@@ -16,6 +16,7 @@ from ...core.trace import Tracer as Tracer
 from ...core.trace import eval_trace
 from ...ir.avals import ShapedArray as ShapedArray
 from ...ir.avals import aval_of
+from ...ir.dimensions import Dimension, has_unknown
 from ...ir.jaxpr import Jaxpr, Literal, Var
 from .extend import core as extend_core
 
@@ -31,6 +32,16 @@ def eval_jaxpr(
 ) -> list[Any]:
     """The values of a jaxpr's outputs, its eqns applied one by one under the current trace."""
     return evaluate.eval_jaxpr(jaxpr, consts, *args)
+
+
+def is_constant_dim(d: Any) -> bool:
+    """Whether an extent is an integer, and does not depend on sizes unknown."""
+    return not isinstance(d, Dimension)
+
+
+def is_constant_shape(s: Sequence[Any]) -> bool:
+    """Whether all extents of a shape are integers."""
+    return not has_unknown(tuple(s))
 
 
 @contextmanager

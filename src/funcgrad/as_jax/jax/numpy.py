@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import numpy as _fnp
 from ...lax import dot_general
-from ..absent import AbsentError
+from ...numpy.einsum import sums_of_products
 from .lax import dot_general as _dot_general_here
 
 __all__ = ["einsum"]
@@ -16,9 +16,11 @@ def einsum(subscripts: Any, /, *operands: Any, _dot_general: Any = None, **optio
     """`funcgrad.numpy.einsum`.
 
     Args:
-        _dot_general: JAX's hook for another contraction; funcgrad's own is the one there is.
+        _dot_general: JAX's hook for another product of two arrays, as those of quantized layers.
     """
     options.pop("out_sharding", None)  # one device need not be told
-    if _dot_general is not None and _dot_general not in (dot_general, _dot_general_here):
-        raise AbsentError("jax.numpy.einsum(_dot_general=...)", "given")
-    return _fnp.einsum(subscripts, *operands, **options)
+    if _dot_general in (None, dot_general, _dot_general_here):
+        return _fnp.einsum(subscripts, *operands, **options)
+    named = ("optimize", "auto"), ("precision", None), ("preferred_element_type", None)
+    given = [options.get(name, default) for name, default in named]
+    return sums_of_products(_dot_general, subscripts, operands, *given)

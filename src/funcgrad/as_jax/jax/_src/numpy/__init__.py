@@ -1,0 +1,1 @@
+"""Parts of `jax._src.numpy` that libraries reach for."""
