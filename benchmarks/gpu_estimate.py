@@ -79,7 +79,7 @@ class Count(Walk):
     def add(self, moved, launch):
         """One launch."""
         seconds = moved / BYTES
-        if isinstance(launch, CudaLaunch):
+        if isinstance(launch, CudaLaunch) or getattr(launch, "kind", "") == "factor":
             seconds = moved / min(BYTES, launch.blocks * BLOCK)
         if isinstance(launch, MatmulLaunch):
             p = launch.product
@@ -95,7 +95,7 @@ def touched(kernel):
     """The bytes that a kernel can touch of its buffers."""
     launch = kernel.launch
     if not isinstance(launch, CudaLaunch):
-        return sum(b.bytes for b in {*kernel.params})
+        return sum(b.bytes for b in {*kernel.params}) + getattr(launch, "again", 0)
     around = {loop.axis: loop.axis.extent for loop in launch.grid}
     around |= {} if launch.chunk is None else {launch.chunk: launch.chunk.extent}
     places = {}

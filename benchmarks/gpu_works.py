@@ -1,4 +1,4 @@
-"""What is timed on a GPU: elementwise programs, folds, rows, products, attention, training steps.
+"""What is timed on a GPU: elementwise programs, folds, rows, products, factors, training steps.
 
 In: how far sizes are shrunk. Out: `Work`s, with the bytes and operations that each needs at least.
 """
@@ -11,6 +11,7 @@ import bench_updates as updates
 import gpu_steps as steps
 import ml_dtypes
 import numpy as np
+from gpu_matrices import matrices
 
 
 def f32(*shape):
@@ -208,6 +209,7 @@ def works(scale):
         Work("MLP train step", mlp, layers, flops=flops),
         *trained(scale == 1),
         *updated(scale == 1),
+        *matrices(Work, scale == 1),
         Work("empty call", lambda lib: lambda x: x, lambda: [f32(4)]),
         Work("50 kernels", fifty, lambda: [f32(64, 64) if scale == 1 else f32(4, 4)]),
     ]

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from funcgrad.kernels.cuda.factors import SIDE
+
 from .running import both
 
 SHAPES = [(1, 1), (4, 7), (2, 7, 4), (2, 34, 34)]
@@ -34,7 +36,6 @@ each_dtype = pytest.mark.parametrize("dtype", ["complex128", "float32"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_factors(shape, dtype):
     x = drawn(shape, dtype)
-    same(*both("lu", x))
     packed, taus = same_qr(x)
     if shape[-2] >= shape[-1]:
         same(*both("householder_product", packed, taus))
@@ -53,20 +54,62 @@ def same_qr(x):
     return wanted
 
 
+# Beyond what a kernel does by itself: blocks, the last of them filled up, and blocks of blocks.
+BLOCKED = [(2, 70, 70), (100, 100), (90, 70), (2, 70, 90), (33, 100), (70, 1), (2, 600, 550)]
+
+
+@pytest.mark.parametrize("shape", BLOCKED)
+def test_lu(shape):
+    if min(shape[-2:]) > 1:
+        (factor, pivots, order), wanted = both("lu", drawn(shape, "complex128"))
+        same([factor, pivots, order], wanted)
+    if shape[-1] > SIDE:
+        same(*both("lu", drawn(shape, "float64")))
+    if SIDE < shape[-1] < 200:
+        same(*both("lu", drawn(shape, "float32")))
+
+
+def test_lu_of_singular_matrices():
+    for x in (np.zeros((70, 70)), np.ones((70, 70)), np.triu(np.ones((70, 70)), 3)):
+        same(*both("lu", x))
+    # Columns of zeros among others: nothing is exchanged there.
+    x = drawn((3, 90, 90), "float64")
+    x[1] = np.tril(x[1]) / 9 + 2 * np.eye(90)
+    x[..., 40:50] = 0
+    same(*both("lu", x))
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [
+    ((2, 34, 34), "complex128"), ((3, 70, 70), "float32"), ((130, 130), "complex128"),
+    ((1, 129, 129), "float64"), ((1100, 1100), "float64"),
+])  # fmt: skip
+def test_cholesky(shape, dtype):
+    x = drawn(shape, dtype)
+    given = x @ adjoint(x) + shape[-1] * np.eye(shape[-1], dtype=dtype)
+    # The lower triangle alone is read.
+    above = np.where(np.tri(shape[-1], dtype=bool), 0, dtype == "float64")
+    (found,), (wanted,) = both("cholesky", given + above.astype(dtype))
+    same([found], [wanted])
+    assert (np.triu(found, 1) == 0).all()
+
+
 @each_dtype
 @pytest.mark.parametrize("shape", SQUARE)
 def test_squares(shape, dtype):
     x = drawn(shape, dtype)
-    same(*both("cholesky", x @ adjoint(x) + shape[-1] * np.eye(shape[-1], dtype=dtype)))
     same(*both("hessenberg", x))
     if np.dtype(dtype).kind == "f":
         same(*both("cholesky_update", np.triu(x) + 4 * np.eye(shape[-1], dtype=dtype), x[..., 0]))
 
 
 def test_no_cholesky_factor():
-    for x in ([[1.0, 2.0], [2.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]], [[np.nan, 0.0], [0.0, 1.0]]):
-        found, wanted = both("cholesky", np.array([x, np.eye(2)]))
-        np.testing.assert_array_equal(found, wanted)
+    for part in ([[1.0, 2.0], [2.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]], [[np.nan, 0.0], [0.0, 1.0]]):
+        for dtype, n, at in (("complex128", 2, 0), ("float64", 70, 0), ("float64", 70, 68)):
+            x = np.eye(n, dtype=dtype)
+            x[at : at + 2, at : at + 2] = part
+            (found,), _ = both("cholesky", np.array([x, np.eye(n)], dtype))
+            np.testing.assert_array_equal(found[0], np.tril(np.full_like(x, np.nan)))
+            np.testing.assert_array_equal(found[1], np.eye(n))
 
 
 @pytest.mark.parametrize("number", range(32))
@@ -81,6 +124,17 @@ def test_triangular_systems(number):
     same(
         *both("triangular_solve", a, b if params["left_side"] else np.swapaxes(b, -1, -2), **params)
     )
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_large_triangular_systems(number):
+    n = 1100 if number == 5 else 70 + number
+    names = ("left_side", "lower", "transpose_a", "unit_diagonal")
+    params = {name: bool(number >> k & 1) for k, name in enumerate(names)} | {"conjugate_a": False}
+    a = drawn((n, n), "float64") / n + 2 * np.eye(n)
+    a = np.where((np.tri(n, dtype=bool) if params["lower"] else np.tri(n, dtype=bool).T), a, np.nan)
+    b = drawn((n, 3), "float64", 1)
+    same(*both("triangular_solve", a, b if params["left_side"] else b.T.copy(), **params))
 
 
 KINDS = {

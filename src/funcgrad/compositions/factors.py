@@ -1,13 +1,15 @@
-"""Triangular systems, Cholesky, LU and QR factors, by loops over columns and products of blocks.
+"""Triangular systems, Cholesky and LU factors of large matrices, by blocks of columns.
 
 In: matrices [..., n, n] or [..., m, n]. Out: what LAPACK gives. The one idea: a turn of a loop does
-one column of all matrices, or one block of columns, by operations on whole arrays.
+one block of columns of all matrices; a kernel does the few of its own, products the rest. Blocks of
+thousands of columns are done by smaller blocks, so that the whole matrix is gone over seldom.
 
-Source: Golub & Van Loan, Matrix Computations, 4th edition, sections 3.1, 3.4, 4.2, 5.2 and 5.4.
+Source: Golub & Van Loan, Matrix Computations, 4th edition, sections 3.1, 3.4 and 4.2.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +18,68 @@ import numpy as np
 from .. import numpy as fnp
 from ..control.scan import scan
 from ..core.composed import compose
+from ..ir.jaxpr import Eqn
+from ..kernels.cuda.factors import SIDE, is_small
+from ..primitives.decompositions_lu import lu_p
+from ..primitives.factor import cholesky_p
+from ..primitives.factor import triangular_solve as solve_p
 from ..primitives.indexing import dynamic_slice_in_dim, dynamic_update_slice_in_dim
 
-# Blocks of so many columns are done by products.
-BLOCK = 32
+# Columns of a panel of LU that one kernel does: it goes over the others for each of them.
+PANEL = 32
+# Blocks that a level has at most, before blocks are made of blocks.
+MOST_BLOCKS = 16
+
+
+def beyond_a_block(eqn: Eqn) -> bool:
+    """Whether the matrices of an eqn are more than a kernel does by itself."""
+    return not is_small(eqn.primitive.name, eqn)
+
+
+def size_of_blocks(n: int, least: int) -> int:
+    """How many of n columns are a block: a multiple of `least`, few where that saves passes.
+
+    A pass over the whole matrix for each block of `size`, and one over a block for each of `least`
+    columns, are fewest where both are the root of the number of smallest blocks.
+    """
+    count = -(-n // least)
+    if count <= MOST_BLOCKS:
+        return least
+    root = math.sqrt(count)
+    near = range(int(root / 1.5), int(root * 1.5) + 1)
+    turns = min(near, key=lambda t: (-(-count // t) * t, abs(t - root)))
+    return -(-count // turns) * least
+
+
+def padded(n: int, least: int) -> int:
+    """n filled up to whole blocks."""
+    size = size_of_blocks(n, least)
+    return -(-n // size) * size
+
+
+def filled(x: Any, rows: int, columns: int) -> Any:
+    """Matrices with zeros behind their rows and columns."""
+    m, n = x.shape[-2:]
+    wide = [(0, 0)] * (x.ndim - 2) + [(0, rows - m), (0, columns - n)]
+    return fnp.pad(x, wide) if (rows, columns) != (m, n) else x
+
+
+def with_ones(x: Any, n: int) -> Any:
+    """Square matrices filled up to n rows, with ones on what is new of the diagonal."""
+    before = x.shape[-1]
+    if before == n:
+        return x
+    return filled(x, n, n) + fnp.diag(np.arange(n) >= before).astype(x.dtype)
+
+
+def block_of_rows(x: Any, at: Any, count: int) -> Any:
+    """So many rows of matrices."""
+    return dynamic_slice_in_dim(x, at, count, x.ndim - 2)
+
+
+def block_of_columns(x: Any, at: Any, count: int) -> Any:
+    """So many columns of matrices."""
+    return dynamic_slice_in_dim(x, at, count, x.ndim - 1)
 
 
 def swapped(x: Any) -> Any:
@@ -64,30 +124,32 @@ def _inverse_of_small(lower: Any) -> Any:
     return loop(n, turn, fnp.zeros_like(lower))[0]
 
 
-def solve_lower(lower: Any, b: Any) -> Any:
-    """x with lower x = b, where everything above the diagonal is 0 already."""
+def solve_lower(lower: Any, b: Any, unit: bool = False) -> Any:
+    """x with lower x = b, where everything above the diagonal is 0 already.
+
+    Args:
+        unit: take the diagonal for ones.
+    """
     n = lower.shape[-1]
-    blocks = -(-n // BLOCK)
-    size = min(BLOCK, n)
-    missing = blocks * size - n
-    if missing:
-        wide = [(0, 0)] * (lower.ndim - 2)
-        lower = fnp.pad(lower, [*wide, (0, missing), (0, missing)])
-        lower = lower + fnp.diag(fnp.arange(n + missing) >= n).astype(lower.dtype)
-        b = fnp.pad(b, [*wide, (0, missing), (0, 0)])
-    starts = range(0, blocks * size, size)
-    diagonal = fnp.stack([lower[..., s : s + size, s : s + size] for s in starts], -3)
-    inverses = _inverse_of_small(diagonal)
-    found: list[Any] = []
-    for k, s in enumerate(starts):
-        rest = b[..., s : s + size, :]
-        if found:
-            rest = rest - lower[..., s : s + size, :s] @ fnp.concatenate(found, -2)
-        found.append(inverses[..., k, :, :] @ rest)
-    return fnp.concatenate(found, -2)[..., :n, :]
+    if n <= SIDE and lower.dtype.kind == "c":
+        ones = fnp.eye(n, dtype=lower.dtype)
+        return _inverse_of_small(fnp.where(ones == 1, ones, lower) if unit else lower) @ b
+    if n <= SIDE:
+        return solve_p(lower, b, left_side=True, lower=True, unit_diagonal=unit)
+    wide, size = padded(n, SIDE), size_of_blocks(n, SIDE)
+    lower, b = with_ones(lower, wide), filled(b, wide, b.shape[-1])
+
+    def turn(k: Any, found: Any) -> Any:
+        # Rows that are not found yet are 0.
+        rows = block_of_rows(lower, k * size, size)
+        rest = block_of_rows(b, k * size, size) - rows @ found
+        x = solve_lower(block_of_columns(rows, k * size, size), rest, unit)
+        return dynamic_update_slice_in_dim(found, x, k * size, found.ndim - 2), None
+
+    return loop(wide // size, turn, fnp.zeros_like(b))[0][..., :n, :]
 
 
-@compose("triangular_solve")
+@compose("triangular_solve", where=beyond_a_block)
 def triangular_solve(
     a: Any,
     b: Any,
@@ -135,33 +197,37 @@ def _small_cholesky(x: Any) -> Any:
     return loop(n, turn, (x, fnp.zeros_like(x)))[0][1]
 
 
-@compose("cholesky")
+def _cholesky_of_columns(x: Any, at: Any) -> Any:
+    """Columns of the factor from `at` on, of which x [..., m, w] is what is left."""
+    m, w = x.shape[-2:]
+    rows = fnp.arange(m)[:, None]
+    if w <= SIDE:
+        square = block_of_rows(x, at, w)
+        if x.dtype.kind == "c":
+            square = fnp.tril(square)
+            factor = _small_cholesky(square + adjoint(fnp.tril(square, -1)))
+            below = x @ adjoint(_inverse_of_small(factor))
+        else:
+            factor = cholesky_p.bind(square)
+            below = solve_p(factor, x, lower=True, transpose_a=True)
+        own = fnp.take(factor, fnp.clip(rows[:, 0] - at, 0, w - 1), -2)
+        return fnp.where(rows >= at + w, below, fnp.where(rows >= at, own, 0))
+    size = size_of_blocks(w, SIDE)
+
+    def turn(k: Any, found: Any) -> Any:
+        before = adjoint(block_of_rows(found, at + k * size, size))
+        rest = block_of_columns(x, k * size, size) - found @ before
+        done = _cholesky_of_columns(rest, at + k * size)
+        return dynamic_update_slice_in_dim(found, done, k * size, x.ndim - 1), None
+
+    return loop(w // size, turn, fnp.zeros_like(x))[0]
+
+
+@compose("cholesky", where=beyond_a_block)
 def cholesky(x: Any) -> Any:
-    """L with L Lᴴ = x, blocks of columns after each other; NaN where x is not definite."""
+    """L with L Lᴴ = x, of which the lower triangle is read; NaN where x is not definite."""
     n = x.shape[-1]
-    size = min(BLOCK, n)
-    blocks = -(-n // size)
-    missing = blocks * size - n
-    wide = [(0, 0)] * (x.ndim - 2) + [(0, missing), (0, missing)]
-    rest = fnp.pad(fnp.tril(x), wide) if missing else fnp.tril(x)
-    if missing:
-        rest = rest + fnp.diag(fnp.arange(n + missing) >= n).astype(x.dtype)
-    rows = fnp.arange(blocks * size)[:, None]
-
-    def turn(k: Any, state: Any) -> Any:
-        rest, found = state
-        at = k * size
-        panel = dynamic_slice_in_dim(rest, at, size, x.ndim - 1)
-        square = fnp.tril(dynamic_slice_in_dim(panel, at, size, x.ndim - 2))
-        square = square + adjoint(fnp.tril(square, -1))
-        factor = _small_cholesky(square)
-        panel = panel @ adjoint(_inverse_of_small(factor))
-        panel = fnp.where(rows >= at + size, panel, 0)
-        rest = rest - panel @ adjoint(panel)
-        panel = dynamic_update_slice_in_dim(panel, factor, at, x.ndim - 2)
-        return (rest, dynamic_update_slice_in_dim(found, panel, at, x.ndim - 1)), None
-
-    found = loop(blocks, turn, (rest, fnp.zeros_like(rest)))[0][1][..., :n, :n]
+    found = _cholesky_of_columns(with_ones(x, padded(n, SIDE)), 0)[..., :n, :n]
     definite = fnp.all(fnp.real(fnp.diagonal(found, axis1=-2, axis2=-1)) > 0, -1)
     none = fnp.tril(fnp.full_like(x, fnp.nan))
     return fnp.where(definite[..., None, None], found, none)
@@ -188,22 +254,16 @@ def cholesky_update(r: Any, w: Any) -> Any:
 # LU.
 
 
-@compose("lu")
-def lu(x: Any) -> list[Any]:
-    """L and U in one matrix, the exchanges of rows, and the permutation they make."""
+def _small_lu(x: Any) -> list[Any]:
+    """The factors of matrices [..., m, n] with few columns, column after column."""
     m, n = x.shape[-2:]
-    lead, count = x.shape[:-2], min(m, n)
     rows, columns = fnp.arange(m, dtype=np.int32), fnp.arange(n)
-    order = fnp.broadcast_to(rows, (*lead, m))
-    if not count:
-        return [x, fnp.zeros((*lead, 0), np.int32), order]
+    order = fnp.broadcast_to(rows, (*x.shape[:-2], m))
 
     def turn(j: Any, state: Any) -> Any:
         x, order = state
-        size = abs(column(x, j))
-        if x.dtype.kind == "c":
-            now = column(x, j)
-            size = abs(now.real) + abs(now.imag)
+        now = column(x, j)
+        size = abs(now.real) + abs(now.imag)
         pivot = fnp.argmax(fnp.where(rows >= j, size, -1), -1).astype(np.int32)
         # Rows j and pivot change places.
         at = pivot[..., None]
@@ -218,8 +278,84 @@ def lu(x: Any) -> list[Any]:
         kept = fnp.where(rows > j, below, now)[..., None]
         return (dynamic_update_slice_in_dim(x, kept, j, x.ndim - 1), order), pivot
 
-    (x, order), pivots = loop(count, turn, (x, order))
+    (x, order), pivots = loop(min(m, n), turn, (x, order))
     return [x, fnp.moveaxis(pivots, 0, -1), order]
+
+
+def _brought_up(x: Any, at: Any) -> Any:
+    """The rows from `at` on, then zeros."""
+    return block_of_rows(filled(x, 2 * x.shape[-2], x.shape[-1]), at, x.shape[-2])
+
+
+def _brought_down(x: Any, at: Any, before: Any) -> Any:
+    """The rows of `before` up to `at`, then those of x from the first on."""
+    return block_of_rows(fnp.concatenate([before, x], -2), x.shape[-2] - at, x.shape[-2])
+
+
+def _lu_of_panel(x: Any, at: Any) -> list[Any]:
+    """Few columns, whose rows before `at` are done: the factors, the exchanges, and their order.
+
+    Exchanges count from `at`. The rows from `at` on come first, then zeros, which no exchange
+    prefers to the row itself.
+    """
+    m = x.shape[-2]
+    first = _brought_up(x, at)
+    packed, pivots, order = _small_lu(first) if x.dtype.kind == "c" else lu_p.bind(first)
+    rows = fnp.arange(m, dtype=np.int32)
+    order = _brought_down(order[..., None] + at, at, fnp.zeros_like(order)[..., None])[..., 0]
+    packed = fnp.where((rows >= at)[:, None], _brought_down(packed, at, x), x)
+    return [packed, pivots, fnp.where(rows >= at, order, rows)]
+
+
+def _at_rows(x: Any, order: Any) -> Any:
+    """The rows of matrices at places [..., k]."""
+    return fnp.take_along_axis(x, order[..., None], -2, mode="promise_in_bounds")
+
+
+def _lu_of_columns(x: Any, at: Any, count: int) -> list[Any]:
+    """The first columns of x [..., m, w], whose rows before `at` are done, and what is behind."""
+    m, w = x.shape[-2:]
+    if w <= PANEL:
+        return _lu_of_panel(x, at)
+    size = size_of_blocks(count, PANEL)
+    rows, columns = np.arange(m, dtype=np.int32)[:, None], np.arange(w, dtype=np.int32)
+
+    def turn(k: Any, state: Any) -> Any:
+        x, order = state
+        j = (k * size).astype(np.int32)
+        start, stop = at + j, at + j + size
+        panel, pivots, moved = _lu_of_columns(block_of_columns(x, j, size), start, size)
+        order = _at_rows(order[..., None], moved)[..., 0]
+        square = fnp.tril(block_of_rows(panel, start, size), -1)
+        chosen = dynamic_slice_in_dim(moved, start, size, moved.ndim - 1)
+        upper = solve_lower(square, _at_rows(x, chosen), unit=True)
+        below = fnp.where(rows >= stop, panel, 0) @ upper
+        # Rows of the block get what was solved, columns of the panel what it is now.
+        x = _at_rows(x, moved)
+        rest = dynamic_update_slice_in_dim(x - below, upper, start, x.ndim - 2)
+        done = dynamic_update_slice_in_dim(x, panel, j, x.ndim - 1)
+        return (fnp.where(columns >= j + size, rest, done), order), pivots
+
+    order = fnp.broadcast_to(rows[:, 0], (*x.shape[:-2], m))
+    (x, order), pivots = loop(count // size, turn, (x, order))
+    return [x, fnp.moveaxis(pivots, 0, -2).reshape(*x.shape[:-2], count), order]
+
+
+@compose("lu", where=beyond_a_block)
+def lu(x: Any) -> list[Any]:
+    """L and U in one matrix, the exchanges of rows, and the permutation they make."""
+    m, n = x.shape[-2:]
+    count = min(m, n)
+    if not count:
+        rows = fnp.arange(m, dtype=np.int32)
+        order = fnp.broadcast_to(rows, (*x.shape[:-2], m))
+        return [x, fnp.zeros((*x.shape[:-2], 0), np.int32), order]
+    wide = padded(count, PANEL) if n > PANEL else count
+    # Columns of zeros exchange nothing, and rows of zeros come last.
+    whole = filled(x, max(m, wide), max(n, wide))
+    factor, pivots, order = _lu_of_columns(whole, np.int32(0), wide)
+    pivots = pivots + np.arange(wide, dtype=np.int32) // PANEL * PANEL
+    return [factor[..., :m, :n], pivots[..., :count], order[..., :m]]
 
 
 @compose("lu_pivots_to_permutation")

@@ -49,6 +49,7 @@ class ProductLaunch:
         params: the buffers it is given.
         text: its source.
         shared: bytes of shared memory that it asks for, beside the arrays that its text sizes.
+        again: bytes that it moves beside its buffers, each gone over once.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ProductLaunch:
     text: str
     note: str = ""
     shared: int = field(default=0, kw_only=True)
+    again: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from .convolutions import convolution_launches, problem_for
 from .cublaslt import note
 from .cudnn import note as note_of_cudnn
 from .custom import CustomLaunch, custom_launch
+from .factors import factor_launches, is_small
 from .limits import USUAL
 from .long_rows import divide_long_rows
 from .masks import mask_launch
@@ -380,7 +381,12 @@ def _by_hand(
         return _convolution(block, step, name, library, rooms, outermost)
     if what == "attention":
         return _attention(block, step, name, library, target)
-    assert what in ("sort", "top"), what
+    if what not in ("sort", "top"):
+        found, step.scratch = factor_launches(
+            name, step.eqn, step.reads, step.writes, library, target
+        )
+        notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
+        return [CudaKernel.of(launch, library, notes) for launch in found]
     return _sort(block, step, name, library)
 
 
@@ -390,6 +396,8 @@ def _outline(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | N
         known = problem_for(eqn, backwards) is not None
     elif what.name in ("sort", "top_k"):
         known = rows_of(eqn) is not None and not any(backwards)
+    elif is_small(what.name, eqn):
+        known = not any(backwards)
     else:
         known = what.name in ("attention", "attention_gradient") and not any(backwards)
     if not known:
