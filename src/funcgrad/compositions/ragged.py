@@ -18,12 +18,13 @@ from ..control.loops import fori_loop, while_loop
 from ..control.scan import scan
 from ..core.composed import compose
 from ..ir.avals import aval_of
-from ..primitives.contraction import dot_general_p, free_axes, product_dtype, work_dtype
+from ..primitives.contraction import dot_general_p, free_axes
 from ..primitives.indexing import (
     dynamic_index_in_dim,
     dynamic_slice_in_dim,
     dynamic_update_slice_in_dim,
 )
+from ..primitives.product_dtypes import product_dtype, work_dtype
 from ..primitives.ragged_numbers import (
     Mode,
     RaggedDotDimensionNumbers,

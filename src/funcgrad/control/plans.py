@@ -18,18 +18,17 @@ from .. import errors, tree
 from ..config import config, updates
 from ..core.array import Array, to_ndarray
 from ..core.context import context
-from ..core.evaluate import make_runner
 from ..core.primitive import Primitive, wrap
 from ..core.quiet import quiet
 from ..core.sources import current_source
 from ..core.staging import stage
+from ..core.straight import straight
 from ..core.trace import eval_trace
 from ..ir.avals import AnyArray, ShapedArray
 from ..ir.cautions import cautions
-from ..ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, subjaxprs
+from ..ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, subjaxprs
 from ..locks import lock
 from ..passes.simplify import inlined
-from ..primitives.elementwise import BinaryUfunc, UnaryUfunc
 from .jit import jit_p
 
 P = ParamSpec("P")
@@ -44,7 +43,6 @@ _once: Any = object()  # in the place of a plan: the signature was met once
 _never: Any = object()  # the function looks at values, or does more than computing
 _keywords = object()  # in a key: what follows are keyword arguments
 _plain = {int, bool, str, type(None)}
-_of_ufuncs = (UnaryUfunc.impl, BinaryUfunc.impl)
 _leaf = tree.structure(0)
 # What is raised where a function needs the values of its arguments.
 _looks_at_values = (
@@ -171,18 +169,19 @@ def _remember(plans: dict[Any, Any], key: Any, what: Any) -> None:
 
 def make_plan(closed: ClosedJaxpr, out_tree: Any) -> Plan:
     """The steps of a function for one signature, on NumPy arrays."""
-    sole = _sole_step(closed) if out_tree == _leaf else None
-    if sole is not None:
-        return _plan_of_one(sole, closed.out_avals[0])
-    run = make_runner(closed.jaxpr, quick_rule)
+    jaxpr = closed.jaxpr
+    run = _sole_step(closed) or straight(jaxpr, quick_rule)
     consts = [c.numpy() for c in closed.consts]
     # Results that are arguments, by their places.
-    places: dict[Any, int] = {v: i for i, v in enumerate(closed.jaxpr.invars)}
-    given = [places.get(a, -1) for a in closed.jaxpr.outvars]
+    places: dict[Any, int] = {v: i for i, v in enumerate(jaxpr.invars)}
+    given = [places.get(a, -1) for a in jaxpr.outvars]
+    if out_tree == _leaf and given == [-1]:
+        return _plan_of_one(run, consts, closed.out_avals[0])
     ends = list(zip(closed.out_avals, given, strict=True))
 
     def plan(arguments: Sequence[Array]) -> Any:
-        outs = quiet(run, [*consts, *[x.numpy() for x in arguments]])
+        out = quiet(run, *consts, *[x.numpy() for x in arguments])
+        outs = [out] if len(ends) == 1 else out
         results = [
             wrap(y, aval) if i < 0 else arguments[i]
             for y, (aval, i) in zip(outs, ends, strict=True)
@@ -192,53 +191,49 @@ def make_plan(closed: ClosedJaxpr, out_tree: Any) -> Plan:
     return plan
 
 
-def _plan_of_one(step: Callable[..., Any], aval: ShapedArray) -> Plan:
-    """A plan without a sequence of steps, which would take longer than one on a small array."""
-
-    def result(*arrays: Any) -> Array:
-        value = step(*arrays)
-        return Array(value if type(value) is np.ndarray else np.asarray(value), aval)
+def _plan_of_one(
+    run: Callable[..., Any], consts: Sequence[np.ndarray[Any, Any]], aval: ShapedArray
+) -> Plan:
+    """A plan of one result, with as few steps around it as there can be."""
+    ndarray = np.ndarray
 
     def plan(arguments: Sequence[Array]) -> Array:
-        return quiet(result, *[x.numpy() for x in arguments])
+        value = quiet(run, *consts, *[x.numpy() for x in arguments])
+        if type(value) is not ndarray:
+            value = np.asarray(value)
+        value.setflags(write=False)
+        return Array.of(value, aval)
 
     return plan
 
 
 def _sole_step(closed: ClosedJaxpr) -> Callable[..., Any] | None:
-    """What a program of one step does, if its operands are the arguments and numbers beside."""
+    """What a program of one step does, if its operands are the arguments and nothing else."""
     jaxpr = closed.jaxpr
     if closed.consts or len(jaxpr.eqns) != 1:
         return None
-    eqn = jaxpr.eqns[0]
+    (eqn,) = jaxpr.eqns
     if eqn.primitive.multiple_results or jaxpr.outvars != eqn.outvars:
         return None
-    first = next((i for i, a in enumerate(eqn.invars) if type(a) is not Literal), 0)
-    beyond = first + len(jaxpr.invars)
-    if eqn.invars[first:beyond] != jaxpr.invars:
-        return None
-    before, behind = _numbers(eqn.invars[:first]), _numbers(eqn.invars[beyond:])
-    if before is None or behind is None:
-        return None
-    rule = quick_rule(eqn)
-    step = partial(rule, *before, **eqn.params) if before or eqn.params else rule
-    return (lambda *arrays: step(*arrays, *behind)) if behind else step
-
-
-def _numbers(atoms: Sequence[Atom]) -> list[Any] | None:
-    """Literals as NumPy arrays; None if one is a variable."""
-    literals = [a for a in atoms if type(a) is Literal]
-    numbers = [np.asarray(to_ndarray(a.val), a.aval.dtype) for a in literals]
-    return numbers if len(numbers) == len(atoms) else None
+    return quick_rule(eqn) if eqn.invars == jaxpr.invars else None
 
 
 def quick_rule(eqn: Eqn) -> Any:
-    """The rule that evaluates an eqn without jit."""
-    primitive = eqn.primitive
+    """The rule that evaluates an eqn without jit, with its params bound."""
+    primitive: Primitive = eqn.primitive
     rule = primitive.quick or eqn.rule()
-    if not eqn.params and getattr(rule, "__func__", None) in _of_ufuncs:
-        return primitive.ufunc  # the method around it takes as long as few elements do
-    return rule
+    if rule == primitive.impl and _knows_its_rule(type(primitive)):
+        # What hangs on avals takes as long as few elements do.
+        found = primitive.prepared([a.aval for a in eqn.invars], eqn.params)
+        if found is not None:
+            return found
+    return partial(rule, **eqn.params) if eqn.params else rule
+
+
+def _knows_its_rule(kind: type[Primitive]) -> bool:
+    """Whether what a class prepares is the rule it has: none that one of its bases had."""
+    owners = [next(c for c in kind.__mro__ if name in vars(c)) for name in ("prepared", "impl")]
+    return issubclass(*owners)
 
 
 def _plan_of(
@@ -285,7 +280,7 @@ def _with_less_to_do(closed: ClosedJaxpr) -> ClosedJaxpr:
         if not small or any(v is None for v in values):
             left.append(eqn)
             continue
-        found = quiet(partial(quick_rule(eqn), **eqn.params), *values)
+        found = quiet(quick_rule(eqn), *values)
         outs = found if eqn.primitive.multiple_results else [found]
         for var, value, aval in zip(eqn.outvars, outs, [v.aval for v in eqn.outvars], strict=True):
             known[var] = wrap(np.array(value), aval).numpy()

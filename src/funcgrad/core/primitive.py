@@ -208,6 +208,16 @@ class Primitive:
         """Evaluate on NumPy arrays."""
         raise TypeError(f"{self.name} has no impl rule.")
 
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        """A function with the bits of `impl` for operands of these avals, which asks them nothing.
+
+        What a class says holds for those derived from it that leave its `impl` as it is. None where
+        `impl` is as quick; what it gives may be a number of NumPy's.
+        """
+        return None
+
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         """Output and its tangent, by the terms of the operands."""
         out = self.bind(*primals, **params)

@@ -7,7 +7,7 @@ raises. Derivatives are written in these primitives, so each can be differentiat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from ..core.primitive import Example
 from ..core.zeros import UndefinedPrimal, Zero, zero_tangent
 from ..ir import dtypes
-from ..ir.avals import aval_of
+from ..ir.avals import ShapedArray, aval_of
 from ..ir.loops import Expr, apply
 from .elementwise import (
     BinaryUfunc,
@@ -119,6 +119,11 @@ class Div(Binary):
         if kind in "iu":
             return integer_quotient(x, y)
         return complex_quotient(x, y) if kind == "c" else np.divide(x, y)
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        return np.divide if avals[0].dtype.kind == "f" else None
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         x, y = primals

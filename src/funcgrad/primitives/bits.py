@@ -6,12 +6,13 @@ a shift by the width or more, or by a negative count, shifts every bit out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..core.primitive import Example, NotDifferentiable
+from ..ir.avals import ShapedArray
 from ..ir.loops import Expr
 from . import scalars
 from .elementwise import UnaryUfunc
@@ -88,6 +89,11 @@ class Bitwise(Binary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return self.ufunc(arrays[0], arrays[1])
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        return self.ufunc
 
     def examples(self) -> Iterator[Example]:
         yield from super().examples()

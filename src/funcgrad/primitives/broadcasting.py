@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,26 @@ class BroadcastInDim(Movement):
         out = np.empty(shape, x.dtype)
         out[...] = x
         return out
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        (x,) = avals
+        shape, axes = params["shape"], params["broadcast_dimensions"]
+        size = math.prod(shape)
+        if size > _copied or list(axes) != sorted(axes):
+            return None
+        if size == x.size:
+            return methodcaller("reshape", shape)
+        extents, empty, dtype = dict(zip(axes, x.shape, strict=True)), np.empty, x.dtype
+        aligned = tuple(extents.get(i, 1) for i in range(len(shape)))
+
+        def spread(x: Any) -> Any:
+            out = empty(shape, dtype)
+            out[...] = x.reshape(aligned)
+            return out
+
+        return spread
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         from .movement import squeeze, transpose

@@ -8,8 +8,9 @@ integers wrap.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,28 @@ class ConvertElementType(Unary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return cast(arrays[0], params["new_dtype"])
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        (x,), dtype = avals, params["new_dtype"]
+        if x.dtype == dtype or narrow.is_narrow(x.dtype) or narrow.is_narrow(dtype):
+            return None
+        whole = x.dtype.kind in "biu"
+        if x.dtype.isbuiltin == 1 and (whole or (x.dtype.kind == "f" and dtype.kind not in "iu")):
+            return methodcaller("astype", dtype)
+        if x.dtype.kind != "f" or dtype.kind not in "iu" or x.dtype.itemsize < 4 or not x.size:
+            return None
+        low, high = _ends(x.dtype, dtype)
+        least, greatest = np.minimum.reduce, np.maximum.reduce
+
+        def converted(x: Any) -> Any:
+            # Of what is NaN neither holds.
+            if least(x, None) >= low and greatest(x, None) < high:
+                return x.astype(dtype)
+            return saturate(x, dtype)
+
+        return converted
 
     def scalar(self, x: Expr, new_dtype: Any, weak_type: bool) -> Expr:
         return scalars.converted(x, new_dtype)

@@ -7,7 +7,7 @@ which every value equals itself.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,6 +33,11 @@ class Comparison(Binary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return self.ufunc(arrays[0], arrays[1])
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        return self.ufunc
 
     def examples(self) -> Iterator[Example]:
         yield from super().examples()

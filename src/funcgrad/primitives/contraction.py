@@ -8,10 +8,9 @@ product after moving and joining axes, and so are both of its derivatives.
 from __future__ import annotations
 
 import enum
-import functools
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from ..ir.loops import Contract, Lowered, Operand
 from .chained_products import reordered
 from .kinds import draw, integers, reals
 from .narrow_products import widened
-from .reduction import accumulator
+from .product_dtypes import product_dtype, work_dtype
 
 Axes = tuple[int, ...]
 DimensionNumbers = tuple[tuple[Axes, Axes], tuple[Axes, Axes]]
@@ -158,6 +157,17 @@ class DotGeneral(Primitive):
         out = contract(lhs.astype(work, copy=False), rhs.astype(work, copy=False), numbers)
         return out.astype(dtype, copy=False)
 
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        lhs, rhs = avals
+        numbers = params["dimension_numbers"]
+        dtype = product_dtype("dot_general", lhs, rhs, params["preferred_element_type"])
+        work = work_dtype(dtype, lhs.dtype, rhs.dtype)
+        if not lhs.dtype == rhs.dtype == dtype == work:
+            return None
+        return np.matmul if is_plain(lhs.ndim, rhs.ndim, numbers) else None
+
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         lhs, rhs = args
         if isinstance(lhs, UndefinedPrimal):
@@ -271,67 +281,20 @@ def output_shape(
     return (*[lhs[a] for a in lb], *left, *right)
 
 
-def product_dtype(name: str, lhs: ShapedArray, rhs: ShapedArray, preferred: Any) -> Any:
-    """Dtype of a sum of products: the wider of the two, or the preferred one.
-
-    Raises:
-        TypeError: neither dtype is the wider one, or the preferred one is narrower than an
-            integer or complex result.
-    """
-    ranks = _width(lhs.dtype), _width(rhs.dtype)
-    if lhs.dtype != rhs.dtype and (None in ranks or ranks[0] == ranks[1]):
-        raise TypeError(
-            f"{name} got dtypes that do not combine: {lhs.long()} and {rhs.long()}.\n"
-            f"  {user_line()}\n  Convert one of them with astype."
-        )
-    if ranks[0] is None:
-        raise TypeError(
-            f"{name} does not accept dtype {dtypes.short_name(lhs.dtype)}: it takes numbers and "
-            f"booleans.\n  {user_line()}"
-        )
-    wider = lhs.dtype if ranks[1] is None or ranks[0] >= ranks[1] else rhs.dtype
-    if preferred is None or preferred == wider:
-        return wider
-    real = dtypes.issubdtype(wider, np.floating)
-    if not real and preferred.itemsize < wider.itemsize:
-        raise TypeError(
-            f"{name}: preferred_element_type {preferred.name} must not be narrower than the "
-            f"result dtype {wider.name} of {lhs.long()} and {rhs.long()}.\n  {user_line()}\n"
-            "  Ask for a wider dtype, and convert the result with astype."
-        )
-    return preferred
-
-
-@functools.cache
-def _width(dtype: np.dtype[Any]) -> tuple[Any, ...] | None:
-    """What orders dtypes by width: complex, then exponent, then mantissa, then bits, then sign."""
-    kind = dtypes.kind_of(dtype)
-    if kind in "biu":
-        bits = dtypes.itemsize_bits(dtype) if kind != "b" else 0
-        return (False, -1, -1, bits, kind != "u")
-    if not dtypes.issubdtype(dtype, np.inexact):
-        return None
-    info = dtypes.finfo(dtypes.to_floating_dtype(dtype))
-    return (dtype.kind == "c", int(info.maxexp), int(info.nmant), int(info.bits), True)
-
-
-@functools.cache
-def work_dtype(out: np.dtype[Any], *operands: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype products are formed and added in."""
-    if out.kind in "biu":
-        return out
-    inexact = [accumulator(d) for d in (out, *operands) if d.kind not in "biu"]
-    return np.result_type(*inexact)
-
-
 # Evaluation and rules.
+
+
+def is_plain(left: int, right: int, numbers: DimensionNumbers) -> bool:
+    """Whether a contraction of operands of these ranks is a product as NumPy has it."""
+    (lc, rc), (lb, _) = numbers
+    return left < 3 and right < 3 and lc == (left - 1,) and rc == (0,) and not lb
 
 
 def contract(lhs: Any, rhs: Any, numbers: DimensionNumbers) -> Any:
     """The contraction of NumPy arrays of one dtype, as one (batched) matrix product."""
-    (lc, rc), (lb, rb) = numbers
-    if lhs.ndim < 3 and rhs.ndim < 3 and lc == (lhs.ndim - 1,) and rc == (0,) and not lb:
+    if is_plain(lhs.ndim, rhs.ndim, numbers):
         return np.matmul(lhs, rhs)
+    (lc, rc), (lb, rb) = numbers
     shape = output_shape(lhs.shape, rhs.shape, numbers)
     left, right = free_axes(lhs.ndim, lc, lb), free_axes(rhs.ndim, rc, rb)
     batch = tuple(lhs.shape[a] for a in lb)

@@ -20,12 +20,13 @@ from ..core.zeros import UndefinedPrimal, Zero
 from ..ir import dtypes
 from ..ir.avals import ShapedArray, aval_of
 from ..ir.loops import Library, Lowered, Operand
-from .contraction import canonicalize_precision, work_dtype
+from .contraction import canonicalize_precision
 from .conv_batching import batch_conv, merge_axis, split_axis
 from .conv_checks import check_groups, check_ranks, conv_dtype
 from .im2col import correlate
 from .kinds import draw, integers, reals
 from .lowered_windows import convolved
+from .product_dtypes import work_dtype
 from .windowing import (
     ConvDimensionNumbers,
     Pads,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -117,6 +117,11 @@ class UnaryUfunc(Unary):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return self.ufunc(arrays[0])
 
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        return self.ufunc
+
 
 class BinaryUfunc(Binary):
     """An elementwise function of two operands that NumPy has under `ufunc`."""
@@ -125,6 +130,11 @@ class BinaryUfunc(Binary):
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
         return self.ufunc(arrays[0], arrays[1])
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        return self.ufunc
 
     def examples(self) -> Iterator[Example]:
         yield from super().examples()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import builtins
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,31 +158,32 @@ def find_windows(
     return Windows((*moving, *rest), part, tuple(rows), extents, valid, axes)
 
 
-def rows_along(
+def rows_within(indices: np.ndarray[Any, Any], extent: int, mode: GatherScatterMode) -> Any:
+    """Places along an axis, if all are in bounds or are brought there; else None."""
+    rows, last = as_int64(indices)[..., 0], extent - 1
+    if mode is GatherScatterMode.CLIP:
+        return np.minimum(np.maximum(rows, 0), last)
+    return rows if ((rows >= 0) & (rows <= last)).all() else None
+
+
+def goes_along(
     axis: int,
     shape: tuple[int, ...],
-    indices: np.ndarray[Any, Any],
+    places: tuple[int, ...],
     numbers: GatherDimensionNumbers,
     sizes: Sequence[int],
-    mode: GatherScatterMode,
-) -> Any:
-    """Places along an axis, where the windows are what lies across it there; else None.
+) -> bool:
+    """Whether the windows at indices of shape `places` are what lies across an axis.
 
-    So it is where one component moves over one axis, whose place in the result the batch axes have,
-    and all is in bounds, or is brought there.
+    So it is where one component moves over one axis, whose place in the result the batch axes have.
     """
-    rank, batch = len(shape), indices.ndim - 1
+    rank, batch = len(shape), len(places) - 1
     moved = (*shape[:axis], 1, *shape[axis + 1 :])
     offsets = (*range(axis), *range(axis + batch, rank - 1 + batch))
     plain = numbers.start_index_map == (axis,) == numbers.collapsed_slice_dims
     if not plain or numbers.operand_batching_dims or tuple(sizes) != moved:
-        return None
-    if tuple(numbers.offset_dims) != offsets or 0 in shape or not indices.size:
-        return None
-    rows, last = as_int64(indices)[..., 0], shape[axis] - 1
-    if mode is GatherScatterMode.CLIP:
-        return np.minimum(np.maximum(rows, 0), last)
-    return rows if ((rows >= 0) & (rows <= last)).all() else None
+        return False
+    return tuple(numbers.offset_dims) == offsets and 0 not in shape and 0 not in places
 
 
 def as_int64(indices: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -246,7 +247,8 @@ class Gather(Primitive):
         numbers: GatherDimensionNumbers = params["dimension_numbers"]
         sizes: tuple[int, ...] = params["slice_sizes"]
         axis = numbers.start_index_map[0] if numbers.start_index_map else 0
-        rows = rows_along(axis, operand.shape, indices, numbers, sizes, params["mode"])
+        along = goes_along(axis, operand.shape, indices.shape, numbers, sizes)
+        rows = rows_within(indices, operand.shape[axis], params["mode"]) if along else None
         if rows is not None:
             return operand.take(rows, axis=axis)
         windows = find_windows(operand.shape, indices, numbers, sizes)
@@ -264,6 +266,27 @@ class Gather(Primitive):
         if params["mode"] in (GatherScatterMode.FILL_OR_DROP, GatherScatterMode.ONE_HOT):
             out[~windows.valid] = params["fill_value"]
         return out.transpose(window_order(windows, numbers.offset_dims, out.ndim))
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        operand, indices = avals
+        numbers: GatherDimensionNumbers = params["dimension_numbers"]
+        axis = numbers.start_index_map[0] if numbers.start_index_map else 0
+        plain = goes_along(axis, operand.shape, indices.shape, numbers, params["slice_sizes"])
+        if not plain or indices.dtype.itemsize > 4 or indices.ndim < 2:
+            return None
+        if params["mode"] is GatherScatterMode.CLIP:
+            return None
+        last, least, greatest = operand.shape[axis] - 1, np.minimum.reduce, np.maximum.reduce
+
+        def taken(operand: Any, indices: Any) -> Any:
+            rows = indices[..., 0]
+            if least(rows, None) >= 0 and greatest(rows, None) <= last:
+                return operand.take(rows, axis)
+            return self.impl(operand, indices, **params)
+
+        return taken
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         fill = None if params["fill_value"] is None else 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,11 @@ class Reshape(Movement):
         if params["dimensions"] is not None:
             x = x.transpose(params["dimensions"])
         return x.reshape(params["new_sizes"])
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        return methodcaller("reshape", params["new_sizes"]) if not params["dimensions"] else None
 
     def transpose(self, ct: Any, *args: Any, **params: Any) -> list[Any]:
         (x,) = args

@@ -24,11 +24,10 @@ from .contraction import (
     bump,
     canonicalize_precision,
     free_axes,
-    product_dtype,
     transpose_operand,
-    work_dtype,
 )
 from .kinds import draw, integers, reals
+from .product_dtypes import product_dtype, work_dtype
 from .ragged_numbers import (
     Mode,
     RaggedDotDimensionNumbers,

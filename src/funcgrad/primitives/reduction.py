@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,6 +88,20 @@ class Fold(Reduction):
         work = accumulator(x.dtype)
         out = self.ufunc.reduce(x, axis=axes, dtype=work, initial=self._start(work))
         return np.asarray(out) if work is x.dtype else np.asarray(out).astype(x.dtype, copy=False)
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        (x,) = avals
+        work = accumulator(x.dtype)
+        if work != x.dtype:
+            return None
+        fold, axes, start = self.ufunc.reduce, params["axes"], self._start(work)
+
+        def folded(x: Any) -> Any:
+            return fold(x, axes, work, None, False, start)
+
+        return folded
 
     def _start(self, work: np.dtype[Any]) -> Any:
         """The identity as a number of a dtype."""
@@ -194,6 +209,14 @@ class Extremum(Fold):
             start = np.asarray(type(self).identity(dtype)).astype(work)[()]
             out = self.ufunc.reduce(x, axis=axes, initial=start)
         return np.asarray(out) if work is dtype else np.asarray(out).astype(dtype)
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        (x,) = avals
+        if accumulator(x.dtype) != x.dtype or not x.size:
+            return None
+        return partial(self.ufunc.reduce, axis=params["axes"])
 
     def jvp_term(self, i: int, t: Any, out: Any, x: Any, **params: Any) -> Any:
         from .arithmetic import div, mul

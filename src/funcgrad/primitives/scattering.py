@@ -25,7 +25,8 @@ from .gathering import (
     GatherScatterMode,
     check_numbers,
     find_windows,
-    rows_along,
+    goes_along,
+    rows_within,
     shifted,
     window_order,
 )
@@ -96,7 +97,8 @@ class Scatter(Primitive):
             return out
         numbers: ScatterDimensionNumbers = params["dimension_numbers"]
         sizes = window_sizes(out.ndim, updates.shape, numbers)
-        rows = rows_along(0, out.shape, indices, gather_numbers(numbers), sizes, params["mode"])
+        along = goes_along(0, out.shape, indices.shape, gather_numbers(numbers), sizes)
+        rows = rows_within(indices, out.shape[0], params["mode"]) if along else None
         if rows is not None:
             self.combine(out, [rows.ravel()], updates.reshape(-1, *out.shape[1:]), **params)
             return out

@@ -6,7 +6,7 @@ them. The one idea: select_n is linear in its cases, so derivatives and batching
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,21 @@ class SelectN(Primitive):
         for i, case in enumerate(cases[1:], 1):
             np.copyto(out, case, where=which if which.dtype.kind == "b" else which >= i)
         return out
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        which = avals[0]
+        if len(avals) != 3 or not which.shape or which.dtype.kind != "b":
+            return None
+        copyto = np.copyto
+
+        def chosen(which: Any, no: Any, yes: Any) -> Any:
+            out = no.copy()
+            copyto(out, yes, where=which)
+            return out
+
+        return chosen
 
     def forwards(self, eqn: Eqn) -> Atom | None:
         """The case that a literal chooses."""

@@ -88,6 +88,8 @@ class Sort(Primitive):
             if not np.signbit(x[x == 0]).any():
                 return [np.sort(x, axis=axis)]
         order = order_of(arrays[:count], axis)
+        if order.ndim == 1:
+            return [x[order] for x in arrays]
         return [np.take_along_axis(x, order, axis) for x in arrays]
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:

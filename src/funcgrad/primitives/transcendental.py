@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core.primitive import Example
+from ..ir.avals import ShapedArray
 from ..ir.loops import Expr, apply
 from .arithmetic import add, div, mul, neg, rsqrt, square, sub
 from .elementwise import UnaryUfunc, bind_accurate, constant_like
@@ -162,6 +163,11 @@ class Log1p(Accurate):
     def impl(self, *arrays: Any, **params: Any) -> Any:
         (x,) = arrays
         return complex_log1p(x) if x.dtype.kind == "c" else np.log1p(x)
+
+    def prepared(
+        self, avals: Sequence[ShapedArray], params: dict[str, Any]
+    ) -> Callable[..., Any] | None:
+        return None if avals[0].dtype.kind == "c" else np.log1p
 
     def jvp_term(self, i: int, t: Any, out: Any, *primals: Any, **params: Any) -> Any:
         (x,) = primals
