@@ -1,8 +1,8 @@
-"""Writes src/funcgrad/as_jax/names.txt: which modules and names the JAX installed here has.
+"""Writes src/funcgrad/as_jax/names-VERSION.txt: which names the JAX installed here has.
 
     .venv/bin/python docs/make_jax_names.py
 
-Run it with the version named in `funcgrad.as_jax.names`; tests/as_jax holds the two together.
+Run it with the versions named in `funcgrad.as_jax.names`; tests/as_jax holds the two together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-PAGE = Path(__file__).parents[1] / "src" / "funcgrad" / "as_jax" / "names.txt"
+TABLES = Path(__file__).parents[1] / "src" / "funcgrad" / "as_jax"
 # Public by their spelling, and yet tools, or ways into XLA and MLIR.
 INTERNAL = (
     "jax.cloud_tpu_init",
@@ -115,6 +115,11 @@ def of_jaxlib() -> list[str]:
     return sorted({*kept, "mlir", "xla_extension"})
 
 
+def table() -> Path:
+    """The file for the JAX installed here."""
+    return TABLES / f"names-{package('jax').__version__}.txt"
+
+
 def page() -> str:
     """The text of the table."""
     public, internal = modules()
@@ -144,4 +149,4 @@ def wrapped(entry: str) -> str:
 if __name__ == "__main__":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        PAGE.write_text(page(), encoding="utf-8")
+        table().write_text(page(), encoding="utf-8")

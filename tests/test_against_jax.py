@@ -9,9 +9,18 @@ import pytest
 
 import funcgrad as fg
 
-from .jax_calls import FAILING, JAXPRS, calls
+from .jax_calls import FAILING, JAXPRS, SINCE_0_12, UNTIL_0_12, calls
 
 jax = pytest.importorskip("jax", reason="a differential test needs the peer: funcgrad[bench]")
+
+
+OTHERWISE = UNTIL_0_12 if jax.__version_info__ >= (0, 12) else SINCE_0_12
+
+
+@pytest.fixture(autouse=True)
+def skip_what_this_version_has_otherwise(text):
+    if text in OTHERWISE:
+        pytest.skip(f"JAX {jax.__version__} has it otherwise")
 
 
 def names(package, np_):

@@ -62,8 +62,11 @@ from .core.devices import process_count as process_count
 from .core.devices import process_index as process_index
 from .core.devices import process_indices as process_indices
 from .core.meshes import P as P
+from .core.meshes import get_abstract_mesh as get_abstract_mesh
+from .core.meshes import get_mesh as get_mesh
 from .core.meshes import make_mesh as make_mesh
 from .core.meshes import set_mesh as set_mesh
+from .core.meshes import use_abstract_mesh as use_abstract_mesh
 from .core.shapes import ShapeDtypeStruct as ShapeDtypeStruct
 from .core.shardings import NamedSharding as NamedSharding
 from .core.shardings import Shard as Shard

@@ -140,7 +140,7 @@ s.solve(a, u)
 s.solve(a, v, assume_a='positive')
 s.qr(a, mode='whole')
 s.schur(a, output='integer')
-s.eigh(a, p)
+s.eigh(a, eigvals=(0, 1))
 s.eigh_tridiagonal(v, u, select='v')
 s.polar(v)
 s.polar(a, side='up')
@@ -167,6 +167,26 @@ s.rsf2csf(a, t)
 @pytest.mark.parametrize("call", SMOOTH + VALUES)
 def test_as_in_jax(call):
     check_against_jax(call)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+@pytest.mark.parametrize(("first", "second"), [("p", "a"), ("h", "z")])
+def test_eigenvalues_of_pairs(first, second, kind):
+    """Of one matrix and of two with the definite b: the problem solved, the vectors normalized."""
+    b, other = RAW[first], RAW[second]
+    one = other + other.conj().T
+    with fg.enable_x64():
+        for a in (one, np.stack([one, b])):
+            w, v = map(np.asarray, ours.eigh(a, b, type=kind))
+            left = {1: a @ v, 2: a @ b @ v, 3: b @ a @ v}[kind]
+            right = (b @ v if kind == 1 else v) * w[..., None, :]
+            np.testing.assert_allclose(left, right, rtol=1e-8, atol=1e-8)
+            norm = v.conj().swapaxes(-1, -2) @ (np.linalg.inv(b) if kind == 3 else b) @ v
+            np.testing.assert_allclose(norm, np.broadcast_to(np.eye(len(b)), norm.shape), atol=1e-9)
+            assert (np.diff(w) >= 0).all()
+            alone = np.asarray(ours.eigh(a, b, type=kind, eigvals_only=True))
+            np.testing.assert_allclose(alone, w, rtol=1e-9)
+        assert np.isnan(np.asarray(ours.eigh(one, -b, type=kind)[0])).all()
 
 
 @pytest.mark.parametrize("call", SMOOTH)

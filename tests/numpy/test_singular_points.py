@@ -130,8 +130,9 @@ FORWARD: dict[str, Any] = {
     "s.special.xlog1py(x, -1.0)@0.0": nan,
 }
 
-# The halves that two equal infinities have in common; in JAX 2 at inf and NaN at -inf.
-NOT_AS_IN_JAX = "n.logaddexp(x, x)"
+# The halves that two equal infinities have in common; in JAX 2 at inf and NaN at -inf. The slopes
+# at the corner of hypot, between which JAX chose the middle until 0.12, and NaN since.
+NOT_AS_IN_JAX = ("n.logaddexp(x, x)", "n.hypot(x, 0.0)")
 
 
 def both_modes(transforms: Any, n: Any, s: Any, code: str, point: Any) -> tuple[Any, Any]:
@@ -161,7 +162,7 @@ def test_derivatives(code: str, point: Any, want: Any) -> None:
 def test_derivatives_are_those_of_jax() -> None:
     jax = pytest.importorskip("jax")
     for code, point, want in ROWS:
-        if code != NOT_AS_IN_JAX:
+        if code not in NOT_AS_IN_JAX:
             name = f"{code}@{point}"
             back, forth = both_modes(jax, jax.numpy, jax.scipy, code, point)
             np.testing.assert_allclose(back, want, rtol=1e-5, err_msg=name)

@@ -1,12 +1,17 @@
-"""Which modules and names JAX has: the table in `names.txt`, and the version it was taken from."""
+"""Which modules and names JAX has: a table for each version, and which version is served.
+
+It is the newest that can be installed for the Python that runs, for that is what libraries
+installed beside it were written for.
+"""
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-version = "0.10.2"
+version = "0.12.0.1" if sys.version_info >= (3, 12) else "0.10.2"
 
 
 class Names(NamedTuple):
@@ -32,7 +37,8 @@ def names() -> Names:
     Each entry starts a line, `module: names`, and goes on in lines that are indented.
     `package.*: names` lists internal modules of a package.
     """
-    text = resources.files(__package__ or "").joinpath("names.txt").read_text(encoding="utf-8")
+    file = resources.files(__package__ or "").joinpath(f"names-{version}.txt")
+    text = file.read_text(encoding="utf-8")
     entries = text.replace("\n  ", " ").splitlines()
     public: dict[str, frozenset[str]] = {}
     internal: set[str] = set()

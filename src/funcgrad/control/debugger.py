@@ -41,12 +41,22 @@ def user_frames(limit: int | None) -> list[Frame]:
     while frame is not None and (limit is None or len(found) < limit):
         code = frame.f_code
         if not is_internal(code):
-            variables = {k: v for k, v in frame.f_locals.items() if frame.f_back is not None}
+            inner = frame.f_back is not None and frame.f_locals is not frame.f_globals
+            variables = {k: v for k, v in frame.f_locals.items() if inner and _ends(v)}
             found.append(
                 Frame(code.co_filename, frame.f_lineno, code.co_name, variables, frame.f_globals)
             )
         frame = frame.f_back
     return found
+
+
+def _ends(variable: Any) -> bool:
+    """Whether a variable is a tree, and does not hold itself."""
+    try:
+        tree.leaves(variable)
+    except RecursionError:
+        return False
+    return True
 
 
 class Prompt(cmd.Cmd):

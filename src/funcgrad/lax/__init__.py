@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from ..control.solves import custom_linear_solve as custom_linear_solve
     from ..control.solves import custom_root as custom_root
     from ..ir.dtypes import dtype as dtype
+    from ..numpy.formulas import log2 as log2
+    from ..numpy.formulas import one_minus_square as one_minus_square
+    from ..numpy.formulas import polynomial as polynomial
     from ..primitives.arithmetic import abs as abs
     from ..primitives.arithmetic import abs_p as abs_p
     from ..primitives.arithmetic import add as add

@@ -43,6 +43,9 @@ families = {
     "ir.dtypes": """
         dtype
     """,
+    "numpy.formulas": """
+        log2 one_minus_square polynomial
+    """,
     "primitives.arithmetic": """
         abs abs_p add add_p cbrt cbrt_p div div_p max max_p min min_p mul mul_p neg neg_p rem rem_p
         rsqrt rsqrt_p sqrt sqrt_p square square_p sub sub_p

@@ -21,7 +21,7 @@ from ..primitives.matrices import diagonal_of, identity_like, lower_part, taken
 from ..primitives.rounding import stop_gradient
 from ..primitives.sorting import sort_key_val
 from ..typing import Array, ArrayLike
-from . import arithmetic, diagonals, elementary, reductions, selection
+from . import arithmetic, diagonals, elementary, extremes, reductions, selection
 from .decompositions import inexact
 from .promotion import dtype_of
 from .solvers import solve
@@ -78,7 +78,7 @@ def _nudge(x: Any) -> Any:
     """What to add to x so that pivots that are zero are as large as rounding of the others."""
     factor, _, order = lu(x)
     pivots = diagonal_of(factor)
-    largest = reductions.max(abs(pivots), -1, keepdims=True)
+    largest = extremes.max(abs(pivots), -1, keepdims=True)
     size = selection.where(largest == 0, 1, largest) * dtypes.finfo(x.dtype).eps
     moved = selection.where(pivots == 0, size, 0).astype(x.dtype)
     lower = lower_part(factor, -1) + identity_like(factor)

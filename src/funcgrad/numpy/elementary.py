@@ -6,7 +6,7 @@ In: arrays and numbers, taken to a float or complex dtype. Out: arrays of that d
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,26 +52,26 @@ def log1p(x: Shaped[ArrayLike, "..."], /) -> Array:
     return ops.log1p(*promote_args_inexact("log1p", x))
 
 
-def _log_base(name: str, x: ArrayLike, base: float) -> Array:
-    value = strong(*promote_args_inexact(name, x))
-    if dtype_of(value).kind == "c":
+def log_base(logarithm: Any, base: float) -> Array:
+    """The logarithm to another base, from the natural one."""
+    if dtype_of(logarithm).kind == "c":
         # A quotient of complex numbers would make NaN of infinite parts.
-        logarithm = to_array(ops.log(value))
+        logarithm = to_array(logarithm)
         bottom = math.log(base)
         return complexes.complex(logarithm.real / bottom, logarithm.imag / bottom)
-    return arithmetic.div(ops.log(value), ops.log(constant_like(value, base)))
+    return arithmetic.div(logarithm, ops.log(constant_like(logarithm, base)))
 
 
 @planned
 def log2(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The logarithm to base 2."""
-    return _log_base("log2", x, 2.0)
+    return log_base(ops.log(*promote_args_inexact("log2", x)), 2.0)
 
 
 @planned
 def log10(x: Shaped[ArrayLike, "..."], /) -> Array:
     """The logarithm to base 10."""
-    return _log_base("log10", x, 10.0)
+    return log_base(ops.log(strong(*promote_args_inexact("log10", x))), 10.0)
 
 
 @planned

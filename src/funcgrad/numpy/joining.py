@@ -93,7 +93,7 @@ def stack(
         ValueError: there are none, or shapes differ.
     """
     if out is not None:
-        raise ValueError("stack does not take out: arrays are immutable.")
+        raise NotImplementedError("stack does not take out: arrays are immutable.")
     values = _operands("stack", arrays, dtype)
     shapes = {x.shape for x in values}
     if len(shapes) > 1:

@@ -275,9 +275,7 @@ def allclose(
 
 
 @planned
-def array_equal(
-    a1: Shaped[ArrayLike, "..."], a2: Shaped[ArrayLike, "..."], equal_nan: bool = False
-) -> Array:
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Array:
     """Whether shapes and all elements are equal."""
     from .creation import array, asarray
     from .reductions import all as all_of

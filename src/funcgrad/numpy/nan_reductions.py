@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..control.plans import planned
 from ..primitives.reduction import highest, lowest
 from ..typing import Array, ArrayLike, Axis, DTypeLike
-from . import reductions
+from . import extremes, reductions
 from .creation import array
 from .cumulation import cumprod, cumsum
 from .logic import isnan
@@ -86,7 +86,7 @@ def nanmax(
     where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """The greatest element over axes that is not NaN; NaN where all are."""
-    return _nan_extremum("nanmax", reductions.max, lowest, a, axis, out, keepdims, initial, where)
+    return _nan_extremum("nanmax", extremes.max, lowest, a, axis, out, keepdims, initial, where)
 
 
 @planned
@@ -99,7 +99,7 @@ def nanmin(
     where: Shaped[ArrayLike, "*#shape"] | None = None,
 ) -> Array:
     """The least element over axes that is not NaN; NaN where all are."""
-    return _nan_extremum("nanmin", reductions.min, highest, a, axis, out, keepdims, initial, where)
+    return _nan_extremum("nanmin", extremes.min, highest, a, axis, out, keepdims, initial, where)
 
 
 @planned
@@ -110,7 +110,7 @@ def nanargmax(
     keepdims: bool | None = None,
 ) -> Array:
     """Index of the greatest element that is not NaN; -1 where all are."""
-    return _nan_index("nanargmax", reductions.argmax, float("-inf"), a, axis, out, keepdims)
+    return _nan_index("nanargmax", extremes.argmax, float("-inf"), a, axis, out, keepdims)
 
 
 @planned
@@ -121,7 +121,7 @@ def nanargmin(
     keepdims: bool | None = None,
 ) -> Array:
     """Index of the least element that is not NaN; -1 where all are."""
-    return _nan_index("nanargmin", reductions.argmin, float("inf"), a, axis, out, keepdims)
+    return _nan_index("nanargmin", extremes.argmin, float("inf"), a, axis, out, keepdims)
 
 
 def _nan_index(

@@ -14,7 +14,7 @@ from ..ir import dtypes
 from ..ir.avals import canonical_axis
 from ..primitives import reduction
 from ..typing import Array, ArrayLike
-from . import manipulation, reductions
+from . import extremes, manipulation, reductions
 from .arithmetic import sqrt
 from .decompositions import svd
 from .promotion import check_arraylike, dtype_of, promote_dtypes_inexact, to_array
@@ -74,9 +74,9 @@ def _vector(x: Any, ord: Order, axes: tuple[int, ...], keepdims: bool) -> Any:
     if isinstance(ord, str):
         raise ValueError(f"Invalid order {ord!r} for vector norm. Give a number.")
     if ord == math.inf:
-        return reductions.max(abs(x), axes, keepdims=keepdims, initial=0)
+        return extremes.max(abs(x), axes, keepdims=keepdims, initial=0)
     if ord == -math.inf:
-        return reductions.min(abs(x), axes, keepdims=keepdims)
+        return extremes.min(abs(x), axes, keepdims=keepdims)
     if ord == 0:
         real = dtypes.to_floating_dtype(dtype_of(x))
         return reductions.sum(x != 0, axes, dtype=real, keepdims=keepdims)
@@ -106,9 +106,9 @@ def _matrix(x: Any, ord: Order, axes: tuple[int, ...], keepdims: bool) -> Any:
         )
     sums = reductions.sum(abs(x), inner, keepdims=True)
     if ord in (1, math.inf):
-        result = reductions.max(sums, outer, keepdims=True, initial=0)
+        result = extremes.max(sums, outer, keepdims=True, initial=0)
     else:
-        result = reductions.min(sums, outer, keepdims=True)
+        result = extremes.min(sums, outer, keepdims=True)
     return result if keepdims else manipulation.squeeze(result, axes)
 
 
@@ -116,9 +116,9 @@ def _of_singular_values(x: Any, ord: Order, axes: tuple[int, ...], keepdims: boo
     """Of equal extreme singular values, each has its share of the derivative, as in `max`."""
     s = svd(manipulation.moveaxis(x, axes, (-2, -1)), compute_uv=False)
     if ord == 2:
-        result = reductions.max(s, -1, initial=0)
+        result = extremes.max(s, -1, initial=0)
     elif ord == -2:
-        result = reductions.min(s, -1)
+        result = extremes.min(s, -1)
     else:
         result = reductions.sum(s, -1)
     return manipulation.expand_dims(result, axes) if keepdims else result

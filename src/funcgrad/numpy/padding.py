@@ -218,11 +218,11 @@ def _pad_ramp(x: Any, widths: Widths, values: Any) -> Any:
 
 
 def _pad_statistic(x: Any, widths: Widths, mode: str, lengths: Any) -> Any:
-    from . import quantiles, reductions
+    from . import extremes, quantiles, reductions
 
     fold: Callable[..., Any] = {
-        "maximum": reductions.max,
-        "minimum": reductions.min,
+        "maximum": extremes.max,
+        "minimum": extremes.min,
         "mean": reductions.mean,
         "median": quantiles.median,
     }[mode]

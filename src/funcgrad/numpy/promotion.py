@@ -74,7 +74,9 @@ def unwrap(x: Any) -> Any:
 def refuse_out(name: str, out: Any) -> None:
     """Raise for an `out` argument: arrays are immutable."""
     if out is not None:
-        raise ValueError(f"{name} does not take out: arrays are immutable. Use the result.")
+        raise NotImplementedError(
+            f"{name} does not take out: arrays are immutable. Use the result."
+        )
 
 
 def convert(x: Any, dtype: np.dtype[Any], weak: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""Reductions: sums, products, means, extrema, truth over axes.
+"""Reductions: sums, products, means, truth over axes; extrema are in `extremes`.
 
 In: an array, the axes to fold (all by default). Out: an array without those axes, or with size 1
 there (`keepdims`). The one idea: `where` replaces what is left out by the identity of the fold.
@@ -7,7 +7,6 @@ there (`keepdims`). The one idea: `where` replaces what is left out by the ident
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +60,7 @@ def keep(result: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     return expand_dims(result, axes) if keepdims and axes else result
 
 
-def _fold(
+def fold(
     name: str,
     op: Callable[[Any, Any], Any],
     combine: Callable[[Any, Any], Any],
@@ -135,8 +134,8 @@ def sum(
     wanted = requested_dtype(dtype, "sum")
     x = _in_dtype(a, sum_dtype(a, promote_integers) if wanted is None else wanted)
     if dtype_of(x).kind == "b":
-        return _fold("sum", ops.reduce_or, bits.or_, False, x, axis, keepdims, initial, where)
-    return _fold("sum", ops.reduce_sum, arithmetic.add, 0, x, axis, keepdims, initial, where)
+        return fold("sum", ops.reduce_or, bits.or_, False, x, axis, keepdims, initial, where)
+    return fold("sum", ops.reduce_sum, arithmetic.add, 0, x, axis, keepdims, initial, where)
 
 
 def _in_dtype(a: Any, dtype: np.dtype[Any]) -> Any:
@@ -162,53 +161,8 @@ def prod(
     wanted = requested_dtype(dtype, "prod")
     x = _in_dtype(a, sum_dtype(a, promote_integers) if wanted is None else wanted)
     if dtype_of(x).kind == "b":
-        return _fold("prod", ops.reduce_and, bits.and_, True, x, axis, keepdims, initial, where)
-    return _fold("prod", ops.reduce_prod, arithmetic.mul, 1, x, axis, keepdims, initial, where)
-
-
-@planned
-def max(
-    a: Shaped[ArrayLike, "*#shape"],
-    axis: Axis = None,
-    out: None = None,
-    keepdims: bool = False,
-    initial: Shaped[ArrayLike, ""] | None = None,
-    where: Shaped[ArrayLike, "*#shape"] | None = None,
-) -> Array:
-    """The greatest element over axes; NaN if any is.
-
-    Raises:
-        ValueError: no elements, or a mask, without initial.
-    """
-    from ..primitives import arithmetic
-
-    check_arraylike("max", a)
-    refuse_out("max", out)
-    return _fold("max", ops.reduce_max, arithmetic.max, None, a, axis, keepdims, initial, where)
-
-
-@planned
-def min(
-    a: Shaped[ArrayLike, "*#shape"],
-    axis: Axis = None,
-    out: None = None,
-    keepdims: bool = False,
-    initial: Shaped[ArrayLike, ""] | None = None,
-    where: Shaped[ArrayLike, "*#shape"] | None = None,
-) -> Array:
-    """The least element over axes; NaN if any is.
-
-    Raises:
-        ValueError: no elements, or a mask, without initial.
-    """
-    from ..primitives import arithmetic
-
-    check_arraylike("min", a)
-    refuse_out("min", out)
-    return _fold("min", ops.reduce_min, arithmetic.min, None, a, axis, keepdims, initial, where)
-
-
-amax, amin = max, min
+        return fold("prod", ops.reduce_and, bits.and_, True, x, axis, keepdims, initial, where)
+    return fold("prod", ops.reduce_prod, arithmetic.mul, 1, x, axis, keepdims, initial, where)
 
 
 @planned
@@ -226,7 +180,7 @@ def all(
     check_arraylike("all", a)
     refuse_out("all", out)
     x = as_mask(a)
-    return _fold("all", ops.reduce_and, bits.and_, True, x, axis, keepdims, None, where)
+    return fold("all", ops.reduce_and, bits.and_, True, x, axis, keepdims, None, where)
 
 
 @planned
@@ -244,7 +198,7 @@ def any(
     check_arraylike("any", a)
     refuse_out("any", out)
     x = as_mask(a)
-    return _fold("any", ops.reduce_or, bits.or_, False, x, axis, keepdims, None, where)
+    return fold("any", ops.reduce_or, bits.or_, False, x, axis, keepdims, None, where)
 
 
 def _count(x: Any, axis: Any, mask: Any) -> Any:
@@ -378,75 +332,11 @@ def std(
 
 
 @planned
-def ptp(
-    a: Shaped[ArrayLike, "..."], axis: Axis = None, out: None = None, keepdims: bool = False
-) -> Array:
-    """The greatest less the least element over axes."""
-    check_arraylike("ptp", a)
-    refuse_out("ptp", out)
-    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
-
-
-@planned
 def count_nonzero(a: Shaped[ArrayLike, "..."], axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements over axes are not zero."""
     check_arraylike("count_nonzero", a)
     refuse_key("count_nonzero", a)
     return sum(as_mask(a), axis, dtype=int, keepdims=keepdims)
-
-
-def _index_of(
-    name: str,
-    op: Callable[..., Any],
-    a: Any,
-    axis: Any,
-    out: Any,
-    keepdims: bool | None,
-) -> Any:
-    check_arraylike(name, a)
-    refuse_out(name, out)
-    x = to_array(a)
-    rank = x.ndim
-    if axis is None:
-        x, axis = x.reshape(-1), 0
-        folded = tuple(range(rank))
-    else:
-        axis = canonical_axis(operator.index(axis), rank)
-        folded = (axis,)
-    if x.shape[axis] == 0:
-        raise ValueError(f"attempt to get {name} of an empty sequence: shape {shape_of(a)}.")
-    index_dtype = dtypes.canonicalize_dtype(np.int64)
-    return keep(op(x, axis, index_dtype), folded, bool(keepdims))
-
-
-@planned
-def argmax(
-    a: Shaped[ArrayLike, "..."],
-    axis: int | None = None,
-    out: None = None,
-    keepdims: bool | None = None,
-) -> Array:
-    """Index of the greatest element along an axis, or in the raveled array; first of equals.
-
-    Raises:
-        ValueError: there are no elements.
-    """
-    return _index_of("argmax", ops.argmax, a, axis, out, keepdims)
-
-
-@planned
-def argmin(
-    a: Shaped[ArrayLike, "..."],
-    axis: int | None = None,
-    out: None = None,
-    keepdims: bool | None = None,
-) -> Array:
-    """Index of the least element along an axis, or in the raveled array; first of equals.
-
-    Raises:
-        ValueError: there are no elements.
-    """
-    return _index_of("argmin", ops.argmin, a, axis, out, keepdims)
 
 
 @planned

@@ -140,7 +140,7 @@ def choose(
 
     check_arraylike("choose", a, *choices)
     if out is not None:
-        raise ValueError("choose does not take out: arrays are immutable.")
+        raise NotImplementedError("choose does not take out: arrays are immutable.")
     count = len(choices)
     index = to_array(a)
     if dtype_of(index).kind not in "iu":

@@ -23,7 +23,7 @@ from ..primitives.decompositions_lu import lu, lu_solve
 from ..primitives.matrices import adjoint, hermitian_part
 from ..primitives.rounding import stop_gradient
 from ..typing import Array, ArrayLike
-from . import contraction, diagonals, manipulation, reductions, selection
+from . import contraction, diagonals, extremes, manipulation, reductions, selection
 from .creation import empty, zeros
 from .decompositions import inexact, svd
 from .norms import norm
@@ -282,7 +282,7 @@ def matrix_rank(
     s = svd(x, full_matrices=False, compute_uv=False, hermitian=hermitian)
     if limit is None:
         step = max(x.shape[-2:]) * float(dtypes.finfo(s.dtype).eps)
-        limit = reductions.max(s, -1, initial=0) * step
+        limit = extremes.max(s, -1, initial=0) * step
     return reductions.sum(s > to_array(limit)[..., None], axis=-1)
 
 

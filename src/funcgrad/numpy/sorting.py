@@ -83,14 +83,22 @@ def argsort(
 
 @planned
 def lexsort(
-    keys: Sequence[Shaped[ArrayLike, "*shape"]] | Shaped[ArrayLike, "keys *shape"], axis: int = -1
+    keys: Sequence[Shaped[ArrayLike, "*shape"]] | Shaped[ArrayLike, "keys *shape"],
+    axis: int = -1,
+    *,
+    batch_size: int = 16,
 ) -> Array:
     """The indices that sort by the last key, then by the one before it, and so on.
 
+    Args:
+        batch_size: taken for programs written for JAX, which sorts by so many keys at a time; here
+            one sort goes by all of them.
     Raises:
         TypeError: there are no keys.
-        ValueError: the keys have different shapes.
+        ValueError: the keys have different shapes, or batch_size is not positive.
     """
+    if batch_size < 1:
+        raise ValueError(f"lexsort: batch_size must be positive, got {batch_size}.")
     arrays = [to_array(k) for k in keys]
     check_arraylike("lexsort", *arrays)
     if not arrays:
@@ -102,6 +110,50 @@ def lexsort(
     along = canonical_axis(axis, arrays[0].ndim)
     index = broadcasted_iota(dtypes.canonicalize_dtype(np.int64), arrays[0].shape, along)
     return ops.sort((*reversed(arrays), index), along, True, len(arrays))[-1]
+
+
+@planned
+def top_k(
+    a: Shaped[ArrayLike, "..."],
+    k: int,
+    /,
+    *,
+    axis: int = -1,
+    mode: str = "largest",
+    sorted: bool = True,
+) -> tuple[Array, Array]:
+    """The k largest or smallest elements along an axis, from the outermost on, and their indices.
+
+    NaN counts as larger than any number, and of equal elements the one with the lower index comes
+    first.
+
+    Args:
+        mode: "largest" or "smallest".
+        sorted: False leaves the order open; they are sorted all the same.
+    Returns:
+        values of the dtype of a and indices i32, both with extent k along the axis.
+    Raises:
+        ValueError: k is negative or beyond the extent, mode is another, or a is complex.
+    """
+    check_arraylike("top_k", a)
+    x = to_array(a)
+    if x.dtype.kind == "c":
+        raise ValueError(
+            f"top_k is not compatible with complex inputs, got {x.dtype}: give abs(a), say."
+        )
+    if mode not in ("largest", "smallest"):
+        raise ValueError(f"mode must be 'largest' or 'smallest', got {mode!r}.")
+    along = canonical_axis(operator.index(axis), x.ndim)
+    if mode == "largest":
+        return ops.top_k(x, k, axis=along)
+    values, indices = ops.top_k(_reversed_order(x), k, axis=along)
+    return _reversed_order(to_array(values)), indices
+
+
+def _reversed_order(x: Any) -> Any:
+    """Values whose order is the reverse, by a map that is its own inverse."""
+    # ~x of integers: -x of the least one, and of unsigned ones, has no value.
+    return ~x if dtypes.kind_of(x.dtype) in "biu" else -x
 
 
 def sort_complex(a: Shaped[ArrayLike, "..."]) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 from ..core.sources import user_line
 from ..ir.avals import canonical_axis
 from ..primitives import cumulative, reduction
-from . import arithmetic, cumulation, elementary, integers, logic, reductions, rounding
+from . import arithmetic, cumulation, elementary, extremes, integers, logic, reductions, rounding
 from .creation import full, ones
 from .indexing import take
 from .joining import append, concatenate
@@ -88,7 +88,9 @@ class ufunc:
     def _refuse(self, method: str, out: Any, where: Any = None) -> None:
         name = f"{self.__name__}{method}"
         if out is not None:
-            raise ValueError(f"{name} does not take out: arrays are immutable. Use the result.")
+            raise NotImplementedError(
+                f"{name} does not take out: arrays are immutable. Use the result."
+            )
         if where is not None:
             raise ValueError(f"{name} does not take where. Use numpy.where on the result.")
 
@@ -364,13 +366,13 @@ float_power = _builtin(arithmetic.float_power)
 negative = _builtin(arithmetic.negative, nin=1)
 maximum = _builtin(
     arithmetic.maximum,
-    reduce=_without_dtype(reductions.max),
+    reduce=_without_dtype(extremes.max),
     accumulate=cumulative.cummax,
     at=_updated("max"),
 )
 minimum = _builtin(
     arithmetic.minimum,
-    reduce=_without_dtype(reductions.min),
+    reduce=_without_dtype(extremes.min),
     accumulate=cumulative.cummin,
     at=_updated("min"),
 )

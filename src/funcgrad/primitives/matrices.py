@@ -37,13 +37,13 @@ def check_matrices(
     """Raise for what cannot be factored.
 
     Raises:
-        TypeError: the dtype, or no matrix, or one not square that is added to its adjoint before.
-        ValueError: not square.
+        TypeError: the dtype, or no matrix.
+        ValueError: not square; where it is added to its adjoint before, no matrix as well.
     """
     check_dtype(name, x)
     if len(x.shape) < 2 or (square and x.shape[-1] != x.shape[-2]):
         kind = "square matrices [..., n, n]" if square else "matrices [..., m, n]"
-        error = TypeError if symmetrized or len(x.shape) < 2 else ValueError
+        error = TypeError if len(x.shape) < 2 and not symmetrized else ValueError
         raise error(f"{name} takes {kind}, got {x.long()}.\n  {user_line()}")
 
 

@@ -270,11 +270,13 @@ def sort_key_val(
     return first, second
 
 
-def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
+def top_k(operand: Any, k: int, *, axis: int = -1, is_stable: bool = True) -> tuple[Any, Any]:
     """The k largest elements along an axis, descending, and their indices.
 
     Of equal elements the one with the lower index comes first.
 
+    Args:
+        is_stable: False leaves the order of equal elements open; it is as above all the same.
     Returns:
         values of the operand's dtype and indices i32, both with extent k along the axis.
     Raises:

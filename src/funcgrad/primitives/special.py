@@ -382,8 +382,12 @@ def erf(x: Any) -> Any:
     return erf_p.bind(x)
 
 
-def erfc(x: Any) -> Any:
-    """1 - erf(x), without cancellation for large x."""
+def erfc(x: Any, *, accuracy: Any = None) -> Any:
+    """1 - erf(x), without cancellation for large x.
+
+    Args:
+        accuracy: taken for programs written for JAX; there is one way to compute it.
+    """
     return erfc_p.bind(x)
 
 

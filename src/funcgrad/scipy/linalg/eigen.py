@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ... import numpy as fnp
@@ -10,7 +11,8 @@ from ...ir import dtypes
 from ...primitives import decompositions_reduced, decompositions_spectral
 from ...primitives.broadcasting import broadcast_shapes
 from ...primitives.decompositions_qr import householder_product
-from ...primitives.matrices import adjoint, upper_part
+from ...primitives.factor import cholesky, triangular_solve
+from ...primitives.matrices import adjoint, hermitian_part, upper_part
 from ...typing import Array
 from .operands import arrays, spread, square
 
@@ -27,25 +29,45 @@ def eigh(
     type: int = 1,
     check_finite: bool = True,
 ) -> Any:
-    """Eigenvalues, ascending, and eigenvectors of hermitian matrices: a v = v diag(w).
+    """Eigenvalues, ascending, and eigenvectors of hermitian matrices, or of pairs: a v = v diag(w).
 
-    The hermitian part of a is taken, so that `lower` changes nothing.
+    The hermitian parts of a and b are taken, so that `lower` changes nothing.
 
     Args:
+        b: positive definite [..., n, n], whose leading axes broadcast with those of a.
         eigvals_only: return w alone.
+        type: of the problem of a pair: 1 for a v = b v diag(w), 2 for a b v = v diag(w), 3 for
+            b a v = v diag(w).
     Returns:
-        (w [..., n], v [..., n, n]), or w.
+        (w [..., n], v [..., n, n]), or w. Of a pair vᴴ b v = 1, and vᴴ b⁻¹ v = 1 for type 3; NaN
+        where b is not positive definite.
     Raises:
-        ValueError: a is not square, or a generalized problem or a range is asked for.
+        ValueError: a or b is not square, type is none of those or asked for without b, or a range
+            is asked for.
+    Source: Golub and Van Loan, Matrix Computations (2013), 8.7.2: by the Cholesky factor of b.
     """
-    if b is not None or type != 1 or eigvals is not None:
+    if eigvals is not None or type not in (1, 2, 3) or (b is None and type != 1):
         raise ValueError(
-            f"eigh takes b=None, type=1 and eigvals=None.\n  {user_line()}\n  Of a generalized "
-            "problem with definite b = l lᴴ, take eigh of l⁻¹ a l⁻ᴴ."
+            f"eigh takes eigvals=None, and type 1, or 2 or 3 with b; got eigvals={eigvals!r}, "
+            f"type={type!r}.\n  {user_line()}"
         )
-    (x,) = arrays(a)
-    v, w = decompositions_spectral.eigh(x, lower=lower)
-    return w if eigvals_only else (w, v)
+    if b is None:
+        (x,) = arrays(a)
+        v, w = decompositions_spectral.eigh(x, lower=lower)
+        return w if eigvals_only else (w, v)
+    x, y = arrays(a, b)
+    lead = broadcast_shapes(square("eigh", x).shape[:-2], square("eigh", y).shape[:-2])
+    x, factor = spread(hermitian_part(x), lead), cholesky(spread(y, lead))
+    solve = partial(triangular_solve, factor, lower=True)
+    solve_adjoint = partial(solve, transpose_a=True, conjugate_a=True)
+    if type == 1:
+        one = solve_adjoint(solve(x, left_side=True))  # l⁻¹ a l⁻ᴴ
+    else:
+        one = fnp.matmul(fnp.matmul(adjoint(factor), x), factor)  # lᴴ a l
+    u, w = decompositions_spectral.eigh(one)
+    if eigvals_only:
+        return w
+    return w, fnp.matmul(factor, u) if type == 3 else solve_adjoint(u, left_side=True)
 
 
 def eigh_tridiagonal(

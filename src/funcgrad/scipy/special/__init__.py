@@ -38,6 +38,7 @@ from .gammas import zeta as zeta
 from .integrals import dawsn as dawsn
 from .integrals import erf as erf
 from .integrals import erfc as erfc
+from .integrals import erfcinv as erfcinv
 from .integrals import erfcx as erfcx
 from .integrals import erfinv as erfinv
 from .integrals import exp1 as exp1

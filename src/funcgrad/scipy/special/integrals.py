@@ -44,6 +44,18 @@ def erfinv(x: Shaped[ArrayLike, "..."]) -> Array:
     return special.erf_inv(*floats("erfinv", x))
 
 
+def erfcinv(y: Shaped[ArrayLike, "..."]) -> Array:
+    """The x with erfc(x) = y, exact for small y too; ±inf at 0 and 2, NaN beyond.
+
+    Raises:
+        ValueError: y is complex.
+    """
+    (v,) = floats("erfcinv", y)
+    # The normal distribution's, of at least 32 bits: x = -Φ⁻¹(y / 2) / √2, and 0, not -0, at 1.
+    wide = v.astype(np.promote_types(v.dtype, np.float32)) if v.dtype.itemsize < 4 else v
+    return (0.0 - ops.ndtri_p.bind(wide * 0.5) * math.sqrt(0.5)).astype(v.dtype)
+
+
 def dawsn(x: Shaped[ArrayLike, "..."]) -> Array:
     """e^-x² ∫₀ˣ e^t² dt, Dawson's integral."""
     return ops.dawsn_p.bind(*floats("dawsn", x))
