@@ -59,13 +59,11 @@ PRINTED = {
     "import jax; from jax.sharding import PartitionSpec as P; m = jax.make_mesh((1,), ('i',)); "
     "print(jax.shard_map(lambda x: jax.lax.psum(x, 'i'), mesh=m, in_specs=P('i'), out_specs=P())"
     "(jax.numpy.arange(2.0)))": "[0. 1.]",
-    "import jax; v = jax.core.gensym()(jax.core.ShapedArray((2,), 'float32')); print(v.aval)": (
-        "float32[2]"
-    ),
-    "import jax; f = jax.core.concrete_or_error; print(f(float, 2), f(None, jax.numpy.ones(())))": (
-        "2.0 1.0"
-    ),
-    "import jax\ntry: jax.jit(lambda x: jax.core.concrete_or_error(int, x, 'of n'))(1)\n"
+    "from jax._src import core; v = core.gensym()(core.ShapedArray((2,), 'float32')); "
+    "print(v.aval)": "float32[2]",
+    "import jax; f = jax._src.core.concrete_or_error; "
+    "print(f(float, 2), f(None, jax.numpy.ones(())))": "2.0 1.0",
+    "import jax\ntry: jax.jit(lambda x: jax._src.core.concrete_or_error(int, x, 'of n'))(1)\n"
     "except jax.errors.ConcretizationTypeError as e: print('of n' in str(e))": "True",
     "import copy; from jax._src.pjit import jit_p; p = copy.deepcopy(jit_p); p.name = 'mine'; "
     "print(p.name)": "mine",

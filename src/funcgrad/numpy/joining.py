@@ -24,6 +24,7 @@ from .promotion import (
     is_list,
     is_sequence,
     promote_dtypes,
+    refuse_out,
     requested_dtype,
     shape_of,
     to_array,
@@ -92,8 +93,7 @@ def stack(
     Raises:
         ValueError: there are none, or shapes differ.
     """
-    if out is not None:
-        raise NotImplementedError("stack does not take out: arrays are immutable.")
+    refuse_out("stack", out)
     values = _operands("stack", arrays, dtype)
     shapes = {x.shape for x in values}
     if len(shapes) > 1:

@@ -26,6 +26,7 @@ from .promotion import (
     dtype_of,
     promote_dtypes,
     refuse_key,
+    refuse_out,
     shape_of,
     to_array,
 )
@@ -139,8 +140,7 @@ def choose(
     from .manipulation import broadcast_arrays
 
     check_arraylike("choose", a, *choices)
-    if out is not None:
-        raise NotImplementedError("choose does not take out: arrays are immutable.")
+    refuse_out("choose", out)
     count = len(choices)
     index = to_array(a)
     if dtype_of(index).kind not in "iu":
