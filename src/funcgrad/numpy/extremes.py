@@ -83,8 +83,8 @@ def minmax(
     """
     check_arraylike("minmax", a)
     refuse_out("minmax", out)
-    both: Any = initial if isinstance(initial, tuple) else (initial, initial)
-    low, high = both
+    given: Any = initial
+    low, high = given if isinstance(initial, tuple) else (given, given)
     # Told with its own name, not with those of the two folds.
     least = fold("minmax", ops.reduce_min, arithmetic.min, None, a, axis, keepdims, low, where)
     most = fold("minmax", ops.reduce_max, arithmetic.max, None, a, axis, keepdims, high, where)

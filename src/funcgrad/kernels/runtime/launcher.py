@@ -178,7 +178,8 @@ def _layout() -> dict[str, int]:
     array = np.arange(3.0)
     given, held = (array,), [array]
     wrapped = Array(array, ShapedArray((3,), np.float64))
-    item = _word(id(given) + 24)
+    items = tuple.__basicsize__
+    item = _word(id(given) + items)
     listed = _word(_word(id(held) + 24))
     data = _word(id(array) + 16)
     flags = ctypes.c_int32.from_address(id(array) + 64).value
@@ -200,7 +201,8 @@ def _layout() -> dict[str, int]:
             "compiled programs read. Set FUNCGRAD_LOWERING=numpy, which runs programs without "
             "compiling."
         )
-    return {"aval": aval, "value": value, "mismatch": MISMATCH, "roomless": ROOMLESS}
+    places = {"items": items, "aval": aval, "value": value}
+    return places | {"mismatch": MISMATCH, "roomless": ROOMLESS}
 
 
 def _word(address: int | None) -> int:

@@ -61,7 +61,7 @@ entry:
   %count = load i64, ptr %count.at
   %numbers.at = getelementptr i8, ptr %plan, i64 40
   %numbers = load ptr, ptr %numbers.at
-  %items = getelementptr i8, ptr %inputs, i64 24
+  %items = getelementptr i8, ptr %inputs, i64 {items}
   %checked = icmp ne ptr %wanted, null
   br label %input
 input:

@@ -28,8 +28,8 @@ declare void @PyEval_RestoreThread(ptr)
 """
 
 # ndarray: data at 16, rank at 24, shape at 32, dtype at 56, flags at 64; bit 0: C-contiguous, bit
-# 8: aligned, bit 10: writeable. A number begins at 16. A tuple's items begin at 24; a list has the
-# address of its items there.
+# 8: aligned, bit 10: writeable. A number begins at 16. A tuple's items begin where its fixed
+# part ends, which is later since tuples keep their hash; a list has the address of its items at 24.
 # The plan: program, its table, the first slot of an input, the number of inputs, of outputs, memory
 # for numbers that are converted, the forms of the outputs, a place for the code, a table of
 # memory for arrays that are converted, which is empty until there is one, and, if the method is to
@@ -99,7 +99,7 @@ entry:
   %inputs = load ptr, ptr %args
   %given.at = getelementptr i8, ptr %args, i64 8
   %given = load ptr, ptr %given.at
-  %given.items = getelementptr i8, ptr %given, i64 24
+  %given.items = getelementptr i8, ptr %given, i64 {items}
   %records.at = getelementptr i8, ptr %args, i64 16
   %records = load ptr, ptr %records.at
   %wanted = getelementptr i8, ptr %records, i64 32{fields}
@@ -217,7 +217,7 @@ fail:
 ; Holds the inputs of a call: of Arrays, the ndarrays within.
 define internal void @fg_hold(ptr %inputs, i64 %count, ptr %held) {
 entry:
-  %items = getelementptr i8, ptr %inputs, i64 24
+  %items = getelementptr i8, ptr %inputs, i64 {items}
   br label %input
 input:
   %i = phi i64 [ 0, %entry ], [ %i1, %keep ]
