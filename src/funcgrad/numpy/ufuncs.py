@@ -18,7 +18,14 @@ from .creation import full, ones
 from .indexing import take
 from .joining import append, concatenate
 from .manipulation import broadcast_to, moveaxis
-from .promotion import check_arraylike, dtype_of, requested_dtype, shape_of, to_array
+from .promotion import (
+    check_arraylike,
+    dtype_of,
+    refuse_out,
+    requested_dtype,
+    shape_of,
+    to_array,
+)
 from .ranges import arange
 from .reductions import canonical_axes, keep
 from .selection import where as choose_where
@@ -87,10 +94,7 @@ class ufunc:
 
     def _refuse(self, method: str, out: Any, where: Any = None) -> None:
         name = f"{self.__name__}{method}"
-        if out is not None:
-            raise NotImplementedError(
-                f"{name} does not take out: arrays are immutable. Use the result."
-            )
+        refuse_out(name, out)
         if where is not None:
             raise ValueError(f"{name} does not take where. Use numpy.where on the result.")
 
