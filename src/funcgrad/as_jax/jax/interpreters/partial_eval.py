@@ -9,8 +9,15 @@ from ....core.context import context, set_trace
 from ....core.staging import StagingTrace, stage
 from ....core.staging import StagingTracer as DynamicJaxprTracer
 from ....core.trace import FoldingTrace, as_array
+from ....passes.dce import dce
 
-__all__ = ["DynamicJaxprTracer", "PartialVal", "trace_to_jaxpr_dynamic", "trace_to_jaxpr_nounits"]
+__all__ = [
+    "DynamicJaxprTracer",
+    "PartialVal",
+    "dce_jaxpr",
+    "trace_to_jaxpr_dynamic",
+    "trace_to_jaxpr_nounits",
+]
 
 
 class PartialVal(NamedTuple):
@@ -66,3 +73,19 @@ def trace_to_jaxpr_dynamic(
     """The jaxpr of a wrapped function, the avals of its outputs, and its constants."""
     closed = stage(fun.call_wrapped, list(in_avals))
     return closed.jaxpr, closed.out_avals, list(closed.consts)
+
+
+def dce_jaxpr(
+    jaxpr: Any, used_outputs: bool | Sequence[bool], instantiate: bool | Sequence[bool] = False
+) -> tuple[Any, list[bool]]:
+    """The jaxpr of the outputs that are used and the inputs they need, and which these are.
+
+    Args:
+        instantiate: which inputs stay though nothing needs them.
+    """
+    every = isinstance(used_outputs, bool)
+    outputs = [used_outputs] * len(jaxpr.outvars) if every else used_outputs
+    stay = [instantiate] * len(jaxpr.invars) if isinstance(instantiate, bool) else instantiate
+    smaller, used = dce(jaxpr, outputs)
+    kept = [u or s for u, s in zip(used, stay, strict=True)]
+    return smaller.replace(invars=[v for v, k in zip(jaxpr.invars, kept, strict=True) if k]), kept
