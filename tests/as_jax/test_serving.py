@@ -31,9 +31,8 @@ def run(*arguments: str, served: bool = True) -> str:
 PRINTED = {
     "import jax; from jax.interpreters.partial_eval import dce_jaxpr as f; "
     "p = jax.make_jaxpr(lambda x, y: (x * 2, y + 1))(1, 2).jaxpr; "
-    "less, used = f(p, [False, True]); print(len(less.eqns), used, f(p, True)[1], f(p, [True, False], [False, True])[1])": (
-        "1 [False, True] [True, True] [True, True]"
-    ),
+    "less, used = f(p, [False, True]); print(len(less.eqns), used, f(p, True)[1], "
+    "f(p, [True, False], [False, True])[1])": ("1 [False, True] [True, True] [True, True]"),
     "import jax; print(jax.__version__, jax.__version_info__)": (
         f"{version} ({', '.join(version.split('.'))})"
     ),
