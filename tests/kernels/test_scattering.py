@@ -229,3 +229,56 @@ def test_sums_that_others_wait_for_stay_whole() -> None:
     fg.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-2), first, plain)
     for a, b in zip(first, f(table), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+
+
+# Many updates of few elements.
+
+SENSES = {
+    "add": (np.int32, np.uint8, np.int16),
+    "multiply": (np.int32,),
+    "min": (np.float32, np.int32),
+    "max": (np.float32, np.uint8),
+}
+CASES = [(op, dtype) for op, dtypes in SENSES.items() for dtype in dtypes]
+
+
+def segments(op: str, dtype: Any) -> Any:
+    """Updates of 300 elements that start as what changes nothing."""
+    ends = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else None
+    low, high = (ends.min, ends.max) if ends else (-np.inf, np.inf)
+    start = {"add": 0, "multiply": 1, "min": high, "max": low}[op]
+
+    def f(i: Any, x: Any) -> Any:
+        return getattr(fnp.full((3, 100), start, dtype).at[i // 100, i % 100], op)(x, mode="drop")
+
+    return f, start
+
+
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_chunks_of_many_updates_of_few_elements_have_tables_of_their_own(op, dtype) -> None:
+    rng = np.random.default_rng(5)
+    count = (1 << 17) + 77
+    i = rng.integers(0, 310, count).astype(np.int32)  # some are out of bounds
+    x = rng.integers(0, 5, count).astype(dtype)
+    if np.issubdtype(dtype, np.floating):
+        x = np.where(rng.random(count) < 0.5, -0.0, x).astype(dtype)
+        x[i == 7], x[77] = 0.0, np.nan
+    f, start = segments(op, dtype)
+    assert max(chunks(f, i, x)) > 1
+    want = np.full(310, start, dtype)
+    same = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}[op]
+    with np.errstate(invalid="ignore"):
+        same.at(want, i, x)
+    found = [np.asarray(y) for y in results(f, i, x)]
+    np.testing.assert_array_equal(found[0].ravel(), want[:300])
+    assert len({y.tobytes() for y in found}) == 1
+
+
+def test_sums_of_floats_and_scatters_onto_values_stay_in_order() -> None:
+    i = np.zeros(1 << 17, np.int32)
+    x = np.ones(1 << 17, np.float32)
+    assert max(chunks(lambda i, x: fnp.zeros(300).at[i].add(x), i, x)) == 1
+    assert max(chunks(lambda i, x, y: y.at[i].max(x), i, x, np.ones(300, np.float32))) == 1
+    assert max(chunks(lambda i, x: fnp.zeros(300).at[i].max(x), i, x)) == 1
+    few = 1 << 15
+    assert max(chunks(lambda i, x: fg.ops.segment_max(x, i, 300), i[:few], x[:few])) == 1

@@ -7,15 +7,20 @@ threads, and the result does not depend on who does which.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from ..ir.loops import Expr, Load, axis_index, flat_index
-from ..ir.nests import Buffer, For, Node, Store, expr_cost, offset_of
+from ..ir.loops import Axis, Const, Expr, Load, axis_index, flat_index
+from ..ir.nests import Buffer, For, Node, Store, expr_cost, identity_of, offset_of
 from .chunks import Division, loops_over, mentions
 from .collapse import collapse
 from .items import Nest
 from .unroll import unrolled
 
+# Updates that threads share, and how many there must be for each element of a chunk's table.
+_SHARED, _MANY = 1 << 16, 64
+# Folds of integers that give the same in any order.
+_EXACT = ("add", "mul", "max", "min", "and", "or", "xor")
 # Two lines of cache, which some processors fetch in pairs.
 _BYTES = 128
 _MOST_BLOCKS = 8
@@ -57,6 +62,37 @@ def parts_of(nest: Nest, division: Division) -> list[Part]:
             updates = updates._replace(lead=column, grain=grain) if shared else updates
         return [base, updates]
     return [Part([*base.body, *updates.body], base.cost + updates.cost)]
+
+
+def divided(nest: Nest) -> tuple[Buffer, float] | None:
+    """The tables that chunks of the updates of a scatter fill, to be joined, and the cost of it.
+
+    None where that would not pay, for the table is not much smaller than the updates are many, or
+    where it would round otherwise than one update after the other does.
+    """
+    target, base, kind = nest.target, nest.base, nest.dtype.kind
+    count = math.prod(a.extent for a in nest.folded)
+    if count < max(_SHARED, _MANY * target.size) or not one_by_one(nest):
+        return None
+    exact = nest.op in (_EXACT if kind in "iu" else ("max", "min") if kind == "f" else ())
+    plain = nest.value.dtype == target.dtype == nest.dtype and len(nest.index) == len(target.shape)
+    if not (exact and plain and target.size and isinstance(base, Const)):
+        return None
+    # What all tables start as is joined as well.
+    if base.value != identity_of(nest.op, target.dtype):
+        return None
+    return Buffer((2, *target.shape), target.dtype, f"{target.name}_part"), count * _ALONE
+
+
+def by_chunk(nest: Nest, partial: Buffer, chunk: Axis) -> list[Node]:
+    """The updates of a scatter into a table for each chunk."""
+    number = axis_index(chunk)
+    start = Const(identity_of(nest.op, partial.dtype), partial.dtype)
+    fresh = [Axis(a.extent, a.name) for a in nest.kept]
+    first = Store(partial, (number, *(axis_index(a) for a in fresh)), start)
+    update = Store(partial, (number, *nest.index), nest.value, nest.op, nest.guard)
+    nodes = loops_over(fresh, [first], [], vector=True)
+    return collapse([*nodes, *loops_over(list(nest.folded), [update], [], vector=False)])
 
 
 def _base(nest: Nest) -> Part:

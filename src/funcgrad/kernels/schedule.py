@@ -9,6 +9,7 @@ phases, and memory only where somebody outside of the group reads it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..ir.loops import (
@@ -49,7 +50,7 @@ from .fuse import Group, Member, cost_of
 from .items import Nest
 from .phases import Made, Phase, is_short
 from .running import costly, divides, in_chunks, running_turn, stored
-from .scattering import parts_of
+from .scattering import by_chunk, divided, parts_of
 from .stretches import in_stretches
 from .tiles import tiled
 from .unroll import unrolled
@@ -84,6 +85,12 @@ class Scheduler:
     def kernels(self) -> list[Kernel]:
         """The kernels of the group, in order."""
         nest = self.group.members[0].nest
+        found = divided(nest) if nest.kind == "scatter" and self.division.in_order else None
+        if found is not None:
+            partial, cost = found
+            self.partials.append((partial, nest.target, nest.op))
+            cutter = replace(self._cutter(), shared=True, cost=cost)
+            return cutter.chunked(by_chunk(nest, partial, self.chunk))
         if nest.kind == "scatter":
             parts = parts_of(nest, self.division)
             names = [f"{self.name}_base", self.name][-len(parts) :]
