@@ -1,5 +1,7 @@
 """ravel_pytree: a tree as a vector and back, under transforms too."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -42,8 +44,39 @@ def test_empty_trees_and_empty_leaves():
     assert unravel(vector)[0].shape == (0, 3)
 
 
+def test_functions_of_trees_that_are_alike_are_equal():
+    made = [ravel_pytree({"a": x, "b": 1})[1] for x in (fnp.ones(3), fnp.zeros(3), fnp.zeros(2))]
+    assert made[0] == made[1]
+    assert hash(made[0]) == hash(made[1])
+    assert made[0] != made[2]
+    assert pickle.loads(pickle.dumps(made[0])) == made[0]
+    traced = []
+
+    def scaled(x, unravel):
+        traced.append(1)
+        return unravel(2 * x)
+
+    jitted = fg.jit(scaled, static_argnums=1)
+    for unravel in made[:2]:
+        jitted(fnp.ones(4), unravel)
+    assert len(traced) == 1
+    assert fg.tree.leaves(made[0]) == [made[0]]
+
+
+def test_of_one_dtype_vectors_of_any_are_taken_and_weak_types_are_kept():
+    vector, unravel = ravel_pytree({"a": 0.5, "b": 1.0})
+    assert vector.weak_type
+    assert all(x.weak_type for x in unravel(vector).values())
+    back = unravel(fnp.arange(2, dtype=fnp.bfloat16))
+    assert [x.dtype for x in back.values()] == [fnp.bfloat16, fnp.bfloat16]
+    # A number counts as an array of its dtype.
+    vector, _ = ravel_pytree([1.0, fnp.ones(1, fnp.bfloat16)])
+    assert vector.dtype == np.float32
+    assert not vector.weak_type
+
+
 def test_errors():
-    _, unravel = ravel_pytree({"a": fnp.ones(3)})
+    _, unravel = ravel_pytree({"a": fnp.ones(3), "b": fnp.ones(0, int)})
     with pytest.raises(ValueError, match=r"shape \(4,\), but the tree has 3 elements"):
         unravel(fnp.ones(4))
     with pytest.raises(TypeError, match="int32.*float32"):

@@ -116,6 +116,12 @@ PRINTED = {
     "import jax.experimental.pallas as pl; print(isinstance(1, pl.Slice))": "False",
     "from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as k; "
     "print(k.__name__.rpartition('.')[2])": "splash_attention_kernel",
+    "import jax; x = jax.numpy.ones(2); print(x.platform()); jax.jit(lambda x: print("
+    "hasattr(x, 'platform')))(x)": "cpu\nFalse",
+    "import jax.numpy as jnp; all = vars(jnp); "
+    "print('abs' in all, all['sin'] is jnp.sin, {*dir(jnp)} >= {*all})": "True True True",
+    "from jax._src.numpy.util import promote_dtypes_inexact as p, ensure_arraylike as e; "
+    "print(p(1, 2.5)[0].dtype, e('f', 1) + 1, len(e('f', 1, 2)))": "float32 2 2",
     "from jax.experimental import sparse; print(sparse.sparsify(lambda x: x * 2)(3))": "6",
     "import jax, pickle; x = jax.numpy.ones(2); kind = type(x); jax.jit(lambda x: print("
     "type(x).__module__.partition('.')[0]))(x); print(kind.__module__, jax.Array.__module__, "

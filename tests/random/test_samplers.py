@@ -264,3 +264,19 @@ def test_no_program_within_a_program() -> None:
     grad = funcgrad.grad(lambda a: random.uniform(random.key(7), (300000,), maxval=a).sum())(2.0)
     share = random.uniform(random.key(7), (300000,)).mean()
     np.testing.assert_allclose(grad / 300000, share, rtol=1e-4)
+
+
+@pytest.mark.parametrize("low", [np.zeros(()), np.ones(1, np.float32), np.ones((1, 1), np.float32)])
+def test_bounds_of_one_element_give_their_axes_to_a_single_number(low: np.ndarray) -> None:
+    jax = pytest.importorskip("jax")
+    high = np.full(1, 3, np.float32)
+    want = jax.random.uniform(jax.random.key(3), (), minval=low, maxval=high)
+    found = random.uniform(random.key(3), (), minval=low, maxval=high)
+    assert found.shape == want.shape
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(want))
+    keys = random.split(random.key(3), 2)
+    lows, highs = np.stack([low, low]).astype(np.float32), np.stack([high, high])
+    many = funcgrad.vmap(random.uniform, (0, None, None, 0, 0))(keys, (), np.float32, lows, highs)
+    assert many.shape == (2, *low.shape)
+    with pytest.raises(ValueError, match="broadcast"):
+        random.uniform(random.key(3), (), minval=np.zeros(2), maxval=1.0)

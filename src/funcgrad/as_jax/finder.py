@@ -26,7 +26,11 @@ from .names import names, version
 roots = ("jax", "jaxlib")
 _package = __name__.rpartition(".")[0]
 # Where names are that funcgrad keeps elsewhere; None: funcgrad's module of that name is another.
-_homes = {"jax.core": None, "jax.extend.core.primitives": "funcgrad.lax"}
+_homes = {
+    "jax.core": None,
+    "jax.extend.core.primitives": "funcgrad.lax",
+    "jax._src.numpy.util": f"{_package}.promotion",
+}
 _missing = object()
 
 
@@ -40,8 +44,15 @@ class Served(ModuleType):
         setattr(self, name, value)
         return value
 
+    @property
+    def __dict__(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All names with their values, which are found for whoever goes over them."""
+        for name in names().public.get(ModuleType.__getattribute__(self, "__name__"), ()):
+            getattr(self, name)
+        return super().__dict__
+
     def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *names().public.get(self.__name__, ())})
+        return sorted({*super().__dict__, *names().public.get(self.__name__, ())})
 
 
 def _value(module: str, name: str) -> Any:
@@ -67,7 +78,7 @@ def _value(module: str, name: str) -> Any:
 
 def _home(module: str) -> ModuleType | None:
     """The module of funcgrad with the names of a module of JAX."""
-    if module in names().internal:
+    if module in names().internal and module not in _homes:
         return None
     name = _homes.get(module, "funcgrad" + module.removeprefix("jax"))
     return _module_of(name) if name else None

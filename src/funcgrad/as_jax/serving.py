@@ -116,7 +116,8 @@ def _dependents() -> set[str]:
     new = {
         name: module
         for name, module in list(sys.modules.items())
-        if name not in _before and _root(name) not in ("funcgrad", "__main__", "__mp_main__")
+        if name not in _before
+        and _root(name) not in (*roots, "funcgrad", "__main__", "__mp_main__")
     }
     uses = {name: _packages_of(module) for name, module in new.items()}
     held = {*roots, "funcgrad"}

@@ -163,6 +163,10 @@ class Array(AnyArray):
         """The devices that hold the array."""
         return {cpu_device}
 
+    def platform(self) -> str:
+        """The platform of the devices that hold the array, such as "cpu"."""
+        return next(iter(self.devices())).platform
+
     @property
     def device(self) -> Device:
         return cpu_device

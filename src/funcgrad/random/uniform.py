@@ -27,6 +27,7 @@ from ..primitives.casting import bitcast_convert_type, convert_element_type
 from ..primitives.comparison import gt, le, lt
 from ..primitives.complexes import complex as make_complex
 from ..primitives.creation import full, iota
+from ..primitives.movement import reshape
 from ..primitives.random_bits import random_bits_p, random_split_p
 from ..primitives.selection import select
 from ..primitives.special import erf, erf_inv
@@ -144,7 +145,8 @@ def uniform(
         key: a single key.
         shape: of the result.
         dtype: a floating dtype; the default float when None.
-        minval, maxval: floats or arrays that broadcast to the shape.
+        minval, maxval: floats or arrays that broadcast to the shape. For the shape () they may also
+            be arrays of one element: the result has the shape of minval.
     Raises:
         ValueError: dtype is not floating, or the bounds do not broadcast.
     """
@@ -157,7 +159,12 @@ def draw_uniform(
     key: Any, shape: tuple[int, ...], dtype: np.dtype[Any], minval: Any = 0.0, maxval: Any = 1.0
 ) -> Any:
     """Uniform numbers from a typed key: random mantissas with the exponent of 1, minus 1."""
-    check_shape("uniform", shape, aval_of(minval).shape, aval_of(maxval).shape)
+    lower, upper = aval_of(minval).shape, aval_of(maxval).shape
+    if not shape and {*lower, *upper} == {1}:
+        # Of bounds with axes of one element comes, as in JAX, a number with those of the lower one.
+        low, high = reshape(minval, ()), reshape(maxval, ())
+        return reshape(draw_uniform(key, shape, dtype, low, high), lower)
+    check_shape("uniform", shape, lower, upper)
     low = broadcast_to_rank(convert_element_type(minval, dtype), len(shape))
     high = broadcast_to_rank(convert_element_type(maxval, dtype), len(shape))
     info: Any = dtypes.finfo(dtype)
