@@ -28,8 +28,5 @@ np.testing.assert_allclose(-cost @ many[1], other.fun, atol=1e-2)
 
 program = mpax.create_qp(jnp.eye(3), jnp.asarray(cost), *rest, use_sparse_matrix=False)
 found = mpax.raPDHG(eps_abs=1e-4, eps_rel=1e-4).optimize(program).primal_solution
-# x = (a, b, c) with a + b + c = 4 and a + 2 b <= 6, which both hold at 2, 2, 0 (see below).
-slope = np.asarray(found) + cost
-np.testing.assert_allclose(found.sum(), 4, atol=1e-3)
-assert ((above @ found - least) > -1e-3).all()
-assert abs(slope @ (np.array([2.0, 2.0, 0.0]) - found)) > -1e-3
+# The sum and the first bound hold with equality, and no coordinate is at its own bound.
+np.testing.assert_allclose(found, [5 / 3, 13 / 6, 1 / 6], atol=1e-2)
