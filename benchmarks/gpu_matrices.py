@@ -51,11 +51,25 @@ def matrices(work, full):
         ]
     count, n = (10_000, 16) if full else (3, 4)
     batch = partial(_batch, count, n)
+    for shape, what in (
+        [((4096, 1024), "fft"), ((4096, 4096), "fft"), ((4096, 4096), "rfft"), ((1 << 20,), "fft"),
+         ((4096, 4096), "fft2"), ((256, 256, 256), "fftn"), ((4036, 1009), "fft")]
+        if full else [((3, 8), "fft"), ((4, 6), "fft2")]
+    ):  # fmt: skip
+        size = np.prod(shape, dtype=np.int64)
+        flops = 5 * size * np.log2(size if what in ("fft2", "fftn") else shape[-1])
+        name = f"{what} of {' × '.join(map(str, shape))}"
+        found.append((name, f"fft.{what}", partial(_signal, shape, what != "rfft"), flops))
     found.append((f"systems of {n}, {count:,}", "linalg.solve", batch, 2 * count * n**3 / 3))
     return [
         work(name, ours(what), args, flops=int(flops), torch=partial(in_torch, what))
         for name, what, args, flops in found
     ]
+
+
+def _signal(shape, whole):
+    x = normal(*shape)
+    return [(x + 1j * x[..., ::-1]).astype(np.complex64) if whole else x]
 
 
 def _one(make, n):

@@ -1,8 +1,8 @@
-"""Fourier transforms by products with the matrices of short ones.
+"""Fourier transforms of lengths with a large prime factor, for which there are no passes.
 
 In: signals along the last axes. Out: their spectra. The one idea: a transform of n₁ n₂ numbers is
-n₂ short ones, factors, and n₁ short ones; short ones are products of matrices, and lengths with a
-large prime factor are convolutions by longer transforms.
+n₂ short ones, factors, and n₁ short ones; primes are products of matrices, or convolutions by
+longer transforms, of which there are kernels.
 
 Source: Cooley & Tukey, Math. Comp. 19 (1965); Bluestein, IEEE Trans. Audio Electroacoust. 18
 (1970). Errors are of the size of ε log n in the norm of the result.
@@ -18,6 +18,8 @@ import numpy as np
 
 from .. import numpy as fnp
 from ..core.composed import compose
+from ..ir.jaxpr import Eqn
+from ..kernels.cuda.fourier import is_smooth, split
 from ..primitives.complexes import complex as joined
 from ..primitives.fourier import FftType, fft_p
 
@@ -60,6 +62,8 @@ def along_last(x: Parts, sign: int) -> Parts:
     """The transform along the last axis, without a factor."""
     *lead, n = x[0].shape
     dtype = x[0].dtype
+    if n > 1 and split(n, dtype) is not None:
+        return _by_passes(x, sign)
     short = n if n <= SHORT else _split(n)
     if n <= SHORT or (short == 1 and n <= LONGEST):
         places = whole(n)
@@ -75,6 +79,16 @@ def along_last(x: Parts, sign: int) -> Parts:
     x = times(x, factors, fnp.multiply)
     x = along_last(each(x, lambda v: fnp.swapaxes(v, -1, -2)), sign)
     return each(x, lambda v: fnp.swapaxes(v, -1, -2).reshape(*lead, n))
+
+
+def _by_passes(x: Parts, sign: int) -> Parts:
+    """Lengths of small prime factors, which have kernels."""
+    n, (real, imaginary) = x[0].shape[-1], x
+    kind = FftType.FFT if sign < 0 else FftType.IFFT
+    more = {"scale": float(n)} if sign > 0 else {}
+    whole = joined(real, fnp.zeros_like(real) if imaginary is None else imaginary)
+    found = fft_p.bind(whole, fft_type=kind, fft_lengths=(n,), **more)
+    return fnp.real(found), fnp.imag(found)
 
 
 def _by_convolution(x: Parts, sign: int) -> Parts:
@@ -101,7 +115,12 @@ def _along(x: Parts, axis: int, sign: int) -> Parts:
     return each(moved, lambda v: fnp.moveaxis(v, -1, axis))
 
 
-@compose("fft")
+def rough(eqn: Eqn) -> bool:
+    """Whether a length has a prime factor that no pass over lines does."""
+    return not is_smooth(eqn)
+
+
+@compose("fft", where=rough)
 def fft(x: Any, *, fft_type: FftType, fft_lengths: tuple[int, ...], scale: float = 1.0) -> Any:
     """The transform of the last axes."""
     rank, last = len(fft_lengths), fft_lengths[-1]

@@ -14,7 +14,8 @@ from .adapter import Cubin
 from .custom import CustomLaunch
 from .plan import CudaLaunch
 from .products import ProductLaunch
-from .program import CudaKernel, CudaProgram, Refusal
+from .program import CudaKernel, CudaProgram
+from .refusals import Refusal
 from .words import memory_type
 
 # Of the registers of a multiprocessor, a map leaves room for so many threads.

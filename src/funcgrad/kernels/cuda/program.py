@@ -7,16 +7,15 @@ in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 from ...ir.jaxpr import ClosedJaxpr, Eqn
-from ...ir.loops import Apply, Exchange, Expr, Library
-from ...ir.nests import Buffer, children, expressions
+from ...ir.loops import Library
+from ...ir.nests import Buffer
 from ...ir.printing import names_of
-from ...ir.sources import describe
 from ..chunks import GPU
 from ..explain import count
 from ..in_place import update_in_place
@@ -26,7 +25,6 @@ from ..library.gemm import Gemm
 from ..memory import Plan, plan
 from ..notes import eqn_line, eqn_notes
 from ..program import Block, BlockStep, Branch, Builder, HostCall, Launch, LibraryCall, Scan, While
-from .apart import statements
 from .attention import attention_launches, parts_of
 from .bias_gradients import summing
 from .convolution_calls import (
@@ -42,15 +40,16 @@ from .cublaslt import note
 from .cudnn import note as note_of_cudnn
 from .custom import CustomLaunch, custom_launch
 from .factors import factor_launches, is_small
+from .fourier import fourier_launches, is_smooth
 from .limits import USUAL
 from .long_rows import divide_long_rows
 from .masks import mask_launch
 from .matmul_gradients import paired
 from .matmuls import Epilogue, Takes, epilogues, is_lower, matmul_launch, nothing
-from .nccl import DTYPES
 from .packed import place_results
 from .plan import CudaLaunch, launches
 from .products import ProductLaunch, product_launches
+from .refusals import Refusal, refusal_of, without_code
 from .row_makes import with_what_is_made
 from .row_plan import with_rows
 from .rows import RowSource
@@ -67,7 +66,7 @@ from .segments import (
 from .sorts import rows_of, sort_launches
 from .source import CudaSource
 from .tiles import TileSource
-from .words import GIVEN, CudaLibrary
+from .words import CudaLibrary
 
 HEAD = """import math
 
@@ -75,25 +74,6 @@ import numpy as np
 from numba import cuda
 from numba.cuda import libdevice
 """
-
-
-class Refusal(NamedTuple):
-    """A step that no kernel does.
-
-    Attributes:
-        name: the primitive.
-        why: what is missing.
-        eqn: the eqn as text; `where`: the user's line.
-    """
-
-    name: str
-    why: str
-    eqn: str
-    where: str
-
-    def __str__(self) -> str:
-        place = f"\n    {self.where}" if self.where else ""
-        return f"{self.eqn}\n    not on the GPU yet: {self.why}{place}"
 
 
 @dataclass(eq=False)
@@ -204,13 +184,13 @@ def cuda_program(
             kernels.append(custom)
             continue
         if not isinstance(step, Launch):
-            refused += _refusal(around, step)
+            refused += refusal_of(around, step)
             continue
         if step.kernel.copies is not None:
             # The device copies by itself, and need not where the argument was given away.
             steps[id(step)] = []
             continue
-        absent = _without_code(around, step)
+        absent = without_code(around, step)
         if absent:
             refused += absent
             continue
@@ -382,21 +362,35 @@ def _by_hand(
     if what == "attention":
         return _attention(block, step, name, library, target)
     if what not in ("sort", "top"):
-        found, step.scratch = factor_launches(
-            name, step.eqn, step.reads, step.writes, library, target
-        )
-        notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
-        return [CudaKernel.of(launch, library, notes) for launch in found]
+        return _of_lines(block, step, name, library, target)
     return _sort(block, step, name, library)
 
 
+def _of_lines(
+    block: Block, step: LibraryCall, name: str, library: CudaLibrary, target: str
+) -> list[CudaKernel]:
+    """The kernels of a factor of small matrices, or of a Fourier transform."""
+    if name.startswith("fft"):
+        (read,), (written,) = step.reads, step.writes
+        found, step.scratch, constants = fourier_launches(
+            name, step.eqn, read, written, library, target
+        )
+        block.constants.update(constants)
+    else:
+        found, step.scratch = factor_launches(
+            name, step.eqn, step.reads, step.writes, library, target
+        )
+    notes = [eqn_line(step.eqn, names_of(block.jaxpr))]
+    return [CudaKernel.of(launch, library, notes) for launch in found]
+
+
 def _outline(what: Library, eqn: Eqn, backwards: Backwards) -> LibraryKernel | None:
-    """What is done by kernels written here: sorts, attention and convolutions."""
+    """What is done by kernels written here: sorts, factors, transforms, attention, convolutions."""
     if what.name == "convolution":
         known = problem_for(eqn, backwards) is not None
     elif what.name in ("sort", "top_k"):
         known = rows_of(eqn) is not None and not any(backwards)
-    elif is_small(what.name, eqn):
+    elif is_small(what.name, eqn) or (what.name == "fft" and is_smooth(eqn)):
         known = not any(backwards)
     else:
         known = what.name in ("attention", "attention_gradient") and not any(backwards)
@@ -424,70 +418,3 @@ def inner_of(step: BlockStep) -> list[Block]:
     if isinstance(step, While):
         return [step.condition, step.block]
     return step.blocks if isinstance(step, Branch) else []
-
-
-def _without_code(block: Block, step: Launch) -> list[Refusal]:
-    """Refusals of what calls C functions that only the CPU has."""
-    roots = [x for node in statements(step.kernel.body) for x in expressions(node)]
-    absent = sorted(name.removeprefix("fg_special_") for name in _calls(roots))
-    if not absent:
-        return []
-    why = f"C functions of the CPU do it: {', '.join(absent)}"
-    if step.group is None:
-        return [Refusal("scan", why, "\n".join(step.kernel.notes), "")]
-    nests = [m.nest for m in step.group.members]
-    eqn = next((n.eqn for n in nests if _calls([n.value])), nests[-1].eqn)
-    line = eqn_line(eqn, names_of(block.jaxpr))
-    return [Refusal(eqn.primitive.name, why, line, describe(eqn.source))]
-
-
-def _calls(roots: Sequence[Expr]) -> set[str]:
-    """The C functions that expressions call and a GPU has not."""
-    found: set[str] = set()
-    seen: set[int] = set()
-    stack = list(roots)
-    while stack:
-        x = stack.pop()
-        if id(x) not in seen:
-            seen.add(id(x))
-            stack += children(x)
-            if isinstance(x, Apply) and x.op == "call" and x.name not in GIVEN:
-                found.add(x.name)
-    return found
-
-
-def exchange_of(step: BlockStep) -> Exchange | None:
-    """What ranks do together in a step, if it is a collective."""
-    return step.eqn.primitive.exchange(step.eqn.params) if isinstance(step, HostCall) else None
-
-
-def numbers_of(step: HostCall) -> tuple[int, str] | None:
-    """How many numbers of which dtype the operand of a collective has; None if NCCL has not it."""
-    if not step.reads:
-        return None
-    aval, exchange = step.eqn.invars[0].aval, exchange_of(step)
-    if aval.dtype.kind == "c":
-        # Sums of complex numbers are sums of their parts.
-        known = exchange is not None and exchange.op == "sum"
-        return (2 * aval.size, f"float{aval.dtype.itemsize * 4}") if known else None
-    return (aval.size, aval.dtype.name) if aval.dtype.name in DTYPES else None
-
-
-def _refusal(block: Block, step: BlockStep) -> list[Refusal]:
-    assert not isinstance(step, Launch)
-    if isinstance(step, Scan | While | Branch):
-        return []
-    if isinstance(step, HostCall) and step.eqn.primitive.of_host:
-        return []
-    exchange = exchange_of(step)
-    moves = exchange is not None and exchange.kind not in ("reduce", "scatter")
-    if moves or (exchange is not None and isinstance(step, HostCall) and numbers_of(step)):
-        return []
-    why = "it is no loop over elements, and has no kernel of its own"
-    if isinstance(step, HostCall) and step.native is not None:
-        why = "the kernel runs on the CPU; give custom_kernel one for GPUs (cuda=)"
-    if exchange is not None:
-        why = "NCCL has no arithmetic of this dtype: convert it, and the result back"
-    eqn: Eqn = step.eqn
-    line = eqn_line(eqn, names_of(block.jaxpr))
-    return [Refusal(eqn.primitive.name, why, line, describe(eqn.source))]

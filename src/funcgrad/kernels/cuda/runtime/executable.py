@@ -25,7 +25,8 @@ from ..cudnn import ALIGNMENT
 from ..custom import CustomLaunch
 from ..emulated import words
 from ..matmuls import MatmulLaunch
-from ..program import CudaProgram, Refusal
+from ..program import CudaProgram
+from ..refusals import Refusal
 from .commands import (
     Choose,
     Command,

@@ -14,7 +14,8 @@ import numpy as np
 
 from ....ir.loops import Exchange
 from ..nccl import Amount, Nccl, Side
-from ..program import CudaProgram, Refusal
+from ..program import CudaProgram
+from ..refusals import Refusal
 from .commands import Command, Meet, Repeat, inner_commands
 from .executable import CudaExecutable, NoKernelError, Running
 from .place import Place, together

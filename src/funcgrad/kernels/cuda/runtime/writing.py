@@ -25,7 +25,8 @@ from ...program import (
 )
 from ...runtime.scripts import rule_of
 from ..custom import CustomLaunch
-from ..program import CudaProgram, exchange_of, numbers_of
+from ..program import CudaProgram
+from ..refusals import exchange_of, numbers_of
 from .commands import Choose, Command, Commands, Copy, Leave, Meet, Repeat, Run, Slot, Until
 
 _ALIGNMENT = 256
