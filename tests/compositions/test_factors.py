@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from funcgrad.compositions.reflections import LARGE
 from funcgrad.kernels.cuda.factors import SIDE
 
 from .running import both
@@ -44,6 +45,21 @@ def test_factors(shape, dtype):
         same(*both("qr", x, full_matrices=full, pivoting=pivoting))
     c = drawn((*shape[:-1], 2), dtype, 1)
     for left, back in itertools.product((True, False), (True, False)):
+        given = c if left else np.swapaxes(c, -1, -2)
+        same(*both("ormqr", packed, taus, given, left=left, transpose=back))
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [
+    ((LARGE, LARGE), "complex128"), ((130, LARGE + 1), "float64"), ((2, LARGE + 1, 130), "float64"),
+])  # fmt: skip
+def test_reflections_by_blocks(shape, dtype):
+    x = drawn(shape, dtype)
+    # A column of zeros has no reflection.
+    x[..., 40] = 0
+    packed, taus = same_qr(x)
+    same(*both("qr", x, full_matrices=False, pivoting=False))
+    c = drawn((*shape[:-1], 2), dtype, 1)
+    for left, back in ((True, True), (True, False), (False, False)):
         given = c if left else np.swapaxes(c, -1, -2)
         same(*both("ormqr", packed, taus, given, left=left, transpose=back))
 

@@ -282,14 +282,16 @@ def _small_lu(x: Any) -> list[Any]:
     return [x, fnp.moveaxis(pivots, 0, -1), order]
 
 
-def _brought_up(x: Any, at: Any) -> Any:
+def brought_up(x: Any, at: Any) -> Any:
     """The rows from `at` on, then zeros."""
     return block_of_rows(filled(x, 2 * x.shape[-2], x.shape[-1]), at, x.shape[-2])
 
 
-def _brought_down(x: Any, at: Any, before: Any) -> Any:
-    """The rows of `before` up to `at`, then those of x from the first on."""
-    return block_of_rows(fnp.concatenate([before, x], -2), x.shape[-2] - at, x.shape[-2])
+def brought_down(x: Any, at: Any) -> Any:
+    """Zeros in the rows up to `at`, then those of x from the first on."""
+    m = x.shape[-2]
+    wide = fnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(m, 0), (0, 0)])
+    return block_of_rows(wide, m - at, m)
 
 
 def _lu_of_panel(x: Any, at: Any) -> list[Any]:
@@ -299,11 +301,11 @@ def _lu_of_panel(x: Any, at: Any) -> list[Any]:
     prefers to the row itself.
     """
     m = x.shape[-2]
-    first = _brought_up(x, at)
+    first = brought_up(x, at)
     packed, pivots, order = _small_lu(first) if x.dtype.kind == "c" else lu_p.bind(first)
     rows = fnp.arange(m, dtype=np.int32)
-    order = _brought_down(order[..., None] + at, at, fnp.zeros_like(order)[..., None])[..., 0]
-    packed = fnp.where((rows >= at)[:, None], _brought_down(packed, at, x), x)
+    order = brought_down(order[..., None] + at, at)[..., 0]
+    packed = fnp.where((rows >= at)[:, None], brought_down(packed, at), x)
     return [packed, pivots, fnp.where(rows >= at, order, rows)]
 
 

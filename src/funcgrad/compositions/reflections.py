@@ -2,9 +2,12 @@
 
 In: matrices [..., m, n]. Out: what LAPACK gives, reflections packed as it does. The one idea: a
 reflection H = I − τ v vᴴ that makes a column zero below a row is found for all matrices at once,
-and applied to the whole of them; a turn of a loop does one column.
+and applied to the whole of them; a turn of a loop does one column. Of large matrices it is applied
+to the columns of its block, and the rest is done by products: the reflections of a block are
+I − V T Vᴴ, with T⁻¹ the upper triangle of Vᴴ V whose diagonal is 1/τ.
 
-Source: Golub & Van Loan, Matrix Computations, 4th edition, sections 5.1, 5.2, 5.4, 7.4 and 8.3.
+Source: Golub & Van Loan, Matrix Computations, 4th edition, sections 5.1, 5.2, 5.4, 7.4 and 8.3;
+Schreiber & Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989); Puglisi, ibid. 13 (1992), for T.
 """
 
 from __future__ import annotations
@@ -16,7 +19,20 @@ import numpy as np
 from .. import numpy as fnp
 from ..core.composed import compose
 from ..primitives.indexing import dynamic_slice_in_dim, dynamic_update_slice_in_dim
-from .factors import adjoint, column, loop
+from .factors import (
+    adjoint,
+    block_of_columns,
+    block_of_rows,
+    brought_down,
+    brought_up,
+    column,
+    filled,
+    loop,
+    solve_lower,
+)
+
+# Columns of a block, and from how many on there are blocks.
+BLOCK, LARGE = 32, 96
 
 
 def _entry(x: Any, i: Any) -> Any:
@@ -95,11 +111,64 @@ def _triangle(x: Any, pivoting: bool) -> tuple[Any, Any, Any]:
     return x, order, fnp.moveaxis(taus, 0, -1)
 
 
+class _Block:
+    """The reflections of a block of columns.
+
+    Args:
+        v: [..., m, k], in columns; `taus` [..., k].
+    """
+
+    def __init__(self, v: Any, taus: Any) -> None:
+        self.v, self.taus = v, taus[..., None]
+        # T = D (1 + S D)⁻¹ with D = diag τ, which may have zeros, and S above the diagonal of Vᴴ V.
+        self.triangle = fnp.triu(adjoint(v) @ v, 1) * taus[..., None, :]
+
+    def applied(self, c: Any, back: bool) -> Any:
+        """Qᴴ c if `back`, else Q c."""
+        x = adjoint(self.v) @ c
+        if back:
+            x = solve_lower(adjoint(self.triangle), fnp.conj(self.taus) * x, unit=True)
+        else:
+            turned = self.triangle[..., ::-1, ::-1]
+            x = self.taus * solve_lower(turned, x[..., ::-1, :], unit=True)[..., ::-1, :]
+        return c - self.v @ x
+
+
+def _by_blocks(x: Any) -> tuple[Any, Any]:
+    """The packed factor and τ of large matrices."""
+    m, n = x.shape[-2:]
+    count = min(m, n)
+    wide = -(-count // BLOCK) * BLOCK
+    rows, columns = np.arange(max(m, wide))[:, None], np.arange(max(n, wide))
+
+    def turn(k: Any, x: Any) -> Any:
+        at = k * BLOCK
+        panel = block_of_columns(x, at, BLOCK)
+        packed, _, taus = _triangle(brought_up(panel, at), False)
+        eye = np.eye(*packed.shape[-2:], dtype=x.dtype)
+        v = brought_down(fnp.tril(packed, -1) + eye, at)
+        rest = _Block(v, taus).applied(x, True)
+        panel = fnp.where(rows >= at, brought_down(packed, at), panel)
+        done = dynamic_update_slice_in_dim(x, panel, at, x.ndim - 1)
+        return fnp.where(columns >= at + BLOCK, rest, done), taus
+
+    x, taus = loop(wide // BLOCK, turn, filled(x, max(m, wide), max(n, wide)))
+    taus = fnp.moveaxis(taus, 0, -2).reshape(*x.shape[:-2], wide)
+    return x[..., :m, :n], taus[..., :count]
+
+
+def _factored(x: Any) -> tuple[Any, Any]:
+    """The packed factor and τ."""
+    if min(x.shape[-2:]) >= LARGE:
+        return _by_blocks(x)
+    packed, _, taus = _triangle(x, False)
+    return packed, taus
+
+
 @compose("geqrf")
 def geqrf(x: Any) -> list[Any]:
     """The packed factor and τ."""
-    packed, _, taus = _triangle(x, False)
-    return [packed, taus]
+    return list(_factored(x))
 
 
 @compose("geqp3")
@@ -110,6 +179,8 @@ def geqp3(x: Any) -> list[Any]:
 
 def applied(a: Any, taus: Any, c: Any, back: bool) -> Any:
     """Qᴴ c if `back`, else Q c, with Q = H₁ … H_k; H₁ comes first, or last."""
+    if taus.shape[-1] >= LARGE:
+        return _applied_by_blocks(a, taus, c, back)
     rows = fnp.arange(a.shape[-2])
 
     def turn(i: Any, c: Any) -> Any:
@@ -118,6 +189,27 @@ def applied(a: Any, taus: Any, c: Any, back: bool) -> Any:
         return reflected(v, fnp.conj(tau) if back else tau, c), None
 
     return loop(taus.shape[-1], turn, c, reverse=not back)[0] if taus.shape[-1] else c
+
+
+def _applied_by_blocks(a: Any, taus: Any, c: Any, back: bool) -> Any:
+    """The same, by blocks of reflections."""
+    m, count = a.shape[-2], taus.shape[-1]
+    wide = -(-count // BLOCK) * BLOCK
+    high = max(m, wide)
+    # Reflections that are filled up have τ = 0.
+    a = filled(a[..., :count], high, wide)
+    taus = filled(taus[..., None], wide, 1)[..., 0]
+    rows, columns = np.arange(high)[:, None], np.arange(BLOCK)
+
+    def turn(k: Any, c: Any) -> Any:
+        at = k * BLOCK
+        below = rows - (at + columns)
+        v = fnp.where(below > 0, block_of_columns(a, at, BLOCK), below == 0).astype(a.dtype)
+        own = block_of_rows(taus[..., None], at, BLOCK)[..., 0]
+        return _Block(v, own).applied(c, back), None
+
+    c = loop(wide // BLOCK, turn, filled(c, high, c.shape[-1]), reverse=not back)[0]
+    return c[..., :m, :]
 
 
 @compose("householder_product")
@@ -139,7 +231,11 @@ def ormqr(a: Any, taus: Any, c: Any, *, left: bool, transpose: bool) -> Any:
 def qr(x: Any, *, pivoting: bool, full_matrices: bool) -> list[Any]:
     """q and r, and the order of the columns."""
     m, n = x.shape[-2:]
-    packed, order, taus = _triangle(x, pivoting)
+    order = None
+    if pivoting:
+        packed, order, taus = _triangle(x, True)
+    else:
+        packed, taus = _factored(x)
     inner = m if full_matrices else min(m, n)
     eye = fnp.broadcast_to(fnp.eye(m, inner, dtype=x.dtype), (*x.shape[:-2], m, inner))
     factors = [applied(packed, taus, eye, False), fnp.triu(packed[..., :inner, :])]
