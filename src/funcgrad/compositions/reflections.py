@@ -139,7 +139,7 @@ def _by_blocks(x: Any) -> tuple[Any, Any]:
     m, n = x.shape[-2:]
     count = min(m, n)
     wide = -(-count // BLOCK) * BLOCK
-    rows, columns = np.arange(max(m, wide))[:, None], np.arange(max(n, wide))
+    rows, columns = fnp.arange(max(m, wide))[:, None], fnp.arange(max(n, wide))
 
     def turn(k: Any, x: Any) -> Any:
         at = k * BLOCK
@@ -199,7 +199,7 @@ def _applied_by_blocks(a: Any, taus: Any, c: Any, back: bool) -> Any:
     # Reflections that are filled up have τ = 0.
     a = filled(a[..., :count], high, wide)
     taus = filled(taus[..., None], wide, 1)[..., 0]
-    rows, columns = np.arange(high)[:, None], np.arange(BLOCK)
+    rows, columns = fnp.arange(high)[:, None], fnp.arange(BLOCK)
 
     def turn(k: Any, c: Any) -> Any:
         at = k * BLOCK
@@ -231,7 +231,7 @@ def ormqr(a: Any, taus: Any, c: Any, *, left: bool, transpose: bool) -> Any:
 def qr(x: Any, *, pivoting: bool, full_matrices: bool) -> list[Any]:
     """q and r, and the order of the columns."""
     m, n = x.shape[-2:]
-    order = None
+    order: Any = None
     if pivoting:
         packed, order, taus = _triangle(x, True)
     else:
