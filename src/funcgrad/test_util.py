@@ -226,12 +226,12 @@ def _inner(xs: Any, ys: Any) -> float:
     """Re Σ x · y over the leaves that are numbers."""
     pairs = zip(tree.leaves(xs), tree.leaves(ys), strict=True)
     kept = [(_wide(x), _wide(y)) for x, y in pairs if not (_is_float0(x) or _is_float0(y))]
-    terms: list[float] = [float(np.sum(x * y).real) for x, y in kept]
+    terms: list[float] = [float((x * y).sum().real) for x, y in kept]
     return sum(terms)
 
 
 def _length(xs: Any) -> float:
-    squares: list[float] = [float(np.sum(np.abs(_wide(x)) ** 2)) for x in tree.leaves(xs)]
+    squares: list[float] = [float((abs(_wide(x)) ** 2).sum()) for x in tree.leaves(xs)]
     return sum(squares) ** 0.5
 
 
@@ -304,6 +304,7 @@ def _compare_leaf(found: Any, want: Any, bounds: Sequence[float], what: str) -> 
     worst = np.unravel_index(np.argmax(ranked), x.shape)
     index = f"[{', '.join(str(int(i)) for i in worst)}]" if worst else ""
     raise AssertionError(
-        f"{what}{index} is {x[worst]:.6g}, expected {y[worst]:.6g}; {int(np.sum(~good))} of "
-        f"{x.size} elements differ by more than {bounds[0]:.3g} + {bounds[1]:.3g} · |expected|."
+        f"{what}{index} is {x[worst]:.6g}, expected {y[worst]:.6g}; "
+        f"{x.size - np.count_nonzero(good)} of {x.size} elements differ by more than "
+        f"{bounds[0]:.3g} + {bounds[1]:.3g} · |expected|."
     )

@@ -251,6 +251,10 @@ def _rebuild(value: np.ndarray[Any, Any], weak_type: bool) -> Array:
     return Array(value, ShapedArray(value.shape, value.dtype, weak_type))
 
 
+# Typed as anything: what it is a type of differs between releases of NumPy.
+_scalar: Any = np.generic
+
+
 def to_ndarray(x: Any, aval: ShapedArray | None = None) -> np.ndarray[Any, Any]:
     """A NumPy array nobody writes to: an Array's memory, or a copy in our dtypes.
 
@@ -270,7 +274,7 @@ def to_ndarray(x: Any, aval: ShapedArray | None = None) -> np.ndarray[Any, Any]:
         return array.astype(aval.dtype, order="C") if native else _cast(array, aval)
     if isinstance(x, int) and not isinstance(x, bool):
         return _integer(x, aval)
-    if isinstance(x, (bool, float, complex, np.generic)):
+    if isinstance(x, (bool, float, complex, _scalar)):
         return _cast(np.asarray(x), aval)
     if isinstance(x, Array):
         return x.numpy()

@@ -160,7 +160,7 @@ def _rank(full: int, values: Any, rank: int | None, energy: float | None) -> int
         if energy is None or not 0 < energy <= 1:
             raise ValueError(f"factorize needs an energy in (0, 1], got {energy}.\n  {user_line()}")
         squares: Any = np.cumsum(np.square(np.asarray(values, np.float64)))
-        return min(int(np.sum(squares < energy * squares[-1] * (1 - 1e-12))) + 1, full)
+        return min(int(np.count_nonzero(squares < energy * squares[-1] * (1 - 1e-12))) + 1, full)
     if not 1 <= rank <= full:
         raise ValueError(
             f"factorize of a weight of rank {full} got rank {rank}.\n  {user_line()}\n"

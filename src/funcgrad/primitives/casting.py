@@ -189,10 +189,10 @@ class BitcastConvertType(Primitive):
         return x.shape[:-1]
 
     def impl(self, *arrays: Any, **params: Any) -> Any:
-        (x,) = arrays
+        (given,) = arrays
         new = params["new_dtype"]
-        old_size, new_size = x.dtype.itemsize, new.itemsize
-        x = np.ascontiguousarray(x).reshape(x.shape)
+        old_size, new_size = given.dtype.itemsize, new.itemsize
+        x: Any = np.ascontiguousarray(given).reshape(given.shape)
         if old_size == new_size:
             return x.view(new)
         if old_size > new_size:

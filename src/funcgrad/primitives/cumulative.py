@@ -194,7 +194,7 @@ class Cumlogsumexp(Cumulative):
             return np.logaddexp.accumulate(x, axis)
         if x.size == 0:
             return x
-        top = np.max(x.real, axis, keepdims=True)
+        top = x.real.max(axis, keepdims=True)
         top = np.where(np.isfinite(top), top, 0).astype(x.real.dtype)
         return np.log(np.cumsum(np.exp(x - top), axis, dtype=x.dtype)) + top
 
