@@ -274,7 +274,9 @@ def to_ndarray(x: Any, aval: ShapedArray | None = None) -> np.ndarray[Any, Any]:
         return array.astype(aval.dtype, order="C") if native else _cast(array, aval)
     if isinstance(x, int) and not isinstance(x, bool):
         return _integer(x, aval)
-    if isinstance(x, (bool, float, complex, _scalar)):
+    if isinstance(x, _scalar):
+        return _cast(np.asarray(x), aval)
+    if isinstance(x, (bool, float, complex)):
         return _cast(np.asarray(x), aval)
     if isinstance(x, Array):
         return x.numpy()
