@@ -187,6 +187,8 @@ def test_eigenvalues_of_pairs(first, second, kind):
             alone = np.asarray(ours.eigh(a, b, type=kind, eigvals_only=True))
             np.testing.assert_allclose(alone, w, rtol=1e-9)
         assert np.isnan(np.asarray(ours.eigh(one, -b, type=kind)[0])).all()
+        with pytest.raises(ValueError, match="as many rows"):
+            ours.eigh(one, b[1:, 1:], type=kind)
 
 
 @pytest.mark.parametrize("call", SMOOTH)

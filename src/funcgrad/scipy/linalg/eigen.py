@@ -42,8 +42,8 @@ def eigh(
         (w [..., n], v [..., n, n]), or w. Of a pair vᴴ b v = 1, and vᴴ b⁻¹ v = 1 for type 3; NaN
         where b is not positive definite.
     Raises:
-        ValueError: a or b is not square, type is none of those or asked for without b, or a range
-            is asked for.
+        ValueError: a or b is not square, they differ in rows, type is none of those or asked for
+            without b, or a range is asked for.
     Source: Golub and Van Loan, Matrix Computations (2013), 8.7.2: by the Cholesky factor of b.
     """
     if eigvals is not None or type not in (1, 2, 3) or (b is None and type != 1):
@@ -56,6 +56,11 @@ def eigh(
         v, w = decompositions_spectral.eigh(x, lower=lower)
         return w if eigvals_only else (w, v)
     x, y = arrays(a, b)
+    if x.shape[-1:] != y.shape[-1:]:
+        raise ValueError(
+            f"eigh takes a and b of as many rows, got shapes {x.shape} and {y.shape}.\n"
+            f"  {user_line()}"
+        )
     lead = broadcast_shapes(square("eigh", x).shape[:-2], square("eigh", y).shape[:-2])
     x, factor = spread(hermitian_part(x), lead), cholesky(spread(y, lead))
     solve = partial(triangular_solve, factor, lower=True)
